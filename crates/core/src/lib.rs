@@ -1,0 +1,10 @@
+//! The pure engine of Stentor.
+//!
+//! Nothing here performs I/O, reads a clock or an environment, draws randomness, or holds a global:
+//! time, identities and seeds come in as arguments. Live, replay, simulation and tests run the same code.
+
+pub mod diagnosis;
+pub mod model;
+pub mod time;
+
+pub use time::{Span, Timestamp};

@@ -1,0 +1,1 @@
+//! Pure codecs of Stentor: bytes to values and back. No sockets, no clock.
