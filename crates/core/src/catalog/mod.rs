@@ -215,6 +215,10 @@ pub enum SignalValue {
     Resource { kind: Arc<str>, blocks_start: bool },
     /// Text chosen by the judged state, in the order OK, WARNING, CRITICAL; UNKNOWN gives no signal.
     ByState([Arc<str>; 3]),
+    /// One signal per element of the list fact of that name (power supplies, bonds, arrays).
+    Each(Arc<str>),
+    /// The fact's text translated word by word (`not_enabled` -> `NOTREADY`); a word without a translation gives no signal.
+    Translated { fact: Arc<str>, words: BTreeMap<Arc<str>, Arc<str>> },
 }
 
 /// A check bound to a host: the unit of state.
