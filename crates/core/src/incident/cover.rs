@@ -8,9 +8,7 @@ use super::{CauseKey, Wanted};
 use crate::Span;
 use crate::Timestamp;
 use crate::catalog::Catalog;
-use crate::diagnosis::{
-    Class, CoreState, Evidence, Impact, Severity, Target, TargetKind, Verdict, Visibility,
-};
+use crate::diagnosis::{Class, CoreState, Evidence, Impact, Severity, Target, TargetKind, Verdict, Visibility};
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::{HostState, ServiceState};
 use crate::snapshot::{Detail, Row};
@@ -77,7 +75,9 @@ impl<'a> CoverIndex<'a> {
                     | TargetKind::Drbd
                     | TargetKind::Site
                     | TargetKind::Component
-                    | TargetKind::ComponentGroup => verdict.class != Class::RedundancyLost || service.is_some_and(|id| speaks(catalog, id, verdict)),
+                    | TargetKind::ComponentGroup => {
+                        verdict.class != Class::RedundancyLost || service.is_some_and(|id| speaks(catalog, id, verdict))
+                    }
                 }
         });
         if let Some((_, key, _)) = whole {
