@@ -11,5 +11,6 @@ pub mod model;
 pub mod rules;
 pub mod snapshot;
 pub mod time;
+pub mod timeperiod;
 
 pub use time::{Span, Timestamp};
