@@ -65,7 +65,7 @@ impl Timeperiod {
                 let midnight = date.to_datetime(jiff::civil::Time::midnight());
                 let Ok(civil) = midnight.checked_add(i64::from(minute).minutes()) else { continue };
                 let readings = zone.to_ambiguous_timestamp(civil);
-                found.extend(readings.clone().earlier().map(jiff::Timestamp::as_millisecond));
+                found.extend(readings.earlier().map(jiff::Timestamp::as_millisecond));
                 found.extend(readings.later().map(jiff::Timestamp::as_millisecond));
             }
         }
@@ -161,7 +161,7 @@ mod tests {
             let mut minute = from;
             while minute < until {
                 prop_assert!(minute <= from || period.contains(minute) == inside, "{minute}");
-                minute = minute + crate::Span::from_mins(1);
+                minute += crate::Span::from_mins(1);
             }
             if let Some(next) = next {
                 prop_assert_ne!(period.contains(next), inside);
