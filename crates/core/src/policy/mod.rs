@@ -11,7 +11,6 @@ use crate::catalog::{Catalog, Contact, RouteMatch};
 use crate::diagnosis::Severity;
 use crate::id::{ContactId, TimeperiodId};
 use crate::model::{Incident, Notification, Phase, Reason, Withheld};
-use crate::timeperiod;
 use crate::{Span, Timestamp};
 
 /// What one contact was told about one incident on one channel.
@@ -93,7 +92,7 @@ fn below_contact_severity(case: &Case<'_>) -> Option<String> {
 fn outside_period(case: &Case<'_>) -> Option<String> {
     for id in [case.contact.period, case.route_period].into_iter().flatten() {
         let period = &case.catalog.timeperiods[id.index()];
-        if !timeperiod::contains(period, case.at) {
+        if !period.contains(case.at) {
             return Some(format!("outside timeperiod {}", period.name));
         }
     }
