@@ -7,5 +7,6 @@ pub mod engine;
 pub mod journal;
 pub mod notifiers;
 pub mod probes;
+pub mod sql;
 pub mod store;
 pub mod web;
