@@ -27,7 +27,7 @@ type Touch<'a> = (Option<&'a str>, &'a CauseKey, &'a Verdict);
 
 /// Causes by the hosts they touch.
 pub struct CoverIndex<'a> {
-    by_host: BTreeMap<&'a str, Vec<(Option<&'a str>, &'a CauseKey, &'a Verdict)>>,
+    by_host: BTreeMap<&'a str, Vec<Touch<'a>>>,
 }
 
 impl<'a> CoverIndex<'a> {
