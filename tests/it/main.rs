@@ -1,1 +1,1 @@
-fn main() {}
+//! The one integration-test binary: each extra one would link the world again.

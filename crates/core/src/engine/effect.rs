@@ -1,0 +1,115 @@
+//! What the engine asks the shell to do, and what it states happened.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::id::ObjectId;
+use crate::model::{Notification, ObjectKey, Withheld};
+
+use super::input::{CommandError, Reply};
+
+/// Everything one `apply` asks for.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// To the outbox, in this order.
+    pub notifications: Vec<Notification>,
+    /// To history and to everyone who watches.
+    pub events: Vec<Event>,
+    /// To the collector.
+    pub checks: Vec<CheckRequest>,
+    /// Answer to a command.
+    pub reply: Option<Result<Reply, CommandError>>,
+}
+
+/// Run a check at another time than its phase says.
+#[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckRequest {
+    pub object: ObjectId,
+    pub due: Timestamp,
+}
+
+/// Something that happened; history keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    pub at: Timestamp,
+    pub kind: EventKind,
+    pub object: Option<ObjectKey>,
+    pub incident: Option<u64>,
+    /// One line for people.
+    pub text: String,
+}
+
+#[derive(Copy, Clone, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    ServiceState,
+    HostState,
+    IncidentOpened,
+    IncidentChanged,
+    IncidentResolved,
+    IncidentClosed,
+    Acknowledged,
+    Unacknowledged,
+    DowntimeStarted,
+    DowntimeEnded,
+    DowntimeScheduled,
+    DowntimeCancelled,
+    Notified,
+    NotificationFailed,
+    Withheld,
+    CoreChanged,
+    CatalogLoaded,
+    Note,
+}
+
+impl EventKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            EventKind::ServiceState => "service_state",
+            EventKind::HostState => "host_state",
+            EventKind::IncidentOpened => "incident_opened",
+            EventKind::IncidentChanged => "incident_changed",
+            EventKind::IncidentResolved => "incident_resolved",
+            EventKind::IncidentClosed => "incident_closed",
+            EventKind::Acknowledged => "acknowledged",
+            EventKind::Unacknowledged => "unacknowledged",
+            EventKind::DowntimeStarted => "downtime_started",
+            EventKind::DowntimeEnded => "downtime_ended",
+            EventKind::DowntimeScheduled => "downtime_scheduled",
+            EventKind::DowntimeCancelled => "downtime_cancelled",
+            EventKind::Notified => "notified",
+            EventKind::NotificationFailed => "notification_failed",
+            EventKind::Withheld => "withheld",
+            EventKind::CoreChanged => "core_changed",
+            EventKind::CatalogLoaded => "catalog_loaded",
+            EventKind::Note => "note",
+        }
+    }
+}
+
+impl Event {
+    pub fn withheld(withheld: &Withheld) -> Event {
+        Event {
+            at: withheld.at,
+            kind: EventKind::Withheld,
+            object: None,
+            incident: Some(withheld.incident),
+            text: format!("{}: {}", withheld.stage, withheld.why),
+        }
+    }
+
+    pub fn of_incident(at: Timestamp, kind: EventKind, number: u64, text: impl Into<String>) -> Event {
+        Event { at, kind, object: None, incident: Some(number), text: text.into() }
+    }
+
+    pub fn of_object(at: Timestamp, kind: EventKind, object: ObjectKey, text: impl Into<String>) -> Event {
+        Event { at, kind, object: Some(object), incident: None, text: text.into() }
+    }
+
+    /// Name of the host it is about, if any.
+    pub fn host(&self) -> Option<&Arc<str>> {
+        self.object.as_ref().map(|key| &key.host)
+    }
+}

@@ -1,0 +1,114 @@
+//! What enters the engine. Everything here is journaled before it is applied.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::catalog::Catalog;
+use crate::id::ObjectId;
+use crate::model::{Ack, Covers, Delivery, ObjectKey, Observation};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Input {
+    /// The configured world, at start and at each reload that changed it.
+    Catalog(Arc<Catalog>),
+    Result(CheckResult),
+    Command(CommandInput),
+    Delivery(Delivery),
+    /// An agent said it lives (sent with every push, even an empty one).
+    AgentSeen(AgentSeen),
+    /// Time has passed; freshness, downtimes, holds and re-notifications are looked at.
+    Tick,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckResult {
+    pub object: ObjectId,
+    /// When the probe looked; at most the time of `apply`.
+    pub observed_at: Timestamp,
+    pub source: ResultSource,
+    pub observation: Arc<Observation>,
+    /// Sender's id; a repeated id is dropped.
+    pub id: Option<Arc<str>>,
+}
+
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResultSource {
+    Active,
+    Passive,
+    Agent,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentSeen {
+    pub agent: Arc<str>,
+    pub boot: Arc<str>,
+    /// Sequence of the newest batch of that boot; older or equal ones are repeats.
+    pub sequence: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CommandInput {
+    pub command: Command,
+    /// Sender's id (`Idempotency-Key`); a repeated id is answered but not applied again.
+    pub id: Option<Arc<str>>,
+}
+
+/// What a person or program asks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Command {
+    AckIncident { number: u64, ack: Ack, notify: Notify },
+    UnackIncident { number: u64, by: Arc<str> },
+    AckObject { object: ObjectKey, ack: Ack, notify: Notify },
+    UnackObject { object: ObjectKey, by: Arc<str> },
+    ScheduleDowntime(DowntimeRequest),
+    CancelDowntime { id: u64, by: Arc<str> },
+    CheckNow { object: ObjectKey, by: Arc<str> },
+    NoteIncident { number: u64, by: Arc<str>, text: Arc<str> },
+}
+
+/// Whether an acknowledgement is told to the contacts.
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Notify {
+    Yes,
+    No,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DowntimeRequest {
+    pub target: ObjectKey,
+    pub covers: Covers,
+    pub start: Timestamp,
+    pub end: Timestamp,
+    pub author: Arc<str>,
+    pub comment: Arc<str>,
+}
+
+/// What a command gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    Done,
+    DowntimeScheduled(u64),
+    /// The id was seen before; the first answer stands.
+    Repeated,
+}
+
+/// Why a command was refused; the text is for the person who sent it.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error, Serialize, Deserialize)]
+pub enum CommandError {
+    #[error("there is no incident INC-{0}")]
+    NoIncident(u64),
+    #[error("INC-{0} is not open any more")]
+    IncidentNotLive(u64),
+    #[error("there is no {0}")]
+    NoObject(String),
+    #[error("{0} has no problem to acknowledge")]
+    NoProblem(String),
+    #[error("there is no downtime {0}")]
+    NoDowntime(u64),
+    #[error("{0}")]
+    Invalid(String),
+}

@@ -1,0 +1,144 @@
+//! Incidents: problems with one presumed cause. What a person is paged about, owns and closes.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::diagnosis::{Severity, Verdict};
+
+#[derive(Copy, Clone, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    Open,
+    /// The cause is gone, but not for long enough to believe it.
+    Recovering,
+    Resolved,
+    /// Replaced by a wider cause; `root` names it.
+    Closed,
+}
+
+impl Phase {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Phase::Open => "open",
+            Phase::Recovering => "recovering",
+            Phase::Resolved => "resolved",
+            Phase::Closed => "closed",
+        }
+    }
+
+    /// Open or recovering: still somebody's work.
+    pub const fn is_live(self) -> bool {
+        matches!(self, Phase::Open | Phase::Recovering)
+    }
+}
+
+/// A host (`service` = `None`) or service by name: stable across reloads.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct ObjectKey {
+    pub host: Arc<str>,
+    pub service: Option<Arc<str>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Spoken as INC-17.
+    pub number: u64,
+    pub phase: Phase,
+    /// What failed and where, at most 60 characters where names allow.
+    pub title: String,
+    pub cloud: Option<Arc<str>>,
+    pub site: Option<Arc<str>>,
+    pub zone: Option<Arc<str>>,
+    pub verdict: Verdict,
+    /// The not-OK hosts and services that belong to it.
+    pub problems: Vec<ObjectKey>,
+    /// What users notice, from the cell; empty where unknown.
+    pub users_notice: String,
+    pub owner: Option<Arc<str>>,
+    pub ack: Option<Ack>,
+    pub opened_at: Timestamp,
+    pub changed_at: Timestamp,
+    pub resolved_at: Option<Timestamp>,
+    /// Number of the incident that causes this one.
+    pub root: Option<u64>,
+    /// Rises with every change that people must be told of; part of the notification key.
+    pub generation: u32,
+    pub timeline: Vec<TimelineEntry>,
+}
+
+impl Incident {
+    pub fn severity(&self) -> Severity {
+        self.verdict.severity
+    }
+}
+
+/// Acknowledgement: a person has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ack {
+    pub by: Arc<str>,
+    pub comment: Arc<str>,
+    pub at: Timestamp,
+    /// When it ends by itself; `None` = at recovery.
+    pub until: Option<Timestamp>,
+    pub sticky: Sticky,
+}
+
+/// Sticky acknowledgements last until recovery, normal ones until the state changes.
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sticky {
+    Yes,
+    No,
+}
+
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimelineKind {
+    Opened,
+    Changed,
+    Effect,
+    Acknowledged,
+    Unacknowledged,
+    Note,
+    Paged,
+    PageFailed,
+    Withheld,
+    Recovering,
+    Relapsed,
+    Resolved,
+    Closed,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TimelineEntry {
+    pub at: Timestamp,
+    pub kind: TimelineKind,
+    /// Who did it; `None` = Stentor.
+    pub by: Option<Arc<str>>,
+    pub text: String,
+}
+
+/// A planned window on a host, a service or everything on a host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Downtime {
+    pub id: u64,
+    pub target: ObjectKey,
+    /// A host downtime may cover the host's services too.
+    pub covers: Covers,
+    pub start: Timestamp,
+    pub end: Timestamp,
+    pub author: Arc<str>,
+    pub comment: Arc<str>,
+    pub entered_at: Timestamp,
+    /// True between its start and end once the engine has raised the depth.
+    pub active: bool,
+}
+
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Covers {
+    ObjectOnly,
+    HostAndServices,
+}

@@ -1,0 +1,108 @@
+//! What one run of a probe saw. A probe observes and never judges: rules turn this into a state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::state::{ServiceState, UnknownCause};
+use super::value::Value;
+
+/// Everything one run produced.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    pub outcome: Outcome,
+    /// One line for people, without perfdata. Kept up to [`OUTPUT_BYTES_MAX`].
+    pub text: Arc<str>,
+    /// Further lines, LF-separated; empty if none.
+    pub long_text: Arc<str>,
+    /// Named facts that rules and signals read: `port = "refused"`, `used_pct = 91.5`.
+    pub facts: BTreeMap<String, Value>,
+    pub measurements: Vec<Measurement>,
+}
+
+/// Output kept per result (text and long text each); longer output is cut with a mark.
+pub const OUTPUT_BYTES_MAX: usize = 8 * 1024;
+/// Measurements kept per result.
+pub const MEASUREMENTS_MAX: usize = 256;
+
+/// How the state of a run is found.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Facts and measurements speak; the check's rules judge them.
+    Observed,
+    /// A plugin (or passive submitter) already said the state.
+    Reported(ServiceState),
+    /// The probe could not observe. `text` says why; never a failure of the target.
+    Failed(UnknownCause),
+}
+
+/// One number with its unit, thresholds and bounds, as perfdata carries it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measurement {
+    pub label: Arc<str>,
+    /// `None` = the plugin printed `U`: it could not be determined.
+    pub value: Option<f64>,
+    /// Unit of measurement as printed: `s`, `%`, `B`, `c`, or empty.
+    pub unit: Arc<str>,
+    /// Threshold range text, unparsed (`10:20`, `@5`), empty if none.
+    pub warn: Arc<str>,
+    pub crit: Arc<str>,
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+}
+
+impl Observation {
+    /// An observation to be judged by rules.
+    pub fn observed(text: impl Into<Arc<str>>) -> Self {
+        Observation {
+            outcome: Outcome::Observed,
+            text: text.into(),
+            long_text: "".into(),
+            facts: BTreeMap::new(),
+            measurements: Vec::new(),
+        }
+    }
+
+    /// A result that already carries its state.
+    pub fn reported(state: ServiceState, text: impl Into<Arc<str>>) -> Self {
+        Observation { outcome: Outcome::Reported(state), ..Observation::observed(text) }
+    }
+
+    /// The probe could not observe.
+    pub fn failed(cause: UnknownCause, text: impl Into<Arc<str>>) -> Self {
+        Observation { outcome: Outcome::Failed(cause), ..Observation::observed(text) }
+    }
+
+    #[must_use]
+    pub fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.facts.insert(name.to_owned(), value.into());
+        self
+    }
+
+    #[must_use]
+    pub fn measure(mut self, label: &str, value: f64, unit: &str) -> Self {
+        self.measurements.push(Measurement::new(label, value, unit));
+        self
+    }
+
+    #[must_use]
+    pub fn long(mut self, text: impl Into<Arc<str>>) -> Self {
+        self.long_text = text.into();
+        self
+    }
+}
+
+impl Measurement {
+    pub fn new(label: &str, value: f64, unit: &str) -> Self {
+        Measurement {
+            label: label.into(),
+            value: Some(value),
+            unit: unit.into(),
+            warn: "".into(),
+            crit: "".into(),
+            min: None,
+            max: None,
+        }
+    }
+}

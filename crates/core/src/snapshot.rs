@@ -1,0 +1,195 @@
+//! The read model at one journal sequence: what pages, API, metrics and SSE see. Immutable, shared by `Arc`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::catalog::Catalog;
+use crate::diagnosis::{CoreState, Diagnosis};
+use crate::id::{HostId, ObjectId, ServiceId};
+use crate::model::{Ack, Downtime, HostState, Incident, Observation, ServiceState, StateKind, UnknownCause};
+
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Journal sequence it reflects.
+    pub seq: u64,
+    /// Time of the newest input in it.
+    pub at: Timestamp,
+    pub catalog: Arc<Catalog>,
+    /// Parallel to `catalog.hosts`.
+    pub hosts: Vec<Row>,
+    pub host_details: Vec<Arc<Detail>>,
+    /// Parallel to `catalog.services`.
+    pub services: Vec<Row>,
+    pub service_details: Vec<Arc<Detail>>,
+    /// Live ones and the most recently ended, by number.
+    pub incidents: Arc<BTreeMap<u64, Arc<Incident>>>,
+    pub downtimes: Arc<BTreeMap<u64, Downtime>>,
+    /// Parallel to `catalog.clouds`.
+    pub clouds: Arc<Vec<CloudStatus>>,
+    /// Agents by name and when they were last heard.
+    pub agents: Arc<BTreeMap<Arc<str>, Timestamp>>,
+    pub counters: Counters,
+    /// Set by the shell when persistence is lost (invariant 11): shown on every page.
+    pub degraded: Option<Arc<str>>,
+}
+
+/// Hot state of one host or service; 64 bytes.
+#[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Observation time of the newest applied result; zero = never checked (PENDING).
+    pub last_check: Timestamp,
+    pub last_state_change: Timestamp,
+    pub last_hard_change: Timestamp,
+    /// Newest time anything about the row changed: drives live updates.
+    pub changed: Timestamp,
+    /// Service: [`ServiceState`] code; host: [`HostState`] code.
+    pub state: u8,
+    pub last_hard_state: u8,
+    pub kind: StateKind,
+    pub flags: Flags,
+    pub attempt: u16,
+    pub downtime_depth: u16,
+    /// Number of the live incident it belongs to; 0 = none.
+    pub incident: u64,
+}
+
+/// Yes-or-no facts of a row.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Flags(pub u8);
+
+impl Flags {
+    pub const CHECKED: u8 = 1;
+    pub const ACKNOWLEDGED: u8 = 2;
+    pub const STALE: u8 = 4;
+    pub const FLAPPING: u8 = 8;
+    /// Explained by a host or parent that is down: not a problem of its own.
+    pub const EFFECT: u8 = 16;
+
+    pub const fn has(self, flag: u8) -> bool {
+        self.0 & flag != 0
+    }
+
+    pub fn set(&mut self, flag: u8, on: bool) {
+        if on {
+            self.0 |= flag;
+        } else {
+            self.0 &= !flag;
+        }
+    }
+}
+
+impl Default for Row {
+    fn default() -> Self {
+        Row {
+            last_check: Timestamp::ZERO,
+            last_state_change: Timestamp::ZERO,
+            last_hard_change: Timestamp::ZERO,
+            changed: Timestamp::ZERO,
+            state: 0,
+            last_hard_state: 0,
+            kind: StateKind::Hard,
+            flags: Flags::default(),
+            attempt: 1,
+            downtime_depth: 0,
+            incident: 0,
+        }
+    }
+}
+
+impl Row {
+    pub fn service_state(&self) -> ServiceState {
+        ServiceState::from_code(i32::from(self.state)).unwrap_or(ServiceState::Unknown)
+    }
+
+    pub fn host_state(&self) -> HostState {
+        HostState::from_code(i32::from(self.state)).unwrap_or(HostState::Down)
+    }
+
+    pub fn is_pending(&self) -> bool {
+        !self.flags.has(Flags::CHECKED)
+    }
+
+    /// Hard and not OK (not UP).
+    pub fn is_hard_problem(&self) -> bool {
+        self.state != 0 && self.kind == StateKind::Hard && !self.is_pending()
+    }
+
+    pub fn is_acknowledged(&self) -> bool {
+        self.flags.has(Flags::ACKNOWLEDGED)
+    }
+
+    pub fn is_stale(&self) -> bool {
+        self.flags.has(Flags::STALE)
+    }
+}
+
+/// The wide part of a row, shared until it changes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Detail {
+    /// The newest applied observation; `None` = never checked.
+    pub observation: Option<Arc<Observation>>,
+    pub unknown_cause: Option<UnknownCause>,
+    /// Which rule decided, in words; empty for plugins.
+    pub because: Arc<str>,
+    pub ack: Option<Ack>,
+}
+
+/// A cloud as the classifier last saw it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CloudStatus {
+    pub core: CoreState,
+    pub core_since: Timestamp,
+    pub diagnosis: Diagnosis,
+}
+
+/// Counts kept by state change, never by scanning at page load.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Services by state code, soft states under the last hard state; index 4 = pending.
+    pub services: [u32; 5],
+    /// Hosts UP, DOWN, UNREACHABLE, pending.
+    pub hosts: [u32; 4],
+    pub inputs_applied: u64,
+    pub results_applied: u64,
+    /// Older than the newest applied one: kept as history only (invariant 5).
+    pub results_late: u64,
+    /// Dropped because their id was seen before.
+    pub results_repeated: u64,
+    pub notifications: u64,
+    pub withheld: u64,
+}
+
+impl Snapshot {
+    pub fn row(&self, object: ObjectId) -> &Row {
+        match object {
+            ObjectId::Host(id) => &self.hosts[id.index()],
+            ObjectId::Service(id) => &self.services[id.index()],
+        }
+    }
+
+    pub fn detail(&self, object: ObjectId) -> &Arc<Detail> {
+        match object {
+            ObjectId::Host(id) => &self.host_details[id.index()],
+            ObjectId::Service(id) => &self.service_details[id.index()],
+        }
+    }
+
+    pub fn host(&self, name: &str) -> Option<HostId> {
+        self.catalog.host_id(name)
+    }
+
+    pub fn service(&self, host: &str, service: &str) -> Option<ServiceId> {
+        self.catalog.service_id(host, service)
+    }
+
+    /// Live incidents, worst first, then oldest first.
+    pub fn live_incidents(&self) -> Vec<&Arc<Incident>> {
+        let mut live: Vec<_> = self.incidents.values().filter(|incident| incident.phase.is_live()).collect();
+        live.sort_by_key(|i| (std::cmp::Reverse(i.verdict.impact), std::cmp::Reverse(i.severity()), i.number));
+        live
+    }
+}

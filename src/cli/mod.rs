@@ -1,0 +1,1 @@
+//! The command line: one file per subcommand, each with its arguments and a `run`.

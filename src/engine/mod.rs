@@ -1,0 +1,156 @@
+//! The single writer: inbox, turn, journal, apply, publish. Exactly one task holds `&mut Engine`.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use stentor_core::Timestamp;
+use stentor_core::catalog::Catalog;
+use stentor_core::engine::{Command, CommandError, Event, Reply, ResultSource};
+use stentor_core::model::{Delivery, ObjectKey, Observation};
+use stentor_core::snapshot::Snapshot;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+/// Inputs that may wait for the writer; a full inbox pushes back on its senders.
+pub const INBOX_MAX: usize = 65_536;
+
+/// What is sent to the writer.
+#[derive(Debug)]
+pub enum Post {
+    Result(KeyedResult, Option<oneshot::Sender<Receipt>>),
+    AgentBatch(AgentBatch, oneshot::Sender<Result<Accepted, Refused>>),
+    Command(Command, Option<Arc<str>>, oneshot::Sender<Result<Reply, Refused>>),
+    Delivery(Delivery),
+    Catalog(Arc<Catalog>, oneshot::Sender<()>),
+    /// Answered when everything posted before it is durable and in the snapshot.
+    Flush(oneshot::Sender<u64>),
+    Stop(oneshot::Sender<()>),
+}
+
+/// A result by name, as collectors, agents and passive submitters know it.
+#[derive(Clone, Debug)]
+pub struct KeyedResult {
+    pub object: ObjectKey,
+    pub observed_at: Timestamp,
+    pub source: ResultSource,
+    pub observation: Arc<Observation>,
+    pub id: Option<Arc<str>>,
+}
+
+/// One push of an agent.
+#[derive(Clone, Debug)]
+pub struct AgentBatch {
+    /// Host name the agent watches.
+    pub agent: Arc<str>,
+    pub boot: Arc<str>,
+    pub sequence: u64,
+    pub results: Vec<KeyedResult>,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    Applied,
+    /// No such host or service in the catalog.
+    UnknownObject,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    pub accepted: usize,
+    /// True if this batch was seen before.
+    pub repeated: bool,
+    /// Names that the catalog does not know.
+    pub unknown: Vec<ObjectKey>,
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Refused {
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// The writer is stopping or gone.
+    #[error("the engine is stopping")]
+    Stopping,
+}
+
+/// Told to everyone who watches, after a turn is durable.
+#[derive(Clone, Debug)]
+pub struct Published {
+    pub seq: u64,
+    pub events: Arc<Vec<Event>>,
+}
+
+/// How everyone else talks to the writer. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) inbox: mpsc::Sender<Post>,
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) published: broadcast::Sender<Published>,
+}
+
+impl Handle {
+    /// The newest read model; never waits.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Events of turns from now on; a slow reader loses the oldest and is told so.
+    pub fn watch(&self) -> broadcast::Receiver<Published> {
+        self.published.subscribe()
+    }
+
+    /// Hands in a result without waiting for its turn; waits only while the inbox is full.
+    ///
+    /// # Errors
+    /// The writer has stopped.
+    pub async fn post_result(&self, result: KeyedResult) -> Result<(), Refused> {
+        self.inbox.send(Post::Result(result, None)).await.map_err(|_| Refused::Stopping)
+    }
+
+    /// Hands in a result and waits until it is durable.
+    ///
+    /// # Errors
+    /// The writer has stopped.
+    pub async fn submit(&self, result: KeyedResult) -> Result<Receipt, Refused> {
+        let (tx, rx) = oneshot::channel();
+        self.inbox.send(Post::Result(result, Some(tx))).await.map_err(|_| Refused::Stopping)?;
+        rx.await.map_err(|_| Refused::Stopping)
+    }
+
+    /// Hands in an agent's push and waits until it is durable.
+    ///
+    /// # Errors
+    /// The writer has stopped.
+    pub async fn agent_batch(&self, batch: AgentBatch) -> Result<Accepted, Refused> {
+        let (tx, rx) = oneshot::channel();
+        self.inbox.send(Post::AgentBatch(batch, tx)).await.map_err(|_| Refused::Stopping)?;
+        rx.await.map_err(|_| Refused::Stopping)?
+    }
+
+    /// Carries out a command; returns when it is durable and visible in the snapshot.
+    /// A repeated `id` (idempotency key) answers [`Reply::Repeated`].
+    ///
+    /// # Errors
+    /// The command was refused, or the writer has stopped.
+    pub async fn command(&self, command: Command, id: Option<Arc<str>>) -> Result<Reply, Refused> {
+        let (tx, rx) = oneshot::channel();
+        self.inbox.send(Post::Command(command, id, tx)).await.map_err(|_| Refused::Stopping)?;
+        rx.await.map_err(|_| Refused::Stopping)?
+    }
+
+    /// Reports how a delivery ended.
+    ///
+    /// # Errors
+    /// The writer has stopped.
+    pub async fn delivery(&self, delivery: Delivery) -> Result<(), Refused> {
+        self.inbox.send(Post::Delivery(delivery)).await.map_err(|_| Refused::Stopping)
+    }
+
+    /// Waits until everything posted before is durable and in the snapshot; returns its sequence.
+    ///
+    /// # Errors
+    /// The writer has stopped.
+    pub async fn flush(&self) -> Result<u64, Refused> {
+        let (tx, rx) = oneshot::channel();
+        self.inbox.send(Post::Flush(tx)).await.map_err(|_| Refused::Stopping)?;
+        rx.await.map_err(|_| Refused::Stopping)
+    }
+}

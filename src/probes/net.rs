@@ -1,0 +1,64 @@
+//! The network as probes see it. All sockets of probes are opened here, so that the demo can make a host look dead:
+//! loopback would answer pings and refuse ports even for a host that is off.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use tokio::net::TcpStream;
+use tokio::time::timeout_at;
+
+use super::{Darkness, Deadline};
+
+#[derive(Clone, Default)]
+pub struct Network {
+    dark: Option<Darkness>,
+}
+
+impl Network {
+    /// The real network.
+    pub fn real() -> Network {
+        Network { dark: None }
+    }
+
+    /// A network in which packets to addresses that `dark` names vanish.
+    pub fn with_darkness(dark: Darkness) -> Network {
+        Network { dark: Some(dark) }
+    }
+
+    pub fn is_dark(&self, ip: IpAddr) -> bool {
+        self.dark.as_ref().is_some_and(|dark| dark(ip))
+    }
+
+    pub fn darkness(&self) -> Option<&Darkness> {
+        self.dark.as_ref()
+    }
+
+    /// Resolves `host` (an address or a name) and a port.
+    ///
+    /// # Errors
+    /// No such name, or the resolver did not answer in time (`TimedOut`).
+    pub async fn resolve(&self, host: &str, port: u16, deadline: Deadline) -> io::Result<SocketAddr> {
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return Ok(SocketAddr::new(ip, port));
+        }
+        let lookup = tokio::net::lookup_host((host, port));
+        let mut found = timeout_at(deadline, lookup).await.map_err(|_| timed_out("name resolution"))??;
+        found.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address")))
+    }
+
+    /// Connects by the deadline.
+    ///
+    /// # Errors
+    /// As the system says; `TimedOut` at the deadline.
+    pub async fn connect(&self, addr: SocketAddr, deadline: Deadline) -> io::Result<TcpStream> {
+        if self.is_dark(addr.ip()) {
+            tokio::time::sleep_until(deadline).await;
+            return Err(timed_out("connect"));
+        }
+        timeout_at(deadline, TcpStream::connect(addr)).await.map_err(|_| timed_out("connect"))?
+    }
+}
+
+fn timed_out(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("{what} timed out"))
+}

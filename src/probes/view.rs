@@ -1,0 +1,61 @@
+//! A host seen from inside: files below /proc and /sys, file systems, processes, units.
+//! The real machine and the demo's simulated hosts implement the same trait.
+
+use std::io;
+
+/// One file system's space and inodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FsUsage {
+    pub mount: String,
+    pub fs_type: String,
+    pub bytes_total: u64,
+    pub bytes_free: u64,
+    /// Free for ordinary users.
+    pub bytes_available: u64,
+    pub inodes_total: u64,
+    pub inodes_free: u64,
+    pub read_only: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Process {
+    pub pid: u32,
+    /// `R`, `S`, `D`, `Z`, `T`.
+    pub state: char,
+    /// Name of the executable (comm).
+    pub name: String,
+    /// Full command line, arguments separated by blanks.
+    pub command_line: String,
+    pub user_id: u32,
+    /// Seconds since it started.
+    pub age_s: u64,
+    pub rss_bytes: u64,
+}
+
+/// A service-manager unit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unit {
+    pub name: String,
+    /// `loaded`, `not-found`, `masked`.
+    pub load: String,
+    /// `active`, `inactive`, `failed`, `activating`, …
+    pub active: String,
+    /// `running`, `dead`, `exited`, `auto-restart`, …
+    pub sub: String,
+    pub main_pid: Option<u32>,
+}
+
+/// Read-only, synchronous; callers run it on a blocking thread where it may hang (`file_systems`).
+pub trait HostView: Send + Sync {
+    /// Contents of a file, e.g. `/proc/mdstat`.
+    fn read(&self, path: &str) -> io::Result<String>;
+    /// Names in a directory, sorted, e.g. `/proc/net/bonding`.
+    fn list(&self, path: &str) -> io::Result<Vec<String>>;
+    /// The mounted file systems that hold data (no pseudo file systems), or exactly those named.
+    fn file_systems(&self, mounts: &[String]) -> io::Result<Vec<FsUsage>>;
+    fn processes(&self) -> io::Result<Vec<Process>>;
+    /// `Ok(None)` if there is no such unit.
+    fn unit(&self, name: &str) -> io::Result<Option<Unit>>;
+    /// Seconds since the host booted.
+    fn uptime_s(&self) -> io::Result<f64>;
+}

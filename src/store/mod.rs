@@ -1,0 +1,122 @@
+//! SQL: history, outbox, checkpoints, users. One trait, two back ends (SQLite, PostgreSQL), one conformance suite.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stentor_core::Timestamp;
+use stentor_core::engine::Event;
+use stentor_core::model::Notification;
+
+/// A store operation failed; the text says what was being done to which database.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing}")]
+pub struct StoreError {
+    pub doing: String,
+    #[source]
+    pub cause: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// One row of the outbox, due now.
+#[derive(Clone, Debug)]
+pub struct OutboxRow {
+    pub notification: Notification,
+    /// Key that opened the thread: the earliest key of this incident, contact and channel.
+    pub thread: String,
+    /// Attempts made before this one.
+    pub attempts: u32,
+}
+
+/// An event as history keeps it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryRow {
+    pub seq: u64,
+    /// Position within the turn.
+    pub ordinal: u32,
+    pub event: Event,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct HistoryQuery {
+    pub host: Option<String>,
+    pub service: Option<String>,
+    pub incident: Option<u64>,
+    pub since: Option<Timestamp>,
+    /// Rows before this (seq, ordinal), newest first: keyset paging.
+    pub before: Option<(u64, u32)>,
+    pub limit: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    pub name: String,
+    /// PHC string (argon2id).
+    pub password_hash: String,
+    /// `admin`, `operator`, `viewer`.
+    pub role: String,
+}
+
+/// A login session or an API token, both stored as SHA-256 of the secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    pub secret_sha256: Vec<u8>,
+    pub user: String,
+    pub kind: SessionKind,
+    /// Token of forms of this session.
+    pub csrf: String,
+    pub created_at: Timestamp,
+    /// `None` = does not expire (tokens).
+    pub expires_at: Option<Timestamp>,
+}
+
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum SessionKind {
+    Login,
+    Token,
+    Agent,
+}
+
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// One transaction: outbox rows (a known key is left alone) and history (a known (seq, ordinal) is left alone),
+    /// so that a turn that is done again after a crash changes nothing.
+    async fn commit_turn(&self, seq: u64, events: &[Event], notifications: &[Notification]) -> Result<(), StoreError>;
+
+    /// Keeps the newest few.
+    async fn save_checkpoint(&self, seq: u64, at: Timestamp, state: &[u8]) -> Result<(), StoreError>;
+    async fn latest_checkpoint(&self) -> Result<Option<(u64, Vec<u8>)>, StoreError>;
+
+    /// Rows that are due, oldest first; they stay until marked.
+    async fn outbox_due(&self, now: Timestamp, limit: u32) -> Result<Vec<OutboxRow>, StoreError>;
+    async fn outbox_sent(&self, key: &str, at: Timestamp, receipt: &str) -> Result<(), StoreError>;
+    async fn outbox_retry(&self, key: &str, due: Timestamp, error: &str) -> Result<(), StoreError>;
+    async fn outbox_failed(&self, key: &str, at: Timestamp, error: &str) -> Result<(), StoreError>;
+    /// All keys with their outcome (`pending`, `sent`, `failed`), for tests and the page.
+    async fn outbox_keys(&self, incident: Option<u64>) -> Result<Vec<(String, String)>, StoreError>;
+    /// Keys whose end (sent or failed) is recorded but may not have reached the engine before a crash.
+    async fn outbox_undelivered_outcomes(&self) -> Result<Vec<OutboxEnd>, StoreError>;
+    async fn outbox_outcome_told(&self, key: &str) -> Result<(), StoreError>;
+
+    async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryRow>, StoreError>;
+    /// Deletes history older than `before`; returns how many rows.
+    async fn prune_history(&self, before: Timestamp) -> Result<u64, StoreError>;
+
+    async fn user(&self, name: &str) -> Result<Option<User>, StoreError>;
+    async fn put_user(&self, user: &User) -> Result<(), StoreError>;
+    async fn user_count(&self) -> Result<u64, StoreError>;
+    async fn session(&self, secret_sha256: &[u8]) -> Result<Option<Session>, StoreError>;
+    async fn put_session(&self, session: &Session) -> Result<(), StoreError>;
+    async fn delete_session(&self, secret_sha256: &[u8]) -> Result<(), StoreError>;
+
+    /// A consistent copy of the database into a file (SQLite) or a refusal that names pg_dump.
+    async fn backup(&self, to: &std::path::Path) -> Result<(), StoreError>;
+}
+
+/// The end of an outbox row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutboxEnd {
+    pub notification: Notification,
+    pub sent: bool,
+    pub text: String,
+}
+
+pub type SharedStore = Arc<dyn Store>;

@@ -1,0 +1,24 @@
+//! Pages, API, metrics and live updates. Reads [`Snapshot`](stentor_core::snapshot::Snapshot) and history; writes only
+//! through [`Handle::command`](crate::engine::Handle::command).
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::engine::Handle;
+use crate::store::SharedStore;
+
+/// What every handler may use. Cheap to clone.
+#[derive(Clone)]
+pub struct WebState {
+    pub engine: Handle,
+    pub store: SharedStore,
+    pub clock: Clock,
+    /// The process's own metrics (inbox length, latencies, notifications).
+    pub self_metrics: Arc<prometheus::Registry>,
+    /// Base URL under which people reach the pages; links in messages use the same.
+    pub url: Arc<str>,
+    /// Cookies carry `Secure` and the `__Host-` prefix only over TLS.
+    pub secure_cookies: bool,
+    /// Extra routes of the demo (fault injection), merged below `/demo`.
+    pub demo: Option<axum::Router>,
+}
