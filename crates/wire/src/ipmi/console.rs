@@ -53,6 +53,10 @@ impl Credentials {
         Ok(Credentials { user: user.to_vec(), password: password.to_vec(), kg })
     }
 
+    pub fn user(&self) -> &[u8] {
+        &self.user
+    }
+
     fn session_key(&self) -> &[u8] {
         self.kg.as_deref().unwrap_or(&self.password)
     }
