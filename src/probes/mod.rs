@@ -3,6 +3,7 @@
 //! A new probe is one file and one line in [`REGISTRY`].
 
 pub mod ipmi;
+pub mod exec;
 pub mod net;
 pub mod view;
 
@@ -134,7 +135,10 @@ fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe
 }
 
 /// Every probe there is, by kind.
-pub const REGISTRY: &[Entry] = &[entry::<ipmi::Ipmi>()];
+pub const REGISTRY: &[Entry] = &[
+    entry::<exec::Exec>(),
+    entry::<ipmi::Ipmi>(),
+];
 
 /// The registry line of a kind.
 pub fn find(kind: &str) -> Option<&'static Entry> {
