@@ -2,7 +2,18 @@
 //!
 //! A new probe is one file and one line in [`REGISTRY`].
 
+pub mod disk;
+pub mod load;
+pub mod local_view;
+pub mod look;
+pub mod memory;
 pub mod net;
+pub mod process;
+pub mod sim_view;
+pub mod systemd_unit;
+#[cfg(test)]
+pub mod testing;
+pub mod uptime;
 pub mod view;
 
 use std::future::Future;
@@ -133,7 +144,14 @@ fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe
 }
 
 /// Every probe there is, by kind.
-pub const REGISTRY: &[Entry] = &[];
+pub const REGISTRY: &[Entry] = &[
+    entry::<disk::Disk>(),
+    entry::<load::Load>(),
+    entry::<memory::Memory>(),
+    entry::<process::Process>(),
+    entry::<systemd_unit::SystemdUnit>(),
+    entry::<uptime::Uptime>(),
+];
 
 /// The registry line of a kind.
 pub fn find(kind: &str) -> Option<&'static Entry> {
