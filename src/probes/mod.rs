@@ -2,10 +2,14 @@
 //!
 //! A new probe is one file and one line in [`REGISTRY`].
 
+pub mod bond;
+pub mod bonding;
 pub mod disk;
 pub mod load;
 pub mod local_view;
 pub mod look;
+pub mod mdraid;
+pub mod mdstat;
 pub mod memory;
 pub mod net;
 pub mod process;
@@ -145,8 +149,10 @@ fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe
 
 /// Every probe there is, by kind.
 pub const REGISTRY: &[Entry] = &[
+    entry::<bond::Bond>(),
     entry::<disk::Disk>(),
     entry::<load::Load>(),
+    entry::<mdraid::MdRaid>(),
     entry::<memory::Memory>(),
     entry::<process::Process>(),
     entry::<systemd_unit::SystemdUnit>(),
