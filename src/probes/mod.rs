@@ -4,7 +4,28 @@
 
 pub mod ipmi;
 pub mod exec;
+pub mod bond;
+pub mod bonding;
+pub mod disk;
+pub mod fetch;
+pub mod heartbeat;
+pub mod http;
+pub mod load;
+pub mod local_view;
+pub mod look;
+pub mod mdraid;
+pub mod mdstat;
+pub mod memory;
 pub mod net;
+pub mod process;
+pub mod reach;
+pub mod sim_view;
+pub mod systemd_unit;
+pub mod tcp;
+#[cfg(test)]
+pub mod testing;
+pub mod tls;
+pub mod uptime;
 pub mod view;
 
 use std::future::Future;
@@ -138,6 +159,17 @@ fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe
 pub const REGISTRY: &[Entry] = &[
     entry::<exec::Exec>(),
     entry::<ipmi::Ipmi>(),
+    entry::<bond::Bond>(),
+    entry::<disk::Disk>(),
+    entry::<heartbeat::Heartbeat>(),
+    entry::<http::Http>(),
+    entry::<load::Load>(),
+    entry::<mdraid::MdRaid>(),
+    entry::<memory::Memory>(),
+    entry::<process::Process>(),
+    entry::<systemd_unit::SystemdUnit>(),
+    entry::<tcp::Tcp>(),
+    entry::<uptime::Uptime>(),
 ];
 
 /// The registry line of a kind.
