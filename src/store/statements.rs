@@ -30,7 +30,7 @@ pub const OUTBOX_RETRY: &str =
     "UPDATE outbox SET due = $2, answer = $3, attempts = attempts + 1 WHERE key = $1 AND outcome = 'pending'";
 
 pub const OUTBOX_KEYS: &str =
-    "SELECT key, outcome FROM outbox WHERE $1 IS NULL OR incident = $1 ORDER BY seq, ordinal, key";
+    "SELECT key, outcome FROM outbox WHERE CAST($1 AS BIGINT) IS NULL OR incident = $1 ORDER BY seq, ordinal, key";
 
 pub const OUTBOX_UNTOLD: &str = "SELECT key, outcome, answer, body FROM outbox \
      WHERE outcome <> 'pending' AND NOT told ORDER BY seq, ordinal";
@@ -48,7 +48,8 @@ macro_rules! history {
         concat!(
             "SELECT seq, ordinal, at, kind, host, service, incident, text FROM history WHERE ",
             $first,
-            " AND ($5 IS NULL OR host = $5) AND ($6 IS NULL OR service = $6) AND ($7 IS NULL OR incident = $7)",
+            " AND (CAST($5 AS TEXT) IS NULL OR host = $5) AND (CAST($6 AS TEXT) IS NULL OR service = $6)",
+            " AND (CAST($7 AS BIGINT) IS NULL OR incident = $7)",
             " AND at >= $1 AND (seq, ordinal) < ($2, $3) ORDER BY seq DESC, ordinal DESC LIMIT $4"
         )
     };
