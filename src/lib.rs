@@ -1,6 +1,9 @@
 //! The shell of Stentor: everything that touches clock, disk, network or a process.
 //! What it decides, it decides in `stentor-core`.
 
+#[cfg(test)]
+extern crate self as stentor;
+
 pub mod cli;
 pub mod clock;
 pub mod engine;
