@@ -1,6 +1,12 @@
 //! Pages, API, metrics and live updates. Reads [`Snapshot`](stentor_core::snapshot::Snapshot) and history; writes only
 //! through [`Handle::command`](crate::engine::Handle::command).
 
+pub mod assets;
+pub mod filter;
+pub mod parts;
+pub mod subject;
+pub mod words;
+
 use std::sync::Arc;
 
 use crate::clock::Clock;
