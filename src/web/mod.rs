@@ -1,6 +1,10 @@
 //! Pages, API, metrics and live updates. Reads [`Snapshot`](stentor_core::snapshot::Snapshot) and history; writes only
 //! through [`Handle::command`](crate::engine::Handle::command).
 
+pub mod auth;
+pub mod links;
+pub mod problem;
+
 use std::sync::Arc;
 
 use crate::clock::Clock;
