@@ -2,8 +2,12 @@
 //! through [`Handle::command`](crate::engine::Handle::command).
 
 pub mod assets;
+pub mod auth;
+pub mod board;
 pub mod filter;
+pub mod links;
 pub mod parts;
+pub mod problem;
 pub mod subject;
 pub mod words;
 
