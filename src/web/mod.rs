@@ -1,9 +1,14 @@
 //! Pages, API, metrics and live updates. Reads [`Snapshot`](stentor_core::snapshot::Snapshot) and history; writes only
 //! through [`Handle::command`](crate::engine::Handle::command).
 
+pub mod assets;
 pub mod auth;
+pub mod filter;
 pub mod links;
+pub mod parts;
 pub mod problem;
+pub mod subject;
+pub mod words;
 
 use std::sync::Arc;
 
