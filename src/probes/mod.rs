@@ -2,14 +2,14 @@
 //!
 //! A new probe is one file and one line in [`REGISTRY`].
 
-pub mod ipmi;
-pub mod exec;
 pub mod bond;
 pub mod bonding;
 pub mod disk;
+pub mod exec;
 pub mod fetch;
 pub mod heartbeat;
 pub mod http;
+pub mod ipmi;
 pub mod load;
 pub mod local_view;
 pub mod look;
