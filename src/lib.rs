@@ -1,6 +1,9 @@
 //! The shell of Stentor: everything that touches clock, disk, network or a process.
 //! What it decides, it decides in `stentor-core`.
 
+#[cfg(test)]
+extern crate self as stentor;
+
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -8,5 +11,6 @@ pub mod engine;
 pub mod journal;
 pub mod notifiers;
 pub mod probes;
+pub mod sql;
 pub mod store;
 pub mod web;

@@ -2,7 +2,30 @@
 //!
 //! A new probe is one file and one line in [`REGISTRY`].
 
+pub mod bond;
+pub mod bonding;
+pub mod disk;
+pub mod exec;
+pub mod fetch;
+pub mod heartbeat;
+pub mod http;
+pub mod ipmi;
+pub mod load;
+pub mod local_view;
+pub mod look;
+pub mod mdraid;
+pub mod mdstat;
+pub mod memory;
 pub mod net;
+pub mod process;
+pub mod reach;
+pub mod sim_view;
+pub mod systemd_unit;
+pub mod tcp;
+#[cfg(test)]
+pub mod testing;
+pub mod tls;
+pub mod uptime;
 pub mod view;
 
 use std::future::Future;
@@ -133,7 +156,21 @@ fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe
 }
 
 /// Every probe there is, by kind.
-pub const REGISTRY: &[Entry] = &[];
+pub const REGISTRY: &[Entry] = &[
+    entry::<exec::Exec>(),
+    entry::<ipmi::Ipmi>(),
+    entry::<bond::Bond>(),
+    entry::<disk::Disk>(),
+    entry::<heartbeat::Heartbeat>(),
+    entry::<http::Http>(),
+    entry::<load::Load>(),
+    entry::<mdraid::MdRaid>(),
+    entry::<memory::Memory>(),
+    entry::<process::Process>(),
+    entry::<systemd_unit::SystemdUnit>(),
+    entry::<tcp::Tcp>(),
+    entry::<uptime::Uptime>(),
+];
 
 /// The registry line of a kind.
 pub fn find(kind: &str) -> Option<&'static Entry> {

@@ -1,6 +1,16 @@
 //! Pages, API, metrics and live updates. Reads [`Snapshot`](stentor_core::snapshot::Snapshot) and history; writes only
 //! through [`Handle::command`](crate::engine::Handle::command).
 
+pub mod assets;
+pub mod auth;
+pub mod board;
+pub mod filter;
+pub mod links;
+pub mod parts;
+pub mod problem;
+pub mod subject;
+pub mod words;
+
 use std::sync::Arc;
 
 use crate::clock::Clock;

@@ -73,8 +73,6 @@ pub struct Timing {
     pub renotify_warning: Span,
     /// Floor of the freshness of a signal.
     pub fresh_floor: Span,
-    /// A resolved incident re-opens instead of a new one within this time.
-    pub reopen: Span,
 }
 
 impl Default for Timing {
@@ -91,7 +89,6 @@ impl Default for Timing {
             renotify_major: Span::from_hours(4),
             renotify_warning: Span::from_hours(24),
             fresh_floor: Span::from_secs(180),
-            reopen: Span::from_mins(10),
         }
     }
 }
@@ -112,7 +109,6 @@ impl Timing {
             renotify_major: fast(full.renotify_major),
             renotify_warning: fast(full.renotify_warning),
             fresh_floor: fast(full.fresh_floor),
-            reopen: fast(full.reopen),
         }
     }
 }
