@@ -353,6 +353,11 @@ impl<'a> World<'a> {
         group.map_or(&[], Vec::as_slice)
     }
 
+    /// Every group of equal components.
+    pub fn groups(&self) -> impl Iterator<Item = &[usize]> {
+        self.groups.values().flat_map(BTreeMap::values).map(Vec::as_slice)
+    }
+
     /// All components of the type and partition of this one, itself included.
     pub fn peers(&self, comp: usize) -> &[usize] {
         let comp = &self.comps[comp];
