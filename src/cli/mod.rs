@@ -1,2 +1,4 @@
 //! The command line: one file per subcommand, each with its arguments and a `run`.
 pub mod debug;
+
+pub mod classify;
