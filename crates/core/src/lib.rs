@@ -14,6 +14,7 @@ pub mod reach;
 pub mod rules;
 pub mod seen;
 pub mod signals;
+pub mod schedule;
 pub mod snapshot;
 pub mod status;
 pub mod time;
