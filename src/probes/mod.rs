@@ -4,10 +4,13 @@
 
 pub mod bond;
 pub mod bonding;
+#[cfg(test)]
+mod conformance;
 pub mod disk;
 pub mod fetch;
 pub mod heartbeat;
 pub mod http;
+pub mod icmp;
 pub mod load;
 pub mod local_view;
 pub mod look;
@@ -15,6 +18,7 @@ pub mod mdraid;
 pub mod mdstat;
 pub mod memory;
 pub mod net;
+pub mod ping;
 pub mod process;
 pub mod reach;
 pub mod sim_view;
@@ -162,6 +166,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<load::Load>(),
     entry::<mdraid::MdRaid>(),
     entry::<memory::Memory>(),
+    entry::<ping::Ping>(),
     entry::<process::Process>(),
     entry::<systemd_unit::SystemdUnit>(),
     entry::<tcp::Tcp>(),
