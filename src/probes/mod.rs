@@ -7,6 +7,7 @@ pub mod bonding;
 #[cfg(test)]
 mod conformance;
 pub mod disk;
+pub mod exec;
 pub mod fetch;
 pub mod heartbeat;
 pub mod http;
@@ -132,12 +133,15 @@ impl<P: Probe> ErasedProbe for P {
     }
 }
 
+/// Parameters to a probe with its type erased.
+pub type BuildProbe = fn(&Value, &ProbeEnv) -> Result<Arc<dyn ErasedProbe>, BuildError>;
+
 /// One line of the registry.
 pub struct Entry {
     pub kind: &'static str,
     pub host_side: bool,
     pub doc: &'static str,
-    pub build: fn(&Value, &ProbeEnv) -> Result<Arc<dyn ErasedProbe>, BuildError>,
+    pub build: BuildProbe,
 }
 
 /// Erases a probe's type into its registry line.
@@ -161,6 +165,7 @@ fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe
 pub const REGISTRY: &[Entry] = &[
     entry::<bond::Bond>(),
     entry::<disk::Disk>(),
+    entry::<exec::Exec>(),
     entry::<heartbeat::Heartbeat>(),
     entry::<http::Http>(),
     entry::<load::Load>(),

@@ -9,6 +9,7 @@ pub mod engine;
 pub mod id;
 pub mod model;
 pub mod rules;
+pub mod schedule;
 pub mod snapshot;
 pub mod time;
 
