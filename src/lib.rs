@@ -7,6 +7,7 @@ extern crate self as stentor;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod engine;
 pub mod journal;
 pub mod notifiers;
