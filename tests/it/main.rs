@@ -1,1 +1,3 @@
 //! The one integration-test binary: each extra one would link the world again.
+
+mod ipmi;
