@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod collector;
 pub mod engine;
 pub mod journal;
 pub mod notifiers;
