@@ -184,7 +184,7 @@ fn catalog(hosts: Vec<Host>, checks: Vec<Check>, services: &[(u32, String, u32, 
 
 /// One host with `count` services of one check.
 fn many(count: usize, what: &str) -> Arc<Catalog> {
-    let services: Vec<_> = (0..count).map(|i| (0, format!("s{i}"), 0, Value::Null)).collect();
+    let services: Vec<_> = (0..count).map(|i| (0, format!("s{i}"), 0, params(&[("id", &i.to_string())]))).collect();
     catalog(vec![host("web01", View::None)], vec![check("c", params(&[("do", what)]))], &services)
 }
 
