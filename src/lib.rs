@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod collector;
 pub mod engine;
 pub mod journal;
 pub mod notifiers;
