@@ -9,6 +9,7 @@ pub mod clock;
 pub mod engine;
 pub mod journal;
 pub mod notifiers;
+pub mod notify;
 pub mod probes;
 pub mod sql;
 pub mod store;

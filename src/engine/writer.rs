@@ -10,9 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use prometheus::{IntCounter, IntGauge, Registry};
 use stentor_core::catalog::Catalog;
-use stentor_core::engine::{
-    AgentSeen, CheckRequest, CheckResult, CommandInput, Effects, Engine, Event, Input, Reply,
-};
+use stentor_core::engine::{AgentSeen, CheckRequest, CheckResult, CommandInput, Effects, Engine, Event, Input, Reply};
 use stentor_core::id::ObjectId;
 use stentor_core::model::{Notification, ObjectKey};
 use stentor_core::{Span, Timestamp};
@@ -320,12 +318,7 @@ impl Writer {
         }
     }
 
-    fn gather_push(
-        &self,
-        batch: AgentBatch,
-        reply: oneshot::Sender<Result<Accepted, Refused>>,
-        turn: &mut Gathered,
-    ) {
+    fn gather_push(&self, batch: AgentBatch, reply: oneshot::Sender<Result<Accepted, Refused>>, turn: &mut Gathered) {
         let in_turn = turn
             .pushes
             .iter()
