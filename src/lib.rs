@@ -12,6 +12,7 @@ pub mod collector;
 pub mod engine;
 pub mod journal;
 pub mod notifiers;
+pub mod notify;
 pub mod probes;
 pub mod sql;
 pub mod store;
