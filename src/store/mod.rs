@@ -11,6 +11,7 @@ mod conformance;
 mod tests;
 
 use std::path::Path;
+pub mod memory;
 use std::sync::Arc;
 
 use async_trait::async_trait;
