@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::collector::{self, Collector, CollectorHandle};
 use crate::config::{self, Loaded, settings};
-use crate::engine::writer::{self, Chain, ToCollector};
 use crate::engine::Handle;
+use crate::engine::writer::{self, Chain, ToCollector};
 use crate::journal::Journal;
 use crate::journal::sqlite::SqliteJournal;
 use crate::notifiers::email::{EmailNotifier, EmailSetup, MailTls};
@@ -81,8 +81,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     let journal: Arc<dyn Journal> =
         Arc::new(SqliteJournal::open(&settings.storage.journal).await.context("the journal cannot be opened")?);
     let store = store::open(&settings.storage.url, &settings.folder).await.context("the database cannot be opened")?;
-    let credentials =
-        auth::ensure_admin(&*store, &clock).await.context("the first administrator cannot be created")?;
+    let credentials = auth::ensure_admin(&*store, &clock).await.context("the first administrator cannot be created")?;
     let listener = TcpListener::bind(settings.server.listen)
         .await
         .with_context(|| format!("cannot listen on {}; is another Stentor running?", settings.server.listen))?;
@@ -221,7 +220,11 @@ async fn prune(store: SharedStore, clock: Clock, keep: Span, stop: CancellationT
             () = stop.cancelled() => return,
             () = tokio::time::sleep(PRUNE_EVERY) => {}
         }
-        if let Err(error) = store.prune_history(clock.now() - keep).await {
+        let now = clock.now();
+        if let Err(error) = store.prune_sessions(now).await {
+            tracing::warn!(error = %Chain(&error), "ended sessions could not be deleted");
+        }
+        if let Err(error) = store.prune_history(now - keep).await {
             tracing::warn!(error = %Chain(&error), "old history could not be deleted");
         }
     }
@@ -255,7 +258,7 @@ fn notifiers(settings: &settings::Settings) -> anyhow::Result<Notifiers> {
             password: secret(email.password_file.as_ref())?,
             from: email.from.clone(),
             timeout: email.timeout,
-            hello_name: None,
+            hello_name: email.hello_name.clone(),
             ca_file: email.ca_file.clone(),
         };
         notifiers = notifiers.with(EmailNotifier::new(setup).context("[notifier.email] cannot be used")?);

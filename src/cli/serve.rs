@@ -34,7 +34,13 @@ pub async fn run(args: &ServeArgs, out: &mut (dyn Write + Send)) -> anyhow::Resu
         }
     };
     if args.check {
-        writeln!(out, "{}: {} hosts, {} services: good", args.config.display(), loaded.catalog.hosts.len(), loaded.catalog.services.len())?;
+        writeln!(
+            out,
+            "{}: {} hosts, {} services: good",
+            args.config.display(),
+            loaded.catalog.hosts.len(),
+            loaded.catalog.services.len()
+        )?;
         return Ok(0);
     }
     telemetry::start(&loaded.settings.log);

@@ -8,10 +8,11 @@ pub mod statements;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+pub mod memory;
+#[cfg(test)]
 mod tests;
 
 use std::path::Path;
-pub mod memory;
 use std::sync::Arc;
 
 use async_trait::async_trait;
