@@ -54,7 +54,12 @@ fn programs(component: &str) -> &'static [(&'static str, &'static str)] {
             ("java", "java -Xmx4g -Deuca.home=/ com.eucalyptus.bootstrap.SystemBootstrapper"),
             ("postgres", "/usr/bin/postgres -D /var/lib/eucalyptus/db/data -h0.0.0.0 -p8777"),
         ],
-        "ufs" | "walrus" | "sc" | "vb" => &[
+        "sc" => &[
+            ("eucalyptus-clou", "/usr/sbin/eucalyptus-cloud -h / -u eucalyptus --pidfile /run/eucalyptus/eucalyptus-cloud.pid -f"),
+            ("java", "java -Xmx2g -Deuca.home=/ com.eucalyptus.bootstrap.SystemBootstrapper"),
+            ("tgtd", "/usr/sbin/tgtd -f"),
+        ],
+        "ufs" | "walrus" | "vb" => &[
             ("eucalyptus-clou", "/usr/sbin/eucalyptus-cloud -h / -u eucalyptus --pidfile /run/eucalyptus/eucalyptus-cloud.pid -f"),
             ("java", "java -Xmx2g -Deuca.home=/ com.eucalyptus.bootstrap.SystemBootstrapper"),
         ],
@@ -88,12 +93,13 @@ fn processes(plan: &HostPlan, faults: &BTreeSet<Fault>) -> Vec<Process> {
     for component in plan.components {
         let lost = match taken(plan, faults, component) {
             Some(Resource::Process { name, .. }) => Some(name),
-            Some(Resource::Disk { .. } | Resource::Port { .. }) | None => None,
+            Some(Resource::Port { process, .. }) => process,
+            Some(Resource::Disk { .. } | Resource::Behind { .. }) | None => None,
         };
         let killed = is_killed(plan, faults, component);
         for (name, command) in programs(component) {
             // The database and the hypervisor outlive the component that uses them.
-            let own = !matches!(*name, "postgres" | "libvirtd" | "eucanetd" | "memcached");
+            let own = !matches!(*name, "postgres" | "libvirtd" | "eucanetd" | "memcached" | "tgtd");
             if (killed && own) || lost == Some(name) || lines.contains(&(name, command)) {
                 continue;
             }
@@ -158,7 +164,7 @@ fn file_systems(plan: &HostPlan, faults: &BTreeSet<Fault>) -> Vec<FsUsage> {
         .iter()
         .filter_map(|component| match taken(plan, faults, component) {
             Some(Resource::Disk { mount }) => Some(mount),
-            Some(Resource::Process { .. } | Resource::Port { .. }) | None => None,
+            Some(Resource::Process { .. } | Resource::Port { .. } | Resource::Behind { .. }) | None => None,
         })
         .collect();
     mounts

@@ -35,5 +35,5 @@ pub struct WebState {
     /// Cookies carry `Secure` and the `__Host-` prefix only over TLS.
     pub secure_cookies: bool,
     /// Extra routes of the demo (fault injection), merged below `/demo`.
-    pub demo: Option<axum::Router>,
+    pub demo: Option<axum::Router<WebState>>,
 }
