@@ -471,6 +471,27 @@ fn dependants_keep_what_is_really_their_own() {
             said: "resource_at_risk/membership cc1/cc major; core degraded",
         },
         Case {
+            rule: "a page does not prove that a node works without its hypervisor",
+            topology: "single",
+            seen: r#"nc1 ping=ok; nc1/nc port=open; nc1/nc process=running; nc1/nc http=200;
+                   nc1/nc resource={"kind": "hypervisor", "level": "crit"}"#,
+            said: "resource_unavailable/hypervisor nc1/nc warning; core degraded",
+        },
+        Case {
+            rule: "a disk above its threshold under a port that still serves is a risk",
+            topology: "single",
+            seen: r#"ufs1 ping=ok; ufs1/ufs port=open; ufs1/ufs process=running;
+                   ufs1/ufs resource={"kind": "disk", "level": "crit"}"#,
+            said: "resource_at_risk/disk ufs1/ufs major; core degraded",
+        },
+        Case {
+            rule: "the controller's ENABLED outweighs a missing part until a request fails",
+            topology: "single",
+            seen: r#"nc1 ping=ok; nc1/nc port=open; nc1/nc service_state=ENABLED;
+                   nc1/nc resource={"kind": "hypervisor", "level": "crit"}"#,
+            said: "resource_at_risk/hypervisor nc1/nc major; core degraded",
+        },
+        Case {
             rule: "system VMs fall with their node",
             topology: "cloudstack",
             seen: "k1 ping=fail; k1 ssh=timeout; k1 power=off; ssvm ping=fail; ssvm ssh=timeout; ms1 ping=ok",

@@ -186,7 +186,7 @@ fn with_critical<'a>(view: &View<'a>, resource: &Resource<'a>, failing: bool) ->
         finding.rejected.push(reject(Class::SoftwareDown, "its process runs"));
         return finding;
     }
-    if view.is_in_service() {
+    if view.serves_without(resource.kind) {
         let mut finding = view.resource(resource, 0.9);
         finding.class = Class::ResourceAtRisk;
         finding.rejected.push(reject(Class::ResourceUnavailable, "it still serves"));

@@ -74,6 +74,9 @@ const KINDS: [&str; 18] = [
 /// Kinds whose absence keeps a process from starting unless the check says otherwise (section 4.2, row 3).
 const START_BLOCKING: [&str; 5] = ["disk", "db", "cert", "keys", "config"];
 
+/// Kinds that run short before they are gone; a critical level is not yet a missing part.
+const SHORT_OF: [&str; 7] = ["disk", "capacity", "ntp", "dns", "temperature", "memory_ecc", "smart"];
+
 /// Words of the platforms for "not in service, and not on purpose".
 const FAILING_STATES: [&str; 11] = [
     "NOTREADY",
@@ -249,8 +252,13 @@ impl<'a> View<'a> {
         Answer::Untold
     }
 
-    pub fn is_in_service(&self) -> bool {
-        self.answer() == Answer::Serving || self.state_is("ENABLED") || self.port == Some(Port::Open)
+    /// Whether it serves without this resource. An open port or a page only prove that something listens: enough while
+    /// a resource runs short, not when a part is gone that every request needs.
+    pub fn serves_without(&self, kind: &str) -> bool {
+        let functional =
+            self.state_is("ENABLED") || self.heartbeat_is("enabled") || self.probe_is("ok") || self.probe_is("slow");
+        let listens = self.port == Some(Port::Open) || self.answer() == Answer::Serving;
+        functional || (listens && SHORT_OF.contains(&kind))
     }
 
     /// The worst missing resource: one that blocks the start first, then by kind.
