@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use stentor_core::Timestamp;
 use stentor_core::catalog::Catalog;
 use stentor_core::engine::Input;
 
@@ -16,8 +15,6 @@ use stentor_core::engine::Input;
 pub const FORMAT: u8 = 1;
 /// A turn is at most 1,024 inputs of some 16 KiB kept text; far above that something is broken.
 pub const BATCH_BYTES_MAX: usize = 256 * 1024 * 1024;
-/// The first half of a SHA-256's first half: enough against bit rot, not meant against forgery.
-pub const CHECKSUM_BYTES: usize = 8;
 
 /// SHA-256 of a catalog body.
 pub type CatalogHash = [u8; 32];
@@ -143,20 +140,6 @@ pub fn decode_catalog(bytes: &[u8]) -> Result<Catalog, CodecError> {
 
 pub fn hash_of(body: &[u8]) -> CatalogHash {
     Sha256::digest(body).into()
-}
-
-/// Covers the row's place and time too, so that a row under a wrong number is found.
-pub fn checksum(seq: u64, at: Timestamp, batch: &[u8]) -> [u8; CHECKSUM_BYTES] {
-    let mut sha = Sha256::new();
-    sha.update(seq.to_le_bytes());
-    sha.update(at.as_millis().to_le_bytes());
-    sha.update(batch);
-    let digest: [u8; 32] = sha.finalize().into();
-    let mut sum = [0; CHECKSUM_BYTES];
-    for (to, from) in sum.iter_mut().zip(digest) {
-        *to = from;
-    }
-    sum
 }
 
 /// Lower-case hexadecimal.

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection, Row};
 use stentor_core::Timestamp;
 use stentor_core::catalog::Catalog;
 
 use super::codec::{self, CatalogHash, Encoded};
 use super::{Journal, JournalError, JournalTrouble, Turn};
 use crate::sql::file::{self, SqliteFile};
-use crate::sql::{Access, Cause, Durability, StateLock, migrations, within};
+use crate::sql::{Access, Cause, Durability, Guarded, StateLock, checksum, migrations, within};
 
 /// The journal's file inside the state directory.
 pub const JOURNAL_FILE: &str = "journal.db";
@@ -105,7 +105,8 @@ impl SqliteJournal {
             return Ok(done.rows_affected() == 1);
         }
         within(async {
-            let mut transaction = self.file.writer.begin_with("BEGIN IMMEDIATE").await?;
+            let mut guarded = Guarded::new(self.file.writer.acquire().await?);
+            let mut transaction = guarded.connection().begin_with("BEGIN IMMEDIATE").await?;
             if row.execute(&mut *transaction).await?.rows_affected() != 1 {
                 return Ok(false);
             }
@@ -114,6 +115,7 @@ impl SqliteJournal {
                 keep.execute(&mut *transaction).await?;
             }
             transaction.commit().await?;
+            guarded.keep();
             Ok(true)
         })
         .await
@@ -136,9 +138,9 @@ impl SqliteJournal {
         let seq = row.try_get::<i64, _>(0)?.cast_unsigned();
         let at = Timestamp::from_millis(row.try_get(1)?);
         let batch: &[u8] = row.try_get(2)?;
-        let checksum: &[u8] = row.try_get(3)?;
+        let sum: &[u8] = row.try_get(3)?;
         let damaged = |what: String| JournalTrouble::Damaged { seq, what };
-        if checksum != codec::checksum(seq, at, batch) {
+        if sum != checksum(seq, at, batch) {
             return Err(damaged("its checksum does not fit".to_owned()).into());
         }
         for hash in codec::catalogs_of(batch).map_err(|error| damaged(error_text(&error)))? {
@@ -183,7 +185,7 @@ impl Journal for SqliteJournal {
         if bytes > codec::BATCH_BYTES_MAX {
             return Err(failed(JournalTrouble::TooLarge { seq: turn.seq, bytes }.into()));
         }
-        let checksum = codec::checksum(turn.seq, turn.at, &encoded.batch);
+        let checksum = checksum(turn.seq, turn.at, &encoded.batch);
         if self.insert(turn, &encoded, &checksum).await.map_err(failed)? {
             return Ok(());
         }

@@ -16,7 +16,7 @@ use stentor_core::model::{Covers, Delivery, DeliveryOutcome, ObjectKey, Observat
 use super::codec;
 use super::sqlite::{JOURNAL_FILE, SqliteJournal};
 use super::{Journal, JournalTrouble, Turn};
-use crate::sql::Fault;
+use crate::sql::{Fault, checksum};
 
 fn catalog(hosts: usize) -> Catalog {
     let mut catalog = Catalog {
@@ -330,8 +330,12 @@ async fn a_full_disk_is_told_and_heals() {
     let big = Turn { seq: 2, at: Timestamp::ZERO, inputs: vec![result(1, &"x".repeat(100_000))] };
     let error = journal.append(&big).await.unwrap_err();
     assert_eq!(error.fault(), Fault::DiskFull, "{error:?}");
+    let mut reload = big.clone();
+    reload.inputs = vec![Input::Catalog(Arc::new(catalog(2000)))];
+    let error = journal.append(&reload).await.unwrap_err();
+    assert_eq!(error.fault(), Fault::DiskFull, "{error:?}");
     sqlx::query("PRAGMA max_page_count = 1000000").execute(&journal.file().writer).await.unwrap();
-    journal.append(&big).await.expect("room was made");
+    journal.append(&reload).await.expect("room was made");
     assert_eq!(journal.newest().await.unwrap(), 2);
 }
 
@@ -388,10 +392,10 @@ proptest! {
     fn a_flipped_bit_is_found(at in 0usize..10_000, bit in 0u8..8) {
         let mut batch = codec::encode(&one_of_each()).unwrap().batch;
         let time = Timestamp::from_secs(1);
-        let sum = codec::checksum(1, time, &batch);
+        let sum = checksum(1, time, &batch);
         let at = at % batch.len();
         batch[at] ^= 1 << bit;
-        prop_assert_ne!(codec::checksum(1, time, &batch), sum);
+        prop_assert_ne!(checksum(1, time, &batch), sum);
         let _ = codec::decode(&batch, &BTreeMap::new());
     }
 }
