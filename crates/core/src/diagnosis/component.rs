@@ -137,7 +137,7 @@ fn running<'a>(view: &View<'a>) -> Option<Finding<'a>> {
     if let Some(resource) = view.critical_resource() {
         return Some(with_critical(view, &resource, failing));
     }
-    if let Some(resource) = view.fault().filter(|_| failing) {
+    if let Some(resource) = view.fault().or_else(|| view.lost_with_host()).filter(|_| failing) {
         return Some(view.resource(&resource, 0.9));
     }
     if view.state_in(&["INITIALIZED", "LOADED", "PRIMORDIAL"]) {

@@ -130,6 +130,8 @@ pub(super) struct View<'a> {
     state: Option<&'a str>,
     kind: &'a str,
     resources: Vec<(Resource<'a>, bool)>,
+    /// Missing on the host as a whole: explains a failure, and is no risk of this component alone.
+    of_host: Vec<Resource<'a>>,
     started: Option<Span>,
     state_age: Option<Span>,
     grace: Span,
@@ -160,6 +162,7 @@ impl<'a> View<'a> {
             state: state.and_then(|signal| signal.value.text()),
             kind: comp.kind,
             resources: resources(facts),
+            of_host: of_host(&world.hosts[comp.host].facts),
             started: uptime.or_else(|| process.filter(|_| runs).and_then(|signal| world.age_of_value(signal))),
             state_age: state.and_then(|signal| world.age_of_value(signal)),
             grace: world.grace(index),
@@ -267,6 +270,11 @@ impl<'a> View<'a> {
         critical.min_by_key(|resource| (resource.blocks_start != Some(true), resource.kind)).cloned()
     }
 
+    /// What the host as a whole has lost.
+    pub fn lost_with_host(&self) -> Option<Resource<'a>> {
+        self.of_host.iter().min_by_key(|resource| (resource.blocks_start != Some(true), resource.kind)).cloned()
+    }
+
     pub fn scarce_resource(&self) -> Option<Resource<'a>> {
         self.resources.iter().map(|(resource, _)| resource).min_by_key(|resource| resource.kind).cloned()
     }
@@ -284,7 +292,7 @@ impl<'a> View<'a> {
 
     /// What keeps an absent process from starting.
     pub fn start_blocker(&self) -> Option<Resource<'a>> {
-        if let Some(resource) = self.critical_resource()
+        if let Some(resource) = self.critical_resource().or_else(|| self.lost_with_host())
             && resource.blocks_start.unwrap_or(START_BLOCKING.contains(&resource.kind))
         {
             return Some(resource);
@@ -341,7 +349,11 @@ impl<'a> View<'a> {
             "dependency" => Explained::Any,
             _ => Explained::Never,
         };
-        self.unavailable(resource.kind, base, explained_by)
+        let mut finding = self.unavailable(resource.kind, base, explained_by);
+        if !finding.support.iter().any(|signal| std::ptr::eq(*signal, resource.signal)) {
+            finding.support.push(resource.signal);
+        }
+        finding
     }
 
     pub fn starting(&self) -> Finding<'a> {
@@ -373,6 +385,10 @@ fn port(facts: &Facts<'_>) -> Option<Port> {
         }
     }
     best
+}
+
+fn of_host<'a>(facts: &Facts<'a>) -> Vec<Resource<'a>> {
+    resources(facts).into_iter().filter(|(_, critical)| *critical).map(|(resource, _)| resource).collect()
 }
 
 fn resources<'a>(facts: &Facts<'a>) -> Vec<(Resource<'a>, bool)> {
