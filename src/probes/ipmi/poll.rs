@@ -25,6 +25,10 @@ pub struct BmcPoll {
     pub suite: Suite,
     pub chassis: ChassisStatus,
     pub sensors: Vec<SensorSeen>,
+    /// Every power supply and power unit was read.
+    pub is_power_read: bool,
+    /// Every sensor was read.
+    pub are_sensors_read: bool,
     pub log: LogNews,
     /// Why some of it was not read (the deadline, mostly); what is missing is then unknown, not good.
     pub missing: Option<String>,
@@ -189,9 +193,13 @@ async fn read_sensors(
         repository.refresh(link, poll.device, deadline).await?;
     }
     for sensor in repository.sensors() {
+        // They are sorted: the first sensor of another kind comes after all of power.
+        poll.is_power_read |= !sensor.is_power();
         let seen = read_sensor(link, sensor, deadline).await?;
         poll.sensors.push(seen);
     }
+    poll.is_power_read = true;
+    poll.are_sensors_read = true;
     Ok(())
 }
 

@@ -26,6 +26,13 @@ pub(super) struct Sensor {
     pub analog: Option<Box<FullSensor>>,
 }
 
+impl Sensor {
+    /// A power supply or power unit: read before all others.
+    pub(super) fn is_power(&self) -> bool {
+        [sensor_type::POWER_SUPPLY, sensor_type::POWER_UNIT].contains(&self.key.sensor_type)
+    }
+}
+
 /// What the records were read under.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Stamp {
@@ -87,7 +94,7 @@ impl Repository {
             self.is_complete = next == LAST_RECORD || next == self.next || self.records_read >= RECORDS_MAX;
             self.next = next;
             if self.is_complete {
-                self.sensors.sort_by_key(|sensor| importance(&sensor.key));
+                self.sensors.sort_by_key(importance);
             }
         }
         Ok(())
@@ -145,6 +152,7 @@ impl Repository {
                     {
                         restarts += 1;
                         *reservation = None;
+                        link.stand_aside(deadline).await;
                         continue 'restart;
                     }
                     Err(error) => return Err(error),
@@ -174,11 +182,13 @@ async fn reserve(link: &mut Link, deadline: Instant) -> Result<u16, IpmiError> {
 }
 
 /// What is read first when time is short: power, then discrete states, then measurements.
-fn importance(key: &SensorKey) -> (u8, u8) {
-    let class = match key.sensor_type {
-        sensor_type::POWER_SUPPLY | sensor_type::POWER_UNIT => 0,
-        _ if !key.is_threshold() => 1,
-        _ => 2,
+fn importance(sensor: &Sensor) -> (u8, u8) {
+    let class = if sensor.is_power() {
+        0
+    } else if !sensor.key.is_threshold() {
+        1
+    } else {
+        2
     };
-    (class, key.number)
+    (class, sensor.key.number)
 }

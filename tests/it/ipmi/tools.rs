@@ -64,6 +64,8 @@ async fn ipmitool_reads_the_simulated_controller_with_both_suites() {
         let noon = "11/21/26 | 12:00:00 UTC";
         assert_line(&log, &format!("1 | {noon} | Power Supply PS2 Status | Failure detected | Asserted"));
         assert_line(&log, &format!("2 | {noon} | Power Unit PS Redundancy | Redundancy Lost | Asserted"));
+        let hot = "Upper Critical going high | Asserted | Reading 96 > Threshold 95 degrees C";
+        assert_line(&log, &format!("5 | {noon} | Temperature CPU1 Temp | {hot}"));
         assert_line(&log, &format!("6 | {noon} | Power Unit Pwr Unit Status | Power off/down | Asserted"));
     }
 }
