@@ -168,8 +168,16 @@ pub(super) async fn poll(
     deadline: Instant,
 ) -> Result<BmcPoll, IpmiError> {
     let chassis = link.call(&GetChassisStatus, deadline).await?;
-    let mut poll =
-        BmcPoll { device, suite: link.suite(), chassis, sensors: Vec::new(), log: LogNews::default(), missing: None };
+    let mut poll = BmcPoll {
+        device,
+        suite: link.suite(),
+        chassis,
+        sensors: Vec::new(),
+        is_power_read: false,
+        are_sensors_read: false,
+        log: LogNews::default(),
+        missing: None,
+    };
     let sensors = read_sensors(&mut poll, link, &mut memory.repository, deadline).await;
     let log = match &sensors {
         // Silence will not end for the log either.
