@@ -1,11 +1,11 @@
 //! One look at a controller: power, sensors, event log.
 
+use stentor_wire::ipmi::Suite;
 use stentor_wire::ipmi::command::{
     ChassisStatus, DeviceId, GetChassisStatus, GetReadingFactors, GetSensorReading, RawReading,
 };
 use stentor_wire::ipmi::event::{self, Severity, event_type, sensor_type};
 use stentor_wire::ipmi::sdr::{FullSensor, Linearization, Thresholds};
-use stentor_wire::ipmi::{Suite, completion};
 use tokio::time::Instant;
 
 use super::IpmiError;
@@ -274,11 +274,7 @@ fn threshold_state(reading: RawReading) -> SensorState {
     }
 }
 
-/// True for completion codes after which the session is useless.
+/// True when the session is of no more use.
 pub(super) fn ends_session(error: &IpmiError) -> bool {
-    match error {
-        IpmiError::NoAnswer { .. } => true,
-        IpmiError::Completion { code, .. } => *code == completion::INSUFFICIENT_PRIVILEGE,
-        _ => false,
-    }
+    matches!(error, IpmiError::NoAnswer { .. })
 }

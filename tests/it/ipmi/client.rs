@@ -265,6 +265,52 @@ async fn a_cleared_log_is_read_from_its_start() {
     assert_eq!(texts, ["Drive 1: Drive Slot Drive Fault"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_long_old_log_is_caught_up_over_several_polls_as_history() {
+    let bmc = simulated().await;
+    for _ in 0..40 {
+        bmc.fail_psu(1).await;
+        bmc.mend_psu(1).await;
+    }
+    let entries = bmc.status().await.unwrap().log_entries;
+    let client = BmcClient::new(None, Duration::ZERO);
+    let address = login(bmc.address(), USER, PASSWORD);
+    let (mut read, mut polls) = (0, 0);
+    loop {
+        let poll = client.poll(&address, deadline()).await.unwrap();
+        polls += 1;
+        read += poll.log.new.len();
+        assert!(poll.log.is_history);
+        assert_eq!(json(&facts(&poll)["sel_new"]), "[]", "history is no news");
+        if poll.log.is_complete {
+            break;
+        }
+    }
+    assert_eq!((read, polls), (entries, entries.div_ceil(128)));
+    bmc.fail_psu(2).await;
+    let poll = client.poll(&address, deadline()).await.unwrap();
+    assert!(!poll.log.is_history && poll.log.new.len() == 3, "{:#?}", poll.log);
+}
+
+#[tokio::test(start_paused = true)]
+async fn entries_read_before_a_silence_are_told_by_the_next_poll() {
+    let bmc = simulated().await;
+    let gate = gate(bmc.address(), 1000).await;
+    let client = BmcClient::new(None, Duration::ZERO);
+    let address = login(gate.address, USER, PASSWORD);
+    let sensors = client.poll(&address, deadline()).await.unwrap().sensors.len() as u32;
+    bmc.fail_psu(1).await;
+    // Chassis status, repository info, sensors, log info, then one of three entries.
+    gate.passes.store(2 + sensors + 2, Ordering::SeqCst);
+    let poll = client.poll(&address, deadline()).await.unwrap();
+    assert!(poll.are_sensors_read && poll.log.new.is_empty());
+    assert_eq!(poll.missing.as_deref(), Some("controller stopped answering during Get SEL Entry"));
+    gate.passes.store(1000, Ordering::SeqCst);
+    let poll = client.poll(&address, deadline()).await.unwrap();
+    let ids: Vec<u16> = poll.log.new.iter().map(|entry| entry.id).collect();
+    assert_eq!(ids, [1, 2, 3]);
+}
+
 /// Passes datagrams between one client and a controller, but loses some and doubles others.
 async fn lossy_relay(target: SocketAddr) -> SocketAddr {
     let (near, far) = (UdpSocket::bind("127.0.0.1:0").await.unwrap(), UdpSocket::bind("127.0.0.1:0").await.unwrap());
