@@ -4,11 +4,21 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, Check, SignalSpec, SignalValue};
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Catalog, Check};
 use crate::diagnosis::{Signal, Topology};
 use crate::id::{HostId, ObjectId, ServiceId};
-use crate::model::{Observation, ServiceState, Value};
+use crate::model::{Observation, Value};
+use crate::rules::Judgement;
 use crate::{Span, Timestamp};
+
+/// What one check of one object says at present: none, one or several values (power supplies, bonds).
+#[derive(Clone, Debug)]
+struct Voice {
+    template: Signal,
+    values: Vec<(Value, Timestamp)>,
+}
 
 /// Signals of one group and whether anything changed since it was diagnosed.
 #[derive(Clone, Debug, Default)]
@@ -16,9 +26,24 @@ pub struct Group {
     /// Name of the cloud; `None` for the hosts outside clouds.
     pub cloud: Option<Arc<str>>,
     pub topology: Topology,
-    pub signals: Vec<Signal>,
+    voices: Vec<Voice>,
     pub dirty: bool,
     pub diagnosed_at: Timestamp,
+}
+
+impl Group {
+    /// Everything that was said, in catalog order. What was never or no longer said is left out.
+    pub fn signals(&self) -> Vec<Signal> {
+        let said = self.voices.iter().filter(|voice| voice.template.observed_at != Timestamp::ZERO);
+        said.flat_map(|voice| {
+            voice.values.iter().map(|(value, changed_at)| Signal {
+                value: value.clone(),
+                changed_at: *changed_at,
+                ..voice.template.clone()
+            })
+        })
+        .collect()
+    }
 }
 
 /// Where an object's signals begin; `NONE` if it contributes none.
@@ -44,7 +69,7 @@ pub struct Board {
 pub struct Contribution<'a> {
     pub object: ObjectId,
     pub observation: &'a Observation,
-    pub state: ServiceState,
+    pub judgement: &'a Judgement,
     pub observed_at: Timestamp,
 }
 
@@ -72,7 +97,9 @@ impl Board {
         for (i, host) in catalog.hosts.iter().enumerate() {
             let group = host.cloud.map_or(catalog.clouds.len(), |cloud| cloud.index());
             let slot = match host.check {
-                Some(check) => board.lay_out(group, HostId::from_index(i), None, catalog, &catalog.checks[check.index()]),
+                Some(check) => {
+                    board.lay_out(group, HostId::from_index(i), None, catalog, &catalog.checks[check.index()])
+                }
                 None => Slot::NONE,
             };
             board.hosts.push(slot);
@@ -80,7 +107,8 @@ impl Board {
                 let row = &catalog.services[service.index()];
                 let component = row.component.map(|id| Arc::clone(&catalog.components[id.index()].key));
                 let check = &catalog.checks[row.check.index()];
-                board.services[service.index()] = board.lay_out(group, HostId::from_index(i), component, catalog, check);
+                board.services[service.index()] =
+                    board.lay_out(group, HostId::from_index(i), component, catalog, check);
             }
         }
         board
@@ -97,10 +125,10 @@ impl Board {
         if check.signals.is_empty() {
             return Slot::NONE;
         }
-        let signals = &mut self.groups[group].signals;
-        let first = signals.len();
+        let voices = &mut self.groups[group].voices;
+        let first = voices.len();
         for spec in &check.signals {
-            signals.push(Signal {
+            let template = Signal {
                 host: Some(Arc::clone(&catalog.hosts[host.index()].name)),
                 component: if spec.of_host { None } else { component.clone() },
                 sig: Arc::clone(&spec.sig),
@@ -109,7 +137,8 @@ impl Board {
                 observed_at: Timestamp::ZERO,
                 changed_at: Timestamp::ZERO,
                 every: check.every,
-            });
+            };
+            voices.push(Voice { template, values: Vec::new() });
         }
         Slot { group: group as u32, first: first as u32 }
     }
@@ -121,7 +150,7 @@ impl Board {
         }
     }
 
-    /// Takes over what a judged result says. Facts that are absent leave the old value, which then ages.
+    /// Takes over what a judged result says. A result that says nothing about a signal leaves the old value, which then ages.
     pub fn contribute(&mut self, check: &Check, from: &Contribution<'_>) {
         let slot = self.slot(from.object);
         if slot.group == u32::MAX {
@@ -129,16 +158,23 @@ impl Board {
         }
         let group = &mut self.groups[slot.group as usize];
         for (i, spec) in check.signals.iter().enumerate() {
-            let Some(value) = value_of(spec, from) else { continue };
-            let signal = &mut group.signals[slot.first as usize + i];
-            if signal.value != value {
-                signal.value = value;
-                signal.changed_at = from.observed_at;
-                group.dirty = true;
-            } else if signal.observed_at == Timestamp::ZERO {
-                group.dirty = true;
+            let new = spec.values(from.observation, from.judgement);
+            if new.is_empty() {
+                continue;
             }
-            signal.observed_at = from.observed_at;
+            let voice = &mut group.voices[slot.first as usize + i];
+            let silent = voice.template.observed_at == Timestamp::ZERO;
+            group.dirty |= silent || is_news(&voice.values, &new);
+            let old = std::mem::take(&mut voice.values);
+            voice.values = new
+                .into_iter()
+                .enumerate()
+                .map(|(n, value)| match old.get(n) {
+                    Some((was, since)) if *was == value && !silent => (value, *since),
+                    Some(_) | None => (value, from.observed_at),
+                })
+                .collect();
+            voice.template.observed_at = from.observed_at;
         }
     }
 
@@ -152,13 +188,12 @@ impl Board {
         let group = &mut self.groups[slot.group as usize];
         group.dirty = true;
         for (i, spec) in check.signals.iter().enumerate() {
-            let signal = &mut group.signals[slot.first as usize + i];
+            let voice = &mut group.voices[slot.first as usize + i];
             if &*spec.sig == "agent" {
-                signal.value = Value::from("stale");
-                signal.changed_at = at;
-                signal.observed_at = at;
+                voice.values = vec![(Value::from("stale"), at)];
+                voice.template.observed_at = at;
             } else {
-                signal.observed_at = Timestamp::ZERO;
+                voice.template.observed_at = Timestamp::ZERO;
             }
         }
     }
@@ -189,63 +224,55 @@ impl Board {
         if to.group == u32::MAX || from.group == u32::MAX {
             return;
         }
-        let source = &old.groups[from.group as usize].signals[from.first as usize..];
-        let target = &mut self.groups[to.group as usize].signals[to.first as usize..];
+        let source = &old.groups[from.group as usize].voices[from.first as usize..];
+        let target = &mut self.groups[to.group as usize].voices[to.first as usize..];
         for (new, old) in target.iter_mut().zip(source) {
-            if new.sig != old.sig || new.host != old.host || new.component != old.component {
+            let same = new.template.sig == old.template.sig
+                && new.template.host == old.template.host
+                && new.template.component == old.template.component;
+            if !same {
                 break;
             }
-            new.value = old.value.clone();
-            new.observed_at = old.observed_at;
-            new.changed_at = old.changed_at;
+            new.values.clone_from(&old.values);
+            new.template.observed_at = old.template.observed_at;
         }
     }
 
-    /// Values of all signals, for the checkpoint; same order as a board of the same catalog.
-    pub fn values(&self) -> Vec<Vec<(Value, Timestamp, Timestamp)>> {
-        let copy = |signal: &Signal| (signal.value.clone(), signal.observed_at, signal.changed_at);
-        self.groups.iter().map(|group| group.signals.iter().map(copy).collect()).collect()
+    /// What every voice said and when, for the checkpoint; same order as a board of the same catalog.
+    pub fn said(&self) -> Vec<Vec<Said>> {
+        let copy = |voice: &Voice| Said { values: voice.values.clone(), observed_at: voice.template.observed_at };
+        self.groups.iter().map(|group| group.voices.iter().map(copy).collect()).collect()
     }
 
-    /// Takes back what [`Board::values`] gave.
-    pub fn restore(&mut self, values: Vec<Vec<(Value, Timestamp, Timestamp)>>) {
-        for (group, values) in self.groups.iter_mut().zip(values) {
+    /// Takes back what [`Board::said`] gave.
+    pub fn restore(&mut self, said: Vec<Vec<Said>>) {
+        for (group, said) in self.groups.iter_mut().zip(said) {
             group.dirty = true;
-            for (signal, (value, observed_at, changed_at)) in group.signals.iter_mut().zip(values) {
-                signal.value = value;
-                signal.observed_at = observed_at;
-                signal.changed_at = changed_at;
+            for (voice, said) in group.voices.iter_mut().zip(said) {
+                voice.values = said.values;
+                voice.template.observed_at = said.observed_at;
             }
         }
     }
 }
 
-fn value_of(spec: &SignalSpec, from: &Contribution<'_>) -> Option<Value> {
-    match &spec.value {
-        SignalValue::Fact(name) => from.observation.facts.get(&**name).cloned(),
-        SignalValue::Resource { kind, blocks_start } => {
-            let level = match from.state {
-                ServiceState::Ok => "ok",
-                ServiceState::Warning => "warn",
-                ServiceState::Critical => "crit",
-                ServiceState::Unknown => return None,
-            };
-            let fields: [(&str, Value); 4] = [
-                ("kind", Value::from(&**kind)),
-                ("level", Value::from(level)),
-                // The text of an OK result changes with every measurement; only trouble needs words.
-                ("detail", Value::from(if level == "ok" { "" } else { &*from.observation.text })),
-                ("blocks_start", Value::from(*blocks_start)),
-            ];
-            Some(fields.into_iter().collect())
-        }
-        SignalValue::ByState(words) => match from.state {
-            ServiceState::Ok => Some(Value::from(&*words[0])),
-            ServiceState::Warning => Some(Value::from(&*words[1])),
-            ServiceState::Critical => Some(Value::from(&*words[2])),
-            ServiceState::Unknown => None,
-        },
-    }
+/// One voice in a checkpoint.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Said {
+    values: Vec<(Value, Timestamp)>,
+    observed_at: Timestamp,
+}
+
+/// Whether new values can change a diagnosis: a longer uptime or another wording of the same level cannot.
+fn is_news(old: &[(Value, Timestamp)], new: &[Value]) -> bool {
+    old.len() != new.len()
+        || old.iter().zip(new).any(|((old, _), new)| match (old, new) {
+            (Value::Number(was), Value::Number(is)) => is < was,
+            (Value::Map(_), Value::Map(_)) if old.get("level").is_some() => old.get("level") != new.get("level"),
+            (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::List(_) | Value::Map(_), _) => {
+                old != new
+            }
+        })
 }
 
 /// How long after its last look a group is diagnosed again although nothing changed: signals age.

@@ -43,8 +43,7 @@ pub fn apply_service(row: &mut Row, result: ServiceResult, at: Timestamp) -> Tra
     }
     if row.state == 0 || first {
         row.attempt = 1;
-        row.kind =
-            if max == 1 || !result.host_up || result.hard_at_once { StateKind::Hard } else { StateKind::Soft };
+        row.kind = if max == 1 || !result.host_up || result.hard_at_once { StateKind::Hard } else { StateKind::Soft };
     } else if row.kind == StateKind::Soft {
         if !result.host_up {
             // Specification 03, section 2.2: a problem seen while the host is not UP is hard at attempt 1.
@@ -101,8 +100,7 @@ fn finish(row: &mut Row, state: u8, before: (u8, StateKind, u16), entered: Enter
     if state_changed {
         row.last_state_change = at;
     }
-    let hard_changed =
-        row.kind == StateKind::Hard && (row.last_hard_state != state || (entered.first && state != 0));
+    let hard_changed = row.kind == StateKind::Hard && (row.last_hard_state != state || (entered.first && state != 0));
     if hard_changed {
         row.last_hard_state = state;
         row.last_hard_change = at;
@@ -137,9 +135,11 @@ mod tests {
             (&[0, 2, 2, 2, 2, 0], 3, &["0;HARD;1", "2;SOFT;1", "2;SOFT;2", "2;HARD;3!", "2;HARD;3", "0;HARD;1!"]),
             (&[0, 2, 0], 3, &["0;HARD;1", "2;SOFT;1", "0;HARD;1"]),
             (&[0, 1, 2, 2, 0], 3, &["0;HARD;1", "1;SOFT;1", "2;SOFT;2", "2;HARD;3!", "0;HARD;1!"]),
-            (&[0, 2, 2, 2, 1, 2, 3], 3, &[
-                "0;HARD;1", "2;SOFT;1", "2;SOFT;2", "2;HARD;3!", "1;HARD;3!", "2;HARD;3!", "3;HARD;3!",
-            ]),
+            (
+                &[0, 2, 2, 2, 1, 2, 3],
+                3,
+                &["0;HARD;1", "2;SOFT;1", "2;SOFT;2", "2;HARD;3!", "1;HARD;3!", "2;HARD;3!", "3;HARD;3!"],
+            ),
             (&[2, 0], 1, &["2;HARD;1!", "0;HARD;1!"]),
             (&[2, 2], 2, &["2;SOFT;1", "2;HARD;2!"]),
         ];

@@ -1,6 +1,7 @@
 //! The validated configured world: dense tables, immutable, versioned. Built by the shell's configuration reader,
 //! recorded in the journal as one input, compared by key on reload.
 
+pub mod diff;
 pub mod platform;
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,6 +15,7 @@ use crate::model::{ObjectKey, Value};
 use crate::rules::Rule;
 use crate::{Span, Timestamp};
 
+pub use diff::{Carried, CatalogDiff, ContentHash, diff};
 pub use platform::{Cell, CellKey, ComponentType, Platform, Runbook, Step, StepKind};
 
 /// Everything that is configured.

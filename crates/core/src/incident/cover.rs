@@ -8,9 +8,7 @@ use super::{CauseKey, Wanted};
 use crate::Span;
 use crate::Timestamp;
 use crate::catalog::Catalog;
-use crate::diagnosis::{
-    Class, CoreState, Evidence, Impact, Severity, Target, TargetKind, Verdict, Visibility,
-};
+use crate::diagnosis::{Class, CoreState, Evidence, Impact, Severity, Target, TargetKind, Verdict, Visibility};
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::{HostState, ServiceState};
 use crate::snapshot::{Detail, Row};
@@ -24,9 +22,12 @@ pub struct World<'a> {
     pub service_details: &'a [Arc<Detail>],
 }
 
+/// A cause touches a host: as a whole (`None`) or one component of it.
+type Touch<'a> = (Option<&'a str>, &'a CauseKey, &'a Verdict);
+
 /// Causes by the hosts they touch.
 pub struct CoverIndex<'a> {
-    by_host: BTreeMap<&'a str, Vec<(Option<&'a str>, &'a CauseKey, &'a Verdict)>>,
+    by_host: BTreeMap<&'a str, Vec<Touch<'a>>>,
 }
 
 impl<'a> CoverIndex<'a> {
@@ -56,7 +57,7 @@ impl<'a> CoverIndex<'a> {
             .and_then(|id| catalog.services[id.index()].component)
             .map(|id| &*catalog.components[id.index()].key);
         if let (Some(component), Some(id)) = (component, service) {
-            let named = |c: &&(Option<&str>, &CauseKey, &Verdict)| {
+            let named = |c: &&Touch<'_>| {
                 c.0 == Some(component) && (c.2.class != Class::ResourceAtRisk || speaks(catalog, id, c.2))
             };
             if let Some(found) = causes.iter().find(named) {
@@ -77,7 +78,9 @@ impl<'a> CoverIndex<'a> {
                     | TargetKind::Drbd
                     | TargetKind::Site
                     | TargetKind::Component
-                    | TargetKind::ComponentGroup => verdict.class != Class::RedundancyLost || service.is_some_and(|id| speaks(catalog, id, verdict)),
+                    | TargetKind::ComponentGroup => {
+                        verdict.class != Class::RedundancyLost || service.is_some_and(|id| speaks(catalog, id, verdict))
+                    }
                 }
         });
         if let Some((_, key, _)) = whole {

@@ -20,7 +20,8 @@ pub fn title(catalog: &Catalog, verdict: &Verdict) -> String {
             _ => format!("Server {host} is down"),
         },
         Class::ResourceUnavailable | Class::ResourceAtRisk => {
-            let who = component_name(catalog, verdict).map_or_else(|| host.to_owned(), |name| format!("{name} on {host}"));
+            let who =
+                component_name(catalog, verdict).map_or_else(|| host.to_owned(), |name| format!("{name} on {host}"));
             let lost = if verdict.class == Class::ResourceAtRisk { "is short of" } else { "lost" };
             format!("{who} {lost} {}", resource(subtype))
         }

@@ -11,7 +11,6 @@ use crate::catalog::{Catalog, Contact, RouteMatch};
 use crate::diagnosis::Severity;
 use crate::id::{ContactId, TimeperiodId};
 use crate::model::{Incident, Notification, Phase, Reason, Withheld};
-use crate::timeperiod;
 use crate::{Span, Timestamp};
 
 /// What one contact was told about one incident on one channel.
@@ -86,15 +85,14 @@ fn acknowledged(case: &Case<'_>) -> Option<String> {
 
 fn below_contact_severity(case: &Case<'_>) -> Option<String> {
     let severity = case.incident.severity();
-    (severity < case.contact.severity_min).then(|| {
-        format!("{} is below {} wants", severity.as_str(), case.contact.name)
-    })
+    (severity < case.contact.severity_min)
+        .then(|| format!("{} is below {} wants", severity.as_str(), case.contact.name))
 }
 
 fn outside_period(case: &Case<'_>) -> Option<String> {
     for id in [case.contact.period, case.route_period].into_iter().flatten() {
         let period = &case.catalog.timeperiods[id.index()];
-        if !timeperiod::contains(period, case.at) {
+        if !period.contains(case.at) {
             return Some(format!("outside timeperiod {}", period.name));
         }
     }
@@ -103,7 +101,14 @@ fn outside_period(case: &Case<'_>) -> Option<String> {
 
 impl Ledger {
     /// Looks at one live incident and says what must be sent now: first pages, changes, re-notifications.
-    pub fn page(&mut self, catalog: &Catalog, incident: &Arc<Incident>, situation: &Situation, at: Timestamp, seq: u64) -> Decisions {
+    pub fn page(
+        &mut self,
+        catalog: &Catalog,
+        incident: &Arc<Incident>,
+        situation: &Situation,
+        at: Timestamp,
+        seq: u64,
+    ) -> Decisions {
         let mut decisions = Decisions::default();
         if incident.phase != Phase::Open || incident.severity() == Severity::Info {
             return decisions;
@@ -283,13 +288,8 @@ fn notification(
     seq: u64,
 ) -> Notification {
     let Outgoing { reason, count, channel, address, by } = message;
-    let key = format!(
-        "{}/INC-{}/{}/{count}/{}/{channel}",
-        catalog.instance,
-        incident.number,
-        reason.as_str(),
-        contact.name
-    );
+    let key =
+        format!("{}/INC-{}/{}/{count}/{}/{channel}", catalog.instance, incident.number, reason.as_str(), contact.name);
     Notification {
         key: key.into(),
         reason,

@@ -107,10 +107,6 @@ impl Parser<'_> {
         self.at += 1;
     }
 
-    fn is_keyword(&self, word: &str) -> bool {
-        matches!(self.peek(), Token::Word { name, quoted: false } if name == word)
-    }
-
     fn take_sign(&mut self, sign: &'static str) -> Result<(), ExprError> {
         if self.peek() == &Token::Sign(sign) {
             self.advance();
