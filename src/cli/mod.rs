@@ -1,2 +1,3 @@
 //! The command line: one file per subcommand, each with its arguments and a `run`.
+pub mod bench;
 pub mod debug;
