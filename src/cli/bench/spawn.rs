@@ -36,7 +36,7 @@ pub struct SpawnArgs {
     #[arg(long, default_value_t = ROUNDS_MIN)]
     pub rounds: u32,
     /// Milliseconds each side runs in a round.
-    #[arg(long, default_value_t = 2000)]
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u64).range(10..))]
     pub millis: u64,
     /// Executions at once, on both sides; default: twice the cores.
     #[arg(long)]
