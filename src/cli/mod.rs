@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod classify;
+pub mod bench;
 pub mod debug;
 pub mod serve;
 
