@@ -44,7 +44,6 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "hold_group",
             "collapse",
             "recovery",
-            "reopen",
             "renotify_critical",
             "renotify_major",
             "renotify_warning",
@@ -114,7 +113,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
 /// Sections of pack files.
 pub const PACK: &[(&str, &[&str])] = &[
     ("pack file", &["pack", "component", "check", "cell", "runbook"]),
-    ("[pack]", &["platform", "version", "schema"]),
+    ("[pack]", &["platform", "version", "schema", "order"]),
     ("[[component]]", &["key", "name", "core", "units", "processes", "ports", "jvm", "redundancy", "depends_on"]),
     ("redundancy", &["kind", "min"]),
     (
@@ -132,6 +131,7 @@ pub const PACK: &[(&str, &[&str])] = &[
             "timeout",
             "freshness",
             "applies",
+            "when",
             "bmc",
             "view",
             "doc",

@@ -266,7 +266,6 @@ fn read_timing(roots: &[Section<'_>], found: &mut Diagnostics) -> Timing {
         renotify_major: span("renotify_major", full.renotify_major),
         renotify_warning: span("renotify_warning", full.renotify_warning),
         fresh_floor: span("fresh_floor", full.fresh_floor),
-        reopen: span("reopen", full.reopen),
     }
 }
 
