@@ -4,13 +4,18 @@
 #[cfg(test)]
 extern crate self as stentor;
 
+pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod collector;
 pub mod config;
+pub mod demo;
 pub mod engine;
 pub mod journal;
 pub mod notifiers;
+pub mod notify;
 pub mod probes;
 pub mod sql;
 pub mod store;
+pub mod telemetry;
 pub mod web;

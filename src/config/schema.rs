@@ -103,7 +103,10 @@ pub const CONFIG: &[(&str, &[&str])] = &[
     ("[[route]]", &["name", "match", "to", "period"]),
     ("match", &["severity_min", "cloud", "zone", "host", "component", "class"]),
     ("[notifier]", &["email", "webhook"]),
-    ("[notifier.email]", &["enabled", "host", "port", "tls", "user", "password_file", "from", "timeout"]),
+    (
+        "[notifier.email]",
+        &["enabled", "host", "port", "tls", "user", "password_file", "from", "timeout", "ca_file", "hello_name"],
+    ),
     ("[notifier.webhook]", &["enabled", "url", "token_file", "secret_file", "timeout"]),
     ("[[downtime]]", &["host", "service", "start", "end", "comment"]),
     ("[metrics]", &["enabled", "token_file"]),

@@ -94,6 +94,10 @@ pub struct Email {
     pub password_file: Option<PathBuf>,
     pub from: String,
     pub timeout: Duration,
+    /// PEM file of further roots to trust.
+    pub ca_file: Option<PathBuf>,
+    /// Name said in EHLO; `None` = the domain of `from`.
+    pub hello_name: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -309,6 +313,8 @@ fn read_email(section: &Section<'_>, folder: &Path, found: &mut Diagnostics) -> 
             text.value.to_owned()
         }),
         timeout: timeout(section, found),
+        ca_file: file(section, "ca_file", folder, found),
+        hello_name: section.text("hello_name", found).map(|text| text.value.to_owned()),
     };
     if email.user.is_some() && email.password_file.is_none() {
         found.error("missing-key", &section.at, "`user` needs a `password_file`", "");

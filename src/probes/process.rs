@@ -155,7 +155,10 @@ mod tests {
     use crate::probes::sim_view::{SimHost, SimView};
     use crate::probes::testing::{build, number, plain_env, run_on, text};
 
-    fn host(processes: &[(char, &str, u32, u64)]) -> Arc<SimView> {
+    /// State, command line, user, age.
+    type Row = (char, &'static str, u32, u64);
+
+    fn host(processes: &[Row]) -> Arc<SimView> {
         let processes = processes
             .iter()
             .zip(100..)
@@ -176,7 +179,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_process_runs_is_absent_or_hangs() {
-        let table: &[(&[(char, &str, u32, u64)], &str, f64)] = &[
+        let table: &[(&[Row], &str, f64)] = &[
             (&[('S', "eucalyptus-cloud --x", 107, 50)], "running", 1.0),
             (&[('D', "eucalyptus-cloud", 107, 50), ('S', "eucalyptus-cloud", 107, 5)], "running", 2.0),
             (&[('D', "eucalyptus-cloud", 107, 50), ('T', "eucalyptus-cloud", 107, 5)], "hung", 2.0),

@@ -1,4 +1,5 @@
 //! The one integration-test binary: each extra one would link the world again.
 
+mod ipmi;
 mod plugins;
 mod postgres;

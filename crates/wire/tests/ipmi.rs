@@ -151,6 +151,17 @@ fn a_suite_the_controller_lacks_is_refused_not_wrong() {
 }
 
 #[test]
+fn a_refusal_cut_off_after_its_status_is_understood() {
+    // What OpenIPMI 2.0.33 answers to suite 17: tag and status 04h, nothing else.
+    let mut handshake = handshake(ADMIN, Suite::Seventeen, Privilege::User, None);
+    handshake.packet();
+    let answer = packet::encode_setup(packet::payload::OPEN_RESPONSE, &[1, 4]);
+    assert!(matches!(handshake.receive(&answer), Progress::Failed { error: SetupError::SuiteRefused(4), .. }));
+    let cut_success = packet::encode_setup(packet::payload::OPEN_RESPONSE, &[1, 0]);
+    assert!(matches!(handshake.receive(&cut_success), Progress::Ignored));
+}
+
+#[test]
 fn wrong_passwords_do_not_use_up_the_sessions() {
     let mut bench = Bench::new(None);
     for _ in 0..10 {

@@ -121,18 +121,21 @@ impl Transport {
     }
 
     fn dispatch(&self, peer: SocketAddr, datagram: &[u8]) {
-        let mut refused = 0;
         let routes = self.routes();
-        if let Some(session) = packet::addressed_session(datagram) {
-            // A session is bound to the address it was opened with.
-            match routes.sessions.get(&session).filter(|route| route.peer == peer) {
-                Some(route) => refused += u64::from(route.inbox.try_send(datagram.to_vec()).is_err()),
-                None => refused += 1,
-            }
+        // A session is bound to the address it was opened with.
+        let session = packet::addressed_session(datagram);
+        let addressed = session.and_then(|id| routes.sessions.get(&id)).filter(|route| route.peer == peer);
+        let mut refused = 0;
+        if let Some(route) = addressed {
+            refused += u64::from(route.inbox.try_send(datagram.to_vec()).is_err());
         } else {
+            // Plain messages carry no session id, and some controllers put a zero into a refusal.
+            let mut is_wanted = false;
             for (_, inbox) in routes.peers.range((peer, 0)..=(peer, u32::MAX)) {
+                is_wanted = true;
                 refused += u64::from(inbox.try_send(datagram.to_vec()).is_err());
             }
+            refused += u64::from(!is_wanted);
         }
         self.dropped.fetch_add(refused, Ordering::Relaxed);
     }

@@ -136,6 +136,28 @@ fn get_algorithms(cursor: &mut Cursor<'_>) -> Option<Algorithms> {
     Some(algorithms)
 }
 
+/// How all three answers of a controller begin.
+struct Answer {
+    tag: u8,
+    status: u8,
+    third: u8,
+    console_session: u32,
+}
+
+impl Answer {
+    /// A refusal may end after its status (OpenIPMI does so); the missing bytes then read as zero.
+    fn read(cursor: &mut Cursor<'_>) -> Option<Self> {
+        let [tag, status] = cursor.array()?;
+        let rest = cursor.array().zip(cursor.u32());
+        let ([third, _], console_session) = match (rest, status) {
+            (Some(rest), _) => rest,
+            (None, status::OK) => return None,
+            (None, _) => ([0, 0], 0),
+        };
+        Some(Answer { tag, status, third, console_session })
+    }
+}
+
 impl OpenRequest {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![self.tag, self.privilege, 0, 0];
@@ -178,13 +200,12 @@ impl OpenResponse {
     pub fn decode(bytes: &[u8]) -> Result<Self, PacketError> {
         let mut cursor = Cursor::new(bytes);
         let mut read = || {
-            let [tag, status, privilege, _] = cursor.array()?;
-            let console_session = cursor.u32()?;
+            let Answer { tag, status, third, console_session } = Answer::read(&mut cursor)?;
             let accepted = match status {
                 status::OK => Some((cursor.u32()?, get_algorithms(&mut cursor)?)),
                 _ => None,
             };
-            Some(OpenResponse { tag, status, privilege: privilege & 0x0F, console_session, accepted })
+            Some(OpenResponse { tag, status, privilege: third & 0x0F, console_session, accepted })
         };
         read().ok_or(PacketError::Truncated("Open Session response"))
     }
@@ -234,8 +255,7 @@ impl Rakp2 {
     pub fn decode(bytes: &[u8], suite: Suite) -> Result<Self, PacketError> {
         let mut cursor = Cursor::new(bytes);
         let mut read = || {
-            let [tag, status, _, _] = cursor.array()?;
-            let console_session = cursor.u32()?;
+            let Answer { tag, status, console_session, .. } = Answer::read(&mut cursor)?;
             let proof = match status {
                 status::OK => Some((cursor.array()?, cursor.array()?, cursor.take(suite.digest_bytes())?.to_vec())),
                 _ => None,
@@ -279,11 +299,8 @@ impl Rakp4 {
     /// When the bytes end early.
     pub fn decode(bytes: &[u8]) -> Result<Self, PacketError> {
         let mut cursor = Cursor::new(bytes);
-        let mut read = || {
-            let [tag, status, _, _] = cursor.array()?;
-            Some((tag, status, cursor.u32()?))
-        };
-        let (tag, status, console_session) = read().ok_or(PacketError::Truncated("RAKP 4"))?;
+        let Answer { tag, status, console_session, .. } =
+            Answer::read(&mut cursor).ok_or(PacketError::Truncated("RAKP 4"))?;
         Ok(Rakp4 { tag, status, console_session, integrity_check: cursor.rest().to_vec() })
     }
 }
