@@ -1,3 +1,5 @@
 //! The one integration-test binary: each extra one would link the world again.
 
+mod mail;
 mod postgres;
+mod smtp;
