@@ -4,8 +4,12 @@
 #[cfg(test)]
 extern crate self as stentor;
 
+pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod collector;
+pub mod config;
+pub mod demo;
 pub mod engine;
 pub mod journal;
 pub mod notifiers;
@@ -13,4 +17,5 @@ pub mod notify;
 pub mod probes;
 pub mod sql;
 pub mod store;
+pub mod telemetry;
 pub mod web;

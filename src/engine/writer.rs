@@ -34,6 +34,7 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
 /// Turns that wait for a lost store; the oldest history is dropped first, never a notification.
 const UNCOMMITTED_MAX: usize = 10_000;
+const JOURNAL_RETRY_EVERY: Duration = Duration::from_secs(5);
 /// Turns read at a time when catching up after a restart.
 const REPLAY_BATCH: u32 = 1000;
 
@@ -102,6 +103,7 @@ pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, Start
         metrics,
         uncommitted: VecDeque::new(),
         degraded: None,
+        journal_retry_at: Instant::now(),
         dirty: true,
         published_at: Instant::now(),
     };
@@ -197,6 +199,8 @@ struct Writer {
     metrics: Metrics,
     uncommitted: VecDeque<Uncommitted>,
     degraded: Option<Arc<str>>,
+    /// A lost journal is tried again at this time.
+    journal_retry_at: Instant,
     dirty: bool,
     published_at: Instant,
 }
@@ -392,22 +396,40 @@ impl Writer {
     }
 
     async fn write_ahead(&mut self, turn: &Turn) {
+        let lost = self.degraded.as_deref().is_some_and(|why| why.starts_with("journal"));
+        if lost && !self.restart_journal().await {
+            return;
+        }
         match self.parts.journal.append(turn).await {
             Ok(()) => {
                 self.metrics.sequence.set(i64::try_from(turn.seq).unwrap_or(i64::MAX));
-                if self.degraded.as_deref().is_some_and(|why| why.starts_with("journal")) {
+                if lost {
+                    tracing::info!(seq = turn.seq, "journal is back");
                     self.degraded = None;
-                    // What was applied without a journal entry is in the next checkpoint.
-                    self.checkpoint().await;
                 }
             }
             Err(error) => {
-                if self.degraded.is_none() {
+                if !lost {
                     tracing::error!(error = %Chain(&error), seq = turn.seq, "journal lost: going on from memory");
                 }
+                self.journal_retry_at = Instant::now() + JOURNAL_RETRY_EVERY;
                 self.degraded = Some(format!("journal lost: {}", Chain(&error)).into());
             }
         }
+    }
+
+    /// Turns were applied that the journal does not hold. Once a checkpoint holds their effect, the old journal is
+    /// worthless, and an empty one takes up at any sequence. True if appending makes sense now.
+    async fn restart_journal(&mut self) -> bool {
+        if Instant::now() < self.journal_retry_at {
+            return false;
+        }
+        self.journal_retry_at = Instant::now() + JOURNAL_RETRY_EVERY;
+        if !self.save_checkpoint().await {
+            return false;
+        }
+        let everything = Timestamp::from_millis(i64::MAX);
+        self.parts.journal.prune(self.engine.seq(), everything).await.is_ok()
     }
 
     fn apply(
@@ -495,18 +517,37 @@ impl Writer {
     }
 
     async fn checkpoint(&mut self) {
+        if !self.save_checkpoint().await {
+            return;
+        }
+        let before = self.parts.clock.now() - self.parts.journal_keep;
+        if let Err(error) = self.parts.journal.prune(self.engine.seq(), before).await {
+            tracing::warn!(error = %Chain(&error), "cannot prune the journal");
+        }
+    }
+
+    /// Saves the engine as it is; false (and a log line) if the store would not take it.
+    async fn save_checkpoint(&mut self) -> bool {
         let checkpoint = self.engine.checkpoint();
         let (seq, at) = (checkpoint.seq, self.parts.clock.now());
-        let bytes = match tokio::task::spawn_blocking(move || postcard::to_allocvec(&checkpoint)).await {
+        let encoded = tokio::task::spawn_blocking(move || postcard::to_allocvec(&checkpoint)).await;
+        let bytes = match encoded {
             Ok(Ok(bytes)) => bytes,
-            Ok(Err(error)) => return tracing::error!(%error, seq, "cannot encode a checkpoint"),
-            Err(error) => return tracing::error!(%error, seq, "the checkpoint encoder failed"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, seq, "cannot encode a checkpoint");
+                return false;
+            }
+            Err(error) => {
+                tracing::error!(%error, seq, "the checkpoint encoder failed");
+                return false;
+            }
         };
-        if let Err(error) = self.parts.store.save_checkpoint(seq, at, &bytes).await {
-            return tracing::error!(error = %Chain(&error), seq, "cannot save a checkpoint; the journal is kept");
-        }
-        if let Err(error) = self.parts.journal.prune(seq, at - self.parts.journal_keep).await {
-            tracing::warn!(error = %Chain(&error), seq, "cannot prune the journal");
+        match self.parts.store.save_checkpoint(seq, at, &bytes).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), seq, "cannot save a checkpoint; the journal is kept");
+                false
+            }
         }
     }
 }

@@ -8,6 +8,8 @@ pub mod statements;
 #[cfg(test)]
 pub(crate) mod conformance;
 #[cfg(test)]
+pub mod memory;
+#[cfg(test)]
 mod tests;
 
 use std::path::Path;

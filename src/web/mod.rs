@@ -1,6 +1,21 @@
 //! Pages, API, metrics and live updates. Reads [`Snapshot`](stentor_core::snapshot::Snapshot) and history; writes only
 //! through [`Handle::command`](crate::engine::Handle::command).
 
+pub mod api;
+pub mod assets;
+pub mod auth;
+pub mod board;
+pub mod filter;
+pub mod health;
+pub mod links;
+pub mod metrics;
+pub mod parts;
+pub mod problem;
+pub mod router;
+pub mod serve;
+pub mod subject;
+pub mod words;
+
 use std::sync::Arc;
 
 use crate::clock::Clock;

@@ -12,6 +12,7 @@ pub mod model;
 pub mod policy;
 pub mod reach;
 pub mod rules;
+pub mod schedule;
 pub mod seen;
 pub mod signals;
 pub mod snapshot;

@@ -145,12 +145,14 @@ impl<'a> View<'a> {
         });
         View {
             port: port(facts),
-            process: process.and_then(|signal| match signal.value.text() {
-                Some("running") => Some(Process::Running),
-                Some("absent") => Some(Process::Absent),
-                Some("hung") => Some(Process::Hung),
-                Some("restarting") => Some(Process::Restarting),
-                Some(_) | None => None,
+            process: process.filter(|signal| !is_overtaken(facts, signal)).and_then(|signal| {
+                match signal.value.text() {
+                    Some("running") => Some(Process::Running),
+                    Some("absent") => Some(Process::Absent),
+                    Some("hung") => Some(Process::Hung),
+                    Some("restarting") => Some(Process::Restarting),
+                    Some(_) | None => None,
+                }
             }),
             state: state.and_then(|signal| signal.value.text()),
             kind: comp.kind,
@@ -337,6 +339,15 @@ impl<'a> View<'a> {
     pub fn starting(&self) -> Finding<'a> {
         self.finding(Class::Starting, "grace", 0.7, Explained::Any)
     }
+}
+
+/// A process that was last seen running before its port began to refuse: nobody has looked since.
+fn is_overtaken(facts: &Facts<'_>, process: &Signal) -> bool {
+    process.value.text() == Some("running")
+        && facts.all("port").all(|port| {
+            port.value.text() == Some("refused") && port.every > Span::ZERO && process.observed_at < port.changed_at
+        })
+        && facts.newest("port").is_some()
 }
 
 /// Open for anybody is open: the others have a path problem.

@@ -21,6 +21,7 @@ pub(super) fn conclude<'a>(world: &World<'a>, mut board: Board<'a>) -> Diagnosis
     let mut suppressed: Vec<Suppressed> = Vec::new();
     for draft in &mut board.drafts {
         draft.suppressed.sort_unstable();
+        draft.suppressed.dedup();
         suppressed.extend(draft.suppressed.iter().cloned());
     }
     suppressed.sort_unstable();
@@ -95,12 +96,14 @@ fn evidence(support: &[&Signal]) -> Vec<Evidence> {
     let mut facts: Vec<&Signal> = Vec::new();
     for trouble in [true, false] {
         for signal in support.iter().filter(|signal| Plane::tells_trouble(signal) == trouble) {
+            if facts.len() == EVIDENCE_MAX {
+                break;
+            }
             if !facts.iter().any(|held| std::ptr::eq(*held, *signal)) {
                 facts.push(signal);
             }
         }
     }
-    facts.truncate(EVIDENCE_MAX);
     facts.into_iter().map(in_words).collect()
 }
 

@@ -175,8 +175,7 @@ fn redundancy_lost(world: &World<'_>, board: &Board<'_>) -> bool {
         draft.class == Class::RedundancyLost || (draft.class == Class::PowerEvent && draft.subtype == "on_battery")
     });
     reduced
-        || world.comps.iter().enumerate().any(|(comp, _)| {
-            let peers = world.peers(comp);
-            peers.len() > 1 && peers.iter().filter(|peer| board.is_in_service(world, **peer)).count() == 1
-        })
+        || world
+            .groups()
+            .any(|group| group.len() > 1 && group.iter().filter(|comp| board.is_in_service(world, **comp)).count() == 1)
 }

@@ -106,11 +106,9 @@ impl<'a> Draft<'a> {
         known_since(world, &self.support)
     }
 
+    /// Lists what this explains; repetitions are removed at the end.
     pub fn hide(&mut self, host: &Arc<str>, component: Option<&Arc<str>>, class: Class) {
-        let entry = Suppressed { host: Some(host.clone()), component: component.cloned(), class };
-        if !self.suppressed.contains(&entry) {
-            self.suppressed.push(entry);
-        }
+        self.suppressed.push(Suppressed { host: Some(host.clone()), component: component.cloned(), class });
     }
 }
 

@@ -1,11 +1,13 @@
 //! The fresh facts of one diagnosis, indexed by host and component; the stages only read it.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::confidence::Plane;
 use super::signal::Signal;
 use super::timing::Timing;
 use super::topology::Topology;
@@ -32,12 +34,13 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Keeps the newest fact per (kind, vantage, thing); equal ages are decided by value, so that order never matters.
-    fn settle(&mut self) {
+    /// Keeps one fact per (kind, vantage, thing); equal candidates are decided by value, so that order never matters.
+    fn settle(&mut self, at: Timestamp) {
         self.fresh.sort_by(|a, b| {
             (&a.sig, &a.vantage)
                 .cmp(&(&b.sig, &b.vantage))
                 .then_with(|| thing(a).cmp(&thing(b)))
+                .then_with(|| prefer(a, b, at))
                 .then_with(|| b.observed_at.cmp(&a.observed_at))
                 .then_with(|| b.value.to_string().cmp(&a.value.to_string()))
                 .then_with(|| b.changed_at.cmp(&a.changed_at))
@@ -74,6 +77,21 @@ impl<'a> Facts<'a> {
     /// A fact of this kind with exactly this text.
     pub fn saying(&self, sig: &str, text: &str) -> Option<&'a Signal> {
         self.all(sig).find(|signal| signal.value.text().is_some_and(|value| value.eq_ignore_ascii_case(text)))
+    }
+}
+
+/// Several checks may speak about one thing (two processes of one component). While all of them run, the choice must
+/// not swing with whoever spoke last: a living network stack wins over silence, everywhere else trouble wins.
+fn prefer(a: &Signal, b: &Signal, at: Timestamp) -> Ordering {
+    let current = |signal: &Signal| signal.every > Span::ZERO && at.since(signal.observed_at) <= signal.every * 3;
+    match (current(a), current(b)) {
+        (true, true) => {
+            let order = Plane::tells_trouble(b).cmp(&Plane::tells_trouble(a));
+            if matches!(&*a.sig, "ping" | "ssh" | "port" | "agent") { order.reverse() } else { order }
+        }
+        (true, false) => Ordering::Less,
+        (false, true) => Ordering::Greater,
+        (false, false) => Ordering::Equal,
     }
 }
 
@@ -282,15 +300,16 @@ impl<'a> World<'a> {
                 None => self.hosts[host].parts.push(signal, fresh),
             }
         }
-        self.global.settle();
-        self.elements.values_mut().for_each(Facts::settle);
+        let at = self.at;
+        self.global.settle(at);
+        self.elements.values_mut().for_each(|facts| facts.settle(at));
         for host in &mut self.hosts {
-            host.facts.settle();
-            host.parts.settle();
+            host.facts.settle(at);
+            host.parts.settle(at);
             host.maintenance = host.facts.newest("maintenance").filter(|signal| is_yes(&signal.value));
         }
         for comp in &mut self.comps {
-            comp.facts.settle();
+            comp.facts.settle(at);
             comp.maintenance = comp.facts.newest("maintenance").filter(|signal| is_yes(&signal.value));
         }
     }
@@ -315,9 +334,9 @@ impl<'a> World<'a> {
                 _ => {}
             }
         }
-        let at = self.at;
+        let (at, soft) = (self.at, self.timing.soft);
         let onset = life.ping_fail.iter().chain(&life.tcp_timeout).map(|signal| signal.changed_at).min();
-        life.signs.retain(|sign| !is_overtaken(sign, onset, at));
+        life.signs.retain(|sign| !is_overtaken(sign, onset, at, soft));
         let condition = condition(host, &life);
         let host = &mut self.hosts[index];
         host.condition = condition;
@@ -332,6 +351,11 @@ impl<'a> World<'a> {
     pub fn group(&self, kind: &str, partition: Option<&str>) -> &[usize] {
         let group = self.groups.get(kind).and_then(|partitions| partitions.get(partition.unwrap_or_default()));
         group.map_or(&[], Vec::as_slice)
+    }
+
+    /// Every group of equal components.
+    pub fn groups(&self) -> impl Iterator<Item = &[usize]> {
+        self.groups.values().flat_map(BTreeMap::values).map(Vec::as_slice)
     }
 
     /// All components of the type and partition of this one, itself included.
@@ -363,11 +387,12 @@ fn is_yes(value: &Value) -> bool {
     value.bool() == Some(true) || value.text().is_some_and(|text| text.eq_ignore_ascii_case("true"))
 }
 
-/// A sign of life from before the failure began, whose own check is overdue, no longer speaks for the present.
-fn is_overtaken(sign: &Signal, onset: Option<Timestamp>, at: Timestamp) -> bool {
+/// A sign of life from before the failure began, whose own check has had its turn since, does not speak for the present.
+fn is_overtaken(sign: &Signal, onset: Option<Timestamp>, at: Timestamp, soft: Span) -> bool {
+    let patience = (sign.every + sign.every / 2).min(soft);
     onset.is_some_and(|onset| sign.observed_at < onset)
         && sign.every > Span::ZERO
-        && at.since(sign.observed_at) > sign.every + sign.every / 2
+        && at.since(sign.observed_at) > patience
 }
 
 /// Rule 7 of specification 10: two failed network signals, or one that an off power state confirms.

@@ -157,6 +157,10 @@ impl Engine {
     }
 
     fn apply_delivery(&mut self, delivery: &crate::model::Delivery, effects: &mut Effects) {
+        // The worker tells an outcome again if it does not know whether the first telling was durable.
+        if !self.seen.insert(&format!("delivery/{}", delivery.key).into()) {
+            return;
+        }
         let (kind, event, text) = match &delivery.outcome {
             DeliveryOutcome::Accepted(receipt) => (TimelineKind::Paged, EventKind::Notified, receipt),
             DeliveryOutcome::Failed(error) => (TimelineKind::PageFailed, EventKind::NotificationFailed, error),

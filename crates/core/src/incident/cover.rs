@@ -22,9 +22,12 @@ pub struct World<'a> {
     pub service_details: &'a [Arc<Detail>],
 }
 
+/// A cause touches a host: as a whole (`None`) or one component of it.
+type Touch<'a> = (Option<&'a str>, &'a CauseKey, &'a Verdict);
+
 /// Causes by the hosts they touch.
 pub struct CoverIndex<'a> {
-    by_host: BTreeMap<&'a str, Vec<(Option<&'a str>, &'a CauseKey, &'a Verdict)>>,
+    by_host: BTreeMap<&'a str, Vec<Touch<'a>>>,
 }
 
 impl<'a> CoverIndex<'a> {
@@ -54,7 +57,7 @@ impl<'a> CoverIndex<'a> {
             .and_then(|id| catalog.services[id.index()].component)
             .map(|id| &*catalog.components[id.index()].key);
         if let (Some(component), Some(id)) = (component, service) {
-            let named = |c: &&(Option<&str>, &CauseKey, &Verdict)| {
+            let named = |c: &&Touch<'_>| {
                 c.0 == Some(component) && (c.2.class != Class::ResourceAtRisk || speaks(catalog, id, c.2))
             };
             if let Some(found) = causes.iter().find(named) {
