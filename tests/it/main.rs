@@ -1,5 +1,7 @@
 //! The one integration-test binary: each extra one would link the world again.
 
 mod ipmi;
+mod mail;
 mod plugins;
 mod postgres;
+mod smtp;
