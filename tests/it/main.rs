@@ -1,1 +1,2 @@
 //! The one integration-test binary: each extra one would link the world again.
+mod metrics;

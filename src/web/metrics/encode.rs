@@ -32,9 +32,10 @@ impl Labels {
     pub fn new(catalog: Arc<Catalog>) -> Labels {
         let hosts: Vec<Box<str>> =
             catalog.hosts.iter().map(|host| format!("host=\"{}\"", escape(&host.name)).into()).collect();
-        let services = catalog.services.iter().map(|service| {
-            format!("{},service=\"{}\"", hosts[service.host.index()], escape(&service.name)).into()
-        });
+        let services = catalog
+            .services
+            .iter()
+            .map(|service| format!("{},service=\"{}\"", hosts[service.host.index()], escape(&service.name)).into());
         let services = services.collect();
         let shard_keys = catalog.hosts.iter().map(|host| fnv1a(host.name.as_bytes())).collect();
         Labels { catalog, hosts, services, shard_keys }
@@ -61,6 +62,9 @@ pub fn number(out: &mut String, value: f64) {
         out.write_str("NaN")
     } else if value.is_infinite() {
         out.write_str(if value > 0.0 { "+Inf" } else { "-Inf" })
+    } else if value != 0.0 && !(1e-5..1e17).contains(&value.abs()) {
+        // In full, 1e300 is three hundred digits.
+        write!(out, "{value:e}")
     } else {
         write!(out, "{value}")
     };
