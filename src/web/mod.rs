@@ -4,6 +4,7 @@
 pub mod api;
 pub mod assets;
 pub mod auth;
+pub mod board;
 pub mod filter;
 pub mod health;
 pub mod links;

@@ -1,7 +1,7 @@
 //! The small parts of every page as plain data that prints itself as HTML: glyphs, pills, tags, pips, gauges, times.
 //! Everything that comes from outside is escaped here; nothing carries a style or a script.
 
-use std::fmt::{self, Display, Formatter, Write};
+use std::fmt::{self, Display, Formatter};
 
 use askama::filters::HtmlSafe;
 use stentor_core::Timestamp;
@@ -514,20 +514,6 @@ macro_rules! html_safe {
 }
 html_safe!(Mark, Glyph, Icon<'_>, Logo, Pill, Level, Tag, Pips, Gauge, When, Age, Prose<'_>, Esc<'_>);
 
-/// One segment of a path or one value of a query: everything but unreserved characters is percent-encoded.
-pub fn enc(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
-            _ => {
-                let _ = write!(out, "%{byte:02X}");
-            }
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -548,12 +534,6 @@ mod tests {
         assert_ne!(html(8), html(90));
         assert_eq!(without_ages(&html(8)), without_ages(&html(90)));
         assert!(without_ages(&html(8)).ends_with("</time></p><b>7</b>"), "{}", without_ages(&html(8)));
-    }
-
-    #[test]
-    fn path_segments_survive_any_name() {
-        assert_eq!(enc("disk /"), "disk%20%2F");
-        assert_eq!(enc("größe?#"), "gr%C3%B6%C3%9Fe%3F%23");
     }
 
     #[test]

@@ -224,7 +224,7 @@ pub fn distance(a: &str, b: &str) -> usize {
 
 /// The nearest of `known` to `word`, if near enough to be a slip of the fingers.
 pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    let limit = if word.chars().count() <= 4 { 1 } else { 2 };
+    let limit = if word.chars().count() < 4 { 1 } else { 2 };
     known
         .iter()
         .map(|candidate| (distance(word, candidate), *candidate))
@@ -327,7 +327,9 @@ mod tests {
     fn slips_of_the_fingers_are_recognised_and_other_words_are_not() {
         let known = ["state", "impact", "host", "is"];
         assert_eq!(nearest("sate", &known), Some("state"));
-        assert_eq!(nearest("hots", &known), None);
+        assert_eq!(nearest("hots", &known), Some("host"));
+        assert_eq!(nearest("ix", &known), Some("is"));
+        assert_eq!(nearest("xyz", &known), None);
         assert_eq!(nearest("imapct", &known), Some("impact"));
         assert_eq!(nearest("colour", &known), None);
         assert_eq!(distance("kitten", "sitting"), 3);

@@ -1,2 +1,6 @@
 //! The one integration-test binary: each extra one would link the world again.
+
+mod ipmi;
 mod metrics;
+mod plugins;
+mod postgres;
