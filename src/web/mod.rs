@@ -14,6 +14,8 @@ pub mod problem;
 pub mod router;
 pub mod serve;
 pub mod subject;
+#[cfg(test)]
+mod tests;
 pub mod words;
 
 use std::sync::Arc;
