@@ -5,9 +5,14 @@ pub mod assets;
 pub mod auth;
 pub mod board;
 pub mod filter;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod links;
+pub mod listing;
+pub mod pages;
 pub mod parts;
 pub mod problem;
+pub mod sse;
 pub mod subject;
 pub mod words;
 
