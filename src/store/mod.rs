@@ -1,5 +1,8 @@
 //! SQL: history, outbox, checkpoints, users. One trait, two back ends (SQLite, PostgreSQL), one conformance suite.
 
+#[cfg(test)]
+pub mod memory;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -1,17 +1,22 @@
 //! Pages, API, metrics and live updates. Reads [`Snapshot`](stentor_core::snapshot::Snapshot) and history; writes only
 //! through [`Handle::command`](crate::engine::Handle::command).
 
+pub mod api;
 pub mod assets;
 pub mod auth;
 pub mod board;
 pub mod filter;
 #[cfg(test)]
 pub(crate) mod fixture;
+pub mod health;
 pub mod links;
 pub mod listing;
+pub mod metrics;
 pub mod pages;
 pub mod parts;
 pub mod problem;
+pub mod router;
+pub mod serve;
 pub mod sse;
 pub mod subject;
 pub mod words;

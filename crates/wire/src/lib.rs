@@ -1,1 +1,3 @@
 //! Pure codecs of Stentor: bytes to values and back. No sockets, no clock.
+
+pub mod nagios;

@@ -33,7 +33,7 @@ use stentor_core::snapshot::Snapshot;
 
 use super::WebState;
 use super::assets;
-use super::auth::{Session, csrf_from_form};
+use super::auth::Session;
 use super::sse;
 use crate::store::HistoryQuery;
 use shell::{Ctx, Scope, Section, Shell};
@@ -77,7 +77,6 @@ pub fn routes() -> Router<WebState> {
         .route("/h/{host}/{service}/check", post(actions::check_service))
         .route("/downtimes", post(actions::plan_any))
         .route("/downtimes/{id}/cancel", post(actions::cancel))
-        .layer(middleware::from_fn(csrf_from_form))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(middleware::from_fn(as_page))
         .merge(sse::routes())
