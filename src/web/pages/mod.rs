@@ -15,6 +15,9 @@ pub mod overview;
 pub mod services;
 pub mod shell;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
