@@ -6,13 +6,18 @@ pub mod assets;
 pub mod auth;
 pub mod board;
 pub mod filter;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod health;
 pub mod links;
+pub mod listing;
 pub mod metrics;
+pub mod pages;
 pub mod parts;
 pub mod problem;
 pub mod router;
 pub mod serve;
+pub mod sse;
 pub mod subject;
 #[cfg(test)]
 mod tests;
