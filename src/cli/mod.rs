@@ -1,8 +1,8 @@
 //! The command line: one file per subcommand, each with its arguments and a `run`.
 
+pub mod bench;
 pub mod check;
 pub mod classify;
-pub mod bench;
 pub mod debug;
 pub mod serve;
 

@@ -55,24 +55,56 @@ pub fn routes(sim: Sim, mailbox: Mailbox) -> Router<WebState> {
     let all = demo.clone();
     let toggle = demo.clone();
     Router::new()
-        .route("/faults", get(move |session: Session| async move { allowed(&session)?; Ok::<_, Problem>(Json(lines(&list.sim).await)) }))
-        .route("/state", get(move |session: Session| async move { allowed(&session)?; Ok::<_, Problem>(Json(active(&state.sim).await)) }))
-        .route("/mails", get(move |session: Session| async move { allowed(&session)?; Ok::<_, Problem>(Json((*demo.mailbox.all()).clone())) }))
-        .route("/inject/{*name}", post(move |web: State<WebState>, session: Session, name: Path<String>, wait: Query<Wait>| async move {
-            change(&inject.sim, &web, &session, &name, Act::Inject, &wait).await
-        }))
-        .route("/heal/{*name}", post(move |web: State<WebState>, session: Session, name: Path<String>, wait: Query<Wait>| async move {
-            change(&heal.sim, &web, &session, &name, Act::Heal, &wait).await
-        }))
-        .route("/heal-all", post(move |web: State<WebState>, session: Session, wait: Query<Wait>| async move {
-            allowed(&session)?;
-            all.sim.heal_all().await;
-            if wait.wait == Some(1) {
-                until(&web, |live| live.is_empty().then_some(())).await;
-            }
-            Ok::<_, Problem>(Json(lines(&all.sim).await))
-        }))
-        .route("/toggle", post(move |session: Session, form: Form<Toggle>| async move { toggled(&toggle.sim, &session, &form).await }))
+        .route(
+            "/faults",
+            get(move |session: Session| async move {
+                allowed(&session)?;
+                Ok::<_, Problem>(Json(lines(&list.sim).await))
+            }),
+        )
+        .route(
+            "/state",
+            get(move |session: Session| async move {
+                allowed(&session)?;
+                Ok::<_, Problem>(Json(active(&state.sim).await))
+            }),
+        )
+        .route(
+            "/mails",
+            get(move |session: Session| async move {
+                allowed(&session)?;
+                Ok::<_, Problem>(Json((*demo.mailbox.all()).clone()))
+            }),
+        )
+        .route(
+            "/inject/{*name}",
+            post(move |web: State<WebState>, session: Session, name: Path<String>, wait: Query<Wait>| async move {
+                change(&inject.sim, &web, &session, &name, Act::Inject, &wait).await
+            }),
+        )
+        .route(
+            "/heal/{*name}",
+            post(move |web: State<WebState>, session: Session, name: Path<String>, wait: Query<Wait>| async move {
+                change(&heal.sim, &web, &session, &name, Act::Heal, &wait).await
+            }),
+        )
+        .route(
+            "/heal-all",
+            post(move |web: State<WebState>, session: Session, wait: Query<Wait>| async move {
+                allowed(&session)?;
+                all.sim.heal_all().await;
+                if wait.wait == Some(1) {
+                    until(&web, |live| live.is_empty().then_some(())).await;
+                }
+                Ok::<_, Problem>(Json(lines(&all.sim).await))
+            }),
+        )
+        .route(
+            "/toggle",
+            post(
+                move |session: Session, form: Form<Toggle>| async move { toggled(&toggle.sim, &session, &form).await },
+            ),
+        )
 }
 
 #[derive(Deserialize)]
@@ -83,7 +115,8 @@ struct Toggle {
 /// The page's buttons: injects what is well, heals what is not, and shows the page again.
 async fn toggled(sim: &Sim, session: &Session, form: &Toggle) -> Result<Response, Problem> {
     allowed(session)?;
-    let fault = Fault::find(&form.name).ok_or_else(|| Problem::not_found(format!("there is no fault `{}`", form.name)))?;
+    let fault =
+        Fault::find(&form.name).ok_or_else(|| Problem::not_found(format!("there is no fault `{}`", form.name)))?;
     if !sim.inject(fault).await {
         sim.heal(fault).await;
     }
@@ -167,8 +200,12 @@ async fn until<T>(web: &WebState, look: impl Fn(&[Arc<Incident>]) -> Option<T>) 
         let mut events = web.engine.watch();
         loop {
             let snapshot = web.engine.snapshot();
-            let live: Vec<Arc<Incident>> =
-                snapshot.incidents.values().filter(|i| matches!(i.phase, Phase::Open | Phase::Recovering)).cloned().collect();
+            let live: Vec<Arc<Incident>> = snapshot
+                .incidents
+                .values()
+                .filter(|i| matches!(i.phase, Phase::Open | Phase::Recovering))
+                .cloned()
+                .collect();
             if let Some(found) = look(&live) {
                 return found;
             }

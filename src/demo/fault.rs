@@ -150,14 +150,18 @@ impl Resource {
     fn subtype(self) -> &'static str {
         match self {
             Resource::Disk { .. } => "disk",
-            Resource::Process { subtype, .. } | Resource::Port { subtype, .. } | Resource::Behind { subtype, .. } => subtype,
+            Resource::Process { subtype, .. } | Resource::Port { subtype, .. } | Resource::Behind { subtype, .. } => {
+                subtype
+            }
         }
     }
 
     fn says(self) -> String {
         match self {
             Resource::Disk { mount } => format!("space in {mount}"),
-            Resource::Process { says, .. } | Resource::Port { says, .. } | Resource::Behind { says, .. } => says.to_owned(),
+            Resource::Process { says, .. } | Resource::Port { says, .. } | Resource::Behind { says, .. } => {
+                says.to_owned()
+            }
         }
     }
 }

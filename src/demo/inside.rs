@@ -40,9 +40,7 @@ pub fn is_killed(plan: &HostPlan, faults: &BTreeSet<Fault>, component: &str) -> 
 
 /// The resource that was taken from a component, if any.
 pub fn taken(plan: &HostPlan, faults: &BTreeSet<Fault>, component: &str) -> Option<Resource> {
-    let hit = faults
-        .iter()
-        .any(|f| f.host == plan.name && f.kind == Kind::Resource && f.component == Some(component));
+    let hit = faults.iter().any(|f| f.host == plan.name && f.kind == Kind::Resource && f.component == Some(component));
     hit.then(|| resource_of(component))
 }
 
@@ -50,17 +48,26 @@ pub fn taken(plan: &HostPlan, faults: &BTreeSet<Fault>, component: &str) -> Opti
 fn programs(component: &str) -> &'static [(&'static str, &'static str)] {
     match component {
         "clc" => &[
-            ("eucalyptus-clou", "/usr/sbin/eucalyptus-cloud -h / -u eucalyptus --pidfile /run/eucalyptus/eucalyptus-cloud.pid -f"),
+            (
+                "eucalyptus-clou",
+                "/usr/sbin/eucalyptus-cloud -h / -u eucalyptus --pidfile /run/eucalyptus/eucalyptus-cloud.pid -f",
+            ),
             ("java", "java -Xmx4g -Deuca.home=/ com.eucalyptus.bootstrap.SystemBootstrapper"),
             ("postgres", "/usr/bin/postgres -D /var/lib/eucalyptus/db/data -h0.0.0.0 -p8777"),
         ],
         "sc" => &[
-            ("eucalyptus-clou", "/usr/sbin/eucalyptus-cloud -h / -u eucalyptus --pidfile /run/eucalyptus/eucalyptus-cloud.pid -f"),
+            (
+                "eucalyptus-clou",
+                "/usr/sbin/eucalyptus-cloud -h / -u eucalyptus --pidfile /run/eucalyptus/eucalyptus-cloud.pid -f",
+            ),
             ("java", "java -Xmx2g -Deuca.home=/ com.eucalyptus.bootstrap.SystemBootstrapper"),
             ("tgtd", "/usr/sbin/tgtd -f"),
         ],
         "ufs" | "walrus" | "vb" => &[
-            ("eucalyptus-clou", "/usr/sbin/eucalyptus-cloud -h / -u eucalyptus --pidfile /run/eucalyptus/eucalyptus-cloud.pid -f"),
+            (
+                "eucalyptus-clou",
+                "/usr/sbin/eucalyptus-cloud -h / -u eucalyptus --pidfile /run/eucalyptus/eucalyptus-cloud.pid -f",
+            ),
             ("java", "java -Xmx2g -Deuca.home=/ com.eucalyptus.bootstrap.SystemBootstrapper"),
         ],
         "cc" => &[("httpd", "/usr/sbin/httpd -f /etc/eucalyptus/httpd-cc.conf")],

@@ -52,9 +52,9 @@ const PUSH_EVERY: Span = Span::from_secs(10);
 /// A simulated address is taken (another demo runs), or the service cannot start.
 pub async fn start(wish: &Wish, folder: &Path) -> anyhow::Result<Demo> {
     let clock = Clock::Machine;
-    let simulated = sim::start(clock.clone()).await.context(
-        "the simulated cloud cannot listen; is another demo running on this machine?",
-    )?;
+    let simulated = sim::start(clock.clone())
+        .await
+        .context("the simulated cloud cannot listen; is another demo running on this machine?")?;
     let mail = mailbox::start().await.context("the demo's mail server cannot listen")?;
     let password_file = folder.join("bmc.password");
     std::fs::write(&password_file, sim::BMC_PASSWORD).context("the state folder cannot be written")?;
@@ -66,7 +66,8 @@ pub async fn start(wish: &Wish, folder: &Path) -> anyhow::Result<Demo> {
     });
     let path = folder.join("demo.toml");
     std::fs::write(&path, &text).context("the state folder cannot be written")?;
-    let loaded = crate::config::load(&path).map_err(|found| anyhow::anyhow!("the demo's own configuration:\n{found}"))?;
+    let loaded =
+        crate::config::load(&path).map_err(|found| anyhow::anyhow!("the demo's own configuration:\n{found}"))?;
     let options = Options {
         network: simulated.sim.network(),
         demo: Some(control::routes(simulated.sim.clone(), mail.mailbox.clone())),
@@ -83,15 +84,7 @@ pub async fn start(wish: &Wish, folder: &Path) -> anyhow::Result<Demo> {
     };
     let push_every = PUSH_EVERY.at_pace(wish.pace).to_std().max(Duration::from_millis(200));
     simulated.sim.start_agents(&service.url, &token, push_every).await;
-    Ok(Demo {
-        smtp: mail.addr,
-        service,
-        user: "admin".to_owned(),
-        password,
-        token,
-        sim: simulated,
-        mail,
-    })
+    Ok(Demo { smtp: mail.addr, service, user: "admin".to_owned(), password, token, sim: simulated, mail })
 }
 
 impl Demo {

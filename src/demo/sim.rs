@@ -117,10 +117,7 @@ fn ports(plan: &HostPlan) -> BTreeMap<u16, Port> {
     for component in plan.components {
         numbers.extend(served(component).iter().copied());
     }
-    numbers
-        .into_iter()
-        .map(|number| (number, Port::new(SocketAddr::new(plan.ip(), shifted(number)))))
-        .collect()
+    numbers.into_iter().map(|number| (number, Port::new(SocketAddr::new(plan.ip(), shifted(number))))).collect()
 }
 
 fn served(component: &str) -> &'static [u16] {
@@ -142,9 +139,8 @@ fn acceptor() -> anyhow::Result<TlsAcceptor> {
     let made = rcgen::generate_simple_self_signed(vec!["console.demo".to_owned()])?;
     let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der())
         .map_err(|error| anyhow::anyhow!("the demo's certificate key cannot be used: {error}"))?;
-    let config = rustls::ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)?;
+    let config =
+        rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key)?;
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
@@ -233,7 +229,11 @@ impl World {
                 settle_bmc(bmc, host.plan, &self.faults, dead).await;
             }
             for (number, port) in &host.ports {
-                port.set(if dead { Behaviour::Shut } else { behaviour(host.plan, *number, &self.faults, database, &self.tls) });
+                port.set(if dead {
+                    Behaviour::Shut
+                } else {
+                    behaviour(host.plan, *number, &self.faults, database, &self.tls)
+                });
             }
             settle_agent(host, dead, self.hub.as_ref(), &self.clock);
         }
@@ -337,9 +337,7 @@ fn behaviour(plan: &HostPlan, number: u16, faults: &BTreeSet<Fault>, database: b
 }
 
 fn page(at: &'static str, status: u16, body: String) -> Pages {
-    Arc::new(move |path| {
-        if path == at { (status, body.clone()) } else { (404, "not here\n".to_owned()) }
-    })
+    Arc::new(move |path| if path == at { (status, body.clone()) } else { (404, "not here\n".to_owned()) })
 }
 
 fn axis(service: &str) -> String {
@@ -358,4 +356,3 @@ fn heartbeat_line(component: &str, enabled: bool) -> String {
     };
     format!("name={name:<20} enabled={enabled:<10} local={:<10} initialized={:<10}\n", true, true)
 }
-

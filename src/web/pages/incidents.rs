@@ -129,12 +129,8 @@ impl ClosedRow {
     }
 }
 
-const VIEWS: [(&str, &str); 4] = [
-    ("Open", "is:open"),
-    ("Unhandled", "is:open -is:handled"),
-    ("Mine", "is:open owner:me"),
-    ("Closed", "is:closed"),
-];
+const VIEWS: [(&str, &str); 4] =
+    [("Open", "is:open"), ("Unhandled", "is:open -is:handled"), ("Mine", "is:open owner:me"), ("Closed", "is:closed")];
 
 fn facets(ctx: Ctx<'_>, filter: &Filter, groups: &Groups<'_>) -> Vec<Facet> {
     let live: Vec<_> = groups.unhandled.iter().chain(&groups.handled).collect();

@@ -409,9 +409,15 @@ mod tests {
 
     #[test]
     fn only_plain_upper_limits_are_drawn() {
-        for (range, end) in
-            [("10", Some(10.0)), ("5:10", Some(10.0)), ("~:10", Some(10.0)), ("10:", None), ("@5:10", None), ("", None), ("inf", None)]
-        {
+        for (range, end) in [
+            ("10", Some(10.0)),
+            ("5:10", Some(10.0)),
+            ("~:10", Some(10.0)),
+            ("10:", None),
+            ("@5:10", None),
+            ("", None),
+            ("inf", None),
+        ] {
             assert_eq!(upper_limit(range), end, "{range}");
         }
     }

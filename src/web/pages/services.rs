@@ -188,8 +188,7 @@ impl ServiceRow {
             age: p::Age { since: row.last_state_change, now: ctx.now },
             checked: p::Age { since: row.last_check, now: ctx.now },
             is_stale: row.is_stale(),
-            incident: (row.incident != 0)
-                .then(|| (format!("/i/{}", row.incident), format!("INC-{}", row.incident))),
+            incident: (row.incident != 0).then(|| (format!("/i/{}", row.incident), format!("INC-{}", row.incident))),
         }
     }
 }

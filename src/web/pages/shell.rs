@@ -302,12 +302,7 @@ impl Shell {
             ],
             plan: vec![item(Section::Downtimes, "/downtimes", "cal", "Downtimes", "d", false)],
             search: ctx.scope.path(""),
-            stream: format!(
-                "/stream?v={}&c={}&since={}{more}",
-                ids.join(","),
-                ctx.scope.key(),
-                ctx.snapshot.seq
-            ),
+            stream: format!("/stream?v={}&c={}&since={}{more}", ids.join(","), ctx.scope.key(), ctx.snapshot.seq),
             vitals: Vitals::build(ctx),
             degraded: Degraded::build(ctx),
             foot: Foot::build(ctx),
