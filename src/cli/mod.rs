@@ -3,7 +3,9 @@
 pub mod check;
 pub mod classify;
 pub mod debug;
+pub mod matrix;
 pub mod serve;
+pub mod verify;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -29,6 +31,10 @@ const EXAMPLES: &str = "Examples:
 enum Command {
     /// Run the service: collector, engine, notifiers, pages, API
     Serve(serve::ServeArgs),
+    /// Read a configuration and tell every mistake in it
+    Verify(verify::VerifyArgs),
+    /// Which failures of which components a configuration would notice
+    Matrix(matrix::MatrixArgs),
     /// Run one native probe as a Nagios plugin
     #[command(disable_help_flag = true)]
     Check(check::CheckArgs),
@@ -67,6 +73,8 @@ async fn run(command: Command) -> anyhow::Result<u8> {
     let mut out = io::stdout();
     match command {
         Command::Serve(args) => serve::run(&args, &mut out).await,
+        Command::Verify(args) => verify::run(&args, &mut out),
+        Command::Matrix(args) => matrix::run(&args, &mut out),
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
         Command::Debug(args) => debug::run(&args, &mut io::stdin().lock(), &mut out),
