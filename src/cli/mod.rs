@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, each with its arguments and a `run`.
 
+pub mod bench;
 pub mod check;
 pub mod classify;
 pub mod debug;

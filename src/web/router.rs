@@ -10,7 +10,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
-use super::{WebState, api, auth, health, metrics};
+use super::{WebState, api, auth, health, metrics, pages};
 
 /// Bodies of everything but bulk ingest, which names its own limit.
 const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -27,6 +27,7 @@ pub fn router(state: WebState) -> Router {
         .merge(auth::login::routes())
         .merge(metrics::routes())
         .merge(health::routes())
+        .merge(pages::routes())
         .with_state(state);
     if let Some(demo) = demo {
         all = all.nest("/demo", demo);
