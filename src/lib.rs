@@ -1,6 +1,7 @@
 //! The shell of Stentor: everything that touches clock, disk, network or a process.
 //! What it decides, it decides in `stentor-core`.
 
+pub mod agent;
 pub mod cli;
 pub mod clock;
 pub mod engine;
