@@ -266,6 +266,20 @@ impl Schedule {
         }
     }
 
+    /// Requests that have not been served, by slot: what a new queue must be told.
+    pub fn requests(&self) -> Vec<(u32, Timestamp)> {
+        let queued = self.heap.iter().filter_map(|&Reverse((due, slot, ticket))| {
+            self.valid(slot, ticket).filter(|why| *why == Why::Request).map(|_| (slot, due))
+        });
+        let running = (0u32..).zip(&self.slots).filter_map(|(slot, place)| match place.state {
+            State::Running { requested: Some(due) } => Some((slot, due)),
+            State::Running { requested: None } | State::Queued { .. } | State::Absent => None,
+        });
+        let mut requests: Vec<_> = queued.chain(running).collect();
+        requests.sort_unstable();
+        requests
+    }
+
     /// Takes over from an older queue that `slot` is being run.
     pub fn mark_running(&mut self, slot: u32) {
         if let Some(place) = self.slots.get_mut(slot as usize)

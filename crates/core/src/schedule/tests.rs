@@ -152,6 +152,18 @@ fn a_request_while_running_waits_for_the_end() {
 }
 
 #[test]
+fn requests_that_wait_can_be_carried_over() {
+    let mut schedule = schedule(4, Span::from_mins(5), Some(START), START);
+    schedule.request(2, START + Span::from_secs(30), START);
+    schedule.request(2, START + Span::from_secs(20), START);
+    schedule.request(1, START, START);
+    let due = schedule.pop(START).expect("requested");
+    schedule.request(due.slot, START + Span::from_secs(5), START);
+    let expected = [(1, START + Span::from_secs(5)), (2, START + Span::from_secs(20))];
+    assert_eq!(schedule.requests(), expected);
+}
+
+#[test]
 fn a_request_far_away_does_not_switch_a_check_off() {
     let mut schedule = schedule(1, Span::from_mins(5), Some(START), START);
     schedule.request(0, START + Span::from_hours(10_000), START);

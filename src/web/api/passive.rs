@@ -1,0 +1,103 @@
+//! Passive results: plugin text and a code to an observation, as if the plugin had run here.
+
+use std::sync::Arc;
+
+use stentor_core::model::observation::{MEASUREMENTS_MAX, OUTPUT_BYTES_MAX};
+use stentor_core::model::{Measurement, Observation, ServiceState};
+use stentor_wire::nagios::{output, perfdata};
+
+/// Shown when a result came without text (Nagios's words).
+const NO_OUTPUT: &str = "(No output returned from plugin)";
+/// Ends text that was cut.
+const CUT: &str = " …[cut]";
+
+/// A service's result. Codes outside 0..=3 are UNKNOWN (specification 01, section 2).
+pub fn of_service(code: i32, text: &str) -> Observation {
+    observation(ServiceState::from_code(code).unwrap_or(ServiceState::Unknown), text)
+}
+
+/// A host's result: 0 is UP, 1 and 2 are not UP; whether that is DOWN or UNREACHABLE the engine decides by reachability.
+/// `None` for other codes.
+pub fn of_host(code: i32, text: &str) -> Option<Observation> {
+    match code {
+        0 => Some(observation(ServiceState::Ok, text)),
+        1 | 2 => Some(observation(ServiceState::Critical, text)),
+        _ => None,
+    }
+}
+
+fn observation(state: ServiceState, text: &str) -> Observation {
+    let parts = output::parse(text.as_bytes());
+    let short = if parts.short.is_empty() { NO_OUTPUT } else { &parts.short };
+    let mut observation = Observation::reported(state, cut(short)).long(cut(&parts.long));
+    let items = perfdata::parse(&parts.perfdata).into_iter().flatten().take(MEASUREMENTS_MAX);
+    observation.measurements = items.map(|item| measurement(&item)).collect();
+    observation
+}
+
+fn measurement(item: &perfdata::Item) -> Measurement {
+    Measurement {
+        label: item.label.as_str().into(),
+        value: item.number(),
+        unit: item.uom.as_str().into(),
+        warn: item.warn.as_str().into(),
+        crit: item.crit.as_str().into(),
+        min: item.min_number(),
+        max: item.max_number(),
+    }
+}
+
+fn cut(text: &str) -> String {
+    if text.len() <= OUTPUT_BYTES_MAX {
+        return text.to_owned();
+    }
+    let mut end = OUTPUT_BYTES_MAX - CUT.len();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{CUT}", &text[..end])
+}
+
+/// Brings an observation made elsewhere within the limits of those made here.
+pub fn bound(mut observation: Observation) -> Observation {
+    let bounded = |text: &Arc<str>| -> Arc<str> {
+        let shown = output::displayable(text.as_bytes());
+        if *shown == **text && text.len() <= OUTPUT_BYTES_MAX { Arc::clone(text) } else { cut(&shown).into() }
+    };
+    observation.text = bounded(&observation.text);
+    observation.long_text = bounded(&observation.long_text);
+    observation.measurements.truncate(MEASUREMENTS_MAX);
+    observation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_split_as_a_plugin_prints_it() {
+        let seen = of_service(1, "DISK WARNING | '/'=91%;80;95;0;100\nlong line");
+        assert_eq!(&*seen.text, "DISK WARNING");
+        assert_eq!(&*seen.long_text, "long line");
+        assert_eq!(seen.measurements[0].value, Some(91.0));
+        assert_eq!(&*seen.measurements[0].warn, "80");
+    }
+
+    #[test]
+    fn a_service_code_beyond_three_is_unknown_and_a_host_code_beyond_two_is_refused() {
+        use stentor_core::model::Outcome;
+        assert_eq!(of_service(7, "x").outcome, Outcome::Reported(ServiceState::Unknown));
+        assert_eq!(of_service(-1, "").text.as_ref(), NO_OUTPUT);
+        assert!(of_host(3, "x").is_none());
+        assert_eq!(of_host(1, "x").unwrap().outcome, Outcome::Reported(ServiceState::Critical));
+    }
+
+    #[test]
+    fn long_text_is_cut_between_characters() {
+        let seen = of_service(0, &"ü".repeat(OUTPUT_BYTES_MAX));
+        assert!(seen.text.len() <= OUTPUT_BYTES_MAX);
+        assert!(seen.text.ends_with(CUT));
+        let bounded = bound(Observation::observed("\u{1b}[2J".to_owned() + &"ü".repeat(OUTPUT_BYTES_MAX)));
+        assert!(bounded.text.len() <= OUTPUT_BYTES_MAX && !bounded.text.contains('\u{1b}'));
+    }
+}
