@@ -64,6 +64,17 @@ pub struct Target {
     pub bmc: Option<stentor_core::catalog::Bmc>,
 }
 
+impl Target {
+    /// The same target at another address, where a check names one.
+    pub fn at(&self, address: Option<&Arc<str>>) -> Target {
+        let mut target = self.clone();
+        if let Some(address) = address {
+            target.address = Arc::clone(address);
+        }
+        target
+    }
+}
+
 /// When a run must be over.
 pub type Deadline = tokio::time::Instant;
 
@@ -179,6 +190,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<exec::Exec>(),
     entry::<heartbeat::Heartbeat>(),
     entry::<http::Http>(),
+    entry::<ipmi::Ipmi>(),
     entry::<load::Load>(),
     entry::<mdraid::MdRaid>(),
     entry::<memory::Memory>(),
