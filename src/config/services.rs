@@ -9,7 +9,7 @@ use stentor_core::id::{ComponentId, HostId, ServiceId};
 use stentor_core::model::Value;
 use stentor_core::rules::missing_params;
 
-use super::finding::{Diagnostics, suggest};
+use super::finding::{Diagnostics, Place, suggest};
 use super::hosts::ReadHost;
 use super::objects::Builder;
 use super::pack::{Applies, Inside, Template, read_attempts, read_rules};
@@ -150,6 +150,11 @@ fn resolve(template: &Template, overlay: Option<&mut Overlay<'_>>, found: &mut D
     section.bool_or("enabled", true, found).then_some((check, params))
 }
 
+/// Where a mistake in the parameters stands: in the overlay if there is one, else in the pack.
+fn place_of(template: &Template, overlay: Option<&Overlay<'_>>) -> Place {
+    overlay.map_or_else(|| template.at.clone(), |overlay| overlay.name.at.clone())
+}
+
 fn bind_host_check(
     host: HostId,
     template: &Template,
@@ -157,7 +162,9 @@ fn bind_host_check(
     builder: &mut Builder<'_>,
     found: &mut Diagnostics,
 ) {
+    let place = place_of(template, overlay.as_deref());
     let Some((check, params)) = resolve(template, overlay, found) else { return };
+    builder.trial.params(&check, &params, &place, found);
     let id = builder.check_id(check);
     let row = &mut builder.catalog.hosts[host.index()];
     row.check = Some(id);
@@ -173,7 +180,9 @@ fn bind(
     builder: &mut Builder<'_>,
     found: &mut Diagnostics,
 ) {
+    let place = place_of(template, overlay.as_deref());
     let Some((check, params)) = resolve(template, overlay, found) else { return };
+    builder.trial.params(&check, &params, &place, found);
     let check = builder.check_id(check);
     push(Service { host, name: name.into(), check, params, component }, builder);
 }
@@ -244,6 +253,7 @@ fn configured(section: &Section<'_>, builder: &mut Builder<'_>, found: &mut Diag
             ..base
         };
         refuse_missing_params(&check, &params, section, found);
+        builder.trial.params(&check, &params, &section.at, found);
         let check = builder.check_id(check);
         push(Service { host, name: name.as_str().into(), check, params, component }, builder);
     }

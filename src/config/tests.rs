@@ -271,6 +271,11 @@ fn every_mistake_is_told_with_its_line() {
             "[[host]]\nname = \"a\"\n[[service]]\nhost = \"a\"\nname = \"x\"\nprobe = \"tcp\"\nrules = [{ when = 'port = 1', state = \"OK\", source = \"s\" }]",
             "bad-rule@7",
         ),
+        (
+            "[[host]]\nname = \"a\"\n[[service]]\nhost = \"a\"\nname = \"x\"\nprobe = \"tcp\"\nparams = { prt = 1 }",
+            "bad-params@3",
+        ),
+        ("[[host]]\nname = \"a\"\nview = \"local\"\n[host.checks.disk]\nparams = { mount = [\"/\"] }", "bad-params@4"),
         ("[[contact]]\nname = \"c\"\nemail = \"x\"\n[[route]]\nto = [\"c\"]", "bad-mail@3"),
         ("[[route]]\nto = [\"nobody\"]", "unknown-contact@2"),
         ("[[timeperiod]]\nname = \"t\"\nwindows = [\"always\"]", "bad-window@3"),
