@@ -363,3 +363,31 @@ fn any_damage_to_the_file_is_told_without_a_panic() {
         }
     }
 }
+
+#[test]
+fn the_pack_of_the_documentation_is_a_pack() {
+    let text = include_str!("../../docs/packs.md");
+    let blocks: Vec<&str> = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    // Examples follow their check, cells and runbooks may stand anywhere.
+    let text: String = blocks.concat();
+    let mut found = Diagnostics::default();
+    let pack = pack::read_pack(vec![("packs.md".into(), text.as_str().into())], &mut found).expect("a pack");
+    assert!(found.findings.is_empty(), "{found}");
+    assert_eq!((pack.platform.cells.len(), pack.platform.runbooks.len(), pack.checks.len()), (1, 1, 1));
+    assert_eq!(pack.checks[0].examples.len(), 3);
+}
+
+#[test]
+fn the_hosts_of_the_documentation_are_a_configuration() {
+    let text = include_str!("../../docs/configuration.md");
+    let blocks: Vec<&str> = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let text = format!(
+        "{}\n[[cloud]]\nname = \"c\"\nplatform = \"eucalyptus\"\n[[zone]]\nname = \"infra\"\n",
+        blocks.concat()
+    );
+    let loaded = loaded(&text);
+    let codes: BTreeSet<&str> = loaded.warnings.findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, BTreeSet::from(["missing-file"]), "{}", loaded.warnings);
+    assert!(loaded.catalog.service_id("clc1", "mdraid").is_some());
+    assert!(loaded.catalog.service_id("clc1", "load").is_none());
+}
