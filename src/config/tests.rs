@@ -391,3 +391,25 @@ fn the_hosts_of_the_documentation_are_a_configuration() {
     assert!(loaded.catalog.service_id("clc1", "mdraid").is_some());
     assert!(loaded.catalog.service_id("clc1", "load").is_none());
 }
+
+#[test]
+fn a_pack_whose_examples_lie_or_lack_is_refused() {
+    let check = "[pack]\nplatform = \"p\"\nschema = 1\n[[check]]\nname = \"c\"\nhost = true\nprobe = \"tcp\"\nparams = { port = 1 }\nsignal = \"port\"\nrules = [{ when = 'port != \"open\"', state = \"CRITICAL\", source = \"s\" }]\n";
+    for (examples, expected) in [
+        ("", vec!["missing-example", "missing-example", "missing-example"]),
+        (
+            "[[check.example]]\nexpect = \"OK\"\nobservation = { facts = { port = \"refused\" } }\n\
+             [[check.example]]\nexpect = \"CRITICAL\"\nobservation = { facts = { port = \"refused\" } }\nsignals = { port = \"open\" }\n",
+            vec!["missing-example", "example", "example"],
+        ),
+    ] {
+        let mut found = Diagnostics::default();
+        let text = format!("{check}{examples}");
+        let pack = pack::read_pack(vec![("p.toml".into(), text.as_str().into())], &mut found).expect("a pack");
+        assert!(found.findings.is_empty(), "{found}");
+        example::run_all(&[pack], &mut found);
+        found.sort();
+        let codes: Vec<&str> = found.findings.iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, expected, "{found}");
+    }
+}
