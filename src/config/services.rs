@@ -234,7 +234,8 @@ fn configured(section: &Section<'_>, builder: &mut Builder<'_>, found: &mut Diag
         let component = section.text("component", found).and_then(|key| find_component(host, &key, builder, found));
         let base = match template {
             Some(template) => template.check.clone(),
-            None => own_check(text.value, &name, probe.as_ref(), found),
+            // Of one table for many hosts all share one row.
+            None => own_check(if hosts.len() == 1 { text.value } else { "*" }, &name, probe.as_ref(), found),
         };
         let every = section.span_or("every", base.every, found);
         let params = section.map("params", found);
@@ -281,7 +282,7 @@ fn find_component(host: HostId, key: &At<&str>, builder: &Builder<'_>, found: &m
     id
 }
 
-/// A check that only this service has.
+/// A check of no pack.
 fn own_check(host: &str, name: &str, probe: Option<&At<&str>>, found: &mut Diagnostics) -> Check {
     let every = Span::from_secs(60);
     Check {
