@@ -42,7 +42,7 @@ pub struct Options {
     /// Host that host-side checks of `view = "local"` look at.
     pub view: Arc<dyn HostView>,
     /// Further routes below `/demo`.
-    pub demo: Option<axum::Router>,
+    pub demo: Option<axum::Router<WebState>>,
 }
 
 impl Default for Options {
@@ -76,6 +76,7 @@ pub struct Service {
 /// Disk, port, certificate or notifier cannot be had; what was started before is stopped again by being dropped.
 pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> {
     let Loaded { settings, catalog, .. } = loaded;
+    crate::probes::exec::raise_descriptor_limit();
     let clock = Clock::Machine;
     let registry = Arc::new(Registry::new());
     let journal: Arc<dyn Journal> =

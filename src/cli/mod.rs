@@ -1,8 +1,11 @@
 //! The command line: one file per subcommand, each with its arguments and a `run`.
 
+pub mod agent;
+pub mod bench;
 pub mod check;
 pub mod classify;
 pub mod debug;
+pub mod demo;
 pub mod matrix;
 pub mod serve;
 pub mod verify;
@@ -31,6 +34,10 @@ const EXAMPLES: &str = "Examples:
 enum Command {
     /// Run the service: collector, engine, notifiers, pages, API
     Serve(serve::ServeArgs),
+    /// Run the service over a simulated cloud, and break and mend it
+    Demo(demo::DemoArgs),
+    /// Look at this host from inside and push what is seen to a hub
+    Agent(agent::AgentArgs),
     /// Read a configuration and tell every mistake in it
     Verify(verify::VerifyArgs),
     /// Which failures of which components a configuration would notice
@@ -42,6 +49,8 @@ enum Command {
     Classify(classify::ClassifyArgs),
     /// Look at the inner workings: plugin output, threshold ranges
     Debug(debug::DebugArgs),
+    /// Measure Stentor itself
+    Bench(bench::BenchArgs),
     /// Print shell completions
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -54,6 +63,10 @@ enum Command {
 /// Reads the command line and runs it; the exit status is that of the contracts: 0 done, 1 no or wrong input, 2 wrong use.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Command::Bench(args) = &cli.command {
+        // Benchmarks bring a runtime of their own.
+        return bench::run(args, &mut io::stdout()).map_or_else(|error| fail(&error), ExitCode::from);
+    }
     // Fails only if a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -73,6 +86,9 @@ async fn run(command: Command) -> anyhow::Result<u8> {
     let mut out = io::stdout();
     match command {
         Command::Serve(args) => serve::run(&args, &mut out).await,
+        Command::Demo(args) => demo::run(args, &mut out).await,
+        Command::Agent(args) => agent::run(&args).await,
+        Command::Bench(args) => bench::run(&args, &mut out),
         Command::Verify(args) => verify::run(&args, &mut out),
         Command::Matrix(args) => matrix::run(&args, &mut out),
         Command::Check(args) => check::run(&args, &mut out).await,

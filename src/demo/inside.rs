@@ -40,9 +40,7 @@ pub fn is_killed(plan: &HostPlan, faults: &BTreeSet<Fault>, component: &str) -> 
 
 /// The resource that was taken from a component, if any.
 pub fn taken(plan: &HostPlan, faults: &BTreeSet<Fault>, component: &str) -> Option<Resource> {
-    let hit = faults
-        .iter()
-        .any(|f| f.host == plan.name && f.kind == Kind::Resource && f.component == Some(component));
+    let hit = faults.iter().any(|f| f.host == plan.name && f.kind == Kind::Resource && f.component == Some(component));
     hit.then(|| resource_of(component))
 }
 
@@ -50,12 +48,26 @@ pub fn taken(plan: &HostPlan, faults: &BTreeSet<Fault>, component: &str) -> Opti
 fn programs(component: &str) -> &'static [(&'static str, &'static str)] {
     match component {
         "clc" => &[
-            ("eucalyptus-clou", "/usr/sbin/eucalyptus-cloud -h / -u eucalyptus --pidfile /run/eucalyptus/eucalyptus-cloud.pid -f"),
+            (
+                "eucalyptus-clou",
+                "/usr/sbin/eucalyptus-cloud -h / -u eucalyptus --pidfile /run/eucalyptus/eucalyptus-cloud.pid -f",
+            ),
             ("java", "java -Xmx4g -Deuca.home=/ com.eucalyptus.bootstrap.SystemBootstrapper"),
             ("postgres", "/usr/bin/postgres -D /var/lib/eucalyptus/db/data -h0.0.0.0 -p8777"),
         ],
-        "ufs" | "walrus" | "sc" | "vb" => &[
-            ("eucalyptus-clou", "/usr/sbin/eucalyptus-cloud -h / -u eucalyptus --pidfile /run/eucalyptus/eucalyptus-cloud.pid -f"),
+        "sc" => &[
+            (
+                "eucalyptus-clou",
+                "/usr/sbin/eucalyptus-cloud -h / -u eucalyptus --pidfile /run/eucalyptus/eucalyptus-cloud.pid -f",
+            ),
+            ("java", "java -Xmx2g -Deuca.home=/ com.eucalyptus.bootstrap.SystemBootstrapper"),
+            ("tgtd", "/usr/sbin/tgtd -f"),
+        ],
+        "ufs" | "walrus" | "vb" => &[
+            (
+                "eucalyptus-clou",
+                "/usr/sbin/eucalyptus-cloud -h / -u eucalyptus --pidfile /run/eucalyptus/eucalyptus-cloud.pid -f",
+            ),
             ("java", "java -Xmx2g -Deuca.home=/ com.eucalyptus.bootstrap.SystemBootstrapper"),
         ],
         "cc" => &[("httpd", "/usr/sbin/httpd -f /etc/eucalyptus/httpd-cc.conf")],
@@ -79,6 +91,9 @@ fn programs(component: &str) -> &'static [(&'static str, &'static str)] {
 }
 
 fn processes(plan: &HostPlan, faults: &BTreeSet<Fault>) -> Vec<Process> {
+    // The imaging worker has no port that could stay silent: hung, it waits for a disk that never answers.
+    let stuck =
+        |name: &str| name == "eucalyptus-imag" && faults.iter().any(|f| f.host == plan.name && f.kind == Kind::Hang);
     let mut lines: Vec<(&str, &str)> = vec![
         ("systemd", "/usr/lib/systemd/systemd --switched-root --system"),
         ("sshd", "/usr/sbin/sshd -D"),
@@ -88,12 +103,13 @@ fn processes(plan: &HostPlan, faults: &BTreeSet<Fault>) -> Vec<Process> {
     for component in plan.components {
         let lost = match taken(plan, faults, component) {
             Some(Resource::Process { name, .. }) => Some(name),
-            Some(Resource::Disk { .. } | Resource::Port { .. }) | None => None,
+            Some(Resource::Port { process, .. }) => process,
+            Some(Resource::Disk { .. } | Resource::Behind { .. }) | None => None,
         };
         let killed = is_killed(plan, faults, component);
         for (name, command) in programs(component) {
             // The database and the hypervisor outlive the component that uses them.
-            let own = !matches!(*name, "postgres" | "libvirtd" | "eucanetd" | "memcached");
+            let own = !matches!(*name, "postgres" | "libvirtd" | "eucanetd" | "memcached" | "tgtd");
             if (killed && own) || lost == Some(name) || lines.contains(&(name, command)) {
                 continue;
             }
@@ -105,7 +121,7 @@ fn processes(plan: &HostPlan, faults: &BTreeSet<Fault>) -> Vec<Process> {
         .enumerate()
         .map(|(i, (name, command))| Process {
             pid: if i == 0 { 1 } else { 1000 + u32::try_from(i).unwrap_or(0) * 37 },
-            state: 'S',
+            state: if stuck(name) { 'D' } else { 'S' },
             name: name.to_owned(),
             command_line: command.to_owned(),
             user_id: 0,
@@ -158,7 +174,7 @@ fn file_systems(plan: &HostPlan, faults: &BTreeSet<Fault>) -> Vec<FsUsage> {
         .iter()
         .filter_map(|component| match taken(plan, faults, component) {
             Some(Resource::Disk { mount }) => Some(mount),
-            Some(Resource::Process { .. } | Resource::Port { .. }) | None => None,
+            Some(Resource::Process { .. } | Resource::Port { .. } | Resource::Behind { .. }) | None => None,
         })
         .collect();
     mounts
@@ -185,8 +201,10 @@ fn files(plan: &HostPlan, faults: &BTreeSet<Fault>) -> BTreeMap<String, String> 
         ("/proc/loadavg".to_owned(), "0.42 0.38 0.35 1/212 4242\n".to_owned()),
         ("/proc/uptime".to_owned(), format!("{UPTIME_S} {UPTIME_S}\n")),
         ("/proc/meminfo".to_owned(), MEMINFO.to_owned()),
-        ("/proc/cpuinfo".to_owned(), "processor\t: 0\nprocessor\t: 1\nprocessor\t: 2\nprocessor\t: 3\n".to_owned()),
-        ("/sys/devices/system/cpu/online".to_owned(), "0-3\n".to_owned()),
+        (
+            "/proc/stat".to_owned(),
+            "cpu  4 0 2 90\ncpu0 1 0 1 22\ncpu1 1 0 1 22\ncpu2 1 0 0 23\ncpu3 1 0 0 23\n".to_owned(),
+        ),
     ]);
     if plan.is_physical() {
         let degraded = has(plan, faults, Kind::Raid);
