@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, each with its arguments and a `run`.
 
+pub mod backup;
 pub mod check;
 pub mod classify;
 pub mod debug;
@@ -36,6 +37,10 @@ enum Command {
     Classify(classify::ClassifyArgs),
     /// Look at the inner workings: plugin output, threshold ranges
     Debug(debug::DebugArgs),
+    /// Copy database, journal and keys of an installation, running or not
+    Backup(backup::BackupArgs),
+    /// Put such a copy back into a stopped installation
+    Restore(backup::RestoreArgs),
     /// Print shell completions
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -70,6 +75,8 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
         Command::Debug(args) => debug::run(&args, &mut io::stdin().lock(), &mut out),
+        Command::Backup(args) => backup::backup(&args, &crate::clock::Clock::Machine, &mut out).await,
+        Command::Restore(args) => backup::restore(&args, &mut out),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "stentor", &mut out);
             Ok(0)
