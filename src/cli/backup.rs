@@ -96,6 +96,7 @@ fn places(path: &Path) -> anyhow::Result<Places> {
         key(Some(&tls.key));
     }
     key(settings.email.as_ref().and_then(|email| email.password_file.as_deref()));
+    key(settings.email.as_ref().and_then(|email| email.ca_file.as_deref()));
     key(settings.webhook.as_ref().and_then(|hook| hook.token_file.as_deref()));
     key(settings.webhook.as_ref().and_then(|hook| hook.secret_file.as_deref()));
     key(settings.metrics.token_file.as_deref());

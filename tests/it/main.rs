@@ -2,6 +2,7 @@
 
 mod ipmi;
 mod mail;
+mod metrics;
 mod plugins;
 mod postgres;
 mod smtp;

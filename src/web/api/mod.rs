@@ -32,7 +32,7 @@ const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1000;
 
 /// The hand-written description of everything below.
-const OPENAPI: &str = include_str!("openapi.json");
+pub(crate) const OPENAPI: &str = include_str!("openapi.json");
 
 pub fn routes() -> Router<WebState> {
     let bulk = Router::new()
