@@ -232,7 +232,12 @@ pub fn restore(args: &RestoreArgs, out: &mut (dyn Write + Send)) -> anyhow::Resu
         writeln!(out, "{:?} {} ({} bytes)", entry.role, to.display(), entry.bytes)?;
     }
     for entry in manifest.files.iter().filter(|entry| plan.iter().all(|(planned, _)| planned.name != entry.name)) {
-        writeln!(out, "left out: {} (was {}; the configuration does not name it)", entry.name, entry.from.display())?;
+        writeln!(
+            out,
+            "left out: {} (was {}): only places that `--config` names are written",
+            entry.name,
+            entry.from.display()
+        )?;
     }
     if manifest.store == "postgres" {
         writeln!(out, "The database was in PostgreSQL: bring it back with `pg_restore` before the start.")?;
