@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, each with its arguments and a `run`.
 
 pub mod agent;
+pub mod backup;
 pub mod bench;
 pub mod check;
 pub mod classify;
@@ -49,6 +50,10 @@ enum Command {
     Classify(classify::ClassifyArgs),
     /// Look at the inner workings: plugin output, threshold ranges
     Debug(debug::DebugArgs),
+    /// Copy database, journal and keys of an installation, running or not
+    Backup(backup::BackupArgs),
+    /// Put such a copy back into a stopped installation
+    Restore(backup::RestoreArgs),
     /// Measure Stentor itself
     Bench(bench::BenchArgs),
     /// Print shell completions
@@ -94,6 +99,8 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
         Command::Debug(args) => debug::run(&args, &mut io::stdin().lock(), &mut out),
+        Command::Backup(args) => backup::backup(&args, &crate::clock::Clock::Machine, &mut out).await,
+        Command::Restore(args) => backup::restore(&args, &mut out),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "stentor", &mut out);
             Ok(0)
