@@ -103,11 +103,8 @@ impl Store for MemoryStore {
         };
         self.with(|all| {
             let rows = all.history.iter().rev().filter(|(key, event)| wanted(**key, event));
-            let rows = rows.map(|((seq, ordinal), event)| HistoryRow {
-                seq: *seq,
-                ordinal: *ordinal,
-                event: event.clone(),
-            });
+            let rows =
+                rows.map(|((seq, ordinal), event)| HistoryRow { seq: *seq, ordinal: *ordinal, event: event.clone() });
             rows.take(query.limit as usize).collect()
         })
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use stentor_core::catalog::platform::{Founded, StepKind};
 use stentor_core::catalog::{
-    Catalog, Cell, CellKey, Check, Cloud, Component, ComponentType, Host, Platform, Runbook, Service, Step, Timing, View,
-    Zone,
+    Catalog, Cell, CellKey, Check, Cloud, Component, ComponentType, Host, Platform, Runbook, Service, Step, Timing,
+    View, Zone,
 };
 use stentor_core::diagnosis::{
     Class, CoreState, Diagnosis, Evidence, FailureType, Impact, Rejected, Severity, Suppressed, Target, TargetKind,
@@ -163,7 +163,12 @@ fn checks() -> Vec<Check> {
         host_side,
         freshness: Span::from_mins(5),
     };
-    vec![check("ping", "icmp", false), check("eucalyptus/port", "tcp", false), check("host/disk", "disk", true), check("passive", "", false)]
+    vec![
+        check("ping", "icmp", false),
+        check("eucalyptus/port", "tcp", false),
+        check("host/disk", "disk", true),
+        check("passive", "", false),
+    ]
 }
 
 struct Builder {
@@ -233,10 +238,19 @@ impl Builder {
         id
     }
 
-    fn set(&mut self, host: &str, service: &str, state: ServiceState, since: Timestamp, text: &str) -> &mut (Row, Detail) {
-        let at = self.catalog.services.iter().position(|s| {
-            *s.name == *service && *self.catalog.hosts[s.host.index()].name == *host
-        });
+    fn set(
+        &mut self,
+        host: &str,
+        service: &str,
+        state: ServiceState,
+        since: Timestamp,
+        text: &str,
+    ) -> &mut (Row, Detail) {
+        let at = self
+            .catalog
+            .services
+            .iter()
+            .position(|s| *s.name == *service && *self.catalog.hosts[s.host.index()].name == *host);
         let slot = &mut self.services[at.unwrap_or_else(|| panic!("no {host}/{service}"))];
         slot.0.state = state.code();
         slot.0.last_hard_state = state.code();
@@ -334,7 +348,11 @@ fn incidents() -> BTreeMap<u64, Arc<Incident>> {
                     class: Class::Unknown,
                 })
                 .chain([
-                    Suppressed { host: Some("cc-osl-01".into()), component: Some("cc".into()), class: Class::ServerDown },
+                    Suppressed {
+                        host: Some("cc-osl-01".into()),
+                        component: Some("cc".into()),
+                        class: Class::ServerDown,
+                    },
                     Suppressed { host: Some("cc-osl-01".into()), component: None, class: Class::ServerDown },
                 ])
                 .collect(),
@@ -348,7 +366,12 @@ fn incidents() -> BTreeMap<u64, Arc<Incident>> {
                 subtype: Some("switch_down".into()),
                 why: "sw-osl1-b still forwards; 36 bonds run on it".into(),
             }],
-            ..verdict(target(TargetKind::Power, "ups-osl1-a", None), Class::PowerEvent, Severity::Critical, Impact::Partial)
+            ..verdict(
+                target(TargetKind::Power, "ups-osl1-a", None),
+                Class::PowerEvent,
+                Severity::Critical,
+                Impact::Partial,
+            )
         },
     );
     power.users_notice = "New instances in az-osl fail with “not enough resources”; az-bgo still accepts them.".into();
@@ -361,7 +384,8 @@ fn incidents() -> BTreeMap<u64, Arc<Incident>> {
         until: Some(now() + Span::from_mins(112)),
         sticky: Sticky::Yes,
     });
-    let entry = |at, kind, by: Option<&str>, text: &str| TimelineEntry { at, kind, by: by.map(Into::into), text: text.into() };
+    let entry =
+        |at, kind, by: Option<&str>, text: &str| TimelineEntry { at, kind, by: by.map(Into::into), text: text.into() };
     power.timeline.extend([
         entry(mins(11), TimelineKind::Paged, None, "Sent to mara by email"),
         entry(mins(11), TimelineKind::Effect, None, "30 nodes folded in"),
@@ -377,7 +401,12 @@ fn incidents() -> BTreeMap<u64, Arc<Incident>> {
             visibility: Visibility::Invisible,
             redundancy: Some((1, 2)),
             evidence: vec![evidence("process", "ufs-02/ufs", "0 processes “euca-ufs”")],
-            ..verdict(target(TargetKind::Component, "ufs-02", Some("ufs")), Class::SoftwareDown, Severity::Major, Impact::Partial)
+            ..verdict(
+                target(TargetKind::Component, "ufs-02", Some("ufs")),
+                Class::SoftwareDown,
+                Severity::Major,
+                Impact::Partial,
+            )
         },
     );
     ufs.users_notice = "Users reach the API through ufs-01.".into();
@@ -390,7 +419,12 @@ fn incidents() -> BTreeMap<u64, Arc<Incident>> {
             subtype: "raid_degraded".into(),
             redundancy: Some((1, 2)),
             cells: vec!["eucalyptus/walrus/resource".into()],
-            ..verdict(target(TargetKind::Hardware, "walrus-01", None), Class::RedundancyLost, Severity::Warning, Impact::None)
+            ..verdict(
+                target(TargetKind::Hardware, "walrus-01", None),
+                Class::RedundancyLost,
+                Severity::Warning,
+                Impact::None,
+            )
         },
     );
     let blind = incident(
@@ -422,7 +456,12 @@ fn incidents() -> BTreeMap<u64, Arc<Incident>> {
         2408,
         "haproxy stopped in lb-7f3a91",
         ago(Span::from_hours(35)),
-        verdict(target(TargetKind::Component, "ufs-01", Some("elb")), Class::SoftwareDown, Severity::Warning, Impact::Partial),
+        verdict(
+            target(TargetKind::Component, "ufs-01", Some("elb")),
+            Class::SoftwareDown,
+            Severity::Warning,
+            Impact::Partial,
+        ),
     );
     old.phase = Phase::Resolved;
     old.resolved_at = Some(ago(Span::from_hours(35)) + Span::from_secs(250));
@@ -430,7 +469,12 @@ fn incidents() -> BTreeMap<u64, Arc<Incident>> {
         2420,
         "No launches in az-osl",
         mins(11),
-        verdict(target(TargetKind::ComponentGroup, "az-osl", Some("nc")), Class::ResourceUnavailable, Severity::Major, Impact::Capacity),
+        verdict(
+            target(TargetKind::ComponentGroup, "az-osl", Some("nc")),
+            Class::ResourceUnavailable,
+            Severity::Major,
+            Impact::Capacity,
+        ),
     );
     child.root = Some(2417);
     child.phase = Phase::Recovering;
@@ -496,7 +540,13 @@ fn disturb(b: &mut Builder) {
         .fact("used_pct", 91.0)
         .fact("<fact>", "\"quoted\"");
     observation.measurements = vec![
-        Measurement { warn: "90".into(), crit: "95".into(), min: Some(0.0), max: Some(100.0), ..Measurement::new("used_pct", 91.0, "%") },
+        Measurement {
+            warn: "90".into(),
+            crit: "95".into(),
+            min: Some(0.0),
+            max: Some(100.0),
+            ..Measurement::new("used_pct", 91.0, "%")
+        },
         Measurement { value: None, ..Measurement::new("<label>", 0.0, "") },
         Measurement::new("free", 4.1e9, "B"),
         Measurement { warn: "@5:10".into(), ..Measurement::new("await", 0.0382, "s") },
@@ -530,7 +580,8 @@ fn disturb(b: &mut Builder) {
         b.hosts[at].0.state = state;
         b.hosts[at].0.last_state_change = mins(12);
         b.hosts[at].0.incident = if state == 1 { 2417 } else { 0 };
-        b.hosts[at].1.observation = Some(Arc::new(Observation::reported(ServiceState::Critical, "PING CRITICAL - no answer")));
+        b.hosts[at].1.observation =
+            Some(Arc::new(Observation::reported(ServiceState::Critical, "PING CRITICAL - no answer")));
     }
     let at = b.catalog.host_id("nc-bgo-07").unwrap().index();
     b.hosts[at].0.downtime_depth = 1;

@@ -227,7 +227,8 @@ mod tests {
     #[test]
     fn pages_follow_each_other_without_gap_or_repeat_for_every_sort() {
         let snapshot = fixture::snapshot();
-        for query in ["", "sort:host", "sort:-service,host", "sort:-age", "sort:checked,state", "state:ok sort:impact"] {
+        for query in ["", "sort:host", "sort:-service,host", "sort:-age", "sort:checked,state", "state:ok sort:impact"]
+        {
             let filter = Filter::parse(query);
             let request = Request {
                 snapshot: &snapshot,

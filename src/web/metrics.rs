@@ -140,7 +140,8 @@ async fn metrics(
     } else {
         String::new()
     };
-    let chunks = Encoder::new(snapshot, labels, part, format, own).map(|text| Ok::<_, std::io::Error>(Bytes::from(text)));
+    let chunks =
+        Encoder::new(snapshot, labels, part, format, own).map(|text| Ok::<_, std::io::Error>(Bytes::from(text)));
     let headers = [(header::CONTENT_TYPE, format.content_type()), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, Body::from_stream(stream::iter(chunks))).into_response())
 }

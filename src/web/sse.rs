@@ -97,7 +97,14 @@ struct Fragments {
 }
 
 impl Fragments {
-    fn get(&self, wanted: &Wanted, id: &str, me: &str, snapshot: &Snapshot, now: stentor_core::Timestamp) -> Option<Rendered> {
+    fn get(
+        &self,
+        wanted: &Wanted,
+        id: &str,
+        me: &str,
+        snapshot: &Snapshot,
+        now: stentor_core::Timestamp,
+    ) -> Option<Rendered> {
         let key = Key { id: id.to_owned(), scope: wanted.scope_key(me) };
         if let Some(found) = self.kept.load().get(&key)
             && found.seq == snapshot.seq
@@ -154,7 +161,9 @@ fn render(wanted: &Wanted, id: &str, me: &str, snapshot: &Snapshot, now: stentor
         "unhandled" => with_groups(ctx, wanted, incidents::GroupFragment::unhandled).render(),
         "handled" => with_groups(ctx, wanted, incidents::GroupFragment::handled).render(),
         "services" => {
-            services::ServicesTable::build(ctx, &wanted.q, &Filter::parse(&wanted.q), wanted.after.as_deref()).0.render()
+            services::ServicesTable::build(ctx, &wanted.q, &Filter::parse(&wanted.q), wanted.after.as_deref())
+                .0
+                .render()
         }
         "hosts" => {
             hosts::HostsTable::listed(ctx, &wanted.q, &Filter::parse(&wanted.q), wanted.after.as_deref()).0.render()
@@ -236,13 +245,7 @@ fn events(client: Client) -> impl Stream<Item = Result<Event, Infallible>> {
 }
 
 impl Client {
-    fn new(
-        state: WebState,
-        fragments: Arc<Fragments>,
-        wanted: Wanted,
-        me: Arc<str>,
-        last_id: Option<u64>,
-    ) -> Client {
+    fn new(state: WebState, fragments: Arc<Fragments>, wanted: Wanted, me: Arc<str>, last_id: Option<u64>) -> Client {
         // Subscribe before reading the snapshot: nothing published between the two can be missed.
         let watch = state.engine.watch();
         let snapshot = state.engine.snapshot();

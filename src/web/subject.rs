@@ -111,8 +111,8 @@ impl Subject for RowSubject<'_> {
     fn is(&self, fact: Fact) -> bool {
         let row = self.row();
         match fact {
-            Fact::Handled => row.is_acknowledged() || row.downtime_depth > 0,
-            Fact::Acked => row.is_acknowledged(),
+            Fact::Handled => self.is(Fact::Acked) || row.downtime_depth > 0,
+            Fact::Acked => row.is_acknowledged() || self.incident().is_some_and(|incident| incident.ack.is_some()),
             Fact::Downtime => row.downtime_depth > 0,
             Fact::Flapping => row.flags.has(Flags::FLAPPING),
             Fact::Stale => row.is_stale(),

@@ -46,8 +46,7 @@ pub fn in_service(snapshot: &Snapshot, component: &Component) -> Option<bool> {
         its_host.as_ref() == Some(&host.name) && its_component.as_ref().is_none_or(|key| *key == component.key)
     };
     let diagnosis = &cloud.diagnosis;
-    let hit = (diagnosis.verdicts.iter())
-        .any(|v| stops_service(v.class) && names(&v.target.host, &v.target.component))
+    let hit = (diagnosis.verdicts.iter()).any(|v| stops_service(v.class) && names(&v.target.host, &v.target.component))
         || diagnosis.suppressed.iter().any(|s| stops_service(s.class) && names(&s.host, &s.component));
     if hit {
         return Some(false);
@@ -120,9 +119,8 @@ pub async fn components(
     };
     let filter = filter(&query.q)?;
     let now = state.clock.now();
-    let selects = |id: &ComponentId| {
-        filter.matches(&subject::host(&snapshot, components[id.index()].host, now), &session.user)
-    };
+    let selects =
+        |id: &ComponentId| filter.matches(&subject::host(&snapshot, components[id.index()].host, now), &session.user);
     let rows = (start..components.len()).map(ComponentId::from_index).filter(selects);
     Ok(json(StatusCode::OK, &page(snapshot.seq, query.limit(), rows, cursor, |id| component(&snapshot, *id))))
 }

@@ -149,7 +149,9 @@ async fn schedule(
     index: usize,
 ) -> Result<(), Wrong> {
     if !wanted.fixed || wanted.trigger_id != 0 {
-        return Err("flexible and triggered downtimes are not supported: send fixed=1 and trigger_id=0".to_owned().into());
+        return Err("flexible and triggered downtimes are not supported: send fixed=1 and trigger_id=0"
+            .to_owned()
+            .into());
     }
     let (start, end) = (Timestamp::from_secs(wanted.start), Timestamp::from_secs(wanted.end));
     if end <= start || end <= state.clock.now() {
@@ -208,7 +210,9 @@ fn keyed(state: &WebState, result: PassiveResult, at: Timestamp) -> Result<Keyed
     }
     let observation = match object.service {
         Some(_) => passive::of_service(result.code, &result.output),
-        None => passive::of_host(result.code, &result.output).ok_or_else(|| "a host's state is 0, 1 or 2".to_owned())?,
+        None => {
+            passive::of_host(result.code, &result.output).ok_or_else(|| "a host's state is 0, 1 or 2".to_owned())?
+        }
     };
     Ok(KeyedResult {
         object,

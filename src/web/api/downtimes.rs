@@ -157,9 +157,10 @@ fn selected(q: &str, snapshot: &Snapshot, now: Timestamp, me: &str) -> Result<Ve
     let hosts: Vec<bool> = (0..snapshot.hosts.len())
         .map(|i| filter.matches(&subject::host(snapshot, HostId::from_index(i), now), me))
         .collect();
-    let whole = hosts.iter().enumerate().filter(|(_, selected)| **selected).map(|(i, _)| {
-        (snapshot.catalog.object_key(ObjectId::Host(HostId::from_index(i))), Covers::HostAndServices)
-    });
+    let whole =
+        hosts.iter().enumerate().filter(|(_, selected)| **selected).map(|(i, _)| {
+            (snapshot.catalog.object_key(ObjectId::Host(HostId::from_index(i))), Covers::HostAndServices)
+        });
     let single = (snapshot.catalog.services.iter().enumerate())
         .filter(|(_, service)| !hosts[service.host.index()])
         .map(|(i, _)| ServiceId::from_index(i))
@@ -168,7 +169,9 @@ fn selected(q: &str, snapshot: &Snapshot, now: Timestamp, me: &str) -> Result<Ve
     let windows: Vec<Window> = whole.chain(single).take(TARGETS_MAX + 1).collect();
     match windows.len() {
         0 => Err(Problem::not_found("host or service that `q` selects")),
-        n if n > TARGETS_MAX => Err(Problem::invalid(format!("`q` selects more than {TARGETS_MAX} hosts and services"))),
+        n if n > TARGETS_MAX => {
+            Err(Problem::invalid(format!("`q` selects more than {TARGETS_MAX} hosts and services")))
+        }
         _ => Ok(windows),
     }
 }

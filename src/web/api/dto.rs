@@ -200,15 +200,9 @@ impl<'a> From<&'a model::Incident> for Incident<'a> {
             redundancy: verdict.redundancy.map(|(left, of)| Redundancy { left, of, min: None }),
             root: incident.root,
             effects: (verdict.suppressed.iter())
-                .map(|s| Effect {
-                    host: s.host.as_deref(),
-                    component: s.component.as_deref(),
-                    class: s.class.as_str(),
-                })
+                .map(|s| Effect { host: s.host.as_deref(), component: s.component.as_deref(), class: s.class.as_str() })
                 .collect(),
-            evidence: (verdict.evidence.iter())
-                .map(|e| Evidence { sig: &e.sig, at: &e.at, value: &e.value })
-                .collect(),
+            evidence: (verdict.evidence.iter()).map(|e| Evidence { sig: &e.sig, at: &e.at, value: &e.value }).collect(),
             rejected: (verdict.rejected.iter())
                 .map(|r| Rejected { class: r.class.as_str(), subtype: r.subtype.as_deref(), why: &r.why })
                 .collect(),
@@ -292,11 +286,17 @@ impl<'a> From<&'a Measurement> for Perfdata<'a> {
     }
 }
 
-fn status<'a>(catalog: &'a Catalog, object: ObjectId, row: &Row, detail: &'a Detail, state: &'static str) -> Status<'a> {
+fn status<'a>(
+    catalog: &'a Catalog,
+    object: ObjectId,
+    row: &Row,
+    detail: &'a Detail,
+    state: &'static str,
+) -> Status<'a> {
     let check = catalog.check_of(object);
-    let next_check = check.filter(|check| !check.probe.is_empty() && !row.is_pending()).map(|check| {
-        row.last_check + if row.kind == StateKind::Soft { check.retry } else { check.every }
-    });
+    let next_check = check
+        .filter(|check| !check.probe.is_empty() && !row.is_pending())
+        .map(|check| row.last_check + if row.kind == StateKind::Soft { check.retry } else { check.every });
     let observation = detail.observation.as_deref();
     Status {
         state: if row.is_pending() { "PENDING" } else { state },

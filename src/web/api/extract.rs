@@ -28,7 +28,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for InQuery<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Query(value) = Query::from_request_parts(parts, state).await.map_err(|e| Problem::invalid(e.body_text()))?;
+        let Query(value) =
+            Query::from_request_parts(parts, state).await.map_err(|e| Problem::invalid(e.body_text()))?;
         Ok(InQuery(value))
     }
 }

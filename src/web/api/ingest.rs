@@ -162,8 +162,7 @@ pub async fn agent_results(
             id: None,
         });
     }
-    let batch =
-        AgentBatch { agent: push.agent.into(), boot: push.boot.into(), sequence: push.sequence, results };
+    let batch = AgentBatch { agent: push.agent.into(), boot: push.boot.into(), sequence: push.sequence, results };
     let done = state.engine.agent_batch(batch).await?;
     let answer = AgentAnswer {
         accepted: done.accepted,

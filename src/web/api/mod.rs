@@ -51,10 +51,7 @@ pub fn routes() -> Router<WebState> {
         .route("/api/v1/hosts/{host}/check", post(objects::check_host))
         .route("/api/v1/services", get(objects::services))
         .route("/api/v1/hosts/{host}/services/{service}", get(objects::service))
-        .route(
-            "/api/v1/hosts/{host}/services/{service}/ack",
-            post(objects::ack_service).delete(objects::unack_service),
-        )
+        .route("/api/v1/hosts/{host}/services/{service}/ack", post(objects::ack_service).delete(objects::unack_service))
         .route("/api/v1/hosts/{host}/services/{service}/check", post(objects::check_service))
         .route("/api/v1/downtimes", get(downtimes::list).post(downtimes::schedule))
         .route("/api/v1/downtimes/{id}", delete(downtimes::cancel))

@@ -69,7 +69,11 @@ fn cursor_service(snapshot: &Snapshot, cursor: &str) -> Option<ServiceId> {
 }
 
 fn lost_cursor() -> Problem {
-    Problem::new(StatusCode::GONE, "lost-cursor", "`after` names nothing that is configured now; start at the first page")
+    Problem::new(
+        StatusCode::GONE,
+        "lost-cursor",
+        "`after` names nothing that is configured now; start at the first page",
+    )
 }
 
 pub async fn host(

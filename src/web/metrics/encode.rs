@@ -32,9 +32,10 @@ impl Labels {
     pub fn new(catalog: Arc<Catalog>) -> Labels {
         let hosts: Vec<Box<str>> =
             catalog.hosts.iter().map(|host| format!("host=\"{}\"", escape(&host.name)).into()).collect();
-        let services = catalog.services.iter().map(|service| {
-            format!("{},service=\"{}\"", hosts[service.host.index()], escape(&service.name)).into()
-        });
+        let services = catalog
+            .services
+            .iter()
+            .map(|service| format!("{},service=\"{}\"", hosts[service.host.index()], escape(&service.name)).into());
         let services = services.collect();
         let shard_keys = catalog.hosts.iter().map(|host| fnv1a(host.name.as_bytes())).collect();
         Labels { catalog, hosts, services, shard_keys }

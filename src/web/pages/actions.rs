@@ -94,9 +94,9 @@ impl From<Refused> for Refusal {
         let status = match &refused {
             Refused::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Refused::Command(CommandError::Invalid(_)) => StatusCode::BAD_REQUEST,
-            Refused::Command(
-                CommandError::NoIncident(_) | CommandError::NoObject(_) | CommandError::NoDowntime(_),
-            ) => StatusCode::NOT_FOUND,
+            Refused::Command(CommandError::NoIncident(_) | CommandError::NoObject(_) | CommandError::NoDowntime(_)) => {
+                StatusCode::NOT_FOUND
+            }
             Refused::Command(CommandError::IncidentNotLive(_) | CommandError::NoProblem(_)) => StatusCode::CONFLICT,
         };
         Refusal { status, what: words::sentence(&format!("{refused}.")) }
@@ -204,8 +204,9 @@ async fn check_object(state: WebState, session: Session, object: ObjectKey) -> A
 
 async fn plan(state: WebState, session: Session, target: ObjectKey, form: DowntimeForm) -> Answer {
     let moment = |input: &str, which: &str| {
-        words::from_field(input)
-            .ok_or_else(|| Refusal::invalid(format!("The {which} of the downtime is no date such as 2026-11-25T22:00.")))
+        words::from_field(input).ok_or_else(|| {
+            Refusal::invalid(format!("The {which} of the downtime is no date such as 2026-11-25T22:00."))
+        })
     };
     let (start, end) = (moment(&form.start, "start")?, moment(&form.end, "end")?);
     if end <= start {

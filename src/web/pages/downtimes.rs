@@ -95,7 +95,13 @@ fn keeps(ctx: Ctx<'_>, downtime: &Downtime) -> Vec<(Mark, String)> {
         }
         let left = row.instances.iter().filter(|(id, state)| *state == Instance::Up && !away(on(id))).count();
         let need = row.pips.need as usize;
-        let mark = if left < need { Mark::Crit } else if left == need { Mark::Warn } else { Mark::Ok };
+        let mark = if left < need {
+            Mark::Crit
+        } else if left == need {
+            Mark::Warn
+        } else {
+            Mark::Ok
+        };
         keeps.push((mark, format!("{left} of {} {}", row.pips.total, row.key)));
     }
     keeps

@@ -10,7 +10,7 @@ use stentor_core::diagnosis::{Class, Target, TargetKind};
 use stentor_core::model::{Incident, ObjectKey, Phase, TimelineEntry, TimelineKind};
 
 use super::services::ServiceRow;
-use super::shell::{Ctx, Scope, Shell, reason};
+use super::shell::{Ctx, OPEN, Scope, Shell, reason};
 use crate::web::links::encode;
 use crate::web::parts::{self as p, Mark};
 use crate::web::subject;
@@ -424,7 +424,7 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, incident: &Arc<Incident>, notices: Noti
         name: format!("INC-{}", incident.number),
         title: incident.title.clone(),
         head: HeadFragment::build(ctx, incident),
-        incidents_href: ctx.scope.list("incidents", "is:open"),
+        incidents_href: ctx.scope.list("incidents", OPEN),
         live: incident.phase.is_live(),
         acked: incident.ack.is_some(),
         ended,

@@ -11,7 +11,7 @@ use super::incident::DowntimeForm;
 use super::services::ServiceRow;
 use super::shell::{Ctx, Shell};
 use crate::store::HistoryRow;
-use crate::web::filter::Subject;
+use crate::web::filter::{Fact, Subject};
 use crate::web::links::encode;
 use crate::web::parts::{self as p, Gauge, Mark};
 use crate::web::subject::RowSubject;
@@ -185,7 +185,7 @@ impl StateFragment {
             None => (key.host.to_string(), String::new()),
         };
         StateFragment {
-            pill: p::Pill::of_row(subject.mark(), row),
+            pill: p::Pill::of_row(subject.mark(), row, subject.is(Fact::Handled)),
             title,
             on_href: format!("/h/{}", encode(&key.host)),
             on,
@@ -195,7 +195,7 @@ impl StateFragment {
                 _ => format!("try {} of {attempts} ({kind})", row.attempt),
             },
             tags,
-            incident: subject.is(crate::web::filter::Fact::Open).then(|| {
+            incident: subject.is(Fact::Open).then(|| {
                 let title = ctx.snapshot.incidents.get(&row.incident).map_or("", |incident| incident.title.as_str());
                 (format!("/i/{}", row.incident), format!("INC-{} {}", row.incident, words::cut(title, 80)))
             }),
@@ -409,9 +409,15 @@ mod tests {
 
     #[test]
     fn only_plain_upper_limits_are_drawn() {
-        for (range, end) in
-            [("10", Some(10.0)), ("5:10", Some(10.0)), ("~:10", Some(10.0)), ("10:", None), ("@5:10", None), ("", None), ("inf", None)]
-        {
+        for (range, end) in [
+            ("10", Some(10.0)),
+            ("5:10", Some(10.0)),
+            ("~:10", Some(10.0)),
+            ("10:", None),
+            ("@5:10", None),
+            ("", None),
+            ("inf", None),
+        ] {
             assert_eq!(upper_limit(range), end, "{range}");
         }
     }

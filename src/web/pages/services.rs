@@ -6,7 +6,7 @@ use stentor_core::model::StateKind;
 use stentor_core::snapshot::Flags;
 
 use super::shell::{Ctx, Shell};
-use crate::web::filter::{Filter, Subject};
+use crate::web::filter::{Fact, Filter, Subject};
 use crate::web::links::encode;
 use crate::web::listing::{self, Kind, Listed, PAGE_ROWS, Request};
 use crate::web::parts::{self as p, Mark};
@@ -160,7 +160,7 @@ impl ServiceRow {
         let host_href = format!("/h/{}", encode(&key.host));
         let output = detail.observation.as_ref().map_or("Not checked yet", |observation| &*observation.text);
         let mut tags = Vec::new();
-        if let Some(owner) = subject.owner().filter(|_| row.is_acknowledged()) {
+        if let Some(owner) = subject.owner().filter(|_| subject.is(Fact::Acked)) {
             tags.push(p::Tag::new("user", owner, "info"));
         }
         if row.downtime_depth > 0 {
@@ -178,7 +178,7 @@ impl ServiceRow {
                 ObjectId::Host(id) => format!("h{}", id.0),
                 ObjectId::Service(id) => format!("s{}", id.0),
             },
-            pill: p::Pill::of_row(subject.mark(), row),
+            pill: p::Pill::of_row(subject.mark(), row, subject.is(Fact::Handled)),
             host: key.host.to_string(),
             service: service.to_owned(),
             href: format!("{host_href}/{}", encode(service)),
@@ -188,8 +188,7 @@ impl ServiceRow {
             age: p::Age { since: row.last_state_change, now: ctx.now },
             checked: p::Age { since: row.last_check, now: ctx.now },
             is_stale: row.is_stale(),
-            incident: (row.incident != 0)
-                .then(|| (format!("/i/{}", row.incident), format!("INC-{}", row.incident))),
+            incident: (row.incident != 0).then(|| (format!("/i/{}", row.incident), format!("INC-{}", row.incident))),
         }
     }
 }

@@ -212,8 +212,10 @@ async fn the_number_on_a_link_is_the_number_of_rows_behind_it() {
     let mut links = 0;
     for link in sites.split("<a class=\"q row\" href=\"").skip(1) {
         let href = link.split('"').next().unwrap();
-        let said: usize =
-            plain(&format!("<{}", link.split("</a>").next().unwrap())).trim().parse().unwrap_or_else(|_| panic!("{link}"));
+        let said: usize = plain(&format!("<{}", link.split("</a>").next().unwrap()))
+            .trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("{link}"));
         let listed = page(&fixture, href).await;
         assert_eq!(said, listed.matches("<tr id=\"s").count(), "{href}");
         links += 1;
@@ -242,7 +244,9 @@ async fn without_a_cloud_the_overview_leads_through_the_set_up() {
     assert!(html.contains("No cloud is configured yet"));
     assert!(html.contains("/h/localhost"), "the machine itself is listed");
     tags(&html).unwrap();
-    for path in ["/c/all/matrix", "/c/all/incidents", "/c/all/services", "/c/all/hosts", "/c/all/downtimes", "/h/localhost"] {
+    for path in
+        ["/c/all/matrix", "/c/all/incidents", "/c/all/services", "/c/all/hosts", "/c/all/downtimes", "/h/localhost"]
+    {
         tags(&page(&fixture, path).await).unwrap();
     }
 }
@@ -254,7 +258,10 @@ async fn lost_persistence_is_said_on_every_page() {
     let fixture = fixture::serve(snapshot, Role::Viewer).await;
     for (name, path) in all_paths() {
         let html = page(&fixture, &path).await;
-        assert!(html.contains("Stentor cannot store what it sees.") && html.contains("The disk is &#60;full&#62;."), "{name}");
+        assert!(
+            html.contains("Stentor cannot store what it sees.") && html.contains("The disk is &#60;full&#62;."),
+            "{name}"
+        );
         assert!(html.contains("Journal entry 48,211"), "{name}: the foot names the sequence");
     }
 }
@@ -285,7 +292,8 @@ async fn forms_become_commands_and_lead_back() {
     assert_eq!(ack.until, Some(fixture::now() + Span::from_hours(4)));
 
     let path = format!("/h/{}/{}", encode(EVIL_HOST), encode(EVIL_SERVICE));
-    let answer = post(&fixture, &format!("{path}/downtime"), "start=2026-11-21T04:00&end=2026-11-21T06:00&comment=x").await;
+    let answer =
+        post(&fixture, &format!("{path}/downtime"), "start=2026-11-21T04:00&end=2026-11-21T06:00&comment=x").await;
     assert_eq!(answer.headers()[header::LOCATION], format!("{path}?done=downtime").as_str());
     let Some(Command::ScheduleDowntime(request)) = fixture.commands.recv().await else { panic!("no downtime") };
     assert_eq!(request.target.service.as_deref(), Some(EVIL_SERVICE));
@@ -337,7 +345,12 @@ async fn refused_forms_say_why_and_do_nothing_else() {
         ("/i/2418/ack", "until=forever", StatusCode::BAD_REQUEST, "`forever` is not a duration"),
         ("/i/2418/ack", "until=900d", StatusCode::BAD_REQUEST, "An acknowledgement lasts at most 30 days."),
         ("/i/2418/note", "text=+", StatusCode::BAD_REQUEST, "The note is empty."),
-        ("/h/ufs-02/downtime", "start=x&end=y&comment=z", StatusCode::BAD_REQUEST, "The start of the downtime is no date"),
+        (
+            "/h/ufs-02/downtime",
+            "start=x&end=y&comment=z",
+            StatusCode::BAD_REQUEST,
+            "The start of the downtime is no date",
+        ),
         (
             "/h/ufs-02/downtime",
             "start=2026-11-21T06:00&end=2026-11-21T04:00&comment=z",
