@@ -344,7 +344,7 @@ pub struct Pips {
 }
 
 /// Above this many, a bar replaces the pips.
-const PIPS_MAX: u32 = 12;
+const PIPS_MAX: u32 = 10;
 
 impl Display for Pips {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

@@ -110,7 +110,7 @@ impl History {
         let entry = |row: &HistoryRow| HistoryEntry {
             at: p::When { at: row.event.at, now },
             icon: event_sign(row.event.kind, &row.event.text),
-            text: words::cut(&row.event.text, 300),
+            text: words::cut(&words::line(&row.event.text), 300),
         };
         History::Rows(rows.iter().map(entry).collect())
     }
@@ -219,10 +219,12 @@ impl OutputFragment {
             checked: p::Age { since: row.last_check, now: ctx.now },
             is_stale: row.is_stale(),
             pending: observation.is_none(),
-            text: text.unwrap_or_default(),
+            text: words::printable(&text.unwrap_or_default()),
             perf: measurements.iter().take(MEASUREMENTS_SHOWN).map(perf_row).collect(),
             perf_more: measurements.len().saturating_sub(MEASUREMENTS_SHOWN),
-            facts: facts.map(|(name, value)| (name.clone(), words::cut(&value.to_string(), FACT_CHARS_MAX))).collect(),
+            facts: facts
+                .map(|(name, value)| (name.clone(), words::cut(&words::line(&value.to_string()), FACT_CHARS_MAX)))
+                .collect(),
         }
     }
 }

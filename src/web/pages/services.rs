@@ -183,7 +183,7 @@ impl ServiceRow {
             service: service.to_owned(),
             href: format!("{host_href}/{}", encode(service)),
             host_href,
-            output: words::cut(words::without_state_prefix(output), OUTPUT_CHARS_MAX),
+            output: words::cut(&words::line(words::without_state_prefix(output)), OUTPUT_CHARS_MAX),
             tags,
             age: p::Age { since: row.last_state_change, now: ctx.now },
             checked: p::Age { since: row.last_check, now: ctx.now },

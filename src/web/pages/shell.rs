@@ -413,7 +413,7 @@ impl IncidentRow {
             pill: p::Pill::of_severity(incident.severity(), handled),
             title: words::cut(&incident.title, TITLE_CHARS_MAX),
             level: p::Level::of(&incident.verdict),
-            why: words::cut(&reason(incident), REASON_CHARS_MAX),
+            why: words::cut(&words::line(&reason(incident)), REASON_CHARS_MAX),
             tags,
             age: p::Age { since: incident.opened_at, now: ctx.now },
             handled,
