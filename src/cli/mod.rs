@@ -1,14 +1,22 @@
 //! The command line: one file per subcommand, each with its arguments and a `run`.
 
+pub mod ack;
 pub mod check;
 pub mod classify;
+pub mod client;
+pub mod comment;
 pub mod debug;
+pub mod downtime;
 pub mod serve;
+pub mod status;
+pub mod user;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::clock::Clock;
 
 /// Watches private clouds and the hardware under them, names what failed and why, tells the right person, and leads
 /// the restoration.
@@ -36,6 +44,16 @@ enum Command {
     Classify(classify::ClassifyArgs),
     /// Look at the inner workings: plugin output, threshold ranges
     Debug(debug::DebugArgs),
+    /// What is wrong now, from the running service
+    Status(status::StatusArgs),
+    /// Acknowledge an incident, or the problem of a host or service
+    Ack(ack::AckArgs),
+    /// Plan, list or cancel windows in which nobody is paged
+    Downtime(downtime::DowntimeArgs),
+    /// Write into the timeline of an incident
+    Comment(comment::CommentArgs),
+    /// Add people, set passwords, make tokens
+    User(user::UserArgs),
     /// Print shell completions
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -70,6 +88,11 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
         Command::Debug(args) => debug::run(&args, &mut io::stdin().lock(), &mut out),
+        Command::Status(args) => status::run(&args, &mut out).await,
+        Command::Ack(args) => ack::run(&args, &Clock::Machine, &mut out).await,
+        Command::Downtime(args) => downtime::run(&args, &Clock::Machine, &mut out).await,
+        Command::Comment(args) => comment::run(&args, &mut out).await,
+        Command::User(args) => user::run(&args, &mut out).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "stentor", &mut out);
             Ok(0)
