@@ -42,7 +42,7 @@ pub struct Options {
     /// Host that host-side checks of `view = "local"` look at.
     pub view: Arc<dyn HostView>,
     /// Further routes below `/demo`.
-    pub demo: Option<axum::Router>,
+    pub demo: Option<axum::Router<WebState>>,
 }
 
 impl Default for Options {

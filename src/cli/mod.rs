@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand, each with its arguments and a `run`.
 
 pub mod ack;
+pub mod bench;
 pub mod check;
 pub mod classify;
 pub mod client;

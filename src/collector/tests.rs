@@ -11,7 +11,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use stentor_core::catalog::{Check, Host, Service, View, Zone};
 use stentor_core::id::{CheckId, HostId, ObjectId, ServiceId, ZoneId};
-use stentor_core::model::{Observation, Outcome, UnknownCause};
+use stentor_core::model::{Observation, Outcome, ServiceState, UnknownCause};
 use stentor_core::snapshot::{Counters, Detail, Row, Snapshot};
 use stentor_core::{Span, Timestamp};
 use tokio::sync::{Notify, broadcast};
@@ -212,17 +212,25 @@ fn engine_of(catalog: &Arc<Catalog>) -> (engine::Handle, mpsc::Receiver<Post>) {
 
 fn start(catalog: Arc<Catalog>, limits: Limits) -> World {
     let stage = Arc::new(Stage::default());
-    let (engine, inbox) = engine_of(&catalog);
-    let clock = Clock::manual(NOW);
-    let actors = Arc::clone(&stage);
-    let factory: Factory = Box::new(move |kind, params, _| {
+    let factory = actors(&stage);
+    start_with(catalog, limits, stage, factory)
+}
+
+fn actors(stage: &Arc<Stage>) -> Factory {
+    let actors = Arc::clone(stage);
+    Box::new(move |kind, params, _| {
         assert_eq!(kind, "actor");
         if actors.refuse.load(Ordering::SeqCst) {
             return Err(BuildError { message: "no such program".to_owned() });
         }
         actors.built.lock().expect("no probe panics here").push(params.clone());
         Ok(Arc::new(Actor { stage: Arc::clone(&actors), params: params.clone() }))
-    });
+    })
+}
+
+fn start_with(catalog: Arc<Catalog>, limits: Limits, stage: Arc<Stage>, factory: Factory) -> World {
+    let (engine, inbox) = engine_of(&catalog);
+    let clock = Clock::manual(NOW);
     let env = ProbeEnv { net: Network::real(), view: Arc::new(NoView), clock: clock.clone() };
     let metrics = prometheus::Registry::new();
     let parts = Parts { catalog, env, engine, clock: clock.clone(), limits, factory };
@@ -258,14 +266,15 @@ impl World {
     fn runs(&self) -> usize {
         self.stage.runs.load(Ordering::SeqCst)
     }
+}
 
-    fn metric(&self, name: &str, lane: &str) -> f64 {
-        let families = self.metrics.gather();
-        let family = families.iter().find(|family| family.name() == name).expect(name);
-        let of_lane = |m: &&prometheus::proto::Metric| m.get_label().iter().any(|label| label.value() == lane);
-        let metric = family.get_metric().iter().find(of_lane).expect(lane);
-        metric.get_gauge().get_value() + metric.get_histogram().get_sample_count() as f64
-    }
+/// Value of a gauge, or count of a histogram.
+fn metric(metrics: &prometheus::Registry, name: &str, lane: &str) -> f64 {
+    let families = metrics.gather();
+    let family = families.iter().find(|family| family.name() == name).expect(name);
+    let of_lane = |m: &&prometheus::proto::Metric| m.get_label().iter().any(|label| label.value() == lane);
+    let metric = family.get_metric().iter().find(of_lane).expect(lane);
+    metric.get_gauge().get_value() + metric.get_histogram().get_sample_count() as f64
 }
 
 fn name(result: &KeyedResult) -> String {
@@ -279,7 +288,8 @@ async fn a_check_that_never_ran_runs_at_once_and_posts_an_active_result() {
     assert_eq!((result.source, result.observed_at), (ResultSource::Active, NOW));
     assert_eq!((&*result.object.host, name(&result)), ("web01", "s0".to_owned()));
     assert_eq!(result.observation.outcome, Outcome::Observed);
-    assert!((world.metric("stentor_collector_check_latency_seconds", "native") - 1.0).abs() < f64::EPSILON);
+    let latencies = metric(&world.metrics, "stentor_collector_check_latency_seconds", "native");
+    assert!((latencies - 1.0).abs() < f64::EPSILON);
     world.collector.stop().await;
 }
 
@@ -457,9 +467,36 @@ async fn a_run_that_outlives_its_catalog_still_counts_as_running() {
 async fn stopping_ends_what_runs_and_refuses_orders() {
     let world = start(many(1, "hang"), WIDE);
     world.until(|stage| stage.runs.load(Ordering::SeqCst) == 1).await;
+    let metrics = world.metrics.clone();
+    let running = || metric(&metrics, "stentor_collector_checks_running", "native");
+    assert!((running() - 1.0).abs() < f64::EPSILON);
     timeout(PATIENCE, world.collector.stop()).await.expect("the collector did not stop");
     assert_eq!(world.stage.dropped.load(Ordering::SeqCst), 1);
     assert_eq!(world.handle.request(Vec::new()).await, Err(Stopped));
+    assert!(running().abs() < f64::EPSILON);
+}
+
+#[tokio::test]
+async fn a_real_plugin_runs_in_its_lane_and_an_unknown_probe_says_so() {
+    let mut plugin = check("plugin", params(&[("command", "/bin/echo 'OK from $HOSTADDRESS$|a=1'")]));
+    plugin.probe = "exec".into();
+    let mut unknown = check("unknown", Value::Null);
+    unknown.probe = "telepathy".into();
+    let services = [(0, "plugin".to_owned(), 0, Value::Null), (0, "unknown".to_owned(), 1, Value::Null)];
+    let catalog = catalog(vec![host("web01", View::None)], vec![plugin, unknown], &services);
+    let mut world = start_with(catalog, WIDE, Arc::default(), registry());
+    world.ask([0, 1]).await;
+    let mut seen = BTreeMap::new();
+    while seen.len() < 2 {
+        let result = world.result().await;
+        seen.insert(name(&result), result.observation);
+    }
+    assert_eq!(seen["plugin"].outcome, Outcome::Reported(ServiceState::Ok));
+    assert_eq!((&*seen["plugin"].text, seen["plugin"].measurements.len()), ("OK from 192.0.2.1", 1));
+    assert_eq!(&*seen["unknown"].text, "the check cannot run: there is no probe `telepathy`");
+    let in_lane = metric(&world.metrics, "stentor_collector_check_latency_seconds", "exec");
+    assert!(in_lane >= 1.0, "the plugin ran in another lane");
+    world.collector.stop().await;
 }
 
 #[tokio::test]

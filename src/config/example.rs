@@ -7,7 +7,7 @@ use stentor_core::model::{Measurement, Observation, ServiceState, UnknownCause, 
 use stentor_core::rules::judge;
 
 use super::finding::{Diagnostics, Place};
-use super::pack::{Pack, STATES, Template, overlaid};
+use super::pack::{Pack, STATES, Template};
 use super::tree::{Section, word};
 
 /// One recorded observation of a check.
@@ -97,7 +97,7 @@ pub fn run_all(packs: &[Pack], found: &mut Diagnostics) {
 }
 
 fn run(template: &Template, example: &Example, found: &mut Diagnostics) {
-    let params = overlaid(&template.check.params, &example.params);
+    let params = template.check.params.overlaid(&example.params);
     let judged = judge(&template.check.rules, &params, &example.observation);
     if judged.state != example.expect {
         let because = if judged.because.is_empty() { "no rule held" } else { &*judged.because };

@@ -11,7 +11,7 @@ use stentor_core::catalog::{
 };
 use stentor_core::diagnosis::FailureType;
 use stentor_core::model::{ServiceState, Value};
-use stentor_core::rules::{Expr, Rule};
+use stentor_core::rules::{Expr, Rule, missing_params};
 
 use super::example::Example;
 use super::finding::{Diagnostics, Place};
@@ -45,6 +45,9 @@ pub struct Template {
     /// Says whether the host is up.
     pub host_check: bool,
     pub applies: Applies,
+    /// Settings of the cloud that must have one of these values: `ebs = ["overlay", "das"]`. What the cloud leaves
+    /// open fits.
+    pub when: Vec<(String, Vec<String>)>,
     /// Only where the host has a BMC.
     pub needs_bmc: bool,
     pub inside: Inside,
@@ -170,7 +173,7 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
         .collect();
     let sections: Vec<Section<'_>> =
         tables.iter().map(|(at, table)| Section::open("pack file", at, table, found)).collect();
-    let (key, version, at) = read_head(&sections, found)?;
+    let (key, version, order, at) = read_head(&sections, found)?;
     let mut platform =
         Platform { key: key.clone(), version, components: Vec::new(), cells: Vec::new(), runbooks: Vec::new() };
     for section in &sections {
@@ -178,6 +181,9 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
             platform.components.extend(read_component(&component, found));
         }
     }
+    // Rows of the matrix as the pack wants them shown; what it does not name comes last, by file.
+    let rank = |key: &Arc<str>| order.iter().position(|name| name == key).unwrap_or(order.len());
+    platform.components.sort_by_key(|component| rank(&component.key));
     let mut checks = Vec::new();
     for section in &sections {
         for check in section.sections("check", "[[check]]", found) {
@@ -194,7 +200,10 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
     Some(Pack { platform: Arc::new(platform), checks, at })
 }
 
-fn read_head(sections: &[Section<'_>], found: &mut Diagnostics) -> Option<(Arc<str>, Arc<str>, Place)> {
+/// Platform, version, order of the components, place of the `[pack]`.
+type Head = (Arc<str>, Arc<str>, Vec<Arc<str>>, Place);
+
+fn read_head(sections: &[Section<'_>], found: &mut Diagnostics) -> Option<Head> {
     let mut heads: Vec<Section<'_>> = Vec::new();
     for section in sections {
         heads.extend(section.section("pack", "[pack]", found));
@@ -213,7 +222,8 @@ fn read_head(sections: &[Section<'_>], found: &mut Diagnostics) -> Option<(Arc<s
         found.error("missing-key", &head.at, "`[pack]` needs the key `schema`", format!("write `schema = {SCHEMA}`"));
     }
     let key = head.needed("platform", found)?.value.into();
-    Some((key, head.text_or("version", "0", found).into(), head.at.clone()))
+    let order = head.names("order", found);
+    Some((key, head.text_or("version", "0", found).into(), order, head.at.clone()))
 }
 
 fn read_component(section: &Section<'_>, found: &mut Diagnostics) -> Option<ComponentType> {
@@ -297,12 +307,33 @@ fn read_check(section: &Section<'_>, platform: &Platform, found: &mut Diagnostic
         component: component.map(|component| component.value.into()),
         host_check: section.bool_or("host_check", false, found),
         applies: applies.unwrap_or(Applies::Always),
+        when: read_when(section, found),
         needs_bmc: section.bool_or("bmc", probe.value == "ipmi", found),
         inside: view.unwrap_or(if host_side { Inside::Any } else { Inside::No }),
         examples: super::example::read(section, &check, found),
         check,
         at: section.at.clone(),
     })
+}
+
+/// Keys of `[[cloud]]` that `when` may ask for.
+pub const CLOUD_KEYS: [&str; 4] = ["ebs", "object", "network_mode", "release"];
+
+fn read_when(section: &Section<'_>, found: &mut Diagnostics) -> Vec<(String, Vec<String>)> {
+    let Some(node) = section.node("when") else { return Vec::new() };
+    let mut when = Vec::new();
+    for (key, values) in Section::entries(node, "when", found) {
+        if !CLOUD_KEYS.contains(&key.value.as_str()) {
+            let help = super::finding::suggest(&key.value, CLOUD_KEYS);
+            found.error("unknown-key", &key.at, format!("unknown key `{}` in `when`", key.value), help);
+        }
+        let words = match values.to_value() {
+            Value::List(items) => items.iter().map(ToString::to_string).collect(),
+            single => vec![single.to_string()],
+        };
+        when.push((key.value.clone(), words));
+    }
+    when
 }
 
 /// `attempts`, or the default.
@@ -467,14 +498,9 @@ fn check_references(platform: &Platform, checks: &[Template], at: &Place, found:
         if let Some(key) = template.component.as_deref().filter(|key| !known(key)) {
             found.error("unknown-component", &template.at, format!("unknown component `{key}`"), help(key));
         }
-        for name in template.check.rules.iter().flat_map(|rule| rule.when.names()) {
-            if let Some(param) = name.strip_prefix("params.")
-                && template.check.params.get(param).is_none()
-            {
-                let message =
-                    format!("a rule of `{}` reads `{name}`, but `params` has no `{param}`", template.check.name);
-                found.error("missing-param", &template.at, message, "give it a default in `params`");
-            }
+        for name in missing_params(&template.check.rules, &template.check.params) {
+            let message = format!("a rule of `{}` reads `{name}`, which `params` does not have", template.check.name);
+            found.error("missing-param", &template.at, message, "give it a default in `params`");
         }
     }
     for component in &platform.components {
@@ -504,18 +530,5 @@ fn check_references(platform: &Platform, checks: &[Template], at: &Place, found:
                 help,
             );
         }
-    }
-}
-
-/// Lays `over` on `base`, member by member.
-pub fn overlaid(base: &Value, over: &Value) -> Value {
-    match (base, over) {
-        (Value::Map(base), Value::Map(over)) => {
-            let mut merged = base.clone();
-            merged.extend(over.iter().map(|(key, value)| (key.clone(), value.clone())));
-            Value::Map(merged)
-        }
-        (_, Value::Null) => base.clone(),
-        _ => over.clone(),
     }
 }

@@ -116,7 +116,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
 /// Sections of pack files.
 pub const PACK: &[(&str, &[&str])] = &[
     ("pack file", &["pack", "component", "check", "cell", "runbook"]),
-    ("[pack]", &["platform", "version", "schema"]),
+    ("[pack]", &["platform", "version", "schema", "order"]),
     ("[[component]]", &["key", "name", "core", "units", "processes", "ports", "jvm", "redundancy", "depends_on"]),
     ("redundancy", &["kind", "min"]),
     (
@@ -134,6 +134,7 @@ pub const PACK: &[(&str, &[&str])] = &[
             "timeout",
             "freshness",
             "applies",
+            "when",
             "bmc",
             "view",
             "doc",

@@ -1,17 +1,18 @@
 //! Checks bound to hosts: what packs bring for each host and component, and `[[service]]`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use stentor_core::Span;
 use stentor_core::catalog::{Check, Service, View};
+use stentor_core::diagnosis::Topology;
 use stentor_core::id::{ComponentId, HostId, ServiceId};
 use stentor_core::model::Value;
+use stentor_core::rules::missing_params;
 
 use super::finding::{Diagnostics, suggest};
 use super::hosts::ReadHost;
 use super::objects::Builder;
-use super::pack::{Applies, Inside, Template, overlaid, read_attempts, read_rules};
+use super::pack::{Applies, Inside, Template, read_attempts, read_rules};
 use super::tree::{At, Node, Section};
 use super::{all, probe_kinds};
 
@@ -68,7 +69,9 @@ fn from_packs(host: &ReadHost<'_>, builder: &mut Builder<'_>, found: &mut Diagno
             let overlay = overlays.iter_mut().find(|overlay| is_of(overlay.name.value, &name, template));
             let asked = overlay.is_some();
             let row = &builder.catalog.hosts[host.id.index()];
-            if fits(template, true, row.bmc.is_some(), row.view, asked) {
+            let cloud = row.cloud.map(|cloud| &builder.catalog.clouds[cloud.index()].topology);
+            let suits = asked || cloud.is_none_or(|cloud| suits_cloud(template, cloud));
+            if suits && fits(template, true, row.bmc.is_some(), row.view, asked) {
                 bind(host.id, Some(component), template, &name, overlay, builder, found);
             }
             offered.push(name);
@@ -100,6 +103,19 @@ fn read_overlays<'a>(host: &ReadHost<'a>, found: &mut Diagnostics) -> Vec<Overla
 /// A check may be named as its service (`clc port`) or in full (`eucalyptus/clc/port`).
 fn is_of(wanted: &str, service: &str, template: &Template) -> bool {
     wanted == service || *wanted == *template.check.name
+}
+
+fn suits_cloud(template: &Template, cloud: &Topology) -> bool {
+    template.when.iter().all(|(key, words)| {
+        let value = match key.as_str() {
+            "ebs" => &cloud.ebs,
+            "object" => &cloud.object,
+            "network_mode" => &cloud.network_mode,
+            "release" => &cloud.release,
+            _ => return true,
+        };
+        value.as_ref().is_none_or(|value| words.contains(value))
+    })
 }
 
 fn fits(template: &Template, in_cloud: bool, has_bmc: bool, view: View, asked: bool) -> bool {
@@ -227,7 +243,7 @@ fn configured(section: &Section<'_>, builder: &mut Builder<'_>, found: &mut Diag
             rules: rules.clone().unwrap_or_else(|| base.rules.clone()),
             ..base
         };
-        warn_of_missing_params(&check, &params, section, found);
+        refuse_missing_params(&check, &params, section, found);
         let check = builder.check_id(check);
         push(Service { host, name: name.as_str().into(), check, params, component }, builder);
     }
@@ -273,14 +289,9 @@ fn own_check(host: &str, name: &str, probe: Option<&At<&str>>, found: &mut Diagn
     }
 }
 
-fn warn_of_missing_params(check: &Check, params: &Value, section: &Section<'_>, found: &mut Diagnostics) {
-    let params = overlaid(&check.params, params);
-    let names: BTreeMap<&str, ()> =
-        check.rules.iter().flat_map(|rule| rule.when.names()).map(|name| (name, ())).collect();
-    for name in names.keys().filter_map(|name| name.strip_prefix("params.")) {
-        if params.get(name).is_none() {
-            let message = format!("a rule reads `params.{name}`, which is not given");
-            found.error("missing-param", &section.at, message, format!("add `{name}` to `params`"));
-        }
+fn refuse_missing_params(check: &Check, params: &Value, section: &Section<'_>, found: &mut Diagnostics) {
+    for name in missing_params(&check.rules, &check.params.overlaid(params)) {
+        let help = format!("add `{}` to `params`", name.trim_start_matches("params."));
+        found.error("missing-param", &section.at, format!("a rule reads `{name}`, which is not given"), help);
     }
 }

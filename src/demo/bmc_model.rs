@@ -323,6 +323,12 @@ impl BmcModel {
         if self.log.len() >= LOG_ENTRIES_MAX {
             return;
         }
+        // Threshold events carry the reading and the threshold that was crossed (table 29-6).
+        let data = match threshold_at(&sensor.thresholds, offset).filter(|_| sensor.event_type == event_type::THRESHOLD)
+        {
+            Some(threshold) => [0x50 | offset, sensor.raw, threshold],
+            None => [offset, 0xFF, 0xFF],
+        };
         let event = SelEvent {
             timestamp: self.now,
             generator: BMC_GENERATOR,
@@ -330,7 +336,7 @@ impl BmcModel {
             sensor_number: sensor.number,
             event_type: sensor.event_type,
             is_assertion,
-            data: [offset, 0xFF, 0xFF],
+            data,
         };
         self.log.push(SelRecord { id: self.next_log_id, body: SelBody::Event(event) });
         self.next_log_id += 1;
@@ -456,6 +462,19 @@ impl BmcModel {
         const IPMI_2_0: u8 = 0x02;
         // Device 20h revision 1, firmware 1.04 (the minor part is BCD), manufacturer and product zero: nobody's.
         Reply::ok(vec![0x20, 0x01, 1, 0x04, IPMI_2_0, SUPPORT, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+    }
+}
+
+/// The threshold an event offset is about.
+fn threshold_at(thresholds: &Thresholds<Option<u8>>, offset: u8) -> Option<u8> {
+    match offset {
+        0 | 1 => thresholds.lower_non_critical,
+        2 | 3 => thresholds.lower_critical,
+        4 | 5 => thresholds.lower_non_recoverable,
+        6 | 7 => thresholds.upper_non_critical,
+        8 | 9 => thresholds.upper_critical,
+        10 | 11 => thresholds.upper_non_recoverable,
+        _ => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::plan::{HOSTS, HostPlan, TARGETS, find, is_java};
+use super::plan::{HOSTS, HostPlan, TARGETS, find};
 
 /// What goes wrong.
 #[derive(Copy, Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -140,22 +140,28 @@ pub enum Resource {
     Disk { mount: &'static str },
     /// A process it needs is gone.
     Process { name: &'static str, subtype: &'static str, says: &'static str },
-    /// A port it needs refuses.
-    Port { port: u16, subtype: &'static str, says: &'static str },
+    /// A port it needs refuses, and whoever served it is gone.
+    Port { port: u16, process: Option<&'static str>, subtype: &'static str, says: &'static str },
+    /// What stands behind it is gone; it says so itself.
+    Behind { subtype: &'static str, says: &'static str },
 }
 
 impl Resource {
     fn subtype(self) -> &'static str {
         match self {
             Resource::Disk { .. } => "disk",
-            Resource::Process { subtype, .. } | Resource::Port { subtype, .. } => subtype,
+            Resource::Process { subtype, .. } | Resource::Port { subtype, .. } | Resource::Behind { subtype, .. } => {
+                subtype
+            }
         }
     }
 
     fn says(self) -> String {
         match self {
             Resource::Disk { mount } => format!("space in {mount}"),
-            Resource::Process { says, .. } | Resource::Port { says, .. } => says.to_owned(),
+            Resource::Process { says, .. } | Resource::Port { says, .. } | Resource::Behind { says, .. } => {
+                says.to_owned()
+            }
         }
     }
 }
@@ -163,14 +169,14 @@ impl Resource {
 /// What each component loses.
 pub fn resource_of(component: &str) -> Resource {
     match component {
-        "clc" => Resource::Disk { mount: "/var/lib/eucalyptus/db" },
+        "clc" => Resource::Port { port: 8777, process: Some("postgres"), subtype: "db", says: "its database" },
+        "ufs" => Resource::Port { port: 53, process: None, subtype: "dns", says: "the DNS port" },
         "walrus" => Resource::Disk { mount: "/var/lib/eucalyptus/bukkits" },
+        "sc" => Resource::Port { port: 3260, process: Some("tgtd"), subtype: "backend", says: "the iSCSI target" },
+        "vb" => Resource::Behind { subtype: "backend", says: "vCenter" },
         "nc" => Resource::Process { name: "libvirtd", subtype: "hypervisor", says: "the hypervisor" },
+        "elb" => Resource::Behind { subtype: "backend", says: "every server behind it" },
+        "iw" => Resource::Disk { mount: "/" },
         _ => Resource::Disk { mount: "/var" },
     }
-}
-
-/// Whether a component is Java, for the simulation.
-pub fn shares_jvm(component: &str) -> bool {
-    is_java(component)
 }

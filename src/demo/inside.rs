@@ -40,9 +40,7 @@ pub fn is_killed(plan: &HostPlan, faults: &BTreeSet<Fault>, component: &str) -> 
 
 /// The resource that was taken from a component, if any.
 pub fn taken(plan: &HostPlan, faults: &BTreeSet<Fault>, component: &str) -> Option<Resource> {
-    let hit = faults
-        .iter()
-        .any(|f| f.host == plan.name && f.kind == Kind::Resource && f.component == Some(component));
+    let hit = faults.iter().any(|f| f.host == plan.name && f.kind == Kind::Resource && f.component == Some(component));
     hit.then(|| resource_of(component))
 }
 
@@ -50,12 +48,26 @@ pub fn taken(plan: &HostPlan, faults: &BTreeSet<Fault>, component: &str) -> Opti
 fn programs(component: &str) -> &'static [(&'static str, &'static str)] {
     match component {
         "clc" => &[
-            ("eucalyptus-clou", "/usr/sbin/eucalyptus-cloud -h / -u eucalyptus --pidfile /run/eucalyptus/eucalyptus-cloud.pid -f"),
+            (
+                "eucalyptus-clou",
+                "/usr/sbin/eucalyptus-cloud -h / -u eucalyptus --pidfile /run/eucalyptus/eucalyptus-cloud.pid -f",
+            ),
             ("java", "java -Xmx4g -Deuca.home=/ com.eucalyptus.bootstrap.SystemBootstrapper"),
             ("postgres", "/usr/bin/postgres -D /var/lib/eucalyptus/db/data -h0.0.0.0 -p8777"),
         ],
-        "ufs" | "walrus" | "sc" | "vb" => &[
-            ("eucalyptus-clou", "/usr/sbin/eucalyptus-cloud -h / -u eucalyptus --pidfile /run/eucalyptus/eucalyptus-cloud.pid -f"),
+        "sc" => &[
+            (
+                "eucalyptus-clou",
+                "/usr/sbin/eucalyptus-cloud -h / -u eucalyptus --pidfile /run/eucalyptus/eucalyptus-cloud.pid -f",
+            ),
+            ("java", "java -Xmx2g -Deuca.home=/ com.eucalyptus.bootstrap.SystemBootstrapper"),
+            ("tgtd", "/usr/sbin/tgtd -f"),
+        ],
+        "ufs" | "walrus" | "vb" => &[
+            (
+                "eucalyptus-clou",
+                "/usr/sbin/eucalyptus-cloud -h / -u eucalyptus --pidfile /run/eucalyptus/eucalyptus-cloud.pid -f",
+            ),
             ("java", "java -Xmx2g -Deuca.home=/ com.eucalyptus.bootstrap.SystemBootstrapper"),
         ],
         "cc" => &[("httpd", "/usr/sbin/httpd -f /etc/eucalyptus/httpd-cc.conf")],
@@ -88,12 +100,13 @@ fn processes(plan: &HostPlan, faults: &BTreeSet<Fault>) -> Vec<Process> {
     for component in plan.components {
         let lost = match taken(plan, faults, component) {
             Some(Resource::Process { name, .. }) => Some(name),
-            Some(Resource::Disk { .. } | Resource::Port { .. }) | None => None,
+            Some(Resource::Port { process, .. }) => process,
+            Some(Resource::Disk { .. } | Resource::Behind { .. }) | None => None,
         };
         let killed = is_killed(plan, faults, component);
         for (name, command) in programs(component) {
             // The database and the hypervisor outlive the component that uses them.
-            let own = !matches!(*name, "postgres" | "libvirtd" | "eucanetd" | "memcached");
+            let own = !matches!(*name, "postgres" | "libvirtd" | "eucanetd" | "memcached" | "tgtd");
             if (killed && own) || lost == Some(name) || lines.contains(&(name, command)) {
                 continue;
             }
@@ -158,7 +171,7 @@ fn file_systems(plan: &HostPlan, faults: &BTreeSet<Fault>) -> Vec<FsUsage> {
         .iter()
         .filter_map(|component| match taken(plan, faults, component) {
             Some(Resource::Disk { mount }) => Some(mount),
-            Some(Resource::Process { .. } | Resource::Port { .. }) | None => None,
+            Some(Resource::Process { .. } | Resource::Port { .. } | Resource::Behind { .. }) | None => None,
         })
         .collect();
     mounts

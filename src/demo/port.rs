@@ -130,7 +130,10 @@ async fn answer(mut stream: TcpStream, behaviour: Behaviour) -> io::Result<()> {
     }
 }
 
-async fn http<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(stream: &mut S, pages: &Pages) -> io::Result<()> {
+async fn http<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
+    stream: &mut S,
+    pages: &Pages,
+) -> io::Result<()> {
     let mut head = Vec::with_capacity(512);
     let mut chunk = [0u8; 512];
     while !head.windows(4).any(|window| window == b"\r\n\r\n") {

@@ -1,6 +1,7 @@
 //! The journal in its own SQLite file: one row a turn, one synced commit a turn, readers on their own connections.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -144,9 +145,8 @@ impl SqliteJournal {
             return Err(damaged("its checksum does not fit".to_owned()).into());
         }
         for hash in codec::catalogs_of(batch).map_err(|error| damaged(error_text(&error)))? {
-            if !catalogs.contains_key(&hash) {
-                let catalog = self.catalog(&hash).await?.map_err(damaged)?;
-                catalogs.insert(hash, Arc::new(catalog));
+            if let Entry::Vacant(place) = catalogs.entry(hash) {
+                place.insert(Arc::new(self.catalog(&hash).await?.map_err(damaged)?));
             }
         }
         let inputs = codec::decode(batch, catalogs).map_err(|error| damaged(error_text(&error)))?;

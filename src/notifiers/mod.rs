@@ -7,6 +7,8 @@ pub mod webhook;
 pub mod wording;
 
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;

@@ -122,7 +122,7 @@ impl Channel {
             return;
         }
         let thread = self.threads.get(&thread_of(&page)).cloned().unwrap_or_else(|| page.key.to_string());
-        self.unrecorded.push((page.created_at, OutboxRow { notification: page, thread, attempts: 0 }));
+        self.unrecorded.push((self.shared.clock.now(), OutboxRow { notification: page, thread, attempts: 0 }));
     }
 
     /// Starts what is due and may start; returns when to look again.

@@ -95,7 +95,7 @@ impl Running {
 }
 
 /// What all channels share.
-pub(self) struct Shared {
+struct Shared {
     store: SharedStore,
     engine: Arc<dyn Reports>,
     clock: Clock,

@@ -150,10 +150,19 @@ pub const fn entry<P: Probe>() -> Entry {
     Entry { kind: P::KIND, host_side: P::HOST_SIDE, doc: P::DOC, build: build::<P> }
 }
 
+/// Member of `params` with the thresholds of the rules: `params.limits.warn`.
+pub const LIMITS: &str = "limits";
+
 fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe>, BuildError> {
     let params = match params {
         Value::Null => serde_json::Value::Object(serde_json::Map::new()),
-        Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::List(_) | Value::Map(_) => {
+        Value::Map(map) => {
+            // Limits are read by the rules, never by the probe.
+            let own: Value =
+                map.iter().filter(|(key, _)| *key != LIMITS).map(|(k, v)| (k.clone(), v.clone())).collect();
+            serde_json::to_value(own).map_err(|e| BuildError { message: e.to_string() })?
+        }
+        Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::List(_) => {
             serde_json::to_value(params).map_err(|e| BuildError { message: e.to_string() })?
         }
     };

@@ -21,6 +21,9 @@ pub struct Tcp {
 #[serde(deny_unknown_fields)]
 pub struct Config {
     pub port: u16,
+    /// Another address than the host's: something that the host depends on.
+    #[serde(default)]
+    pub address: Option<std::sync::Arc<str>>,
     /// Sent after connecting; `\r`, `\n`, `\t` and `\\` are understood.
     #[serde(default)]
     pub send: Option<String>,
@@ -50,7 +53,9 @@ impl Probe for Tcp {
 
     async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
         let deadline = ahead_of(deadline);
-        let mut attempt = reach(&self.net, target, self.config.port, deadline).await?;
+        let elsewhere =
+            self.config.address.as_ref().map(|address| Target { address: address.clone(), ..target.clone() });
+        let mut attempt = reach(&self.net, elsewhere.as_ref().unwrap_or(target), self.config.port, deadline).await?;
         let Some(mut stream) = attempt.stream.take() else { return Ok(closed(&attempt)) };
         let connect_ms = millis(attempt.connect);
         let addr = attempt.addr;

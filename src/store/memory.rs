@@ -20,6 +20,8 @@ struct Tables {
     users: BTreeMap<String, User>,
     sessions: BTreeMap<Vec<u8>, Session>,
     history: BTreeMap<(u64, u32), Event>,
+    /// Key -> incident; nothing delivers them, so they stay pending.
+    outbox: BTreeMap<String, u64>,
     /// Every call fails, as if the database were gone.
     gone: bool,
 }
@@ -48,8 +50,9 @@ fn not_kept(doing: &str) -> StoreError {
 
 #[async_trait]
 impl Store for MemoryStore {
-    async fn commit_turn(&self, seq: u64, events: &[Event], _: &[Notification]) -> Result<(), StoreError> {
+    async fn commit_turn(&self, seq: u64, events: &[Event], sent: &[Notification]) -> Result<(), StoreError> {
         self.with(|all| {
+            all.outbox.extend(sent.iter().map(|n| (n.key.to_string(), n.incident.number)));
             for (ordinal, event) in (0..).zip(events) {
                 all.history.entry((seq, ordinal)).or_insert_with(|| event.clone());
             }
@@ -88,8 +91,11 @@ impl Store for MemoryStore {
     async fn outbox_failed(&self, _: &str, _: Timestamp, _: &str) -> Result<(), StoreError> {
         Err(not_kept("mark a notification failed"))
     }
-    async fn outbox_keys(&self, _: Option<u64>) -> Result<Vec<(String, String)>, StoreError> {
-        Ok(Vec::new())
+    async fn outbox_keys(&self, incident: Option<u64>) -> Result<Vec<(String, String)>, StoreError> {
+        self.with(|all| {
+            let rows = all.outbox.iter().filter(|(_, number)| incident.is_none_or(|wanted| wanted == **number));
+            rows.map(|(key, _)| (key.clone(), "pending".to_owned())).collect()
+        })
     }
     async fn outbox_undelivered_outcomes(&self) -> Result<Vec<OutboxEnd>, StoreError> {
         Ok(Vec::new())

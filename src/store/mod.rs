@@ -6,7 +6,7 @@ pub mod sqlite;
 pub mod statements;
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 #[cfg(test)]
 pub mod memory;
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::sql::{Access, Cause, Durability, Guarded, checksum, file, migrations,
 #[derive(Debug)]
 pub struct SqliteStore {
     path: PathBuf,
-    pub(super) writer: SqlitePool,
+    pub(crate) writer: SqlitePool,
     reader: SqlitePool,
 }
 

@@ -6,13 +6,18 @@ pub mod assets;
 pub mod auth;
 pub mod board;
 pub mod filter;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod health;
 pub mod links;
+pub mod listing;
 pub mod metrics;
+pub mod pages;
 pub mod parts;
 pub mod problem;
 pub mod router;
 pub mod serve;
+pub mod sse;
 pub mod subject;
 #[cfg(test)]
 mod tests;
@@ -37,5 +42,5 @@ pub struct WebState {
     /// Cookies carry `Secure` and the `__Host-` prefix only over TLS.
     pub secure_cookies: bool,
     /// Extra routes of the demo (fault injection), merged below `/demo`.
-    pub demo: Option<axum::Router>,
+    pub demo: Option<axum::Router<WebState>>,
 }

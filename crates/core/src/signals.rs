@@ -164,7 +164,7 @@ impl Board {
             }
             let voice = &mut group.voices[slot.first as usize + i];
             let silent = voice.template.observed_at == Timestamp::ZERO;
-            group.dirty |= silent || is_news(&voice.values, &new);
+            group.dirty |= silent || is_news(&spec.sig, &voice.values, &new);
             let old = std::mem::take(&mut voice.values);
             voice.values = new
                 .into_iter()
@@ -264,10 +264,10 @@ pub struct Said {
 }
 
 /// Whether new values can change a diagnosis: a longer uptime or another wording of the same level cannot.
-fn is_news(old: &[(Value, Timestamp)], new: &[Value]) -> bool {
+fn is_news(sig: &str, old: &[(Value, Timestamp)], new: &[Value]) -> bool {
     old.len() != new.len()
         || old.iter().zip(new).any(|((old, _), new)| match (old, new) {
-            (Value::Number(was), Value::Number(is)) => is < was,
+            (Value::Number(was), Value::Number(is)) if sig == "uptime_s" => is < was,
             (Value::Map(_), Value::Map(_)) if old.get("level").is_some() => old.get("level") != new.get("level"),
             (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::List(_) | Value::Map(_), _) => {
                 old != new

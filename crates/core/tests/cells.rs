@@ -389,3 +389,88 @@ fn a_whole_cloud_is_diagnosed_within_milliseconds() {
     // Unoptimised and on a busy machine; quadratic work would take minutes.
     assert!(took.as_secs() < 5, "{took:?}");
 }
+
+/// The hosts of the demonstration: three Java components on one host, instances without a BMC, nodes without a state.
+fn demonstration() -> Topology {
+    parse(json!({
+        "platform": "eucalyptus", "ebs": "overlay", "object": "walrus", "min_nc": 1, "mgmt_switch": "swm",
+        "hosts": {"clc1": ["clc"], "ufs1": ["ufs"], "console1": ["console"], "walrus1": ["walrus"], "cc1": ["cc"],
+                  "sc1": ["sc"], "nc1": ["nc"], "nc2": ["nc"], "nc3": ["nc"], "iw1": ["iw"], "elb1": ["elb"],
+                  "cc2": ["cc"], "front1": ["ufs", "sc", "vb"], "vb1": ["vb"]},
+        "zones": {"kvm": ["cc1", "sc1", "nc1", "nc2", "nc3"], "vmware": ["cc2", "front1", "vb1"]},
+        "vmware_zones": ["vmware"], "jvm": ["clc", "ufs", "sc", "walrus", "vb"], "vm_on": {"iw1": "nc2", "elb1": "nc3"}
+    }))
+}
+
+#[test]
+fn the_demonstration_tells_its_jvm_from_its_components() {
+    let mut fabric = Fabric::healthy(demonstration());
+    for key in ["ufs", "sc", "vb"] {
+        fabric.crash("front1", key);
+    }
+    let answer = fabric.diagnose();
+    let verdict = the_one(&answer, "jvm/front1");
+    assert_eq!((verdict.cell.as_deref(), verdict.cells.len()), (Some("eucalyptus/ufs/software"), 3));
+    assert_eq!((&*verdict.runbook, answer.core), ("rb-euca-ufs-software", CoreState::Degraded));
+}
+
+#[test]
+fn an_instance_without_any_power_reading_is_a_dead_server_of_its_own() {
+    for (host, key) in [("elb1", "elb"), ("iw1", "iw")] {
+        let mut fabric = Fabric::healthy(demonstration());
+        fabric.power_off(host);
+        fabric.signals.retain(|signal| &*signal.sig != "instance_state");
+        let verdict = the_one(&fabric.diagnose(), host);
+        assert_eq!((verdict.class, &*verdict.subtype), (Class::ServerDown, "os_dead"));
+        assert_eq!(verdict.cell.as_deref(), Some(&*format!("eucalyptus/{key}/server")));
+        assert!(verdict.confidence >= 0.6, "{}", verdict.confidence);
+    }
+}
+
+#[test]
+fn a_dead_node_takes_its_instances_with_it() {
+    let mut fabric = Fabric::healthy(demonstration());
+    fabric.power_off("nc2");
+    fabric.signals.retain(|signal| &*signal.sig != "instance_state");
+    let answer = fabric.diagnose();
+    let verdict = the_one(&answer, "nc2 with iw1");
+    assert_eq!(verdict.target.host.as_deref(), Some("nc2"));
+    assert!(answer.suppressed.iter().any(|entry| entry.host.as_deref() == Some("iw1") && entry.component.is_none()));
+}
+
+#[test]
+fn while_a_server_dies_signal_by_signal_nothing_else_is_blamed_in_the_end() {
+    let mut fabric = Fabric::healthy(demonstration());
+    let healthy = fabric.signals.clone();
+    fabric.power_off("nc1");
+    let dead = fabric.signals.clone();
+    // Every order in which the four planes may notice: the last step is always the server, alone.
+    let planes = ["ping", "ssh", "port", "power"];
+    for first in 0..planes.len() {
+        let order: Vec<&str> = (0..planes.len()).map(|i| planes[(first + i) % planes.len()]).collect();
+        for step in 0..=planes.len() {
+            let noticed = |signal: &&Signal| {
+                let here = signal.host.as_deref() == Some("nc1");
+                here && (order[..step].contains(&&*signal.sig) || step == planes.len())
+            };
+            fabric.signals = dead.iter().filter(noticed).cloned().collect();
+            let rest: Vec<Signal> = healthy
+                .iter()
+                .filter(|old| {
+                    !fabric
+                        .signals
+                        .iter()
+                        .any(|new| (&new.host, &new.component, &new.sig) == (&old.host, &old.component, &old.sig))
+                })
+                .cloned()
+                .collect();
+            fabric.signals.extend(rest);
+            for verdict in fabric.diagnose().verdicts {
+                assert_ne!(verdict.class, Class::SoftwareDown, "{order:?} at {step}: {:?}", verdict.evidence);
+                assert_eq!(verdict.target.host.as_deref(), Some("nc1"), "{order:?} at {step}");
+            }
+        }
+        let verdict = the_one(&fabric.diagnose(), "the end");
+        assert_eq!((verdict.class, &*verdict.subtype), (Class::ServerDown, "power_off"));
+    }
+}

@@ -67,14 +67,16 @@ fn value_of(sig: &'static str) -> BoxedStrategy<Json> {
     };
     let number = select(vec![0.0, 1.0, 4.0, 5.0, 90.0, 200.0, 219.0, 503.0, 1010.0, -1.0, 1e300, f64::MIN])
         .prop_map(|n| json!(n));
-    let map = (select(vec!["disk", "backend", "san_path", "membership", "?"]), select(vec!["ok", "warn", "crit"]), any::<bool>(), 0..6i64, 0..6i64)
-        .prop_map(|(kind, level, yes, a, b)| {
-            json!({"kind": kind, "level": level, "detail": kind, "blocks_start": yes, "state": level, "id": kind,
+    let kinds = select(vec!["disk", "backend", "san_path", "membership", "?"]);
+    let levels = select(vec!["ok", "warn", "crit"]);
+    let map = (kinds, levels, any::<bool>(), 0..6i64, 0..6i64).prop_map(|(kind, level, yes, a, b)| {
+        json!({"kind": kind, "level": level, "detail": kind, "blocks_start": yes, "state": level, "id": kind,
                 "offsets": [a, b], "slaves": a, "up": b, "down": [kind], "active": b, "total": a, "ports": 1,
                 "upsOutputSource": a, "upsBatteryStatus": b, "minutes": a, "cswSwitchState": b, "res": "r0",
-                "cs": if yes { "StandAlone" } else { "WFConnection" }, "ro": "Primary/Unknown", "ds": "UpToDate/DUnknown",
+                "cs": if yes { "StandAlone" } else { "WFConnection" }, "ro": "Primary/Unknown",
+                "ds": "UpToDate/DUnknown",
                 "about": "s3", "alive": [], "unresponsive": ["s1", kind], "ok": a, "sw1": "down"})
-        });
+    });
     prop_oneof![6 => select(words.to_vec()).prop_map(|word| json!(word)), 2 => map, 2 => number,
         1 => Just(json!(null)), 1 => Just(json!(true)), 1 => Just(json!(["x"]))]
     .boxed()
@@ -145,6 +147,10 @@ fn any_signal() -> impl Strategy<Value = Signal> {
     })
 }
 
+fn part_of(signals: &[Signal], keep: &[bool]) -> Vec<Signal> {
+    signals.iter().zip(keep.iter().cycle()).filter(|(_, keep)| **keep).map(|(signal, _)| signal.clone()).collect()
+}
+
 fn is_down(class: Class) -> bool {
     matches!(
         class,
@@ -191,7 +197,7 @@ proptest! {
         let corpus = &*CORPUS;
         let (topology, signals) = &corpus.scenarios[which.index(corpus.scenarios.len())];
         let topology = &corpus.topologies[*topology];
-        let part: Vec<Signal> = signals.iter().zip(keep.iter().cycle()).filter(|(_, keep)| **keep).map(|(s, _)| s.clone()).collect();
+        let part = part_of(signals, &keep);
         for verdict in ask(topology, &part).verdicts.iter().filter(|verdict| is_down(verdict.class)) {
             let on_host = matches!(verdict.target.kind, TargetKind::Host | TargetKind::Component | TargetKind::Jvm);
             let bad = part.iter().any(|signal| {
@@ -215,12 +221,13 @@ proptest! {
                 signals.push(good(host, None, sig, value));
             }
             for key in keys {
-                for (sig, value) in [("port", "open"), ("process", "running"), ("service_state", "ENABLED"), ("probe", "ok")] {
+                let own = [("port", "open"), ("process", "running"), ("service_state", "ENABLED"), ("probe", "ok")];
+                for (sig, value) in own {
                     signals.push(good(host, Some(key), sig, value));
                 }
             }
         }
-        let part: Vec<Signal> = signals.into_iter().zip(keep.iter().cycle()).filter(|(_, keep)| **keep).map(|(s, _)| s).collect();
+        let part = part_of(&signals, &keep);
         let answer = ask(topology, &part);
         let wrong: Vec<_> = answer.verdicts.iter().filter(|verdict| verdict.class != Class::SplitBrain).collect();
         prop_assert!(wrong.is_empty(), "{:?}", wrong);

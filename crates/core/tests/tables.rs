@@ -140,6 +140,12 @@ fn hosts_are_told_apart_by_power_links_and_vantage() {
             seen: r#"nc1 ping=fail; nc1 ssh=timeout; nc1 bmc=ok; nc1 power=on; nc1 link={"sw1": "down", "sw2": "down"}"#,
             said: "network/host_links nc1 critical; core degraded",
         },
+    ]);
+}
+
+#[test]
+fn a_path_that_fails_is_not_the_host_behind_it() {
+    check(&[
         Case {
             rule: "one of three vantages is that vantage's path",
             topology: "single",
@@ -387,6 +393,7 @@ fn sensors_of_a_host_are_told_by_what_is_left() {
         ),
         (r#"nc1 path={"map": "m", "active": 0, "total": 4}"#, "resource_unavailable/san_path nc1 critical"),
         ("nc1 bmc=unreachable", "redundancy_lost/bmc_unreachable nc1 warning"),
+        (r#"nc1 fan={"id": "FAN redundancy", "offsets": [0]}"#, ""),
         (r#"nc1 fan={"id": "FAN1", "offsets": []}"#, ""),
         (r#"nc1 temp={"id": "Inlet"}"#, ""),
     ] {
@@ -470,6 +477,53 @@ fn dependants_keep_what_is_really_their_own() {
                    cc1/cc resource={"kind": "membership", "level": "crit"}"#,
             said: "resource_at_risk/membership cc1/cc major; core degraded",
         },
+    ]);
+}
+
+#[test]
+fn a_missing_part_and_a_short_one_are_told_apart() {
+    check(&[
+        Case {
+            rule: "a full file system of the host explains the component that fails on it",
+            topology: "single",
+            seen: r#"ufs1 ping=ok; ufs1 resource={"kind": "disk", "level": "crit", "detail": "/var"};
+                   ufs1/ufs port=open; ufs1/ufs process=running; ufs1/ufs heartbeat=not_enabled"#,
+            said: "resource_unavailable/disk ufs1/ufs critical; core unavailable",
+        },
+        Case {
+            rule: "a full file system under a component that serves is the host's own matter",
+            topology: "single",
+            seen: r#"ufs1 ping=ok; ufs1 resource={"kind": "disk", "level": "crit", "detail": "/var"};
+                   ufs1/ufs port=open; ufs1/ufs process=running; ufs1/ufs heartbeat=enabled"#,
+            said: "core available",
+        },
+        Case {
+            rule: "a page does not prove that a node works without its hypervisor",
+            topology: "single",
+            seen: r#"nc1 ping=ok; nc1/nc port=open; nc1/nc process=running; nc1/nc http=200;
+                   nc1/nc resource={"kind": "hypervisor", "level": "crit"}"#,
+            said: "resource_unavailable/hypervisor nc1/nc warning; core degraded",
+        },
+        Case {
+            rule: "a disk above its threshold under a port that still serves is a risk",
+            topology: "single",
+            seen: r#"ufs1 ping=ok; ufs1/ufs port=open; ufs1/ufs process=running;
+                   ufs1/ufs resource={"kind": "disk", "level": "crit"}"#,
+            said: "resource_at_risk/disk ufs1/ufs major; core degraded",
+        },
+        Case {
+            rule: "the controller's ENABLED outweighs a missing part until a request fails",
+            topology: "single",
+            seen: r#"nc1 ping=ok; nc1/nc port=open; nc1/nc service_state=ENABLED;
+                   nc1/nc resource={"kind": "hypervisor", "level": "crit"}"#,
+            said: "resource_at_risk/hypervisor nc1/nc major; core degraded",
+        },
+    ]);
+}
+
+#[test]
+fn instances_and_second_processes_do_not_hide_the_cause() {
+    check(&[
         Case {
             rule: "system VMs fall with their node",
             topology: "cloudstack",

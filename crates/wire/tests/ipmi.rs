@@ -1,4 +1,5 @@
 //! Console and controller against each other, over bytes only; and every decoder against damaged bytes.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use proptest::prelude::*;
 use stentor_wire::ipmi::bmc::{Arrival, BmcSetup, BmcSide, BmcUser, ManagedSystem, Reply};

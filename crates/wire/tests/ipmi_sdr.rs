@@ -1,5 +1,6 @@
 //! Sensor records: conversion of readings against hand-worked values, the encoder against the decoder, and our
 //! decoder against the independent one where that is right.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use proptest::prelude::*;
 use stentor_wire::ipmi::sdr::{AnalogFormat, FullSensor, SdrRecord, SensorFactors, Thresholds};

@@ -130,7 +130,8 @@ async fn shell_syntax_and_macros_work() {
 async fn a_hanging_plugin_and_its_children_are_killed_at_the_deadline() {
     let hang = script("#!/bin/sh\nsleep 1000 & echo $! > $DIR/child; echo $$ > $DIR/leader; wait");
     let seen = run_script(&hang, SHORT).await;
-    assert_eq!((state(&seen), &*seen.text), (ServiceState::Critical, "(Service check timed out after 0.60 seconds)"));
+    assert_eq!(state(&seen), ServiceState::Critical);
+    assert!(seen.text.starts_with("(Service check timed out after 0."), "{}", seen.text);
     wait_gone(&hang.dir.path().join("child")).await;
     wait_gone(&hang.dir.path().join("leader")).await;
 }

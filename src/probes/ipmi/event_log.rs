@@ -50,6 +50,8 @@ pub(super) struct EventLog {
     is_caught_up: bool,
     has_history: bool,
     open: Vec<(SelEvent, LogEntry)>,
+    /// Read, but not handed out yet because the poll was cut off.
+    pending: Vec<LogEntry>,
 }
 
 impl EventLog {
@@ -78,6 +80,7 @@ impl EventLog {
             self.read_new(link, names, &mut news, deadline).await?;
         }
         self.info = Some(info);
+        news.new = std::mem::take(&mut self.pending);
         self.has_history |= self.is_caught_up;
         news.is_complete = self.is_caught_up;
         news.newest_serious = self.open.last().map(|(_, entry)| entry.clone());
@@ -87,6 +90,7 @@ impl EventLog {
     fn restart(&mut self) {
         self.last = None;
         self.open.clear();
+        self.pending.clear();
     }
 
     async fn read_new(
@@ -104,7 +108,7 @@ impl EventLog {
                 FIRST_RECORD
             }
         };
-        for _ in 0..ENTRIES_PER_POLL {
+        while self.pending.len() < ENTRIES_PER_POLL {
             if next == LAST_RECORD {
                 self.is_caught_up = true;
                 return Ok(());
@@ -117,7 +121,7 @@ impl EventLog {
             };
             let entry = describe(&part.record, names);
             self.weigh(&part.record, &entry);
-            news.new.push(entry);
+            self.pending.push(entry);
             self.last = Some(part.record);
             // A controller that points at the same entry for ever.
             if part.next == next {

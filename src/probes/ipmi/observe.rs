@@ -90,21 +90,17 @@ pub fn facts(poll: &BmcPoll) -> BTreeMap<String, Value> {
     }
     put("sel_new", poll.log.new.iter().filter(|_| !poll.log.is_history).map(log_value).collect::<Vec<_>>().into());
     put("sel_entries", u32::from(poll.log.entries_total).into());
-    if poll.missing.is_some() && poll.sensors.is_empty() {
-        return facts;
+    if poll.is_power_read {
+        put("psu", power_supplies(poll));
+        put("psu_redundancy", redundancy(poll));
     }
-    let states = poll.sensors.iter().map(|sensor| (sensor.name.as_str(), sensor.state.word()));
     let faults: Vec<&SensorSeen> = poll.faults().collect();
     let worst = faults.iter().map(|sensor| sensor.severity()).max().unwrap_or(Severity::Info);
-    let mut put = |name: &str, value: Value| {
-        facts.insert(name.to_owned(), value);
-    };
-    put("sensors", states.collect());
-    put("psu", power_supplies(poll));
-    put("psu_redundancy", redundancy(poll));
-    put("faults", faults.iter().map(|sensor| fault_value(sensor)).collect::<Vec<_>>().into());
     // Good is only known when everything was read; bad is known at once.
-    if poll.missing.is_none() || worst > Severity::Info {
+    if poll.are_sensors_read || worst > Severity::Info {
+        let states = poll.sensors.iter().map(|sensor| (sensor.name.as_str(), sensor.state.word()));
+        put("sensors", states.collect());
+        put("faults", faults.iter().map(|sensor| fault_value(sensor)).collect::<Vec<_>>().into());
         put("worst", severity_word(worst).into());
     }
     facts

@@ -1,11 +1,11 @@
 //! One look at a controller: power, sensors, event log.
 
+use stentor_wire::ipmi::Suite;
 use stentor_wire::ipmi::command::{
     ChassisStatus, DeviceId, GetChassisStatus, GetReadingFactors, GetSensorReading, RawReading,
 };
 use stentor_wire::ipmi::event::{self, Severity, event_type, sensor_type};
 use stentor_wire::ipmi::sdr::{FullSensor, Linearization, Thresholds};
-use stentor_wire::ipmi::{Suite, completion};
 use tokio::time::Instant;
 
 use super::IpmiError;
@@ -25,6 +25,10 @@ pub struct BmcPoll {
     pub suite: Suite,
     pub chassis: ChassisStatus,
     pub sensors: Vec<SensorSeen>,
+    /// Every power supply and power unit was read.
+    pub is_power_read: bool,
+    /// Every sensor was read.
+    pub are_sensors_read: bool,
     pub log: LogNews,
     /// Why some of it was not read (the deadline, mostly); what is missing is then unknown, not good.
     pub missing: Option<String>,
@@ -164,8 +168,16 @@ pub(super) async fn poll(
     deadline: Instant,
 ) -> Result<BmcPoll, IpmiError> {
     let chassis = link.call(&GetChassisStatus, deadline).await?;
-    let mut poll =
-        BmcPoll { device, suite: link.suite(), chassis, sensors: Vec::new(), log: LogNews::default(), missing: None };
+    let mut poll = BmcPoll {
+        device,
+        suite: link.suite(),
+        chassis,
+        sensors: Vec::new(),
+        is_power_read: false,
+        are_sensors_read: false,
+        log: LogNews::default(),
+        missing: None,
+    };
     let sensors = read_sensors(&mut poll, link, &mut memory.repository, deadline).await;
     let log = match &sensors {
         // Silence will not end for the log either.
@@ -189,9 +201,13 @@ async fn read_sensors(
         repository.refresh(link, poll.device, deadline).await?;
     }
     for sensor in repository.sensors() {
+        // They are sorted: the first sensor of another kind comes after all of power.
+        poll.is_power_read |= !sensor.is_power();
         let seen = read_sensor(link, sensor, deadline).await?;
         poll.sensors.push(seen);
     }
+    poll.is_power_read = true;
+    poll.are_sensors_read = true;
     Ok(())
 }
 
@@ -258,11 +274,7 @@ fn threshold_state(reading: RawReading) -> SensorState {
     }
 }
 
-/// True for completion codes after which the session is useless.
+/// True when the session is of no more use.
 pub(super) fn ends_session(error: &IpmiError) -> bool {
-    match error {
-        IpmiError::NoAnswer { .. } => true,
-        IpmiError::Completion { code, .. } => *code == completion::INSUFFICIENT_PRIVILEGE,
-        _ => false,
-    }
+    matches!(error, IpmiError::NoAnswer { .. })
 }

@@ -1,5 +1,7 @@
 //! The controller's sensor records: read once, kept while its firmware and the repository's timestamps stay the same.
 
+use std::collections::{HashMap, HashSet};
+
 use stentor_wire::ipmi::command::{DeviceId, FIRST_RECORD, GetSdr, GetSdrInfo, LAST_RECORD, ReserveSdr, SdrInfo};
 use stentor_wire::ipmi::completion;
 use stentor_wire::ipmi::event::sensor_type;
@@ -24,6 +26,13 @@ pub(super) struct Sensor {
     pub key: SensorKey,
     /// Conversion of the reading; `None` for discrete sensors.
     pub analog: Option<Box<FullSensor>>,
+}
+
+impl Sensor {
+    /// A power supply or power unit: read before all others.
+    pub(super) fn is_power(&self) -> bool {
+        [sensor_type::POWER_SUPPLY, sensor_type::POWER_UNIT].contains(&self.key.sensor_type)
+    }
 }
 
 /// What the records were read under.
@@ -87,10 +96,31 @@ impl Repository {
             self.is_complete = next == LAST_RECORD || next == self.next || self.records_read >= RECORDS_MAX;
             self.next = next;
             if self.is_complete {
-                self.sensors.sort_by_key(|sensor| importance(&sensor.key));
+                self.finish();
             }
         }
         Ok(())
+    }
+
+    /// Orders the sensors and gives each its own name: many controllers call every processor's sensor `Temp`.
+    fn finish(&mut self) {
+        self.sensors.sort_by_key(importance);
+        let names = self.sensors.iter().map(|sensor| sensor.key.name.clone());
+        let counts = names.fold(HashMap::new(), |mut counts: HashMap<String, usize>, name| {
+            *counts.entry(name).or_default() += 1;
+            counts
+        });
+        let mut taken = HashSet::new();
+        for key in self.sensors.iter_mut().map(|sensor| &mut sensor.key) {
+            if key.name.is_empty() || counts.get(&key.name).is_some_and(|count| *count > 1) {
+                let name = if key.name.is_empty() { "Sensor" } else { &key.name };
+                key.name = format!("{name} {}.{}", key.entity_id, key.entity_instance);
+            }
+            if !taken.insert(key.name.clone()) {
+                key.name = format!("{} #{}", key.name, key.number);
+                taken.insert(key.name.clone());
+            }
+        }
     }
 
     fn keep(&mut self, bytes: &[u8]) {
@@ -145,6 +175,7 @@ impl Repository {
                     {
                         restarts += 1;
                         *reservation = None;
+                        link.stand_aside(deadline).await;
                         continue 'restart;
                     }
                     Err(error) => return Err(error),
@@ -174,11 +205,59 @@ async fn reserve(link: &mut Link, deadline: Instant) -> Result<u16, IpmiError> {
 }
 
 /// What is read first when time is short: power, then discrete states, then measurements.
-fn importance(key: &SensorKey) -> (u8, u8) {
-    let class = match key.sensor_type {
-        sensor_type::POWER_SUPPLY | sensor_type::POWER_UNIT => 0,
-        _ if !key.is_threshold() => 1,
-        _ => 2,
+fn importance(sensor: &Sensor) -> (u8, u8) {
+    let class = if sensor.is_power() {
+        0
+    } else if !sensor.key.is_threshold() {
+        1
+    } else {
+        2
     };
-    (class, key.number)
+    (class, sensor.key.number)
+}
+
+#[cfg(test)]
+mod tests {
+    use stentor_wire::ipmi::sdr_encode::CompactSpec;
+
+    use super::*;
+
+    #[test]
+    fn sensors_of_one_name_are_told_apart() {
+        let mut repository = Repository::default();
+        for (number, name, entity) in
+            [(1, "Temp", (3, 1)), (2, "Temp", (3, 2)), (3, "Temp", (3, 2)), (4, "", (7, 1)), (5, "Inlet", (7, 1))]
+        {
+            let spec =
+                CompactSpec { number, entity, sensor_type: 1, event_type: 1, reading_mask: 0, name: name.to_owned() };
+            repository.keep(&spec.encode(u16::from(number)));
+        }
+        repository.finish();
+        let names: Vec<&str> = repository.sensors().iter().map(|sensor| sensor.key.name.as_str()).collect();
+        assert_eq!(names, ["Temp 3.1", "Temp 3.2", "Temp 3.2 #3", "Sensor 7.1", "Inlet"]);
+    }
+
+    #[test]
+    fn damaged_records_are_left_out_and_power_comes_first() {
+        let mut repository = Repository::default();
+        let spec = |number, sensor_type| CompactSpec {
+            number,
+            entity: (0x0A, 1),
+            sensor_type,
+            event_type: 0x6F,
+            reading_mask: 0xFF,
+            name: format!("S{number}"),
+        };
+        repository.keep(&spec(1, 0x0D).encode(1));
+        repository.keep(&spec(2, 0x08).encode(2));
+        let whole = spec(3, 0x08).encode(3);
+        for length in 0..whole.len() - 2 {
+            repository.keep(&whole[..length]);
+        }
+        repository.finish();
+        let names: Vec<&str> = repository.sensors().iter().map(|sensor| sensor.key.name.as_str()).collect();
+        assert_eq!(names, ["S2", "S1"]);
+        assert_eq!(repository.name_of(0x20, 2), Some("S2"));
+        assert_eq!(repository.name_of(0x22, 2), None, "another controller's sensor");
+    }
 }

@@ -30,6 +30,8 @@ const BUSY_TRIES: u32 = 5;
 const HANDSHAKE_TRIES: u32 = 3;
 /// A controller counts as unreachable only after this much silence; with less time left we cannot tell.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Shortest wait after a lost reservation; up to 255 ms are added by chance.
+const STAND_ASIDE_MIN: Duration = Duration::from_millis(20);
 /// Longest wait for the answer to Close Session; it only frees a slot earlier.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
@@ -203,6 +205,13 @@ impl Link {
             }
         }
         Err(IpmiError::NoAnswer { during: name })
+    }
+
+    /// A short wait of random length, so that two readers who take each other's reservation fall out of step.
+    pub(super) async fn stand_aside(&mut self, deadline: Instant) {
+        let [spread] = random_bytes().unwrap_or([0x80]);
+        let wait = STAND_ASIDE_MIN + Duration::from_millis(u64::from(spread));
+        sleep_until(deadline.min(Instant::now() + wait)).await;
     }
 
     /// Tells the controller to free its slot. Not answering is fine: it forgets the session by itself.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use stentor_wire::ipmi::packet;
 use tokio::net::UdpSocket;
@@ -112,7 +112,7 @@ impl Transport {
         }
         socket.bind(&any.into())?;
         let socket = Arc::new(UdpSocket::from_std(socket.into())?);
-        self.tasks.spawn(receive(self.clone(), socket.clone()));
+        self.tasks.spawn(receive(Arc::downgrade(self), socket.clone(), self.stop.clone()));
         Ok(socket)
     }
 
@@ -141,14 +141,21 @@ impl Transport {
     }
 }
 
-/// Reads one socket until told to stop.
-async fn receive(transport: Arc<Transport>, socket: Arc<UdpSocket>) {
+impl Drop for Transport {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Reads one socket until told to stop, or until nobody is left to hand datagrams to.
+async fn receive(transport: Weak<Transport>, socket: Arc<UdpSocket>, stop: CancellationToken) {
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
     loop {
         let received = tokio::select! {
-            () = transport.stop.cancelled() => return,
+            () = stop.cancelled() => return,
             received = socket.recv_from(&mut buffer) => received,
         };
+        let Some(transport) = transport.upgrade() else { return };
         match received {
             Ok((length, peer)) if !transport.is_dark(peer) => {
                 transport.dispatch(peer, buffer.get(..length).unwrap_or_default());

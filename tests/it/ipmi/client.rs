@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use stentor::clock::Clock;
 use stentor::demo::bmc::SimulatedBmc;
@@ -265,6 +265,52 @@ async fn a_cleared_log_is_read_from_its_start() {
     assert_eq!(texts, ["Drive 1: Drive Slot Drive Fault"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_long_old_log_is_caught_up_over_several_polls_as_history() {
+    let bmc = simulated().await;
+    for _ in 0..40 {
+        bmc.fail_psu(1).await;
+        bmc.mend_psu(1).await;
+    }
+    let entries = bmc.status().await.unwrap().log_entries;
+    let client = BmcClient::new(None, Duration::ZERO);
+    let address = login(bmc.address(), USER, PASSWORD);
+    let (mut read, mut polls) = (0, 0);
+    loop {
+        let poll = client.poll(&address, deadline()).await.unwrap();
+        polls += 1;
+        read += poll.log.new.len();
+        assert!(poll.log.is_history);
+        assert_eq!(json(&facts(&poll)["sel_new"]), "[]", "history is no news");
+        if poll.log.is_complete {
+            break;
+        }
+    }
+    assert_eq!((read, polls), (entries, entries.div_ceil(128)));
+    bmc.fail_psu(2).await;
+    let poll = client.poll(&address, deadline()).await.unwrap();
+    assert!(!poll.log.is_history && poll.log.new.len() == 3, "{:#?}", poll.log);
+}
+
+#[tokio::test(start_paused = true)]
+async fn entries_read_before_a_silence_are_told_by_the_next_poll() {
+    let bmc = simulated().await;
+    let gate = gate(bmc.address(), 1000).await;
+    let client = BmcClient::new(None, Duration::ZERO);
+    let address = login(gate.address, USER, PASSWORD);
+    let sensors = client.poll(&address, deadline()).await.unwrap().sensors.len() as u32;
+    bmc.fail_psu(1).await;
+    // Chassis status, repository info, sensors, log info, then one of three entries.
+    gate.passes.store(2 + sensors + 2, Ordering::SeqCst);
+    let poll = client.poll(&address, deadline()).await.unwrap();
+    assert!(poll.are_sensors_read && poll.log.new.is_empty());
+    assert_eq!(poll.missing.as_deref(), Some("controller stopped answering during Get SEL Entry"));
+    gate.passes.store(1000, Ordering::SeqCst);
+    let poll = client.poll(&address, deadline()).await.unwrap();
+    let ids: Vec<u16> = poll.log.new.iter().map(|entry| entry.id).collect();
+    assert_eq!(ids, [1, 2, 3]);
+}
+
 /// Passes datagrams between one client and a controller, but loses some and doubles others.
 async fn lossy_relay(target: SocketAddr) -> SocketAddr {
     let (near, far) = (UdpSocket::bind("127.0.0.1:0").await.unwrap(), UdpSocket::bind("127.0.0.1:0").await.unwrap());
@@ -319,31 +365,91 @@ async fn lost_and_doubled_datagrams_cost_time_only() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_deadline_in_the_middle_keeps_what_was_read() {
-    let bmc = simulated().await;
-    let relay = lossy_relay(bmc.address()).await;
-    let client = BmcClient::new(None, Duration::ZERO);
-    let address = login(relay, USER, PASSWORD);
-    let mut seen_partial = false;
-    let mut complete = None;
-    // With such losses one poll takes some 30 s; several short ones get there too, each going on where the last stopped.
-    for _ in 0..200 {
-        if let Ok(poll) = client.poll(&address, Instant::now() + Duration::from_secs(6)).await {
-            assert!(poll.chassis.is_on);
-            if poll.missing.is_none() {
-                complete = Some(poll);
-                break;
-            }
-            seen_partial = true;
-            if poll.sensors.is_empty() {
-                assert!(!facts(&poll).contains_key("psu"), "what was not read is not reported");
+/// Passes only the first datagrams from the client, until it is opened.
+struct Gate {
+    address: SocketAddr,
+    passes: Arc<AtomicU32>,
+}
+
+async fn gate(target: SocketAddr, passes: u32) -> Gate {
+    let (near, far) = (UdpSocket::bind("127.0.0.1:0").await.unwrap(), UdpSocket::bind("127.0.0.1:0").await.unwrap());
+    let gate = Gate { address: near.local_addr().unwrap(), passes: Arc::new(AtomicU32::new(passes)) };
+    let passes = gate.passes.clone();
+    tokio::spawn(async move {
+        let (mut there, mut back) = (vec![0; 2048], vec![0; 2048]);
+        let mut client = None;
+        loop {
+            tokio::select! {
+                Ok((length, from)) = near.recv_from(&mut there) => {
+                    client = Some(from);
+                    if passes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+                        far.send_to(&there[..length], target).await.unwrap();
+                    }
+                }
+                Ok((length, _)) = far.recv_from(&mut back) => {
+                    near.send_to(&back[..length], client.unwrap()).await.unwrap();
+                }
             }
         }
+    });
+    gate
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_controller_that_falls_silent_half_way_gives_what_was_read() {
+    let bmc = simulated().await;
+    bmc.fail_psu(1).await;
+    // Greeting, three steps, device id, chassis status; then three requests of the record walk.
+    let gate = gate(bmc.address(), 9).await;
+    let client = BmcClient::new(None, Duration::ZERO);
+    let address = login(gate.address, USER, PASSWORD);
+    let poll = client.poll(&address, deadline()).await.unwrap();
+    assert!(poll.chassis.is_on && poll.sensors.is_empty());
+    assert_eq!(poll.missing.as_deref(), Some("controller stopped answering during Get SDR"));
+    let told = facts(&poll);
+    assert_eq!(json(&told["power"]), r#""on""#);
+    for part in ["psu", "psu_redundancy", "sensors", "faults", "worst"] {
+        assert!(!told.contains_key(part), "`{part}` was not read, so it is not told");
     }
-    assert!(seen_partial, "six seconds were not too short: the relay does not lose enough");
-    // Sensors are read anew in each poll, so completeness may need a lucky run; the records must be there at least.
-    if let Some(poll) = complete {
-        assert_eq!(sensor(&poll, "12V").value, Some(12.033));
+    assert!(observation(&poll).text.contains("not everything was read"));
+
+    // Sensors of power supplies come first, so a later silence keeps them.
+    gate.passes.store(1000, Ordering::SeqCst);
+    assert_eq!(client.poll(&address, deadline()).await.unwrap().missing, None);
+    gate.passes.store(7, Ordering::SeqCst);
+    let poll = client.poll(&address, deadline()).await.unwrap();
+    assert!(poll.missing.is_some());
+    let told = facts(&poll);
+    assert_eq!(json(&told["psu"]), r#"[{"id":"PS1","offsets":[0,1]},{"id":"PS2","offsets":[0]}]"#);
+    assert_eq!(json(&told["worst"]), r#""major""#, "bad is known at once");
+    assert_eq!(bmc.status().await.unwrap().open_sessions, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn readers_that_take_each_others_reservation_both_finish() {
+    let bmc = simulated().await;
+    let mut readers = tokio::task::JoinSet::new();
+    for (user, password) in [(USER, PASSWORD), ("admin", "secret"), (USER, PASSWORD)] {
+        let address = login(bmc.address(), user, password);
+        readers.spawn(async move { client().poll(&address, deadline()).await.unwrap() });
     }
+    for poll in readers.join_all().await {
+        assert_eq!((poll.missing.as_deref(), sensor(&poll, "12V").value), (None, Some(12.033)));
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_controllers_on_one_socket_keep_their_answers_apart() {
+    let client = client();
+    let mut polls = tokio::task::JoinSet::new();
+    for n in 0..100u8 {
+        let client = client.clone();
+        polls.spawn(async move {
+            let bmc = simulated().await;
+            bmc.set_reading(Part::Inlet, n).await;
+            let poll = client.poll(&login(bmc.address(), USER, PASSWORD), deadline()).await.unwrap();
+            assert_eq!((poll.missing.as_deref(), sensor(&poll, "Inlet Temp").value), (None, Some(f64::from(n))));
+        });
+    }
+    polls.join_all().await;
 }

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Stdio;
 
 use stentor_wire::ipmi::sdr::{AnalogFormat, SensorFactors, Thresholds};
@@ -101,7 +101,7 @@ impl Simulator {
     }
 }
 
-fn lan_conf(chassis: &PathBuf, lan: SocketAddr, console: SocketAddr) -> String {
+fn lan_conf(chassis: &Path, lan: SocketAddr, console: SocketAddr) -> String {
     format!(
         r#"name "stentor-test"
 set_working_mc 0x20
@@ -127,7 +127,7 @@ console {} {}
     )
 }
 
-fn emulation(inlet: &PathBuf) -> String {
+fn emulation(inlet: &Path) -> String {
     let plain = SensorFactors { m: 1, b: 0, b_exponent: 0, result_exponent: 0 };
     // A rail below zero: negative M, as on real -12 V sensors.
     let rail = SensorFactors { m: -63, b: 0, b_exponent: 0, result_exponent: -3 };

@@ -11,7 +11,8 @@ use super::{PASSWORD, PATIENCE, USER, program, simulated};
 
 async fn run(command: &mut Command) -> Output {
     let described = format!("{command:?}");
-    let run = command.kill_on_drop(true).output();
+    // Both print times in the zone of the machine.
+    let run = command.env("TZ", "UTC").kill_on_drop(true).output();
     timeout(PATIENCE, run).await.unwrap_or_else(|_| panic!("{described} hangs")).expect("starts")
 }
 
@@ -64,8 +65,22 @@ async fn ipmitool_reads_the_simulated_controller_with_both_suites() {
         let noon = "11/21/26 | 12:00:00 UTC";
         assert_line(&log, &format!("1 | {noon} | Power Supply PS2 Status | Failure detected | Asserted"));
         assert_line(&log, &format!("2 | {noon} | Power Unit PS Redundancy | Redundancy Lost | Asserted"));
+        let hot = "Upper Critical going high | Asserted | Reading 96 > Threshold 95 degrees C";
+        assert_line(&log, &format!("5 | {noon} | Temperature CPU1 Temp | {hot}"));
         assert_line(&log, &format!("6 | {noon} | Power Unit Pwr Unit Status | Power off/down | Asserted"));
     }
+}
+
+#[tokio::test]
+async fn ipmitool_finds_the_suites_by_itself() {
+    let bmc = simulated().await;
+    let mut command = Command::new(program("ipmitool", "ipmitool"));
+    let port = bmc.address().port().to_string();
+    command.args(["-v", "-I", "lanplus", "-H", "127.0.0.1", "-p", &port, "-U", USER, "-P", PASSWORD, "-L", "USER"]);
+    let output = run(command.args(["chassis", "power", "status"])).await;
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(out.contains("Chassis Power is on"), "{out}{err}");
+    assert!(err.contains("Using best available cipher suite 17"), "{out}{err}");
 }
 
 async fn ipmi_sensors(bmc: &SimulatedBmc, suite: &str, password: &str) -> Output {
@@ -94,6 +109,21 @@ async fn freeipmi_reads_the_simulated_controller_with_both_suites() {
         );
         assert_line(&out, "10,PS2 Status,Power Supply,Nominal,N/A,N/A,'Presence detected'");
     }
+}
+
+#[tokio::test]
+async fn freeipmi_reads_the_simulated_log() {
+    let bmc = simulated().await;
+    bmc.lose_psu_input(2).await;
+    let cache = tempfile::tempdir().unwrap();
+    let mut command = Command::new(program("ipmi-sel", "freeipmi-tools"));
+    command.arg("-h").arg(bmc.address().to_string()).args(["-u", USER, "-p", PASSWORD, "-l", "USER"]);
+    command.args(["-D", "LAN_2_0", "-I", "17", "--comma-separated-output", "--quiet-cache"]);
+    command.arg("--sdr-cache-directory").arg(cache.path());
+    let output = run(&mut command).await;
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}{err}");
+    assert_line(&out, "1,Nov-21-2026,12:00:00,PS2 Status,Power Supply,Power Supply input lost (AC/DC)");
 }
 
 #[tokio::test]

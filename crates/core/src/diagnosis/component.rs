@@ -137,7 +137,7 @@ fn running<'a>(view: &View<'a>) -> Option<Finding<'a>> {
     if let Some(resource) = view.critical_resource() {
         return Some(with_critical(view, &resource, failing));
     }
-    if let Some(resource) = view.fault().filter(|_| failing) {
+    if let Some(resource) = view.fault().or_else(|| view.lost_with_host()).filter(|_| failing) {
         return Some(view.resource(&resource, 0.9));
     }
     if view.state_in(&["INITIALIZED", "LOADED", "PRIMORDIAL"]) {
@@ -186,7 +186,7 @@ fn with_critical<'a>(view: &View<'a>, resource: &Resource<'a>, failing: bool) ->
         finding.rejected.push(reject(Class::SoftwareDown, "its process runs"));
         return finding;
     }
-    if view.is_in_service() {
+    if view.serves_without(resource.kind) {
         let mut finding = view.resource(resource, 0.9);
         finding.class = Class::ResourceAtRisk;
         finding.rejected.push(reject(Class::ResourceUnavailable, "it still serves"));

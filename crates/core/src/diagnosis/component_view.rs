@@ -74,6 +74,9 @@ const KINDS: [&str; 18] = [
 /// Kinds whose absence keeps a process from starting unless the check says otherwise (section 4.2, row 3).
 const START_BLOCKING: [&str; 5] = ["disk", "db", "cert", "keys", "config"];
 
+/// Kinds that run short before they are gone; a critical level is not yet a missing part.
+const SHORT_OF: [&str; 7] = ["disk", "capacity", "ntp", "dns", "temperature", "memory_ecc", "smart"];
+
 /// Words of the platforms for "not in service, and not on purpose".
 const FAILING_STATES: [&str; 11] = [
     "NOTREADY",
@@ -127,6 +130,8 @@ pub(super) struct View<'a> {
     state: Option<&'a str>,
     kind: &'a str,
     resources: Vec<(Resource<'a>, bool)>,
+    /// Missing on the host as a whole: explains a failure, and is no risk of this component alone.
+    of_host: Vec<Resource<'a>>,
     started: Option<Span>,
     state_age: Option<Span>,
     grace: Span,
@@ -157,6 +162,7 @@ impl<'a> View<'a> {
             state: state.and_then(|signal| signal.value.text()),
             kind: comp.kind,
             resources: resources(facts),
+            of_host: of_host(&world.hosts[comp.host].facts),
             started: uptime.or_else(|| process.filter(|_| runs).and_then(|signal| world.age_of_value(signal))),
             state_age: state.and_then(|signal| world.age_of_value(signal)),
             grace: world.grace(index),
@@ -249,14 +255,24 @@ impl<'a> View<'a> {
         Answer::Untold
     }
 
-    pub fn is_in_service(&self) -> bool {
-        self.answer() == Answer::Serving || self.state_is("ENABLED") || self.port == Some(Port::Open)
+    /// Whether it serves without this resource. An open port or a page only prove that something listens: enough while
+    /// a resource runs short, not when a part is gone that every request needs.
+    pub fn serves_without(&self, kind: &str) -> bool {
+        let functional =
+            self.state_is("ENABLED") || self.heartbeat_is("enabled") || self.probe_is("ok") || self.probe_is("slow");
+        let listens = self.port == Some(Port::Open) || self.answer() == Answer::Serving;
+        functional || (listens && SHORT_OF.contains(&kind))
     }
 
     /// The worst missing resource: one that blocks the start first, then by kind.
     pub fn critical_resource(&self) -> Option<Resource<'a>> {
         let critical = self.resources.iter().filter(|(_, critical)| *critical).map(|(resource, _)| resource);
         critical.min_by_key(|resource| (resource.blocks_start != Some(true), resource.kind)).cloned()
+    }
+
+    /// What the host as a whole has lost.
+    pub fn lost_with_host(&self) -> Option<Resource<'a>> {
+        self.of_host.iter().min_by_key(|resource| (resource.blocks_start != Some(true), resource.kind)).cloned()
     }
 
     pub fn scarce_resource(&self) -> Option<Resource<'a>> {
@@ -276,7 +292,7 @@ impl<'a> View<'a> {
 
     /// What keeps an absent process from starting.
     pub fn start_blocker(&self) -> Option<Resource<'a>> {
-        if let Some(resource) = self.critical_resource()
+        if let Some(resource) = self.critical_resource().or_else(|| self.lost_with_host())
             && resource.blocks_start.unwrap_or(START_BLOCKING.contains(&resource.kind))
         {
             return Some(resource);
@@ -333,7 +349,11 @@ impl<'a> View<'a> {
             "dependency" => Explained::Any,
             _ => Explained::Never,
         };
-        self.unavailable(resource.kind, base, explained_by)
+        let mut finding = self.unavailable(resource.kind, base, explained_by);
+        if !finding.support.iter().any(|signal| std::ptr::eq(*signal, resource.signal)) {
+            finding.support.push(resource.signal);
+        }
+        finding
     }
 
     pub fn starting(&self) -> Finding<'a> {
@@ -365,6 +385,10 @@ fn port(facts: &Facts<'_>) -> Option<Port> {
         }
     }
     best
+}
+
+fn of_host<'a>(facts: &Facts<'a>) -> Vec<Resource<'a>> {
+    resources(facts).into_iter().filter(|(_, critical)| *critical).map(|(resource, _)| resource).collect()
 }
 
 fn resources<'a>(facts: &Facts<'a>) -> Vec<(Resource<'a>, bool)> {

@@ -200,9 +200,11 @@ fn path(signal: &Signal) -> Option<Fault<'_>> {
 }
 
 /// Sensor type 04h, threshold offsets 2 and 4 (lower critical, non-recoverable); generic redundancy 1 and 5.
+/// Offset 0 stays out: it is "lower non-critical" of a threshold sensor and "fully redundant" of the other.
 fn fan(signal: &Signal) -> Option<Fault<'_>> {
     let lost = has_offset(signal, &[1.0, 5.0]);
-    let slow = has_offset(signal, &[0.0, 2.0, 4.0]) || is_word(signal, &["warn", "crit", "failed", "lcr", "lnr"]);
+    let slow = has_offset(signal, &[2.0, 4.0])
+        || is_word(signal, &["warn", "warning", "crit", "critical", "failed", "lcr", "lnr"]);
     (lost || slow).then(|| {
         let severity = if lost { Severity::Major } else { Severity::Warning };
         Fault::lost("fan", severity, "RB-H08", signal)
@@ -211,9 +213,9 @@ fn fan(signal: &Signal) -> Option<Fault<'_>> {
 
 /// Sensor type 01h: 7 upper non-critical, 9 upper critical, 11 upper non-recoverable.
 fn temperature(signal: &Signal) -> Option<Fault<'_>> {
-    if has_offset(signal, &[9.0, 11.0]) || is_word(signal, &["crit", "ucr", "unr"]) {
+    if has_offset(signal, &[9.0, 11.0]) || is_word(signal, &["crit", "critical", "ucr", "unr"]) {
         Some(Fault::at_risk("temperature", Severity::Critical, "RB-H09", signal))
-    } else if has_offset(signal, &[7.0]) || is_word(signal, &["warn", "unc"]) {
+    } else if has_offset(signal, &[7.0]) || is_word(signal, &["warn", "warning", "major", "unc"]) {
         Some(Fault::at_risk("temperature", Severity::Warning, "RB-H09", signal))
     } else {
         None
@@ -222,11 +224,11 @@ fn temperature(signal: &Signal) -> Option<Fault<'_>> {
 
 /// Sensor type 0Ch: 0 correctable, 1 uncorrectable, 5 correctable limit reached.
 fn memory(signal: &Signal) -> Option<Fault<'_>> {
-    if has_offset(signal, &[1.0]) || is_word(signal, &["crit", "uncorrectable"]) {
+    if has_offset(signal, &[1.0]) || is_word(signal, &["crit", "critical", "uncorrectable"]) {
         Some(Fault::at_risk("memory_ecc", Severity::Critical, "RB-H11", signal))
-    } else if has_offset(signal, &[5.0]) {
+    } else if has_offset(signal, &[5.0]) || is_word(signal, &["major"]) {
         Some(Fault::at_risk("memory_ecc", Severity::Major, "RB-H10", signal))
-    } else if has_offset(signal, &[0.0]) || is_word(signal, &["warn", "correctable"]) {
+    } else if has_offset(signal, &[0.0]) || is_word(signal, &["warn", "warning", "correctable"]) {
         Some(Fault::at_risk("memory_ecc", Severity::Warning, "RB-H10", signal))
     } else {
         None

@@ -313,13 +313,5 @@ fn recount(counters: &mut Counters, object: ObjectId, old: usize, new: usize) {
 
 /// A check's parameters with the service's own laid over them.
 pub fn merged(check: &Value, own: &Value) -> Value {
-    match (check, own) {
-        (Value::Map(base), Value::Map(over)) => {
-            let mut all = base.clone();
-            all.extend(over.iter().map(|(key, value)| (key.clone(), value.clone())));
-            Value::Map(all)
-        }
-        (base, Value::Null) => base.clone(),
-        (_, over) => over.clone(),
-    }
+    check.overlaid(own)
 }

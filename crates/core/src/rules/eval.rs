@@ -48,13 +48,13 @@ impl<'a> Scope<'a> {
         if !rest.is_empty()
             && let Some(value) = facts.get(first).and_then(|value| member(value, rest))
         {
-            return Some(Cow::Borrowed(value));
+            return Some(value);
         }
         if let Some(measured) = self.observation.measurements.iter().find(|m| &*m.label == name) {
             return measured.value.map(|number| Cow::Owned(Value::Number(number)));
         }
         if first == "params" && !rest.is_empty() {
-            return member(self.params, rest).map(Cow::Borrowed);
+            return member(self.params, rest);
         }
         None
     }
@@ -65,9 +65,21 @@ impl<'a> Scope<'a> {
     }
 }
 
-fn member<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+/// The member at a dotted path. Through a list it is the list of the items' members, flattened:
+/// `psu.offsets` of two power supplies is the list of both offsets.
+pub(super) fn member<'a>(value: &'a Value, path: &str) -> Option<Cow<'a, Value>> {
+    if let Value::List(items) = value {
+        let mut all = Vec::with_capacity(items.len());
+        for found in items.iter().filter_map(|item| member(item, path)) {
+            match found.into_owned() {
+                Value::List(inner) => all.extend(inner),
+                single => all.push(single),
+            }
+        }
+        return Some(Cow::Owned(Value::List(all)));
+    }
     if let Some(found) = value.get(path) {
-        return Some(found);
+        return Some(Cow::Borrowed(found));
     }
     let (first, rest) = path.split_once('.')?;
     member(value.get(first)?, rest)
@@ -202,6 +214,10 @@ mod tests {
     use super::super::Expr;
     use super::*;
 
+    fn supply(offsets: &[f64]) -> Value {
+        [("id", Value::from("PS")), ("offsets", Value::from(offsets.to_vec()))].into_iter().collect()
+    }
+
     fn decide(text: &str) -> Option<bool> {
         let seen = Observation::observed("")
             .fact("port", "refused")
@@ -210,7 +226,9 @@ mod tests {
             .fact("up", true)
             .fact("nothing", Value::Null)
             .fact("offsets", vec![0.0, 3.0])
-            .fact("line", "PS2 AC lost");
+            .fact("line", "PS2 AC lost")
+            .fact("none", Value::List(Vec::new()))
+            .fact("psu", Value::List(vec![supply(&[0.0]), supply(&[0.0, 3.0])]));
         let params: Value = [("crit", 90.0)].into_iter().collect();
         let expr = Expr::parse(text).expect(text);
         match truth(expr.node(), Scope { params: &params, observation: &seen }) {
@@ -238,6 +256,11 @@ mod tests {
             ("offsets contains 1", Some(false)),
             ("line contains 'AC lost'", Some(true)),
             ("pct contains 1", None),
+            ("psu.offsets contains 3", Some(true)),
+            ("psu.offsets contains 1", Some(false)),
+            ("psu.id == ['PS', 'PS']", Some(true)),
+            ("none == []", Some(true)),
+            ("psu != []", Some(true)),
             ("missing == 1", None),
             ("missing == 1 and port == 'open'", Some(false)),
             ("port == 'open' and missing == 1", Some(false)),

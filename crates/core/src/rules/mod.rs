@@ -55,6 +55,18 @@ pub fn judge(rules: &[Rule], params: &Value, observation: &Observation) -> Judge
     }
 }
 
+/// The names below `params.` that the rules read and `params` does not have, each once.
+pub fn missing_params<'a>(rules: &'a [Rule], params: &Value) -> Vec<&'a str> {
+    let mut missing = Vec::new();
+    for name in rules.iter().flat_map(|rule| rule.when.names()) {
+        let path = name.strip_prefix("params.").filter(|path| eval::member(params, path).is_none());
+        if path.is_some() && !missing.contains(&name) {
+            missing.push(name);
+        }
+    }
+    missing
+}
+
 fn by_rules(rules: &[Rule], scope: Scope<'_>) -> Judgement {
     let mut undecided = None;
     for rule in rules {

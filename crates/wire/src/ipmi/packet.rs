@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_presence_ping_gets_its_pong() {
-        let pong = encode_pong(&[0, 0, 0x11, 0xBE, 0x80, 5, 0, 0]).unwrap();
+        let pong = encode_pong(&[0, 0, 0x11, 0xBE, 0x80, 5, 0, 0]).expect("a ping");
         assert_eq!(&pong[..12], &[6, 0, 0xFF, 6, 0, 0, 0x11, 0xBE, 0x40, 5, 0, 16]);
         assert_eq!(pong.len(), 28);
         assert_eq!(encode_pong(&[0, 0, 0x11, 0xBE, 0x40, 5]), None);

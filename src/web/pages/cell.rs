@@ -1,0 +1,175 @@
+//! `/c/{cloud}/matrix/{component}/{type}`: one failure: what users notice, how it is told, how it is restored.
+
+use askama::Template;
+use stentor_core::catalog::platform::Founded;
+use stentor_core::diagnosis::FailureType;
+use stentor_core::id::CloudId;
+
+use super::incident::RunbookView;
+use super::matrix;
+use super::overview::short_name;
+use super::shell::{Ctx, Scope, Shell};
+use crate::web::board;
+use crate::web::links::encode;
+use crate::web::parts::{self as p, Mark};
+use crate::web::words;
+
+#[derive(Template)]
+#[template(path = "cell.html")]
+pub struct CellPage {
+    pub shell: Shell,
+    pub matrix_href: String,
+    pub component: String,
+    pub title: String,
+    pub mark: Mark,
+    pub deployed: bool,
+    pub now: String,
+    pub incidents: Vec<(String, String)>,
+    pub tabs: Vec<CellTab>,
+    pub known: Option<Known>,
+    pub runbook: Option<RunbookView>,
+    pub instances: Vec<InstanceRow>,
+    pub role: String,
+}
+
+pub struct CellTab {
+    pub href: String,
+    pub label: &'static str,
+    pub mark: Mark,
+    pub current: bool,
+}
+
+/// What the pack says about the cell.
+pub struct Known {
+    pub behaviour: String,
+    pub still_works: String,
+    pub impact: String,
+    pub told_by: Vec<String>,
+    pub verify: Vec<String>,
+    pub expected_time: String,
+    pub data_risk: String,
+    pub escalate: String,
+    pub founded: &'static str,
+    pub unverified: bool,
+    pub sources: Vec<String>,
+}
+
+pub struct InstanceRow {
+    pub pill: p::Pill,
+    pub host: String,
+    pub href: String,
+    pub checks: String,
+    pub checks_href: String,
+}
+
+/// How well the cell is founded, and whether it needs the mark "unverified".
+pub const fn founded_words(founded: Founded) -> (&'static str, bool) {
+    match founded {
+        Founded::Seed => ("from the platform’s reliability guide", false),
+        Founded::Doc => ("from the platform’s documentation", false),
+        Founded::Source => ("from the platform’s source code", false),
+        Founded::Inference => ("inferred, not confirmed by a source or a drill", true),
+    }
+}
+
+pub const fn type_words(failure_type: FailureType) -> &'static str {
+    match failure_type {
+        FailureType::Software => "software stops",
+        FailureType::Server => "server goes down",
+        FailureType::Resource => "resources run out or vanish",
+    }
+}
+
+const fn type_label(failure_type: FailureType) -> &'static str {
+    match failure_type {
+        FailureType::Software => "Software",
+        FailureType::Server => "Server",
+        FailureType::Resource => "Resources",
+    }
+}
+
+/// `None` if the cloud has no such component.
+pub fn build(ctx: Ctx<'_>, shell: Shell, id: CloudId, key: &str, failure_type: FailureType) -> Option<CellPage> {
+    let board = board::board(ctx.snapshot, id)?;
+    let row = board.rows.iter().find(|row| &*row.key == key)?;
+    let scope = Scope::Cloud(id, board.cloud.clone());
+    let at = FailureType::ALL.iter().position(|known| *known == failure_type)?;
+    let cell = row.cells.get(at)?;
+    let catalog = &ctx.snapshot.catalog;
+    let described = catalog.cell(&format!("{}/{key}/{}", board.platform, failure_type.as_str()));
+    let mut runbook = described.and_then(|cell| catalog.runbook(&cell.runbook)).map(RunbookView::build);
+    if let (Some(view), Some(cell)) = (&mut runbook, described) {
+        (view.founded, view.unverified) = founded_words(cell.founded);
+    }
+    let incidents: Vec<(String, String)> = cell
+        .incidents
+        .iter()
+        .filter_map(|n| ctx.snapshot.incidents.get(n))
+        .map(|incident| (format!("/i/{}", incident.number), format!("INC-{}, {}", incident.number, incident.title)))
+        .collect();
+    Some(CellPage {
+        shell,
+        matrix_href: scope.path("/matrix"),
+        component: short_name(&row.name),
+        title: format!("{}, {}", short_name(&row.name), type_words(failure_type)),
+        mark: cell.mark.unwrap_or(Mark::Pend),
+        deployed: row.is_deployed(),
+        now: match cell.incidents.is_empty() {
+            true if cell.mark.is_none() => format!("Not deployed in {}.", board.cloud),
+            true => "Not happening now.".to_owned(),
+            false => format!("Happening now on {} of {}:", cell.affected, cell.total.max(cell.affected)),
+        },
+        incidents,
+        tabs: FailureType::ALL
+            .iter()
+            .zip(&row.cells)
+            .map(|(kind, cell)| CellTab {
+                href: scope.path(&format!("/matrix/{}/{}", encode(key), kind.as_str())),
+                label: type_label(*kind),
+                mark: cell.mark.unwrap_or(Mark::Pend),
+                current: *kind == failure_type,
+            })
+            .collect(),
+        known: described.map(known),
+        runbook,
+        instances: row.instances.iter().map(|(id, state)| instance(ctx, &scope, key, *id, *state)).collect(),
+        role: matrix::role(row),
+    })
+}
+
+fn known(cell: &stentor_core::catalog::Cell) -> Known {
+    let (founded, unverified) = founded_words(cell.founded);
+    Known {
+        behaviour: cell.behaviour.clone(),
+        still_works: cell.still_works.clone(),
+        impact: cell.impact.clone(),
+        told_by: cell.told_by.clone(),
+        verify: cell.verify.clone(),
+        expected_time: cell.expected_time.clone(),
+        data_risk: cell.data_risk.clone(),
+        escalate: cell.escalate.clone(),
+        founded,
+        unverified,
+        sources: cell.sources.clone(),
+    }
+}
+
+fn instance(
+    ctx: Ctx<'_>,
+    scope: &Scope,
+    key: &str,
+    id: stentor_core::id::ComponentId,
+    state: board::Instance,
+) -> InstanceRow {
+    let catalog = &ctx.snapshot.catalog;
+    let component = &catalog.components[id.index()];
+    let host = &catalog.hosts[component.host.index()];
+    let query = format!("{} comp:{key}", super::hosts::term("host", &host.name));
+    InstanceRow {
+        pill: p::Pill::new(state.mark()),
+        host: host.name.to_string(),
+        href: format!("/h/{}", encode(&host.name)),
+        checks: words::plural(component.services.len(), "check", "checks"),
+        checks_href: scope.list("services", &query),
+    }
+}
