@@ -1,11 +1,21 @@
 //! The shell of Stentor: everything that touches clock, disk, network or a process.
 //! What it decides, it decides in `stentor-core`.
 
+#[cfg(test)]
+extern crate self as stentor;
+
+pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod collector;
+pub mod config;
+pub mod demo;
 pub mod engine;
 pub mod journal;
 pub mod notifiers;
+pub mod notify;
 pub mod probes;
+pub mod sql;
 pub mod store;
+pub mod telemetry;
 pub mod web;

@@ -1,2 +1,120 @@
 //! The command line: one file per subcommand, each with its arguments and a `run`.
+
+pub mod ack;
+pub mod bench;
+pub mod check;
+pub mod classify;
+pub mod client;
+pub mod comment;
 pub mod debug;
+pub mod downtime;
+pub mod serve;
+pub mod status;
+pub mod user;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::clock::Clock;
+
+/// Watches private clouds and the hardware under them, names what failed and why, tells the right person, and leads
+/// the restoration.
+#[derive(Parser, Debug)]
+#[command(name = "stentor", version, max_term_width = 110, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  stentor serve --config config.example.toml    watch this machine; pages on http://127.0.0.1:8460/
+  stentor demo                                  the same over a simulated cloud, with faults to inject
+  stentor check http -H example.org             one probe as a Nagios plugin
+  stentor status                                what is wrong now, from the running service";
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the service: collector, engine, notifiers, pages, API
+    Serve(serve::ServeArgs),
+    /// Run one native probe as a Nagios plugin
+    #[command(disable_help_flag = true)]
+    Check(check::CheckArgs),
+    /// Signals in, verdicts out: the classifier alone
+    Classify(classify::ClassifyArgs),
+    /// Look at the inner workings: plugin output, threshold ranges
+    Debug(debug::DebugArgs),
+    /// What is wrong now, from the running service
+    Status(status::StatusArgs),
+    /// Acknowledge an incident, or the problem of a host or service
+    Ack(ack::AckArgs),
+    /// Plan, list or cancel windows in which nobody is paged
+    Downtime(downtime::DowntimeArgs),
+    /// Write into the timeline of an incident
+    Comment(comment::CommentArgs),
+    /// Add people, set passwords, make tokens
+    User(user::UserArgs),
+    /// Print shell completions
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff)
+    Man,
+}
+
+/// Reads the command line and runs it; the exit status is that of the contracts: 0 done, 1 no or wrong input, 2 wrong use.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Fails only if a provider is installed already, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&anyhow::Error::new(error).context("the runtime cannot start")),
+    };
+    let outcome = runtime.block_on(run(cli.command));
+    // Blocking look-ups that hang (a dead NFS mount) must not hold the exit up.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => fail(&error),
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<u8> {
+    let mut out = io::stdout();
+    match command {
+        Command::Serve(args) => serve::run(&args, &mut out).await,
+        Command::Check(args) => check::run(&args, &mut out).await,
+        Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
+        Command::Debug(args) => debug::run(&args, &mut io::stdin().lock(), &mut out),
+        Command::Status(args) => status::run(&args, &mut out).await,
+        Command::Ack(args) => ack::run(&args, &Clock::Machine, &mut out).await,
+        Command::Downtime(args) => downtime::run(&args, &Clock::Machine, &mut out).await,
+        Command::Comment(args) => comment::run(&args, &mut out).await,
+        Command::User(args) => user::run(&args, &mut out).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "stentor", &mut out);
+            Ok(0)
+        }
+        Command::Man => {
+            clap_mangen::Man::new(Cli::command()).render(&mut out)?;
+            out.flush()?;
+            Ok(0)
+        }
+    }
+}
+
+/// A pipe that closed early (`| head`) is nobody's error.
+#[allow(clippy::print_stderr, reason = "messages for people go to standard error")]
+fn fail(error: &anyhow::Error) -> ExitCode {
+    let closed = error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe));
+    if closed {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("stentor: {error:#}");
+    ExitCode::FAILURE
+}

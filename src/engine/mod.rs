@@ -1,5 +1,7 @@
 //! The single writer: inbox, turn, journal, apply, publish. Exactly one task holds `&mut Engine`.
 
+pub mod writer;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;

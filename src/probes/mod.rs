@@ -2,7 +2,34 @@
 //!
 //! A new probe is one file and one line in [`REGISTRY`].
 
+pub mod bond;
+pub mod bonding;
+#[cfg(test)]
+mod conformance;
+pub mod disk;
+pub mod exec;
+pub mod fetch;
+pub mod heartbeat;
+pub mod http;
+pub mod icmp;
+pub mod ipmi;
+pub mod load;
+pub mod local_view;
+pub mod look;
+pub mod mdraid;
+pub mod mdstat;
+pub mod memory;
 pub mod net;
+pub mod ping;
+pub mod process;
+pub mod reach;
+pub mod sim_view;
+pub mod systemd_unit;
+pub mod tcp;
+#[cfg(test)]
+pub mod testing;
+pub mod tls;
+pub mod uptime;
 pub mod view;
 
 use std::future::Future;
@@ -107,12 +134,15 @@ impl<P: Probe> ErasedProbe for P {
     }
 }
 
+/// Parameters to a probe with its type erased.
+pub type BuildProbe = fn(&Value, &ProbeEnv) -> Result<Arc<dyn ErasedProbe>, BuildError>;
+
 /// One line of the registry.
 pub struct Entry {
     pub kind: &'static str,
     pub host_side: bool,
     pub doc: &'static str,
-    pub build: fn(&Value, &ProbeEnv) -> Result<Arc<dyn ErasedProbe>, BuildError>,
+    pub build: BuildProbe,
 }
 
 /// Erases a probe's type into its registry line.
@@ -120,10 +150,19 @@ pub const fn entry<P: Probe>() -> Entry {
     Entry { kind: P::KIND, host_side: P::HOST_SIDE, doc: P::DOC, build: build::<P> }
 }
 
+/// Member of `params` with the thresholds of the rules: `params.limits.warn`.
+pub const LIMITS: &str = "limits";
+
 fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe>, BuildError> {
     let params = match params {
         Value::Null => serde_json::Value::Object(serde_json::Map::new()),
-        Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::List(_) | Value::Map(_) => {
+        Value::Map(map) => {
+            // Limits are read by the rules, never by the probe.
+            let own: Value =
+                map.iter().filter(|(key, _)| *key != LIMITS).map(|(k, v)| (k.clone(), v.clone())).collect();
+            serde_json::to_value(own).map_err(|e| BuildError { message: e.to_string() })?
+        }
+        Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::List(_) => {
             serde_json::to_value(params).map_err(|e| BuildError { message: e.to_string() })?
         }
     };
@@ -133,7 +172,23 @@ fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe
 }
 
 /// Every probe there is, by kind.
-pub const REGISTRY: &[Entry] = &[];
+pub const REGISTRY: &[Entry] = &[
+    entry::<exec::Exec>(),
+    entry::<ipmi::Ipmi>(),
+    entry::<bond::Bond>(),
+    entry::<disk::Disk>(),
+    entry::<exec::Exec>(),
+    entry::<heartbeat::Heartbeat>(),
+    entry::<http::Http>(),
+    entry::<load::Load>(),
+    entry::<mdraid::MdRaid>(),
+    entry::<memory::Memory>(),
+    entry::<ping::Ping>(),
+    entry::<process::Process>(),
+    entry::<systemd_unit::SystemdUnit>(),
+    entry::<tcp::Tcp>(),
+    entry::<uptime::Uptime>(),
+];
 
 /// The registry line of a kind.
 pub fn find(kind: &str) -> Option<&'static Entry> {

@@ -7,22 +7,25 @@ use std::net::{IpAddr, SocketAddr};
 use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
+use super::ipmi::{BmcClient, SHARE_FOR};
 use super::{Darkness, Deadline};
 
 #[derive(Clone, Default)]
 pub struct Network {
     dark: Option<Darkness>,
+    /// Shared by all probes: one socket and one session table for all controllers.
+    bmc: BmcClient,
 }
 
 impl Network {
     /// The real network.
     pub fn real() -> Network {
-        Network { dark: None }
+        Network::default()
     }
 
     /// A network in which packets to addresses that `dark` names vanish.
     pub fn with_darkness(dark: Darkness) -> Network {
-        Network { dark: Some(dark) }
+        Network { dark: Some(dark.clone()), bmc: BmcClient::new(Some(dark), SHARE_FOR) }
     }
 
     pub fn is_dark(&self, ip: IpAddr) -> bool {
@@ -31,6 +34,11 @@ impl Network {
 
     pub fn darkness(&self) -> Option<&Darkness> {
         self.dark.as_ref()
+    }
+
+    /// The IPMI client; shut it down to close its sessions.
+    pub fn bmc_client(&self) -> &BmcClient {
+        &self.bmc
     }
 
     /// Resolves `host` (an address or a name) and a port.

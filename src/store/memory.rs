@@ -69,6 +69,19 @@ impl Store for MemoryStore {
     async fn outbox_due(&self, _: Timestamp, _: u32) -> Result<Vec<OutboxRow>, StoreError> {
         Ok(Vec::new())
     }
+    async fn outbox_due_on(&self, _: &str, _: Timestamp, _: u32) -> Result<Vec<OutboxRow>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn outbox_pending(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn prune_sessions(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.with(|all| {
+            let count = all.sessions.len();
+            all.sessions.retain(|_, session| session.expires_at.is_none_or(|end| end > now));
+            (count - all.sessions.len()) as u64
+        })
+    }
     async fn outbox_sent(&self, _: &str, _: Timestamp, _: &str) -> Result<(), StoreError> {
         Err(not_kept("mark a notification sent"))
     }

@@ -1,14 +1,26 @@
 //! SQL: history, outbox, checkpoints, users. One trait, two back ends (SQLite, PostgreSQL), one conformance suite.
 
+pub mod postgres;
+mod rows;
+pub mod sqlite;
+pub mod statements;
+
+#[cfg(test)]
+pub(crate) mod conformance;
 #[cfg(test)]
 pub mod memory;
+#[cfg(test)]
+mod tests;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use stentor_core::Timestamp;
 use stentor_core::engine::Event;
 use stentor_core::model::Notification;
+
+use crate::sql::{Cause, Fault, fault_of};
 
 /// A store operation failed; the text says what was being done to which database.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +29,41 @@ pub struct StoreError {
     pub doing: String,
     #[source]
     pub cause: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl StoreError {
+    pub(crate) fn new(doing: impl Into<String>, cause: impl Into<Cause>) -> Self {
+        StoreError { doing: doing.into(), cause: cause.into() }
+    }
+
+    /// What is wrong, in the few kinds that lead to different actions.
+    pub fn fault(&self) -> Fault {
+        fault_of(&*self.cause)
+    }
+}
+
+/// What a `[storage] url` may be.
+#[derive(Debug, thiserror::Error)]
+#[error("`{scheme}` is no database Stentor knows; write `sqlite:PATH` or `postgres://USER@HOST/DATABASE`")]
+pub struct UnknownDatabase {
+    scheme: String,
+}
+
+/// Opens the store that `url` names and brings its schema up to date. A relative SQLite path starts at `base_dir`.
+///
+/// # Errors
+/// The URL is unknown, or the database cannot be opened; `fault()` tells why.
+pub async fn open(url: &str, base_dir: &Path) -> Result<SharedStore, StoreError> {
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        return Ok(Arc::new(sqlite::SqliteStore::open(&base_dir.join(path)).await?));
+    }
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(Arc::new(postgres::PostgresStore::open(url).await?));
+    }
+    // Only the scheme: the rest may hold a password.
+    let scheme = url.split(':').next().unwrap_or_default().to_owned();
+    Err(StoreError::new("open the store", Box::new(UnknownDatabase { scheme }) as Cause))
 }
 
 /// One row of the outbox, due now.
@@ -88,8 +135,13 @@ pub trait Store: Send + Sync {
     async fn save_checkpoint(&self, seq: u64, at: Timestamp, state: &[u8]) -> Result<(), StoreError>;
     async fn latest_checkpoint(&self) -> Result<Option<(u64, Vec<u8>)>, StoreError>;
 
-    /// Rows that are due, oldest first; they stay until marked.
+    /// Rows that are due on any channel, oldest first; they stay until marked. A row waits while an earlier one of the
+    /// same incident, contact and channel is pending: a recovery never arrives before its problem.
     async fn outbox_due(&self, now: Timestamp, limit: u32) -> Result<Vec<OutboxRow>, StoreError>;
+    /// The same on one channel, so that a channel that is down cannot hide the rows of the others.
+    async fn outbox_due_on(&self, channel: &str, now: Timestamp, limit: u32) -> Result<Vec<OutboxRow>, StoreError>;
+    /// Per channel with pending rows, when the first of them is due.
+    async fn outbox_pending(&self) -> Result<Vec<(String, Timestamp)>, StoreError>;
     async fn outbox_sent(&self, key: &str, at: Timestamp, receipt: &str) -> Result<(), StoreError>;
     async fn outbox_retry(&self, key: &str, due: Timestamp, error: &str) -> Result<(), StoreError>;
     async fn outbox_failed(&self, key: &str, at: Timestamp, error: &str) -> Result<(), StoreError>;
@@ -100,7 +152,7 @@ pub trait Store: Send + Sync {
     async fn outbox_outcome_told(&self, key: &str) -> Result<(), StoreError>;
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryRow>, StoreError>;
-    /// Deletes history older than `before`; returns how many rows.
+    /// Deletes history older than `before`, and outbox rows that ended before it; returns how many rows of history.
     async fn prune_history(&self, before: Timestamp) -> Result<u64, StoreError>;
 
     async fn user(&self, name: &str) -> Result<Option<User>, StoreError>;
@@ -109,6 +161,9 @@ pub trait Store: Send + Sync {
     async fn session(&self, secret_sha256: &[u8]) -> Result<Option<Session>, StoreError>;
     async fn put_session(&self, session: &Session) -> Result<(), StoreError>;
     async fn delete_session(&self, secret_sha256: &[u8]) -> Result<(), StoreError>;
+
+    /// Deletes sessions that ended before `now`; returns how many.
+    async fn prune_sessions(&self, now: Timestamp) -> Result<u64, StoreError>;
 
     /// A consistent copy of the database into a file (SQLite) or a refusal that names pg_dump.
     async fn backup(&self, to: &std::path::Path) -> Result<(), StoreError>;

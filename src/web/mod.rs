@@ -19,6 +19,8 @@ pub mod router;
 pub mod serve;
 pub mod sse;
 pub mod subject;
+#[cfg(test)]
+mod tests;
 pub mod words;
 
 use std::sync::Arc;
@@ -40,5 +42,5 @@ pub struct WebState {
     /// Cookies carry `Secure` and the `__Host-` prefix only over TLS.
     pub secure_cookies: bool,
     /// Extra routes of the demo (fault injection), merged below `/demo`.
-    pub demo: Option<axum::Router>,
+    pub demo: Option<axum::Router<WebState>>,
 }

@@ -170,9 +170,9 @@ pub fn in_downtime(snapshot: &Snapshot, incident: &Incident) -> bool {
     !incident.problems.is_empty() && incident.problems.iter().all(planned)
 }
 
-/// Somebody has it, or it is planned.
+/// Somebody has it, it is planned, or it is the effect of another incident and worked on there.
 pub fn is_handled(snapshot: &Snapshot, incident: &Incident) -> bool {
-    incident.ack.is_some() || in_downtime(snapshot, incident)
+    incident.ack.is_some() || incident.root.is_some() || in_downtime(snapshot, incident)
 }
 
 /// True if the incident shows in that scope; incidents without a cloud show everywhere.

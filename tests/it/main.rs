@@ -1,1 +1,8 @@
 //! The one integration-test binary: each extra one would link the world again.
+
+mod ipmi;
+mod mail;
+mod metrics;
+mod plugins;
+mod postgres;
+mod smtp;

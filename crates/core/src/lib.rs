@@ -7,9 +7,17 @@ pub mod catalog;
 pub mod diagnosis;
 pub mod engine;
 pub mod id;
+pub mod incident;
 pub mod model;
+pub mod policy;
+pub mod reach;
 pub mod rules;
+pub mod schedule;
+pub mod seen;
+pub mod signals;
 pub mod snapshot;
+pub mod status;
 pub mod time;
+pub mod timeperiod;
 
 pub use time::{Span, Timestamp};

@@ -1,3 +1,4 @@
 //! Pure codecs of Stentor: bytes to values and back. No sockets, no clock.
 
+pub mod ipmi;
 pub mod nagios;

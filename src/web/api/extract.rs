@@ -44,7 +44,7 @@ async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Pro
     })
 }
 
-/// A JSON body, whatever its content type says; an empty body reads as `{}`.
+/// A JSON object, whatever the content type says; an empty body reads as `{}`.
 pub struct InJson<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for InJson<T> {
@@ -53,10 +53,28 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for InJson<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let bytes = bytes(request, state).await?;
         let text: &[u8] = if bytes.trim_ascii().is_empty() { b"{}" } else { &bytes };
-        // The message names line and column, never the values around them.
-        let value = serde_json::from_slice(text).map_err(|e| Problem::invalid(format!("the JSON body: {e}")))?;
-        Ok(InJson(value))
+        // Without this, an array would fill the fields of a struct by position.
+        if text.trim_ascii_start().first() == Some(&b'[') {
+            return Err(Problem::invalid("the JSON body must be an object"));
+        }
+        Ok(InJson(read(text)?))
     }
+}
+
+/// A JSON array.
+pub struct InJsonList<T>(pub Vec<T>);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for InJsonList<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Ok(InJsonList(read(&bytes(request, state).await?)?))
+    }
+}
+
+/// The message names line and column, never the values around them.
+fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(text).map_err(|e| Problem::invalid(format!("the JSON body: {e}")))
 }
 
 /// A body of text; bytes that are not UTF-8 become replacement characters, as plugin output may hold anything.

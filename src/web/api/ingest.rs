@@ -13,7 +13,7 @@ use stentor_core::engine::ResultSource;
 use stentor_core::model::{ObjectKey, Value};
 use stentor_core::{Span, Timestamp};
 
-use super::extract::{InJson, InQuery};
+use super::extract::{InJson, InJsonList, InQuery};
 use super::objects::describe;
 use super::{dto, json, passive};
 use crate::engine::{AgentBatch, KeyedResult, Receipt, Refused};
@@ -45,7 +45,7 @@ struct RejectedResult {
 pub async fn results(
     State(state): State<WebState>,
     session: Session,
-    InJson(requests): InJson<Vec<dto::ResultRequest>>,
+    InJsonList(requests): InJsonList<dto::ResultRequest>,
 ) -> Result<Response, Problem> {
     session.require(Role::Operator)?;
     if requests.len() > BATCH_MAX {

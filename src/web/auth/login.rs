@@ -14,6 +14,7 @@ use super::limit::Limiter;
 use super::{AuthError, Session, cookie, cookie_name, open_session, password, secret_sha256};
 use crate::web::WebState;
 use crate::web::links::{encode, local_path};
+use crate::web::pages;
 use crate::web::problem::Problem;
 
 /// A name, a password and a path.
@@ -135,10 +136,10 @@ fn set_cookie(response: &mut Response, secure: bool, secret: &str, end: &str) {
 
 /// The form, with the headers that every page has.
 fn page(status: StatusCode, next: &str, user: &str, message: &str) -> Response {
-    let text = crate::web::pages::login::page(next, user, message);
+    let text = pages::login::page(next, user, message);
     let headers = [
         (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, crate::web::pages::CSP),
+        (header::CONTENT_SECURITY_POLICY, pages::CSP),
         (header::REFERRER_POLICY, "same-origin"),
     ];
     (status, headers, Html(text)).into_response()

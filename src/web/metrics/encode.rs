@@ -62,6 +62,9 @@ pub fn number(out: &mut String, value: f64) {
         out.write_str("NaN")
     } else if value.is_infinite() {
         out.write_str(if value > 0.0 { "+Inf" } else { "-Inf" })
+    } else if value != 0.0 && !(1e-5..1e17).contains(&value.abs()) {
+        // In full, 1e300 is three hundred digits.
+        write!(out, "{value:e}")
     } else {
         write!(out, "{value}")
     };

@@ -94,7 +94,7 @@ impl GroupFragment {
         GroupFragment {
             id: "handled",
             heading: "Handled",
-            note: "acknowledged or in downtime",
+            note: "acknowledged, in downtime, or an effect of another",
             good_news: "Nobody has an incident now.",
             ..GroupFragment::build(ctx, query, &groups.handled)
         }

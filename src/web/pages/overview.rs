@@ -8,6 +8,7 @@ use stentor_core::model::Incident;
 use stentor_core::snapshot::{CloudStatus, Snapshot};
 
 use super::hosts::HostsTable;
+use super::services::ServicesTable;
 use super::shell::{Ctx, IncidentRow, OPEN, Scope, Shell, UNHANDLED};
 use crate::web::board::{self, Board, BoardRow};
 use crate::web::filter::Filter;
@@ -31,7 +32,13 @@ pub struct OverviewPage {
     pub matrix: MatrixFragment,
     pub sites: SitesFragment,
     pub setup: Option<SetUp>,
-    pub machine: Option<HostsTable>,
+    pub machine: Option<Machine>,
+}
+
+/// Shown instead of a cloud: the hosts that are watched and their services.
+pub struct Machine {
+    pub hosts: HostsTable,
+    pub services: ServicesTable,
 }
 
 /// What to do while no cloud is configured.
@@ -40,6 +47,8 @@ pub struct SetUp {
     pub services: usize,
     pub services_href: String,
     pub hosts_href: String,
+    /// Somebody can be told.
+    pub has_contacts: bool,
 }
 
 pub fn build(ctx: Ctx<'_>, shell: Shell) -> OverviewPage {
@@ -50,6 +59,7 @@ pub fn build(ctx: Ctx<'_>, shell: Shell) -> OverviewPage {
         services: catalog.services.len(),
         services_href: ctx.scope.list("services", ""),
         hosts_href: ctx.scope.list("hosts", ""),
+        has_contacts: !catalog.contacts.is_empty() && !catalog.routes.is_empty(),
     });
     OverviewPage {
         shell,
@@ -59,7 +69,10 @@ pub fn build(ctx: Ctx<'_>, shell: Shell) -> OverviewPage {
         risk: RiskFragment::build(ctx),
         matrix: MatrixFragment::build(ctx),
         sites: SitesFragment::build(ctx),
-        machine: setup.is_some().then(|| HostsTable::build(ctx, &Filter::default(), None)),
+        machine: setup.is_some().then(|| Machine {
+            hosts: HostsTable::build(ctx, &Filter::default(), None),
+            services: ServicesTable::build(ctx, "", &Filter::default(), None).0,
+        }),
         setup,
     }
 }

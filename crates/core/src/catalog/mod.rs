@@ -1,6 +1,7 @@
 //! The validated configured world: dense tables, immutable, versioned. Built by the shell's configuration reader,
 //! recorded in the journal as one input, compared by key on reload.
 
+pub mod diff;
 pub mod platform;
 
 use std::collections::{BTreeMap, HashMap};
@@ -14,6 +15,7 @@ use crate::model::{ObjectKey, Value};
 use crate::rules::Rule;
 use crate::{Span, Timestamp};
 
+pub use diff::{Carried, CatalogDiff, ContentHash, diff};
 pub use platform::{Cell, CellKey, ComponentType, Platform, Runbook, Step, StepKind};
 
 /// Everything that is configured.
@@ -71,8 +73,6 @@ pub struct Timing {
     pub renotify_warning: Span,
     /// Floor of the freshness of a signal.
     pub fresh_floor: Span,
-    /// A resolved incident re-opens instead of a new one within this time.
-    pub reopen: Span,
 }
 
 impl Default for Timing {
@@ -89,7 +89,6 @@ impl Default for Timing {
             renotify_major: Span::from_hours(4),
             renotify_warning: Span::from_hours(24),
             fresh_floor: Span::from_secs(180),
-            reopen: Span::from_mins(10),
         }
     }
 }
@@ -110,7 +109,6 @@ impl Timing {
             renotify_major: fast(full.renotify_major),
             renotify_warning: fast(full.renotify_warning),
             fresh_floor: fast(full.fresh_floor),
-            reopen: fast(full.reopen),
         }
     }
 }
@@ -219,6 +217,10 @@ pub enum SignalValue {
     Resource { kind: Arc<str>, blocks_start: bool },
     /// Text chosen by the judged state, in the order OK, WARNING, CRITICAL; UNKNOWN gives no signal.
     ByState([Arc<str>; 3]),
+    /// One signal per element of the list fact of that name (power supplies, bonds, arrays).
+    Each(Arc<str>),
+    /// The fact's text translated word by word (`not_enabled` -> `NOTREADY`); a word without a translation gives no signal.
+    Translated { fact: Arc<str>, words: BTreeMap<Arc<str>, Arc<str>> },
 }
 
 /// A check bound to a host: the unit of state.

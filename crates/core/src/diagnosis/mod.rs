@@ -1,12 +1,61 @@
 //! Signals to verdicts (specification 10): one pure, total function over a topology and the newest signals.
+//!
+//! The stages run in the order of their precedence and write on one board; only `conclude` turns it into verdicts.
+//! No stage reads a clock, and the absence of a signal is never evidence of a failure.
 
+mod cells;
+mod component;
+mod component_view;
+mod conclude;
+mod confidence;
+mod core_state;
+mod draft;
+mod elements;
+mod hardware;
+mod host;
+mod impact;
+mod jvm;
+mod mesh;
+mod shared;
 pub mod signal;
+mod splitbrain;
+mod suppression;
+pub mod timing;
 pub mod topology;
 pub mod verdict;
+mod world;
 
 pub use signal::Signal;
+pub use timing::Timing;
 pub use topology::Topology;
 pub use verdict::{
     Class, CoreState, Diagnosis, Evidence, FailureType, Impact, Missing, Rejected, Severity, Suppressed, Target,
     TargetKind, Verdict, Visibility,
 };
+
+use crate::Timestamp;
+
+/// Says what failed: one verdict per root cause, everything that it explains, and the state of the Core.
+///
+/// The order of `signals` does not matter; of two about the same thing the newer counts.
+pub fn diagnose(topology: &Topology, signals: &[Signal], at: Timestamp, timing: &Timing) -> Diagnosis {
+    let world = world::World::new(topology, signals, at, timing);
+    let mut board = draft::Board::new(&world);
+    if mesh::judge_sites(&world, &mut board) == mesh::Reach::Isolated {
+        shared::hide_everything(&world, &mut board);
+        return conclude::conclude(&world, board);
+    }
+    shared::judge_maintenance(&world, &mut board);
+    shared::judge_shared(&world, &mut board);
+    host::judge_hosts(&world, &mut board);
+    for comp in 0..world.comps.len() {
+        component::look_at(&world, &mut board, comp);
+    }
+    splitbrain::judge_drbd(&world, &mut board);
+    jvm::judge_jvms(&world, &mut board);
+    jvm::judge_backends(&world, &mut board);
+    splitbrain::judge_dual_active(&world, &mut board);
+    suppression::resolve(&world, &mut board);
+    elements::judge_hardware(&world, &mut board);
+    conclude::conclude(&world, board)
+}

@@ -268,3 +268,17 @@ pub struct Diagnosis {
     pub redundancy_lost: bool,
     pub unknown: Vec<Missing>,
 }
+
+impl Diagnosis {
+    /// Before the first look.
+    pub fn nothing_known() -> Diagnosis {
+        Diagnosis {
+            verdicts: Vec::new(),
+            suppressed: Vec::new(),
+            core: CoreState::Unknown,
+            core_because: Vec::new(),
+            redundancy_lost: false,
+            unknown: Vec::new(),
+        }
+    }
+}

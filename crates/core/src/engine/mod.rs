@@ -1,7 +1,192 @@
 //! `Engine::apply`: one input at one instant, through status, reach, problem, diagnosis, incident and policy, to effects.
+//!
+//! Composes the modules around it and owns no policy of its own. Total and deterministic: the same inputs give the
+//! same effects on every machine.
 
+pub mod checkpoint;
+mod command;
 pub mod effect;
 pub mod input;
+mod reload;
+mod result;
+mod tick;
+
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::sync::Arc;
+
+use crate::Timestamp;
+use crate::catalog::Catalog;
+use crate::diagnosis::Diagnosis;
+use crate::id::{ObjectId, ServiceId};
+use crate::incident::Tracker;
+use crate::model::{DeliveryOutcome, Downtime, TimelineEntry, TimelineKind};
+use crate::policy::Ledger;
+use crate::seen::Seen;
+use crate::signals::Board;
+use crate::snapshot::{CloudStatus, Counters, Detail, Row, Snapshot};
 
 pub use effect::{CheckRequest, Effects, Event, EventKind};
-pub use input::{Command, CommandError, Input, Reply, ResultSource};
+pub use input::{
+    AgentSeen, CheckResult, Command, CommandError, CommandInput, DowntimeRequest, Input, Notify, Reply, ResultSource,
+};
+
+/// An agent as last heard.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct AgentState {
+    pub boot: Arc<str>,
+    pub sequence: u64,
+    pub seen_at: Timestamp,
+}
+
+/// The whole state of the monitored world. Exactly one task holds it mutably.
+#[derive(Debug)]
+pub struct Engine {
+    catalog: Arc<Catalog>,
+    at: Timestamp,
+    seq: u64,
+    hosts: Vec<Row>,
+    host_details: Vec<Arc<Detail>>,
+    services: Vec<Row>,
+    service_details: Vec<Arc<Detail>>,
+    board: Board,
+    clouds: Arc<Vec<CloudStatus>>,
+    /// What the classifier says about the hosts outside clouds.
+    outside: Diagnosis,
+    tracker: Tracker,
+    ledger: Ledger,
+    downtimes: Arc<BTreeMap<u64, Downtime>>,
+    downtimes_newest: u64,
+    /// Hosts and services in a hard not-OK state.
+    problems: BTreeSet<ObjectId>,
+    problems_dirty: bool,
+    /// When a service would become stale if nothing more came; an entry is looked at, not trusted.
+    expiries: BinaryHeap<std::cmp::Reverse<(Timestamp, ServiceId)>>,
+    agents: Arc<BTreeMap<Arc<str>, AgentState>>,
+    seen: Seen,
+    counters: Counters,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        let mut engine = Engine {
+            catalog: Arc::new(Catalog::default()),
+            at: Timestamp::ZERO,
+            seq: 0,
+            hosts: Vec::new(),
+            host_details: Vec::new(),
+            services: Vec::new(),
+            service_details: Vec::new(),
+            board: Board::default(),
+            clouds: Arc::default(),
+            outside: Diagnosis::nothing_known(),
+            tracker: Tracker::default(),
+            ledger: Ledger::default(),
+            downtimes: Arc::default(),
+            downtimes_newest: 0,
+            problems: BTreeSet::new(),
+            problems_dirty: false,
+            expiries: BinaryHeap::new(),
+            agents: Arc::default(),
+            seen: Seen::default(),
+            counters: Counters::default(),
+        };
+        engine.board = Board::new(&engine.catalog);
+        engine
+    }
+}
+
+impl Engine {
+    /// An engine that knows nothing; its first input is a catalog.
+    pub fn new() -> Engine {
+        Engine::default()
+    }
+
+    /// Sequence of the turn whose inputs are applied next; notifications carry it.
+    pub fn begin_turn(&mut self, seq: u64) {
+        self.seq = seq;
+    }
+
+    /// The newest turn begun.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.catalog
+    }
+
+    /// Applies one input. Time never runs backwards here: an `at` before the newest one counts as the newest one.
+    pub fn apply(&mut self, at: Timestamp, input: &Input) -> Effects {
+        self.at = self.at.max(at);
+        self.counters.inputs_applied += 1;
+        let mut effects = Effects::default();
+        match input {
+            Input::Catalog(catalog) => self.load(catalog, &mut effects),
+            Input::Result(result) => self.apply_result(result, &mut effects),
+            Input::Command(command) => effects.reply = Some(self.apply_command(command, &mut effects)),
+            Input::Delivery(delivery) => self.apply_delivery(delivery, &mut effects),
+            Input::AgentSeen(seen) => self.apply_agent(seen, &mut effects),
+            Input::Tick => self.tick(&mut effects),
+        }
+        effects
+    }
+
+    /// Whether an agent's push was applied before, so that its results must not be handed in again.
+    pub fn is_repeated_push(&self, agent: &str, boot: &str, sequence: u64) -> bool {
+        self.agents.get(agent).is_some_and(|known| *known.boot == *boot && sequence <= known.sequence)
+    }
+
+    /// Whether an input with this sender's id was applied before.
+    pub fn has_seen(&self, id: &str) -> bool {
+        self.seen.contains(id)
+    }
+
+    fn row_mut(&mut self, object: ObjectId) -> &mut Row {
+        match object {
+            ObjectId::Host(id) => &mut self.hosts[id.index()],
+            ObjectId::Service(id) => &mut self.services[id.index()],
+        }
+    }
+
+    fn detail_mut(&mut self, object: ObjectId) -> &mut Detail {
+        let detail = match object {
+            ObjectId::Host(id) => &mut self.host_details[id.index()],
+            ObjectId::Service(id) => &mut self.service_details[id.index()],
+        };
+        Arc::make_mut(detail)
+    }
+
+    fn apply_delivery(&mut self, delivery: &crate::model::Delivery, effects: &mut Effects) {
+        // The worker tells an outcome again if it does not know whether the first telling was durable.
+        if !self.seen.insert(&format!("delivery/{}", delivery.key).into()) {
+            return;
+        }
+        let (kind, event, text) = match &delivery.outcome {
+            DeliveryOutcome::Accepted(receipt) => (TimelineKind::Paged, EventKind::Notified, receipt),
+            DeliveryOutcome::Failed(error) => (TimelineKind::PageFailed, EventKind::NotificationFailed, error),
+        };
+        let text = format!("{} to {} by {}: {text}", delivery.reason.as_str(), delivery.contact, delivery.channel);
+        let entry = TimelineEntry { at: self.at, kind, by: None, text: text.clone() };
+        self.tracker.note(delivery.incident, entry);
+        effects.events.push(Event::of_incident(self.at, event, delivery.incident, text));
+    }
+
+    /// The read model at this moment. Copies the two columns of rows; everything wide is shared.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            seq: self.seq,
+            at: self.at,
+            catalog: Arc::clone(&self.catalog),
+            hosts: self.hosts.clone(),
+            host_details: self.host_details.clone(),
+            services: self.services.clone(),
+            service_details: self.service_details.clone(),
+            incidents: Arc::clone(&self.tracker.incidents),
+            downtimes: Arc::clone(&self.downtimes),
+            clouds: Arc::clone(&self.clouds),
+            agents: Arc::new(self.agents.iter().map(|(name, agent)| (Arc::clone(name), agent.seen_at)).collect()),
+            counters: self.counters,
+            degraded: None,
+        }
+    }
+}

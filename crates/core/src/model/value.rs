@@ -57,6 +57,23 @@ impl Value {
         }
     }
 
+    /// `over` laid on this value: maps member by member, anything else replaces; null changes nothing.
+    #[must_use]
+    pub fn overlaid(&self, over: &Value) -> Value {
+        match (self, over) {
+            (Value::Map(base), Value::Map(over)) => {
+                let mut merged = base.clone();
+                for (key, value) in over {
+                    let under = merged.remove(key).unwrap_or_default();
+                    merged.insert(key.clone(), under.overlaid(value));
+                }
+                Value::Map(merged)
+            }
+            (base, Value::Null) => base.clone(),
+            (_, over) => over.clone(),
+        }
+    }
+
     /// The member `key` of a map; `None` for every other kind of value.
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.map().and_then(|map| map.get(key))

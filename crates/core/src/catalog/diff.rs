@@ -1,0 +1,198 @@
+//! Two catalogs compared by key, so that a reload carries state over; and a hash of a catalog's content.
+
+use std::fmt;
+
+use crate::id::{HostId, ServiceId};
+
+use super::Catalog;
+
+/// What a reload does to the tables of objects.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CatalogDiff {
+    pub hosts: Carried<HostId>,
+    /// A service is the same if host name and service name are.
+    pub services: Carried<ServiceId>,
+}
+
+/// How the rows of one table move from the old catalog to the new one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Carried<I> {
+    /// Per old row: its new id, `None` if it is gone.
+    pub to_new: Vec<Option<I>>,
+    /// Per new row: its old id, `None` if it is new.
+    pub from_old: Vec<Option<I>>,
+}
+
+impl<I> Default for Carried<I> {
+    fn default() -> Self {
+        Carried { to_new: Vec::new(), from_old: Vec::new() }
+    }
+}
+
+impl<I: Copy> Carried<I> {
+    fn new(old_len: usize, new_len: usize) -> Self {
+        Carried { to_new: vec![None; old_len], from_old: vec![None; new_len] }
+    }
+
+    /// How many rows are (kept, added, removed).
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let kept = self.to_new.iter().flatten().count();
+        (kept, self.from_old.len() - kept, self.to_new.len() - kept)
+    }
+}
+
+impl Carried<HostId> {
+    pub fn added(&self) -> impl Iterator<Item = HostId> + '_ {
+        unmatched(&self.from_old).map(HostId::from_index)
+    }
+
+    pub fn removed(&self) -> impl Iterator<Item = HostId> + '_ {
+        unmatched(&self.to_new).map(HostId::from_index)
+    }
+}
+
+impl Carried<ServiceId> {
+    pub fn added(&self) -> impl Iterator<Item = ServiceId> + '_ {
+        unmatched(&self.from_old).map(ServiceId::from_index)
+    }
+
+    pub fn removed(&self) -> impl Iterator<Item = ServiceId> + '_ {
+        unmatched(&self.to_new).map(ServiceId::from_index)
+    }
+}
+
+fn unmatched<I>(rows: &[Option<I>]) -> impl Iterator<Item = usize> + '_ {
+    rows.iter().enumerate().filter(|(_, other)| other.is_none()).map(|(i, _)| i)
+}
+
+/// Compares by host name and service name. Both catalogs must be indexed ([`Catalog::reindex`]).
+pub fn diff(old: &Catalog, new: &Catalog) -> CatalogDiff {
+    let mut hosts = Carried::new(old.hosts.len(), new.hosts.len());
+    let mut services = Carried::new(old.services.len(), new.services.len());
+    for (i, host) in old.hosts.iter().enumerate() {
+        let Some(id) = new.host_id(&host.name) else { continue };
+        hosts.to_new[i] = Some(id);
+        hosts.from_old[id.index()] = Some(HostId::from_index(i));
+        for (name, before) in old.index.service.get(i).into_iter().flatten() {
+            let Some(after) = new.index.service.get(id.index()).and_then(|names| names.get(name)) else { continue };
+            services.to_new[before.index()] = Some(*after);
+            services.from_old[after.index()] = Some(*before);
+        }
+    }
+    CatalogDiff { hosts, services }
+}
+
+/// Hash of everything in a catalog except its derived index: equal content, equal hash, on every machine.
+/// For telling versions apart; it is no protection against tampering.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct ContentHash(pub u128);
+
+impl fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl Catalog {
+    pub fn content_hash(&self) -> ContentHash {
+        let mut hash = Fnv128(FNV_OFFSET);
+        serde_json::to_writer(&mut hash, self).expect("a catalog has only text keys and the hash accepts every byte");
+        ContentHash(hash.0)
+    }
+}
+
+/// FNV-1a, 128 bits (draft-eastlake-fnv).
+struct Fnv128(u128);
+
+const FNV_OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+const FNV_PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+
+impl std::io::Write for Fnv128 {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        for byte in bytes {
+            self.0 = (self.0 ^ u128::from(*byte)).wrapping_mul(FNV_PRIME);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{Host, Service, View};
+    use crate::id::{CheckId, ZoneId};
+    use crate::model::Value;
+
+    /// `"a: x y; b: x"` = host a with services x and y, host b with x.
+    fn catalog(text: &str) -> Catalog {
+        let mut catalog = Catalog::default();
+        for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+            let (name, services) = part.split_once(':').expect("host: services");
+            let host = HostId::from_index(catalog.hosts.len());
+            catalog.hosts.push(Host {
+                name: name.trim().into(),
+                display: name.trim().into(),
+                address: "127.0.0.1".into(),
+                zone: ZoneId(0),
+                cloud: None,
+                parents: Vec::new(),
+                components: Vec::new(),
+                check: None,
+                params: Value::Null,
+                view: View::None,
+                bmc: None,
+                services: Vec::new(),
+            });
+            for service in services.split_whitespace() {
+                catalog.services.push(Service {
+                    host,
+                    name: service.into(),
+                    check: CheckId(0),
+                    params: Value::Null,
+                    component: None,
+                });
+            }
+        }
+        catalog.reindex();
+        catalog
+    }
+
+    #[test]
+    fn rows_are_carried_by_name_whatever_their_order() {
+        let old = catalog("a: x y; b: x; c: z");
+        let new = catalog("n: x; b: x w; a: y");
+        let diff = diff(&old, &new);
+        assert_eq!(diff.hosts.to_new, [Some(HostId(2)), Some(HostId(1)), None]);
+        assert_eq!(diff.hosts.from_old, [None, Some(HostId(1)), Some(HostId(0))]);
+        assert_eq!(diff.services.to_new, [None, Some(ServiceId(3)), Some(ServiceId(1)), None]);
+        assert_eq!(diff.services.added().collect::<Vec<_>>(), [ServiceId(0), ServiceId(2)]);
+        assert_eq!(diff.services.removed().collect::<Vec<_>>(), [ServiceId(0), ServiceId(3)]);
+        assert_eq!(diff.hosts.added().collect::<Vec<_>>(), [HostId(0)]);
+        assert_eq!(diff.hosts.removed().collect::<Vec<_>>(), [HostId(2)]);
+        assert_eq!((diff.hosts.counts(), diff.services.counts()), ((2, 1, 1), (2, 2, 2)));
+    }
+
+    #[test]
+    fn the_same_catalog_carries_everything() {
+        let one = catalog("a: x y; b: x");
+        let diff = diff(&one, &one.clone());
+        assert_eq!((diff.hosts.counts(), diff.services.counts()), ((2, 0, 0), (3, 0, 0)));
+    }
+
+    #[test]
+    fn the_hash_follows_the_content_and_nothing_else() {
+        let one = catalog("a: x y; b: x");
+        let mut bare = one.clone();
+        bare.index = super::super::Index::default();
+        assert_eq!(one.content_hash(), bare.content_hash());
+        assert_ne!(one.content_hash(), catalog("a: x y; b: z").content_hash());
+        // FNV-1a 128 of "a", from the reference tables of the draft.
+        let mut hash = Fnv128(FNV_OFFSET);
+        std::io::Write::write_all(&mut hash, b"a").expect("accepts all");
+        assert_eq!(ContentHash(hash.0).to_string(), "d228cb696f1a8caf78912b704e4a8964");
+    }
+}

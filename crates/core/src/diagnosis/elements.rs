@@ -1,0 +1,225 @@
+//! Power, switches and management network as shared causes of lost redundancy (rules 5a and 8c).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::draft::{Board, Draft, target};
+use super::hardware::{self, Fault};
+use super::shared::switch_state;
+use super::signal::Signal;
+use super::verdict::{Class, Severity, TargetKind, Visibility};
+use super::world::{Facts, World};
+use crate::model::Value;
+
+/// RFC 1628: `upsOutputSource` 5 is battery, 4 is bypass; `upsBatteryStatus` 3 is low, 4 depleted.
+const ON_BATTERY: f64 = 5.0;
+const ON_BYPASS: f64 = 4.0;
+const BATTERY_LOW: f64 = 3.0;
+const BATTERY_DEPLETED: f64 = 4.0;
+/// CISCO-STACKWISE-MIB `cswSwitchState`.
+const MEMBER_READY: f64 = 4.0;
+/// Never less than this many minutes of battery before it is critical.
+const MINUTES_MIN: f64 = 5.0;
+
+/// Judges elements first, then each host's own losses that no element explains.
+pub(super) fn judge_hardware<'a>(world: &World<'a>, board: &mut Board<'a>) {
+    let mut faults: Vec<Vec<Fault<'a>>> = (0..world.hosts.len()).map(|host| hardware::faults(world, host)).collect();
+    for (host, faults) in faults.iter_mut().enumerate() {
+        if let Some(root) = board.host_root[host] {
+            let planned = board.drafts[root].class == Class::AdminStopped;
+            faults.retain(|fault| planned && hardware::pages_in_maintenance(fault));
+        }
+    }
+    let battery = ups(world, board, &mut faults);
+    switches(world, board, &mut faults, battery);
+    mgmt_switch(world, board, &mut faults);
+    for (host, faults) in faults.into_iter().enumerate() {
+        let faults = faults.into_iter().filter(|fault| !told_by_component(world, board, host, fault)).collect();
+        hardware::raise(world, board, host, faults);
+    }
+}
+
+/// A lost map or array that a component of the host already reports as its missing resource.
+fn told_by_component(world: &World<'_>, board: &Board<'_>, host: usize, fault: &Fault<'_>) -> bool {
+    fault.class == Class::ResourceUnavailable
+        && world.hosts[host].comps.clone().any(|comp| {
+            board.findings[comp].as_ref().is_some_and(|finding| finding.subtype == fault.subtype && finding.critical)
+        })
+}
+
+fn named<'a, 'w>(world: &'w World<'a>) -> impl Iterator<Item = (&'a str, &'w Facts<'a>)> {
+    let hosts = world.hosts.iter().map(|host| (&**host.name, &host.facts));
+    hosts.chain(world.elements.iter().map(|(name, facts)| (*name, facts)))
+}
+
+/// Rule 5a. Returns the verdict of the first UPS on battery.
+fn ups<'a>(world: &World<'a>, board: &mut Board<'a>, faults: &mut [Vec<Fault<'a>>]) -> Option<usize> {
+    let mut first = None;
+    for (name, facts) in named(world) {
+        let Some(signal) = facts.newest("ups") else { continue };
+        let number = |key: &str| signal.value.get(key).and_then(Value::number);
+        let (source, status) = (number("upsOutputSource"), number("upsBatteryStatus"));
+        let name: Arc<str> = Arc::from(name);
+        if source == Some(ON_BATTERY) {
+            let minutes_left = number("minutes");
+            let needed = (2.0 * world.timing.shutdown.as_secs_f64() / 60.0).max(MINUTES_MIN);
+            let short = minutes_left.is_some_and(|minutes| minutes <= needed) || status == Some(BATTERY_DEPLETED);
+            let severity = if short { Severity::Critical } else { Severity::Major };
+            let draft = Draft::new(target(TargetKind::Power, &name), Class::PowerEvent, "on_battery", 0.97)
+                .weighing(severity, Visibility::Invisible)
+                .with_runbook("RB-H05")
+                .backed_by([signal])
+                .not(Class::ServerDown, "the battery carries the load");
+            first = first.or(Some(board.add(draft)));
+        } else if source == Some(ON_BYPASS) {
+            let draft = Draft::new(target(TargetKind::Power, &name), Class::RedundancyLost, "psu_input", 0.9)
+                .weighing(Severity::Warning, Visibility::Invisible)
+                .with_runbook("RB-H05")
+                .backed_by([signal]);
+            board.add(draft);
+        } else if status.is_some_and(|status| status == BATTERY_LOW || status == BATTERY_DEPLETED) {
+            let mut draft = Draft::new(target(TargetKind::Power, &name), Class::ResourceAtRisk, "capacity", 0.9)
+                .weighing(Severity::Warning, Visibility::Invisible)
+                .with_runbook("RB-H06")
+                .backed_by([signal]);
+            draft.critical = false;
+            board.add(draft);
+        }
+    }
+    if let Some(id) = first {
+        for (host, faults) in faults.iter_mut().enumerate() {
+            hide_if(world, board, id, host, faults, |fault| fault.subtype == "psu_input");
+        }
+    }
+    first
+}
+
+fn hide_if<'a>(
+    world: &World<'a>,
+    board: &mut Board<'a>,
+    id: usize,
+    host: usize,
+    faults: &mut Vec<Fault<'a>>,
+    explained: impl Fn(&Fault<'a>) -> bool,
+) {
+    faults.retain(|fault| {
+        if explained(fault) {
+            board.drafts[id].hide(world.hosts[host].name, None, Class::RedundancyLost);
+            board.drafts[id].support.push(fault.signal);
+            return false;
+        }
+        true
+    });
+}
+
+/// Rule 8c, and switches that fell with the mains.
+fn switches<'a>(world: &World<'a>, board: &mut Board<'a>, faults: &mut [Vec<Fault<'a>>], battery: Option<usize>) {
+    let mut names: BTreeSet<&str> = world.topology.switches.keys().map(|name| &**name).collect();
+    names.extend(named(world).filter(|(_, facts)| facts.newest("stack").is_some()).map(|(name, _)| name));
+    for name in names {
+        if Some(name) == world.topology.mgmt_switch.as_deref() {
+            continue;
+        }
+        let Some(facts) = world.element(name) else { continue };
+        let Some(trouble) = trouble(facts) else { continue };
+        let name: Arc<str> = Arc::from(name);
+        if is_explained(board, &name) {
+            continue;
+        }
+        let id = match battery.filter(|_| hangs_on_mains(world, &name)) {
+            Some(battery) => {
+                board.drafts[battery].hide(&name, None, Class::RedundancyLost);
+                board.drafts[battery].support.push(trouble);
+                battery
+            }
+            None => {
+                let stacked = world.topology.switches.get(&name).is_none_or(|kind| kind == "stack");
+                if !stacked && facts.newest("stack").is_none() {
+                    silent_switch(board, &name, trouble);
+                    continue;
+                }
+                let draft = Draft::new(target(TargetKind::Switch, &name), Class::RedundancyLost, "stack_member", 0.93)
+                    .weighing(Severity::Major, Visibility::Invisible)
+                    .with_runbook("RB-H30")
+                    .backed_by([trouble])
+                    .not(Class::Network, "the hosts cabled to it answer over the other member");
+                board.add(draft)
+            }
+        };
+        let slave = common_slave(faults);
+        for (host, faults) in faults.iter_mut().enumerate() {
+            hide_if(world, board, id, host, faults, |fault| {
+                fault.subtype == "bond_slave" && down_slaves(fault.signal) == slave
+            });
+        }
+    }
+}
+
+fn trouble<'a>(facts: &Facts<'a>) -> Option<&'a Signal> {
+    let not_ready = |signal: &&'a Signal| {
+        let state = signal.value.get("cswSwitchState").and_then(Value::number);
+        // ENTITY-STATE-MIB: operational state 2 is disabled.
+        let disabled = signal.value.get("entStateOper").and_then(Value::number) == Some(2.0);
+        disabled || state.is_some_and(|state| state != MEMBER_READY)
+    };
+    let stack = facts.all("stack").find(not_ready);
+    stack.or_else(|| facts.newest("switch").filter(|_| switch_state(facts).is_some_and(|state| state == "down")))
+}
+
+/// A shared verdict is about this switch or already names it as a consequence.
+fn is_explained(board: &Board<'_>, name: &Arc<str>) -> bool {
+    board.drafts.iter().any(|draft| {
+        (draft.target.kind == TargetKind::Switch && draft.target.host.as_ref() == Some(name))
+            || draft.suppressed.iter().any(|entry| entry.host.as_ref() == Some(name))
+    })
+}
+
+fn hangs_on_mains(world: &World<'_>, name: &str) -> bool {
+    let Some(feeds) = world.topology.fed_by.get(name) else { return false };
+    !feeds.is_empty() && feeds.iter().all(|feed| world.topology.feeds.get(feed).is_some_and(|source| source == "mains"))
+}
+
+/// A single switch that does not answer while nothing behind it is dark: the check, or a switch without users.
+fn silent_switch<'a>(board: &mut Board<'a>, name: &Arc<str>, signal: &'a Signal) {
+    let draft = Draft::new(target(TargetKind::Switch, name), Class::Unknown, "check_conflict", 0.4)
+        .weighing(Severity::Unknown, Visibility::Invisible)
+        .with_runbook("rb-mon-check")
+        .backed_by([signal])
+        .not(Class::Network, "not every host behind it is silent");
+    board.add(draft);
+}
+
+fn down_slaves(signal: &Signal) -> String {
+    let down = signal.value.get("down").and_then(Value::list).unwrap_or_default();
+    down.iter().map(Value::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// The slave that most hosts lost: the cabling map in one word. Another host's other slave is its own cause.
+fn common_slave(faults: &[Vec<Fault<'_>>]) -> String {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for fault in faults.iter().flatten().filter(|fault| fault.subtype == "bond_slave") {
+        *counts.entry(down_slaves(fault.signal)).or_default() += 1;
+    }
+    let most = counts.values().copied().max().unwrap_or_default();
+    counts.into_iter().find(|(_, count)| *count == most).map(|(slave, _)| slave).unwrap_or_default()
+}
+
+/// All BMCs silent at once is the management network, not so many BMCs.
+fn mgmt_switch<'a>(world: &World<'a>, board: &mut Board<'a>, faults: &mut [Vec<Fault<'a>>]) {
+    let Some(name) = &world.topology.mgmt_switch else { return };
+    let silent = faults.iter().flatten().filter(|fault| fault.subtype == "bmc_unreachable").count();
+    let answering = world.hosts.iter().any(|host| host.bmc_is("ok"));
+    let state = world.element(name).and_then(switch_state);
+    if silent < 2 || answering || state == Some("up") {
+        return;
+    }
+    let draft = Draft::new(target(TargetKind::Switch, name), Class::RedundancyLost, "bmc_unreachable", 0.8)
+        .weighing(Severity::Warning, Visibility::Invisible)
+        .with_runbook("RB-H13")
+        .backed_by(world.element(name).and_then(|facts| facts.newest("switch")))
+        .not(Class::ServerDown, "the hosts answer over the data network");
+    let id = board.add(draft);
+    for (host, faults) in faults.iter_mut().enumerate() {
+        hide_if(world, board, id, host, faults, |fault| fault.subtype == "bmc_unreachable");
+    }
+}

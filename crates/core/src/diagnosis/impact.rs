@@ -1,0 +1,164 @@
+//! How bad it is: severity, visibility and impact from the redundancy that is left (rule 12).
+
+use std::collections::BTreeMap;
+
+use super::draft::{Board, Draft, puts_out};
+use super::verdict::{Class, CoreState, Impact, Severity, TargetKind, Visibility};
+use super::world::World;
+
+pub(super) struct Weight {
+    pub severity: Severity,
+    pub visibility: Visibility,
+    /// `(left, of)` of the member that has least left.
+    pub redundancy: Option<(u32, u32)>,
+}
+
+pub(super) fn weigh(world: &World<'_>, board: &Board<'_>, draft: &Draft<'_>) -> Weight {
+    let left = Left::count(world, board, draft);
+    let counted = least_left(world, &left, draft);
+    let (severity, visibility) = draft.weight.unwrap_or_else(|| by_class(world, &left, draft));
+    Weight { severity, visibility, redundancy: draft.redundancy.or(counted) }
+}
+
+fn by_class(world: &World<'_>, left: &Left<'_>, draft: &Draft<'_>) -> (Severity, Visibility) {
+    match draft.class {
+        Class::SoftwareDown | Class::ResourceUnavailable | Class::ServerDown | Class::Network => {
+            by_members(world, left, draft)
+        }
+        Class::ResourceAtRisk | Class::RedundancyLost | Class::NetworkPath | Class::Flapping => {
+            let severity = if draft.critical && draft.class == Class::ResourceAtRisk {
+                Severity::Major
+            } else {
+                Severity::Warning
+            };
+            (severity, Visibility::Invisible)
+        }
+        Class::AdminStopped | Class::Starting => (Severity::Info, Visibility::Invisible),
+        Class::Unknown => (Severity::Unknown, Visibility::Invisible),
+        Class::PowerEvent | Class::SiteDown => (Severity::Critical, Visibility::Visible),
+        Class::MonitorIsolated | Class::SplitBrain => (Severity::Critical, Visibility::Invisible),
+    }
+}
+
+fn by_members(world: &World<'_>, left: &Left<'_>, draft: &Draft<'_>) -> (Severity, Visibility) {
+    let mut worst: Option<(Severity, Visibility)> = None;
+    for &comp in &draft.members {
+        // A virtual machine that fell with its node counts through the node.
+        if draft.target.kind == TargetKind::Host && draft.target.host.as_ref() != Some(host_name(world, comp)) {
+            continue;
+        }
+        let (severity, visibility) = of_member(world, left, draft, comp);
+        worst = Some(match worst {
+            None => (severity, visibility),
+            Some((held, Visibility::Visible)) => (held.max(severity), Visibility::Visible),
+            Some((held, Visibility::Invisible)) => (held.max(severity), visibility),
+        });
+    }
+    worst.unwrap_or((Severity::Critical, Visibility::Visible))
+}
+
+fn host_name<'w>(world: &'w World<'_>, comp: usize) -> &'w std::sync::Arc<str> {
+    world.hosts[world.comps[comp].host].name
+}
+
+/// Machines that carry the virtual machines of users.
+fn carries_guests(kind: &str) -> bool {
+    matches!(kind, "nc" | "kvm_agent" | "nova_compute")
+}
+
+fn of_member(world: &World<'_>, left: &Left<'_>, draft: &Draft<'_>, comp: usize) -> (Severity, Visibility) {
+    let kind = world.comps[comp].kind;
+    let of_host = matches!(draft.class, Class::ServerDown | Class::Network) && draft.target.kind == TargetKind::Host;
+    if of_host && draft.subtype != "rebooting" && carries_guests(kind) {
+        return (Severity::Critical, Visibility::Visible);
+    }
+    let others = left.others(world, comp);
+    if kind == "nc" {
+        let enough = others >= world.topology.min_nc.unwrap_or(1) as usize;
+        return if enough {
+            (Severity::Warning, Visibility::Invisible)
+        } else {
+            (Severity::Critical, Visibility::Visible)
+        };
+    }
+    if kind == "iw" {
+        return (Severity::Warning, Visibility::Invisible);
+    }
+    match others {
+        0 => (Severity::Critical, Visibility::Visible),
+        1 => (Severity::Major, Visibility::Invisible),
+        _ if of_host => (Severity::Major, Visibility::Invisible),
+        _ => (Severity::Warning, Visibility::Invisible),
+    }
+}
+
+/// How many of each kind serve, or may still take over.
+struct Left<'a> {
+    serving: BTreeMap<(&'a str, Option<&'a str>), Vec<usize>>,
+}
+
+impl<'a> Left<'a> {
+    fn count(world: &World<'a>, board: &Board<'_>, draft: &Draft<'_>) -> Self {
+        let may_take_over = draft.known_since(world).is_none_or(|since| world.at.since(since) < world.timing.takeover);
+        let serves = |peer: &usize| board.is_in_service(world, *peer) && (!board.passive[*peer] || may_take_over);
+        let mut serving = BTreeMap::new();
+        for &comp in &draft.members {
+            let kind = (world.comps[comp].kind, world.comps[comp].partition);
+            serving
+                .entry(kind)
+                .or_insert_with(|| world.peers(comp).iter().copied().filter(serves).collect::<Vec<usize>>());
+        }
+        Left { serving }
+    }
+
+    /// Equal instances beside this one; groups are ascending.
+    fn others(&self, world: &World<'_>, comp: usize) -> usize {
+        let serving = self.serving.iter().find(|((kind, partition), _)| {
+            *kind == world.comps[comp].kind && *partition == world.comps[comp].partition
+        });
+        serving.map_or(0, |(_, serving)| serving.len() - usize::from(serving.binary_search(&comp).is_ok()))
+    }
+}
+
+fn least_left(world: &World<'_>, left: &Left<'_>, draft: &Draft<'_>) -> Option<(u32, u32)> {
+    if !puts_out(draft.class) {
+        return None;
+    }
+    let count = |comp: &usize| (left.others(world, *comp) as u32, world.peers(*comp).len() as u32);
+    draft.members.iter().map(count).min()
+}
+
+pub(super) fn impact(
+    world: &World<'_>,
+    draft: &Draft<'_>,
+    class: Class,
+    visibility: Visibility,
+    core: CoreState,
+) -> Impact {
+    match class {
+        Class::SiteDown => Impact::Site,
+        Class::SplitBrain => Impact::Partial,
+        Class::SoftwareDown | Class::ServerDown | Class::ResourceUnavailable | Class::Network | Class::PowerEvent => {
+            let guests = draft.members.iter().any(|comp| carries_guests(world.comps[*comp].kind));
+            match (visibility, core) {
+                (Visibility::Invisible, _) if guests => Impact::Capacity,
+                (Visibility::Invisible, _) => Impact::None,
+                (Visibility::Visible, CoreState::Unavailable) if touches_core(world, draft) => Impact::Full,
+                (Visibility::Visible, _) => Impact::Partial,
+            }
+        }
+        Class::NetworkPath
+        | Class::MonitorIsolated
+        | Class::RedundancyLost
+        | Class::ResourceAtRisk
+        | Class::AdminStopped
+        | Class::Starting
+        | Class::Flapping
+        | Class::Unknown => Impact::None,
+    }
+}
+
+fn touches_core(world: &World<'_>, draft: &Draft<'_>) -> bool {
+    let aside = |kind: &str| matches!(kind, "console" | "elb" | "iw");
+    draft.members.is_empty() || draft.members.iter().any(|comp| !aside(world.comps[*comp].kind))
+}

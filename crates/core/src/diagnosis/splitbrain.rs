@@ -1,0 +1,199 @@
+//! Two that both believe to be the one: DRBD pairs and unique services (rule 9).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::draft::{Board, Draft, Fate, target};
+use super::signal::Signal;
+use super::suppression::state_says_enabled;
+use super::verdict::{Class, Severity, Target, TargetKind, Visibility};
+use super::world::World;
+use crate::model::Value;
+
+/// One side's view of a DRBD resource: `cs`, `ro` and `ds` as `/proc/drbd` prints them, local first.
+struct Side<'a> {
+    host: usize,
+    signal: &'a Signal,
+}
+
+impl<'a> Side<'a> {
+    fn text(&self, key: &str) -> &'a str {
+        self.signal.value.get(key).and_then(Value::text).unwrap_or_default()
+    }
+
+    fn local(&self, key: &str) -> &'a str {
+        self.text(key).split('/').next().unwrap_or_default()
+    }
+
+    fn peer(&self, key: &str) -> &'a str {
+        self.text(key).split('/').nth(1).unwrap_or_default()
+    }
+}
+
+pub(super) fn judge_drbd<'a>(world: &World<'a>, board: &mut Board<'a>) {
+    let mut pairs: BTreeMap<String, Vec<Side<'a>>> = BTreeMap::new();
+    for (host, facts) in world.hosts.iter().map(|host| &host.facts).enumerate() {
+        for signal in facts.all("drbd") {
+            if let Some(res) = signal.value.get("res") {
+                pairs.entry(res.to_string()).or_default().push(Side { host, signal });
+            }
+        }
+    }
+    for (res, hosts) in &world.topology.drbd {
+        let told = |host: &Arc<str>| split_line(world, world.host(host)?);
+        if !pairs.contains_key(&**res)
+            && let Some(line) = hosts.iter().find_map(told)
+        {
+            let draft = split(&Arc::from(&**res), [line]);
+            board.add(draft);
+        }
+    }
+    for (res, sides) in pairs {
+        judge_pair(world, board, &Arc::from(res.as_str()), &sides);
+    }
+}
+
+/// The kernel's own words; the one log line that is a verdict by itself.
+fn split_line<'a>(world: &World<'a>, host: usize) -> Option<&'a Signal> {
+    let host = &world.hosts[host];
+    let mut lines = host.facts.all("log").chain(host.parts.all("log"));
+    lines.find(|signal| signal.value.text().is_some_and(|text| text.contains("Split-Brain detected")))
+}
+
+fn split<'a>(res: &Arc<str>, support: impl IntoIterator<Item = &'a Signal>) -> Draft<'a> {
+    Draft::new(target(TargetKind::Drbd, res), Class::SplitBrain, "drbd", 0.97)
+        .weighing(Severity::Critical, Visibility::Invisible)
+        .with_runbook("RB-H38")
+        .backed_by(support)
+        .not(Class::RedundancyLost, "both sides take writes: the copies diverge")
+}
+
+fn judge_pair<'a>(world: &World<'a>, board: &mut Board<'a>, res: &Arc<str>, sides: &[Side<'a>]) {
+    let primaries = sides.iter().filter(|side| side.local("ro") == "Primary").count();
+    let standalone = sides.iter().any(|side| side.text("cs") == "StandAlone");
+    let dual = sides.iter().any(|side| side.local("ro") == "Primary" && side.peer("ro") == "Primary");
+    let line = sides.iter().find_map(|side| split_line(world, side.host));
+    let support: Vec<&'a Signal> = sides.iter().map(|side| side.signal).collect();
+    if dual || line.is_some() || (standalone && primaries >= 2) {
+        board.add(split(res, support.into_iter().chain(line)));
+        return;
+    }
+    if let Some(side) = sides.iter().find(|side| matches!(side.local("ds"), "Diskless" | "Failed")) {
+        let primary = side.local("ro") == "Primary";
+        let severity = if primary { Severity::Critical } else { Severity::Major };
+        let on = world.hosts[side.host].name;
+        reduced(
+            board,
+            res,
+            "drbd_disk",
+            severity,
+            "RB-H39",
+            support,
+            format!("the disk of {on} is gone, its peer serves"),
+        );
+        return;
+    }
+    let waits = |side: &&Side<'a>| matches!(side.text("cs"), "WFConnection" | "Connecting" | "StandAlone");
+    if let Some(side) = sides.iter().find(waits) {
+        if let Some(root) = peer_root(world, board, res, side.host) {
+            board.drafts[root].hide(res, None, Class::RedundancyLost);
+            return;
+        }
+        let why = "one copy is left and it serves".to_owned();
+        reduced(board, res, "drbd_connection", Severity::Major, "RB-H37", support, why);
+        return;
+    }
+    let behind = |side: &Side<'a>| {
+        matches!(side.local("ds"), "Inconsistent" | "Outdated") || side.text("cs").starts_with("PausedSync")
+    };
+    if sides.iter().any(behind) {
+        let why = "the other copy is complete".to_owned();
+        reduced(board, res, "drbd_disk", Severity::Warning, "RB-H40", support, why);
+    }
+}
+
+fn reduced<'a>(
+    board: &mut Board<'a>,
+    res: &Arc<str>,
+    subtype: &'static str,
+    severity: Severity,
+    runbook: &str,
+    support: Vec<&'a Signal>,
+    why: String,
+) {
+    let mut draft = Draft::new(target(TargetKind::Drbd, res), Class::RedundancyLost, subtype, 0.92)
+        .weighing(severity, Visibility::Invisible)
+        .with_runbook(runbook)
+        .backed_by(support)
+        .not(Class::ResourceUnavailable, why)
+        .not(Class::SplitBrain, "only one side is primary");
+    draft.redundancy = Some((1, 2));
+    board.add(draft);
+}
+
+/// The verdict that explains why the other side does not answer.
+fn peer_root(world: &World<'_>, board: &Board<'_>, res: &str, host: usize) -> Option<usize> {
+    let pair = world.topology.drbd.get(res)?;
+    let peers = pair.iter().filter_map(|name| world.host(name)).filter(|peer| *peer != host);
+    peers.filter_map(|peer| board.host_root[peer]).next()
+}
+
+/// Two ENABLED of a type that must be unique, and CLCs that refuse to start after a partition (faults 1010, 1011).
+pub(super) fn judge_dual_active<'a>(world: &World<'a>, board: &mut Board<'a>) {
+    locked_out(world, board);
+    for kind in &world.topology.unique {
+        let mut partitions: Vec<Option<&str>> =
+            world.comps.iter().filter(|comp| *comp.kind == **kind).map(|comp| comp.partition).collect();
+        partitions.sort_unstable();
+        partitions.dedup();
+        for partition in partitions {
+            let active = |comp: &&usize| {
+                let index = **comp;
+                let well = board.findings[index].as_ref().is_none_or(|f| f.class == Class::ResourceAtRisk);
+                well && board.host_root[world.comps[index].host].is_none() && state_says_enabled(world, index)
+            };
+            let active: Vec<usize> = world.group(kind, partition).iter().filter(active).copied().collect();
+            if active.len() >= 2 && !explained_by_drbd(world, board, &active) {
+                let mut draft = dual(kind).backed_by(active.iter().flat_map(|c| world.comps[*c].facts.iter()));
+                draft.members = active;
+                board.add(draft);
+            }
+        }
+    }
+}
+
+fn dual<'a>(kind: &Arc<str>) -> Draft<'a> {
+    let target = Target { kind: TargetKind::ComponentGroup, host: None, component: Some(kind.clone()) };
+    Draft::new(target, Class::SplitBrain, "dual_active", 0.9)
+        .weighing(Severity::Critical, Visibility::Invisible)
+        .with_runbook("rb-mon-dual-active")
+        .not(Class::SoftwareDown, "both answer; a restart now would make it worse")
+}
+
+fn locked_out<'a>(world: &World<'a>, board: &mut Board<'a>) {
+    let told = |comp: &usize| {
+        let fault = |signal: &&Signal| matches!(signal.value.to_string().as_str(), "1010" | "1011");
+        board.host_root[world.comps[*comp].host].is_none() && world.comps[*comp].facts.all("fault").any(|s| fault(&s))
+    };
+    let members: Vec<usize> = (0..world.comps.len()).filter(told).collect();
+    let Some(&first) = members.first() else { return };
+    let mut draft = dual(world.comps[first].key);
+    let id = board.drafts.len();
+    for &comp in &members {
+        draft.support.extend(world.comps[comp].facts.iter());
+        if board.findings[comp].is_some() && board.fate[comp] == Fate::Fine {
+            let host = world.hosts[world.comps[comp].host].name;
+            draft.hide(host, Some(world.comps[comp].key), Class::ResourceUnavailable);
+            board.fate[comp] = Fate::Under(id, Class::ResourceUnavailable);
+        }
+    }
+    draft.members = members;
+    board.add(draft);
+}
+
+fn explained_by_drbd(world: &World<'_>, board: &Board<'_>, active: &[usize]) -> bool {
+    board.drafts.iter().filter(|draft| draft.class == Class::SplitBrain).any(|draft| {
+        let pair = draft.target.host.as_ref().and_then(|res| world.topology.drbd.get(res));
+        pair.is_some_and(|pair| active.iter().all(|comp| pair.contains(world.hosts[world.comps[*comp].host].name)))
+    })
+}

@@ -1,0 +1,332 @@
+//! Who explains whom: the dependency graph of specification 10, section 7, and the verdicts that remain.
+
+use super::draft::{Board, Draft, Explained, Fate, Finding, known_since, target};
+use super::host::{booted_recently, is_cut_off};
+use super::signal::Signal;
+use super::verdict::{Class, Target, TargetKind};
+use super::world::World;
+use crate::Span;
+
+/// What the failure of an upstream group can explain.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Edge {
+    /// Controller, database, name service.
+    Control,
+    /// The store behind a service.
+    Store,
+    /// The host in the data path: only lost paths follow from it, and only from a lost host or resource.
+    DataPath,
+}
+
+impl Edge {
+    fn explains(self, explained: Explained) -> bool {
+        match (self, explained) {
+            (_, Explained::Never) => false,
+            (Edge::Control, Explained::Control | Explained::Any) => true,
+            (Edge::Store, Explained::Storage | Explained::Any) => true,
+            (Edge::DataPath, Explained::Storage) => true,
+            (Edge::Control, Explained::Storage)
+            | (Edge::Store, Explained::Control)
+            | (Edge::DataPath, Explained::Control | Explained::Any) => false,
+        }
+    }
+}
+
+/// Upstream groups of a component: all of a group must be out of service to explain anything.
+fn upstream<'w>(world: &'w World<'_>, comp: usize) -> Vec<(Edge, &'w [usize])> {
+    let kind = world.comps[comp].kind;
+    let zone = world.comps[comp].partition;
+    let cloud = |kind: &str| world.group(kind, None);
+    match (world.topology.platform.as_str(), kind) {
+        ("eucalyptus", "ufs") => vec![(Edge::Control, cloud("clc")), (Edge::Store, cloud("walrus"))],
+        ("eucalyptus", "walrus" | "sc" | "vb" | "cc") => vec![(Edge::Control, cloud("clc"))],
+        ("eucalyptus", "console" | "elb" | "iw") => vec![(Edge::Control, cloud("clc")), (Edge::Control, cloud("ufs"))],
+        ("eucalyptus", "nc") => {
+            let mut edges = vec![(Edge::Control, world.group("cc", zone))];
+            if matches!(world.topology.ebs.as_deref(), Some("overlay" | "das")) {
+                edges.push((Edge::DataPath, world.group("sc", zone)));
+            }
+            edges
+        }
+        ("cloudstack", "ms") => vec![(Edge::Control, cloud("mysql"))],
+        ("cloudstack", "kvm_agent") => {
+            vec![(Edge::Control, cloud("ms")), (Edge::Control, cloud("lb")), (Edge::Store, cloud("primary"))]
+        }
+        ("cloudstack", "ssvm") => vec![
+            (Edge::Control, cloud("ms")),
+            (Edge::Control, cloud("lb")),
+            (Edge::Store, cloud("primary")),
+            (Edge::Store, cloud("secondary")),
+        ],
+        ("cloudstack", "cpvm" | "usage" | "vr") => {
+            vec![(Edge::Control, cloud("ms")), (Edge::Control, cloud("lb")), (Edge::Store, cloud("primary"))]
+        }
+        ("openstack", kind) if !matches!(kind, "rabbitmq" | "galera") => {
+            vec![(Edge::Control, cloud("rabbitmq")), (Edge::Control, cloud("galera"))]
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Order in which components are decided, so that every upstream comes before what hangs on it.
+fn rank(kind: &str) -> u8 {
+    match kind {
+        "clc" | "mysql" | "rabbitmq" | "galera" | "primary" | "secondary" | "lb" => 0,
+        "walrus" | "sc" | "vb" | "cc" | "ms" => 1,
+        "ufs" | "nc" => 2,
+        _ => 3,
+    }
+}
+
+/// Decides every finding that no group has taken: explained by an upstream verdict, by a reboot, or a verdict itself.
+pub(super) fn resolve<'a>(world: &World<'a>, board: &mut Board<'a>) {
+    serving_but_harmful(world, board);
+    passive_halves(world, board);
+    let mut order: Vec<usize> = (0..world.comps.len()).filter(|comp| board.findings[*comp].is_some()).collect();
+    order.sort_by_key(|comp| (rank(world.comps[*comp].kind), *comp));
+    let mut rebooting: Vec<Option<usize>> = vec![None; world.hosts.len()];
+    // First what nothing can explain: it is a cause for others of any rank.
+    for explainable in [false, true] {
+        for &comp in &order {
+            let Some(finding) = board.findings[comp].as_ref() else { continue };
+            let host = world.comps[comp].host;
+            let undecided = board.fate[comp] == Fate::Fine && board.host_root[host].is_none();
+            if !undecided || (finding.explained_by != Explained::Never) != explainable {
+                continue;
+            }
+            if let Some(root) = explained_by(world, board, comp, finding) {
+                hide_under(world, board, comp, root);
+            } else if let Some(signal) = booted_recently(world, &world.hosts[host]).filter(|_| is_boot_like(finding)) {
+                under_reboot(world, board, &mut rebooting[host], comp, signal);
+            } else {
+                raise(world, board, comp);
+            }
+        }
+    }
+}
+
+/// What a component looks like while its host boots.
+fn is_boot_like(finding: &Finding<'_>) -> bool {
+    match finding.class {
+        Class::SoftwareDown | Class::Starting => true,
+        Class::ResourceUnavailable => finding.explained_by == Explained::Any,
+        _ => false,
+    }
+}
+
+fn under_reboot<'a>(
+    world: &World<'a>,
+    board: &mut Board<'a>,
+    slot: &mut Option<usize>,
+    comp: usize,
+    uptime: &'a Signal,
+) {
+    let name = world.hosts[world.comps[comp].host].name;
+    let id = *slot.get_or_insert_with(|| {
+        let draft = Draft::new(target(TargetKind::Host, name), Class::ServerDown, "rebooting", 0.8)
+            .backed_by([uptime])
+            .not(Class::SoftwareDown, "the host came up a moment ago; its components are starting");
+        board.add(draft)
+    });
+    board.drafts[id].hide(name, Some(world.comps[comp].key), Class::ServerDown);
+    board.drafts[id].members.push(comp);
+    board.drafts[id].support.extend(world.comps[comp].facts.iter());
+    board.fate[comp] = Fate::Under(id, Class::ServerDown);
+}
+
+/// The verdict that explains this finding, if the failure above began early enough.
+fn explained_by(world: &World<'_>, board: &Board<'_>, comp: usize, finding: &Finding<'_>) -> Option<usize> {
+    if finding.class == Class::Network
+        && let Some(path) = path_verdict(world, board, comp)
+    {
+        return Some(path);
+    }
+    if board.passive[comp] {
+        let peers = world.peers(comp).iter().filter(|peer| **peer != comp);
+        if let Some(root) = peers.filter_map(|peer| board.out_by(world, *peer)).next() {
+            return Some(root);
+        }
+    }
+    let began = known_since(world, &finding.support);
+    for (edge, group) in upstream(world, comp) {
+        if group.is_empty() || group.contains(&comp) || !edge.explains(finding.explained_by) {
+            continue;
+        }
+        let roots: Vec<Option<usize>> = group.iter().map(|above| board.out_by(world, *above)).collect();
+        let passive = |i: usize| board.passive[group[i]];
+        if !roots.iter().enumerate().all(|(i, root)| root.is_some() || passive(i)) {
+            continue;
+        }
+        let Some(root) = roots.into_iter().flatten().next() else { continue };
+        let draft = &board.drafts[root];
+        if edge == Edge::DataPath && draft.class == Class::SoftwareDown {
+            continue;
+        }
+        if is_early_enough(draft.known_since(world), began, world.timing.upstream_lag) {
+            return Some(root);
+        }
+    }
+    None
+}
+
+/// A port that times out on a host that only its agent can reach is the path of the host.
+fn path_verdict(world: &World<'_>, board: &Board<'_>, comp: usize) -> Option<usize> {
+    let host = &world.hosts[world.comps[comp].host];
+    if !is_cut_off(host) {
+        return None;
+    }
+    board
+        .drafts
+        .iter()
+        .position(|draft| draft.class == Class::NetworkPath && draft.target.host.as_ref() == Some(host.name))
+}
+
+fn is_early_enough(above: Option<crate::Timestamp>, below: Option<crate::Timestamp>, lag: Span) -> bool {
+    match (above, below) {
+        (Some(above), Some(below)) => above <= below + lag,
+        (None, _) | (_, None) => true,
+    }
+}
+
+fn hide_under(world: &World<'_>, board: &mut Board<'_>, comp: usize, root: usize) {
+    let class = match board.findings[comp].as_ref().map(|finding| finding.class) {
+        Some(Class::ResourceAtRisk) => Class::ResourceAtRisk,
+        Some(Class::Unknown) => Class::Unknown,
+        Some(Class::Network) => Class::NetworkPath,
+        _ => Class::ResourceUnavailable,
+    };
+    board.drafts[root].hide(world.hosts[world.comps[comp].host].name, Some(world.comps[comp].key), class);
+    board.fate[comp] = Fate::Under(root, class);
+}
+
+/// Turns the finding of a component into a verdict of its own.
+pub(super) fn raise<'a>(world: &World<'a>, board: &mut Board<'a>, comp: usize) -> usize {
+    let of_comp = Target {
+        kind: TargetKind::Component,
+        host: Some(world.hosts[world.comps[comp].host].name.clone()),
+        component: Some(world.comps[comp].key.clone()),
+    };
+    let id = board.drafts.len();
+    board.fate[comp] = Fate::Root(id);
+    let mut draft = Draft::new(of_comp, Class::Unknown, "insufficient", 0.4);
+    if let Some(finding) = &mut board.findings[comp] {
+        draft.class = finding.class;
+        draft.subtype = finding.subtype;
+        draft.base = finding.base;
+        draft.row_planes = finding.row_planes;
+        draft.contradicted = finding.contradicted;
+        draft.critical = finding.critical;
+        draft.support = finding.support.clone();
+        draft.rejected = std::mem::take(&mut finding.rejected);
+    }
+    draft.members = vec![comp];
+    let memory = out_of_memory(world, comp).filter(|_| draft.subtype == "crashed");
+    board.add(draft);
+    if let Some(line) = memory {
+        starved(world, board, comp, line);
+    }
+    id
+}
+
+fn out_of_memory<'a>(world: &World<'a>, comp: usize) -> Option<&'a Signal> {
+    let host = &world.hosts[world.comps[comp].host];
+    let mut lines = world.comps[comp].facts.all("log").chain(host.facts.all("log"));
+    lines.find(|signal| {
+        signal.value.text().is_some_and(|text| text.contains("Out of memory") || text.contains("oom-kill"))
+    })
+}
+
+/// The kernel killed the process for memory (section 4.3): the host itself is at risk too.
+fn starved<'a>(world: &World<'a>, board: &mut Board<'a>, comp: usize, line: &'a Signal) {
+    let name = world.hosts[world.comps[comp].host].name;
+    let of_host = target(TargetKind::Host, name);
+    if board.drafts.iter().any(|draft| draft.target == of_host && draft.subtype == "capacity") {
+        return;
+    }
+    let mut draft = Draft::new(of_host, Class::ResourceAtRisk, "capacity", 0.85)
+        .with_runbook("rb-mon-check")
+        .backed_by([line])
+        .not(Class::ResourceUnavailable, "the host still runs");
+    draft.critical = false;
+    board.add(draft);
+}
+
+pub(super) fn state_says_enabled(world: &World<'_>, comp: usize) -> bool {
+    world.comps[comp].facts.saying("service_state", "ENABLED").is_some()
+}
+
+/// Table 4.2: ENABLED in its own view while everything that hangs on it is not ready is a failure, not a risk.
+fn serving_but_harmful(world: &World<'_>, board: &mut Board<'_>) {
+    let mut harmful: Vec<usize> = Vec::new();
+    for comp in 0..world.comps.len() {
+        let waits = board.findings[comp].as_ref().is_some_and(|finding| {
+            finding.class == Class::ResourceUnavailable && finding.explained_by == Explained::Any
+        });
+        if !waits {
+            continue;
+        }
+        let edges = upstream(world, comp);
+        let down = |above: &usize| {
+            let finding = board.findings[*above].as_ref();
+            board.out_by(world, *above).is_some()
+                || finding.is_some_and(|finding| finding.class != Class::ResourceAtRisk)
+        };
+        if edges.iter().any(|(_, group)| !group.is_empty() && group.iter().all(down)) {
+            continue;
+        }
+        for (edge, group) in edges {
+            let at_risk = |above: &usize| {
+                board.findings[*above].as_ref().is_some_and(|f| f.class == Class::ResourceAtRisk && f.critical)
+            };
+            if edge != Edge::DataPath && !group.is_empty() && group.iter().all(at_risk) {
+                harmful.extend(group);
+            }
+        }
+    }
+    for comp in harmful {
+        if let Some(finding) = board.findings[comp].as_mut().filter(|f| f.class == Class::ResourceAtRisk) {
+            finding.class = Class::ResourceUnavailable;
+            finding.base = 0.88;
+            finding.rejected.push(super::draft::reject(Class::ResourceAtRisk, "what hangs on it is not ready"));
+        }
+    }
+}
+
+/// DISABLED is well beside an active peer, a start within the grace, and a lost view after it.
+fn passive_halves<'a>(world: &World<'a>, board: &mut Board<'a>) {
+    for comp in 0..world.comps.len() {
+        if !board.passive[comp] || board.host_root[world.comps[comp].host].is_some() {
+            continue;
+        }
+        let peers: Vec<usize> = world.peers(comp).iter().copied().filter(|peer| *peer != comp).collect();
+        let well = |peer: &usize| {
+            let fails = board.findings[*peer].as_ref().is_some_and(|f| super::draft::puts_out(f.class));
+            !fails && !board.passive[*peer] && board.is_in_service(world, *peer)
+        };
+        if peers.iter().any(well) {
+            continue;
+        }
+        let state = world.comps[comp].facts.newest("service_state");
+        let age = state.and_then(|signal| world.age_of_value(signal));
+        let failed_since = peers.iter().filter_map(|peer| failed_at(world, board, *peer)).min();
+        if let Some(since) = failed_since {
+            // It may still take over; until then the failure of its peer is the only verdict.
+            if since.is_none_or(|since| world.at.since(since) < world.timing.takeover) {
+                continue;
+            }
+        }
+        let view = super::component_view::View::read(world, comp);
+        let young = age.is_some_and(|age| age < world.grace(comp));
+        board.findings[comp] =
+            Some(if young { view.starting() } else { view.unavailable("membership", 0.6, Explained::Control) });
+    }
+}
+
+/// Whether the active peer failed, and since when if that is known.
+fn failed_at(world: &World<'_>, board: &Board<'_>, peer: usize) -> Option<Option<crate::Timestamp>> {
+    if let Some(root) = board.out_by(world, peer) {
+        return Some(board.drafts[root].known_since(world));
+    }
+    let finding = board.findings[peer].as_ref().filter(|finding| super::draft::puts_out(finding.class))?;
+    Some(known_since(world, &finding.support))
+}

@@ -1,0 +1,113 @@
+//! The engine's state as one value that a codec can write and read: restart = checkpoint + journal suffix.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AgentState, Engine};
+use crate::Timestamp;
+use crate::catalog::Catalog;
+use crate::diagnosis::{CoreState, Diagnosis};
+use crate::incident::Tracker;
+use crate::model::Downtime;
+use crate::policy::Ledger;
+use crate::seen::Seen;
+use crate::signals::{Board, Said};
+use crate::snapshot::{CloudStatus, Counters, Detail, Row};
+
+/// Rises when the shape changes; an older checkpoint is then read by its own version or refused by name.
+pub const CHECKPOINT_VERSION: u32 = 1;
+
+/// Everything that cannot be derived.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Checkpoint {
+    pub version: u32,
+    pub seq: u64,
+    at: Timestamp,
+    catalog: Arc<Catalog>,
+    hosts: Vec<Row>,
+    host_details: Vec<Arc<Detail>>,
+    services: Vec<Row>,
+    service_details: Vec<Arc<Detail>>,
+    said: Vec<Vec<Said>>,
+    diagnosed_at: Vec<Timestamp>,
+    dirty: Vec<bool>,
+    clouds: Vec<(CoreState, Timestamp, Diagnosis)>,
+    outside: Diagnosis,
+    tracker: Tracker,
+    ledger: Ledger,
+    downtimes: BTreeMap<u64, Downtime>,
+    downtimes_newest: u64,
+    agents: BTreeMap<Arc<str>, AgentState>,
+    seen: Seen,
+    counters: Counters,
+}
+
+impl Engine {
+    /// A copy of everything that cannot be derived.
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            version: CHECKPOINT_VERSION,
+            seq: self.seq,
+            at: self.at,
+            catalog: Arc::clone(&self.catalog),
+            hosts: self.hosts.clone(),
+            host_details: self.host_details.clone(),
+            services: self.services.clone(),
+            service_details: self.service_details.clone(),
+            said: self.board.said(),
+            diagnosed_at: self.board.groups.iter().map(|group| group.diagnosed_at).collect(),
+            dirty: self.board.groups.iter().map(|group| group.dirty).collect(),
+            clouds: self.clouds.iter().map(|c| (c.core, c.core_since, c.diagnosis.clone())).collect(),
+            outside: self.outside.clone(),
+            tracker: self.tracker.clone(),
+            ledger: self.ledger.clone(),
+            downtimes: (*self.downtimes).clone(),
+            downtimes_newest: self.downtimes_newest,
+            agents: (*self.agents).clone(),
+            seen: self.seen.clone(),
+            counters: self.counters,
+        }
+    }
+
+    /// The engine as it was at the checkpoint.
+    pub fn from_checkpoint(checkpoint: Checkpoint) -> Engine {
+        let mut catalog = checkpoint.catalog;
+        Arc::make_mut(&mut catalog).reindex();
+        let mut board = Board::new(&catalog);
+        board.restore(checkpoint.said);
+        let marks = checkpoint.diagnosed_at.iter().zip(&checkpoint.dirty);
+        for (group, (diagnosed_at, dirty)) in board.groups.iter_mut().zip(marks) {
+            group.diagnosed_at = *diagnosed_at;
+            group.dirty = *dirty;
+        }
+        let clouds = checkpoint
+            .clouds
+            .into_iter()
+            .map(|(core, core_since, diagnosis)| CloudStatus { core, core_since, diagnosis })
+            .collect();
+        let mut engine = Engine {
+            catalog,
+            at: checkpoint.at,
+            seq: checkpoint.seq,
+            hosts: checkpoint.hosts,
+            host_details: checkpoint.host_details,
+            services: checkpoint.services,
+            service_details: checkpoint.service_details,
+            board,
+            clouds: Arc::new(clouds),
+            outside: checkpoint.outside,
+            tracker: checkpoint.tracker,
+            ledger: checkpoint.ledger,
+            downtimes: Arc::new(checkpoint.downtimes),
+            downtimes_newest: checkpoint.downtimes_newest,
+            agents: Arc::new(checkpoint.agents),
+            seen: checkpoint.seen,
+            counters: checkpoint.counters,
+            ..Engine::default()
+        };
+        engine.rederive();
+        engine
+    }
+}

@@ -1,0 +1,120 @@
+//! A new catalog: every row that both worlds know is carried over by its key; nothing is forgotten by a reload.
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Engine;
+use super::effect::{Effects, Event, EventKind};
+use crate::Span;
+use crate::catalog::Catalog;
+use crate::diagnosis::{CoreState, Diagnosis};
+use crate::id::{HostId, ObjectId, ServiceId};
+use crate::model::Downtime;
+use crate::signals::Board;
+use crate::snapshot::{CloudStatus, Detail, Row};
+
+impl Engine {
+    pub(super) fn load(&mut self, catalog: &Arc<Catalog>, effects: &mut Effects) {
+        let old = Arc::clone(&self.catalog);
+        let blank = Arc::new(Detail::default());
+        let mut hosts = vec![Row::default(); catalog.hosts.len()];
+        let mut host_details = vec![Arc::clone(&blank); catalog.hosts.len()];
+        for (i, host) in catalog.hosts.iter().enumerate() {
+            if let Some(id) = old.host_id(&host.name) {
+                hosts[i] = self.hosts[id.index()];
+                host_details[i] = Arc::clone(&self.host_details[id.index()]);
+            }
+        }
+        let mut services = vec![Row::default(); catalog.services.len()];
+        let mut service_details = vec![blank; catalog.services.len()];
+        for (i, service) in catalog.services.iter().enumerate() {
+            if let Some(id) = old.service_id(&catalog.hosts[service.host.index()].name, &service.name) {
+                services[i] = self.services[id.index()];
+                service_details[i] = Arc::clone(&self.service_details[id.index()]);
+            }
+        }
+        let mut board = Board::new(catalog);
+        board.carry_over(catalog, &self.board, &old);
+        self.clouds = Arc::new(self.carried_clouds(catalog, &old));
+        self.catalog = Arc::clone(catalog);
+        self.board = board;
+        (self.hosts, self.host_details) = (hosts, host_details);
+        (self.services, self.service_details) = (services, service_details);
+        self.rederive();
+        self.add_planned_downtimes();
+        let text = format!(
+            "configuration with {} hosts, {} services, {} clouds",
+            catalog.hosts.len(),
+            catalog.services.len(),
+            catalog.clouds.len()
+        );
+        let event = Event { at: self.at, kind: EventKind::CatalogLoaded, object: None, incident: None, text };
+        effects.events.push(event);
+    }
+
+    fn carried_clouds(&self, catalog: &Catalog, old: &Catalog) -> Vec<CloudStatus> {
+        catalog
+            .clouds
+            .iter()
+            .map(|cloud| {
+                let known = old.clouds.iter().position(|was| was.name == cloud.name);
+                known.and_then(|i| self.clouds.get(i)).cloned().unwrap_or_else(|| CloudStatus {
+                    core: CoreState::Unknown,
+                    core_since: self.at,
+                    diagnosis: Diagnosis::nothing_known(),
+                })
+            })
+            .collect()
+    }
+
+    /// Rebuilds what follows from rows and catalog: problems, expiries, counters.
+    pub(super) fn rederive(&mut self) {
+        let mut problems = BTreeSet::new();
+        for (i, row) in self.hosts.iter().enumerate() {
+            if row.is_hard_problem() {
+                problems.insert(ObjectId::Host(HostId::from_index(i)));
+            }
+        }
+        self.expiries.clear();
+        for (i, row) in self.services.iter().enumerate() {
+            let id = ServiceId::from_index(i);
+            if row.is_hard_problem() {
+                problems.insert(ObjectId::Service(id));
+            }
+            let freshness = self.catalog.checks[self.catalog.services[i].check.index()].freshness;
+            if freshness > Span::ZERO && !row.is_pending() {
+                self.expiries.push(Reverse((row.last_check + freshness, id)));
+            }
+        }
+        self.problems = problems;
+        self.problems_dirty = true;
+        self.recount_all();
+    }
+
+    /// Windows of the configuration that are not known yet.
+    fn add_planned_downtimes(&mut self) {
+        let catalog = Arc::clone(&self.catalog);
+        for planned in &catalog.downtimes {
+            let known = self.downtimes.values().any(|downtime| {
+                downtime.target == planned.target && downtime.start == planned.start && downtime.end == planned.end
+            });
+            if known || planned.end <= self.at {
+                continue;
+            }
+            self.downtimes_newest += 1;
+            let downtime = Downtime {
+                id: self.downtimes_newest,
+                target: planned.target.clone(),
+                covers: crate::model::Covers::HostAndServices,
+                start: planned.start,
+                end: planned.end,
+                author: "configuration".into(),
+                comment: Arc::clone(&planned.comment),
+                entered_at: self.at,
+                active: false,
+            };
+            Arc::make_mut(&mut self.downtimes).insert(downtime.id, downtime);
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! Time has passed: downtimes, freshness, expiring acknowledgements, diagnosis, incidents, pages.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Engine;
+use super::effect::{CheckRequest, Effects, Event, EventKind};
+use crate::diagnosis::{self, Class, Signal, Target, TargetKind, Verdict};
+use crate::id::ObjectId;
+use crate::incident::cover::{self, CoverIndex, World};
+use crate::incident::{CauseKey, Clearance, Wanted};
+use crate::model::{Incident, ObjectKey, Phase, Reason, Sticky, TimelineEntry, TimelineKind, Value};
+use crate::policy::{Decisions, Situation};
+use crate::signals::REDIAGNOSE_AFTER;
+use crate::snapshot::Row;
+use crate::{Span, Timestamp};
+
+impl Engine {
+    pub(super) fn tick(&mut self, effects: &mut Effects) {
+        self.turn_downtimes(effects);
+        self.expire(effects);
+        self.end_acks(effects);
+        let diagnosed = self.diagnose(effects);
+        let wanted = self.wanted();
+        self.reconcile(&wanted, diagnosed, effects);
+        self.page(effects);
+    }
+
+    /// Acknowledgements end at their own time.
+    fn end_acks(&mut self, effects: &mut Effects) {
+        let ended: Vec<(u64, Vec<ObjectKey>)> = self
+            .tracker
+            .live()
+            .filter_map(|(_, live)| self.tracker.get(live.number))
+            .filter(|i| i.ack.as_ref().is_some_and(|ack| ack.until.is_some_and(|until| until <= self.at)))
+            .map(|incident| (incident.number, incident.problems.clone()))
+            .collect();
+        for (number, problems) in ended {
+            self.tracker.edit(number, |incident| {
+                incident.ack = None;
+                incident.owner = None;
+            });
+            let text = "The acknowledgement has run out".to_owned();
+            let entry = TimelineEntry { at: self.at, kind: TimelineKind::Unacknowledged, by: None, text: text.clone() };
+            self.tracker.note(number, entry);
+            for id in problems.iter().filter_map(|key| self.catalog.object_id(key)).collect::<Vec<_>>() {
+                self.set_ack(id, None);
+            }
+            effects.events.push(Event::of_incident(self.at, EventKind::Unacknowledged, number, text));
+        }
+    }
+
+    /// Runs the classifier over each group whose signals changed, or aged; true if any ran.
+    fn diagnose(&mut self, effects: &mut Effects) -> bool {
+        let catalog = Arc::clone(&self.catalog);
+        let timing = diagnosis::Timing::default().at_pace(catalog.timing.pace);
+        let again = REDIAGNOSE_AFTER.at_pace(catalog.timing.pace);
+        let mut ran = false;
+        for index in 0..self.board.groups.len() {
+            let group = &self.board.groups[index];
+            if !group.dirty && self.at.since(group.diagnosed_at) < again {
+                continue;
+            }
+            let mut signals = group.signals();
+            self.add_maintenance(&mut signals);
+            let group = &mut self.board.groups[index];
+            let found = diagnosis::diagnose(&group.topology, &signals, self.at, &timing);
+            group.dirty = false;
+            group.diagnosed_at = self.at;
+            ran = true;
+            self.take_over(index, found, effects);
+        }
+        ran
+    }
+
+    fn add_maintenance(&self, signals: &mut Vec<Signal>) {
+        for downtime in self.downtimes.values().filter(|d| d.active && d.target.service.is_none()) {
+            signals.push(Signal {
+                host: Some(Arc::clone(&downtime.target.host)),
+                component: None,
+                sig: "maintenance".into(),
+                value: Value::Bool(true),
+                vantage: None,
+                observed_at: self.at,
+                changed_at: downtime.start,
+                every: Span::ZERO,
+            });
+        }
+    }
+
+    fn take_over(&mut self, index: usize, found: diagnosis::Diagnosis, effects: &mut Effects) {
+        if index >= self.catalog.clouds.len() {
+            self.outside = found;
+            return;
+        }
+        let at = self.at;
+        let status = &mut Arc::make_mut(&mut self.clouds)[index];
+        if status.core != found.core {
+            let text = format!(
+                "Core of {} is {}{}",
+                self.catalog.clouds[index].name,
+                found.core.as_str(),
+                found.core_because.first().map_or_else(String::new, |why| format!(": {why}"))
+            );
+            status.core = found.core;
+            status.core_since = at;
+            effects.events.push(Event { at, kind: EventKind::CoreChanged, object: None, incident: None, text });
+        }
+        status.diagnosis = found;
+    }
+
+    /// Every cause that the present evidence supports: the verdicts, and the problems that no verdict covers.
+    fn wanted(&self) -> BTreeMap<CauseKey, Wanted> {
+        let timing = &self.catalog.timing;
+        let mut wanted = BTreeMap::new();
+        let clouds = self.catalog.clouds.iter().map(|cloud| Some(Arc::clone(&cloud.name)));
+        let diagnoses = clouds.zip(self.clouds.iter().map(|status| &status.diagnosis));
+        for (cloud, diagnosis) in diagnoses.chain([(None, &self.outside)]) {
+            for verdict in diagnosis.verdicts.iter().filter(|verdict| opens(verdict.class)) {
+                let key = CauseKey { cloud: cloud.clone(), target: verdict.target.clone(), class: verdict.class };
+                let hold = match verdict.class {
+                    Class::ServerDown | Class::SiteDown => timing.hold_server,
+                    Class::Network | Class::PowerEvent | Class::MonitorIsolated => {
+                        timing.hold_server + timing.hold_group
+                    }
+                    Class::SoftwareDown
+                    | Class::ResourceUnavailable
+                    | Class::NetworkPath
+                    | Class::SplitBrain
+                    | Class::RedundancyLost
+                    | Class::ResourceAtRisk
+                    | Class::AdminStopped
+                    | Class::Starting
+                    | Class::Flapping
+                    | Class::Unknown => timing.hold_software,
+                };
+                wanted.insert(key, Wanted { verdict: verdict.clone(), hold });
+            }
+        }
+        let plain = self.plain_causes(&wanted);
+        wanted.extend(plain);
+        wanted
+    }
+
+    fn world(&self) -> World<'_> {
+        World {
+            catalog: &self.catalog,
+            hosts: &self.hosts,
+            host_details: &self.host_details,
+            services: &self.services,
+            service_details: &self.service_details,
+        }
+    }
+
+    fn plain_causes(&self, wanted: &BTreeMap<CauseKey, Wanted>) -> BTreeMap<CauseKey, Wanted> {
+        let mut plain = BTreeMap::new();
+        if self.problems.is_empty() {
+            return plain;
+        }
+        let live: Vec<(&CauseKey, &Arc<Incident>)> = self
+            .tracker
+            .live()
+            .filter(|(key, _)| key.class != Class::Unknown)
+            .filter_map(|(key, live)| self.tracker.get(live.number).map(|incident| (key, incident)))
+            .collect();
+        let causes = wanted
+            .iter()
+            .map(|(key, want)| (key, &want.verdict))
+            .chain(live.iter().map(|(key, incident)| (*key, &incident.verdict)));
+        let index = CoverIndex::new(causes);
+        let maintained = self.maintained();
+        let world = self.world();
+        for &object in &self.problems {
+            if index.find(&self.catalog, object).is_some() || maintained.contains(&object) {
+                continue;
+            }
+            if let Some((key, want)) = cover::plain_cause(&world, object) {
+                plain.entry(key).or_insert(want);
+            }
+        }
+        plain
+    }
+
+    /// Problems of hosts that are stopped on purpose: shown, not incidents.
+    fn maintained(&self) -> std::collections::BTreeSet<ObjectId> {
+        let in_downtime = |row: &Row| row.downtime_depth > 0;
+        self.problems
+            .iter()
+            .copied()
+            .filter(|object| match object {
+                ObjectId::Host(id) => in_downtime(&self.hosts[id.index()]),
+                ObjectId::Service(id) => {
+                    let host = self.catalog.services[id.index()].host;
+                    in_downtime(&self.hosts[host.index()])
+                }
+            })
+            .collect()
+    }
+
+    fn reconcile(&mut self, wanted: &BTreeMap<CauseKey, Wanted>, diagnosed: bool, effects: &mut Effects) {
+        let catalog = Arc::clone(&self.catalog);
+        let mut tracker = std::mem::take(&mut self.tracker);
+        let outcome = tracker.reconcile(&catalog, wanted, &*self, self.at);
+        self.tracker = tracker;
+        for suspect in &outcome.suspects {
+            self.expedite(suspect, effects);
+        }
+        effects.events.extend(outcome.events);
+        for number in &outcome.resolved {
+            self.tell_resolved(*number, effects);
+        }
+        if outcome.changed || diagnosed || self.problems_dirty {
+            self.attach_problems();
+            self.problems_dirty = false;
+        }
+    }
+
+    /// A failure is suspected: every check of that host is asked for now, so that the evidence is complete soon.
+    fn expedite(&self, suspect: &Target, effects: &mut Effects) {
+        let Some(host) = suspect.host.as_deref().and_then(|name| self.catalog.host_id(name)) else { return };
+        if suspect.kind == TargetKind::Service {
+            return;
+        }
+        let row = &self.catalog.hosts[host.index()];
+        if row.check.is_some() {
+            effects.checks.push(CheckRequest { object: ObjectId::Host(host), due: self.at });
+        }
+        let checks = row.services.iter().map(|id| CheckRequest { object: ObjectId::Service(*id), due: self.at });
+        effects.checks.extend(checks);
+    }
+
+    fn tell_resolved(&mut self, number: u64, effects: &mut Effects) {
+        let Some(incident) = self.tracker.get(number).cloned() else { return };
+        let catalog = Arc::clone(&self.catalog);
+        let decisions = self.ledger.follow_up(&catalog, &incident, Reason::Recovery, None, self.at, self.seq);
+        self.carry(decisions, effects);
+        self.ledger.forget(number);
+    }
+
+    /// Gives every problem to the live incident that covers it.
+    fn attach_problems(&mut self) {
+        let live: Vec<(CauseKey, u64)> = self.tracker.live().map(|(key, live)| (key.clone(), live.number)).collect();
+        let incidents: Vec<Arc<Incident>> =
+            live.iter().filter_map(|(_, number)| self.tracker.get(*number).cloned()).collect();
+        let index = CoverIndex::new(live.iter().zip(&incidents).map(|((key, _), incident)| (key, &incident.verdict)));
+        let numbers: BTreeMap<&CauseKey, u64> = live.iter().map(|(key, number)| (key, *number)).collect();
+        let mut of_incident: BTreeMap<u64, Vec<ObjectKey>> = live.iter().map(|(_, n)| (*n, Vec::new())).collect();
+        let mut owner: BTreeMap<ObjectId, u64> = BTreeMap::new();
+        let world = self.world();
+        for &object in &self.problems {
+            let found = index.find(&self.catalog, object).and_then(|key| numbers.get(key)).copied().or_else(|| {
+                let (key, _) = cover::plain_cause(&world, object)?;
+                numbers.get(&key).copied()
+            });
+            if let Some(number) = found {
+                of_incident.entry(number).or_default().push(self.catalog.object_key(object));
+                owner.insert(object, number);
+            }
+        }
+        for (number, problems) in of_incident {
+            self.tracker.set_problems(number, problems);
+        }
+        let at = self.at;
+        set_owner(&mut self.hosts, at, |i| owner.get(&ObjectId::Host(crate::id::HostId::from_index(i))).copied());
+        set_owner(&mut self.services, at, |i| {
+            owner.get(&ObjectId::Service(crate::id::ServiceId::from_index(i))).copied()
+        });
+    }
+
+    /// First pages, changes and re-notifications of everything that is open.
+    fn page(&mut self, effects: &mut Effects) {
+        let open: Vec<Arc<Incident>> = self
+            .tracker
+            .live()
+            .filter_map(|(_, live)| self.tracker.get(live.number))
+            .filter(|incident| incident.phase == Phase::Open)
+            .cloned()
+            .collect();
+        let catalog = Arc::clone(&self.catalog);
+        for incident in open {
+            let ended = incident
+                .ack
+                .as_ref()
+                .is_some_and(|ack| ack.sticky == Sticky::No && incident.changed_at > ack.at && incident.generation > 1);
+            if ended {
+                self.tracker.edit(incident.number, |incident| incident.ack = None);
+            }
+            let Some(incident) = self.tracker.get(incident.number).cloned() else { continue };
+            let situation = Situation { in_downtime: self.in_downtime(&incident) };
+            let decisions = self.ledger.page(&catalog, &incident, &situation, self.at, self.seq);
+            self.carry(decisions, effects);
+        }
+    }
+
+    fn in_downtime(&self, incident: &Incident) -> bool {
+        let target = &incident.verdict.target;
+        let Some(host) = target.host.as_deref().and_then(|name| self.catalog.host_id(name)) else { return false };
+        if self.hosts[host.index()].downtime_depth > 0 {
+            return true;
+        }
+        if target.kind == TargetKind::Service {
+            let service = target.component.as_deref().and_then(|name| {
+                self.catalog.index.service.get(host.index()).and_then(|services| services.get(name)).copied()
+            });
+            return service.is_some_and(|id| self.services[id.index()].downtime_depth > 0);
+        }
+        let mut rows = incident.problems.iter().filter_map(|key| self.catalog.object_id(key)).peekable();
+        rows.peek().is_some()
+            && rows.all(|id| match id {
+                ObjectId::Host(id) => self.hosts[id.index()].downtime_depth > 0,
+                ObjectId::Service(id) => self.services[id.index()].downtime_depth > 0,
+            })
+    }
+
+    /// Hands decisions of the policy to the effects, and records every withheld message.
+    pub(super) fn carry(&mut self, decisions: Decisions, effects: &mut Effects) {
+        self.counters.notifications += decisions.send.len() as u64;
+        self.counters.withheld += decisions.withheld.len() as u64;
+        for withheld in &decisions.withheld {
+            effects.events.push(Event::withheld(withheld));
+            let who = withheld.contact.as_deref().unwrap_or("nobody");
+            let text = format!("{} to {who} withheld ({}): {}", withheld.reason.as_str(), withheld.stage, withheld.why);
+            let entry = TimelineEntry { at: withheld.at, kind: TimelineKind::Withheld, by: None, text };
+            self.tracker.note(withheld.incident, entry);
+        }
+        effects.notifications.extend(decisions.send);
+    }
+}
+
+/// Whether a class is an incident at all; the others are shown where they belong.
+fn opens(class: Class) -> bool {
+    match class {
+        Class::SoftwareDown
+        | Class::ServerDown
+        | Class::ResourceUnavailable
+        | Class::Network
+        | Class::PowerEvent
+        | Class::NetworkPath
+        | Class::MonitorIsolated
+        | Class::SiteDown
+        | Class::SplitBrain
+        | Class::RedundancyLost
+        | Class::ResourceAtRisk
+        | Class::Flapping => true,
+        Class::AdminStopped | Class::Starting | Class::Unknown => false,
+    }
+}
+
+fn set_owner(rows: &mut [Row], at: Timestamp, owner: impl Fn(usize) -> Option<u64>) {
+    for (i, row) in rows.iter_mut().enumerate() {
+        let incident = owner(i).unwrap_or(0);
+        if row.incident != incident {
+            row.incident = incident;
+            row.changed = at;
+        }
+    }
+}
+
+impl Clearance for Engine {
+    /// Absence is never recovery: the checks that spoke for the verdict must have answered, and well.
+    fn is_clear(&self, incident: &Incident) -> bool {
+        let verdict: &Verdict = &incident.verdict;
+        let Some(host) = verdict.target.host.as_deref().and_then(|name| self.catalog.host_id(name)) else {
+            return true;
+        };
+        if verdict.target.kind == TargetKind::Service {
+            let service = verdict.target.component.as_deref().and_then(|name| {
+                self.catalog.index.service.get(host.index()).and_then(|services| services.get(name)).copied()
+            });
+            return service.is_none_or(|id| self.services[id.index()].state == 0);
+        }
+        let host_speaks = verdict.target.component.is_none()
+            && matches!(verdict.class, Class::ServerDown | Class::Unknown | Class::Network);
+        if host_speaks && self.hosts[host.index()].state != 0 {
+            return false;
+        }
+        self.catalog.hosts[host.index()].services.iter().all(|&id| {
+            let row = &self.services[id.index()];
+            let service = &self.catalog.services[id.index()];
+            let component = service.component.map(|c| &*self.catalog.components[c.index()].key);
+            let concerned = verdict.target.component.is_none() || component == verdict.target.component.as_deref();
+            let failing = row.state >= 2;
+            !(concerned && failing && cover::speaks(&self.catalog, id, verdict))
+        })
+    }
+}

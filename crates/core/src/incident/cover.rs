@@ -1,0 +1,235 @@
+//! Which cause covers which problem: every hard problem belongs to a diagnosed cause, to its host's failure,
+//! or is a cause of its own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{CauseKey, Wanted};
+use crate::Span;
+use crate::Timestamp;
+use crate::catalog::Catalog;
+use crate::diagnosis::{Class, CoreState, Evidence, Impact, Severity, Target, TargetKind, Verdict, Visibility};
+use crate::id::{HostId, ObjectId, ServiceId};
+use crate::model::{HostState, ServiceState};
+use crate::snapshot::{Detail, Row};
+
+/// What is looked at: rows and details parallel to the catalog.
+pub struct World<'a> {
+    pub catalog: &'a Catalog,
+    pub hosts: &'a [Row],
+    pub host_details: &'a [Arc<Detail>],
+    pub services: &'a [Row],
+    pub service_details: &'a [Arc<Detail>],
+}
+
+/// A cause touches a host: as a whole (`None`) or one component of it.
+type Touch<'a> = (Option<&'a str>, &'a CauseKey, &'a Verdict);
+
+/// Causes by the hosts they touch.
+pub struct CoverIndex<'a> {
+    by_host: BTreeMap<&'a str, Vec<Touch<'a>>>,
+}
+
+impl<'a> CoverIndex<'a> {
+    pub fn new(causes: impl Iterator<Item = (&'a CauseKey, &'a Verdict)>) -> Self {
+        let mut by_host: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+        for (key, verdict) in causes {
+            if let Some(host) = key.target.host.as_deref() {
+                by_host.entry(host).or_default().push((key.target.component.as_deref(), key, verdict));
+            }
+            for effect in &verdict.suppressed {
+                if let Some(host) = effect.host.as_deref() {
+                    by_host.entry(host).or_default().push((effect.component.as_deref(), key, verdict));
+                }
+            }
+        }
+        CoverIndex { by_host }
+    }
+
+    /// The cause that covers a problem, the most particular first.
+    pub fn find(&self, catalog: &Catalog, object: ObjectId) -> Option<&'a CauseKey> {
+        let (host, service) = match object {
+            ObjectId::Host(id) => (id, None),
+            ObjectId::Service(id) => (catalog.services[id.index()].host, Some(id)),
+        };
+        let causes = self.by_host.get(&*catalog.hosts[host.index()].name)?;
+        let component = service
+            .and_then(|id| catalog.services[id.index()].component)
+            .map(|id| &*catalog.components[id.index()].key);
+        if let (Some(component), Some(id)) = (component, service) {
+            let named = |c: &&Touch<'_>| {
+                c.0 == Some(component) && (c.2.class != Class::ResourceAtRisk || speaks(catalog, id, c.2))
+            };
+            if let Some(found) = causes.iter().find(named) {
+                return Some(found.1);
+            }
+        }
+        let whole = causes.iter().find(|(of, key, verdict)| {
+            of.is_none()
+                && match key.target.kind {
+                    TargetKind::Hardware => service.is_some_and(|id| speaks(catalog, id, verdict)),
+                    TargetKind::Service => false,
+                    // A group's effects on this host are its effects whatever the check.
+                    TargetKind::Host
+                    | TargetKind::Jvm
+                    | TargetKind::Switch
+                    | TargetKind::Power
+                    | TargetKind::Backend
+                    | TargetKind::Drbd
+                    | TargetKind::Site
+                    | TargetKind::Component
+                    | TargetKind::ComponentGroup => {
+                        verdict.class != Class::RedundancyLost || service.is_some_and(|id| speaks(catalog, id, verdict))
+                    }
+                }
+        });
+        if let Some((_, key, _)) = whole {
+            return Some(key);
+        }
+        // A host-level check that is itself evidence for a component's verdict (its data disk, its process).
+        let id = service?;
+        causes.iter().find(|(_, _, verdict)| component.is_none() && speaks(catalog, id, verdict)).map(|c| c.1)
+    }
+}
+
+/// Whether a service's check contributes a signal that the verdict rests on.
+pub fn speaks(catalog: &Catalog, service: ServiceId, verdict: &Verdict) -> bool {
+    let check = &catalog.checks[catalog.services[service.index()].check.index()];
+    check.signals.iter().any(|spec| verdict.evidence.iter().any(|evidence| *evidence.sig == *spec.sig))
+}
+
+/// The cause of a problem that no diagnosis covers: its unreachable parent, its host, its silent agent, or itself.
+pub fn plain_cause(world: &World<'_>, object: ObjectId) -> Option<(CauseKey, Wanted)> {
+    let catalog = world.catalog;
+    match object {
+        ObjectId::Host(id) => {
+            let root = first_down(world, id);
+            Some(host_cause(world, root))
+        }
+        ObjectId::Service(id) => {
+            let service = &catalog.services[id.index()];
+            if world.hosts[service.host.index()].state != 0 {
+                // The host's own row decides; a soft host failure gets the time to become hard.
+                return world.hosts[service.host.index()]
+                    .is_hard_problem()
+                    .then(|| host_cause(world, first_down(world, service.host)));
+            }
+            let root = silent_agent(world, service.host, id).unwrap_or(id);
+            Some(service_cause(world, root))
+        }
+    }
+}
+
+/// The first host upwards that is DOWN rather than UNREACHABLE.
+fn first_down(world: &World<'_>, host: HostId) -> HostId {
+    let mut current = host;
+    // A chain of parents is never longer than the number of hosts; the catalog refuses cycles.
+    for _ in 0..world.catalog.hosts.len() {
+        if world.hosts[current.index()].host_state() != HostState::Unreachable {
+            return current;
+        }
+        let gone = world.catalog.hosts[current.index()].parents.iter().find(|p| world.hosts[p.index()].state != 0);
+        match gone {
+            Some(parent) => current = *parent,
+            None => return current,
+        }
+    }
+    current
+}
+
+/// The host's agent service, when both it and the problem are stale: one silence, not many failures.
+fn silent_agent(world: &World<'_>, host: HostId, problem: ServiceId) -> Option<ServiceId> {
+    if !world.services[problem.index()].is_stale() {
+        return None;
+    }
+    let agent = world.catalog.index.service.get(host.index())?.get("agent").copied()?;
+    world.services[agent.index()].is_stale().then_some(agent)
+}
+
+fn host_cause(world: &World<'_>, host: HostId) -> (CauseKey, Wanted) {
+    let row = &world.hosts[host.index()];
+    let name = &world.catalog.hosts[host.index()].name;
+    let output = output_of(&world.host_details[host.index()]);
+    let target = Target { kind: TargetKind::Host, host: Some(Arc::clone(name)), component: None };
+    let severity = Severity::Critical;
+    let verdict = plain_verdict(Plain { target, severity, since: row.last_hard_change, sig: "host check", output });
+    (key_of(world, host, &verdict), Wanted { verdict, hold: hold_of(world, None) })
+}
+
+fn service_cause(world: &World<'_>, id: ServiceId) -> (CauseKey, Wanted) {
+    let row = &world.services[id.index()];
+    let service = &world.catalog.services[id.index()];
+    let target = Target {
+        kind: TargetKind::Service,
+        host: Some(Arc::clone(&world.catalog.hosts[service.host.index()].name)),
+        component: Some(Arc::clone(&service.name)),
+    };
+    let severity = match row.service_state() {
+        ServiceState::Critical => Severity::Critical,
+        ServiceState::Warning | ServiceState::Ok => Severity::Warning,
+        ServiceState::Unknown => Severity::Unknown,
+    };
+    let output = output_of(&world.service_details[id.index()]);
+    let verdict = plain_verdict(Plain { target, severity, since: row.last_hard_change, sig: "check", output });
+    (key_of(world, service.host, &verdict), Wanted { verdict, hold: hold_of(world, Some(id)) })
+}
+
+/// A check that speaks to the classifier waits for its verdict; any other is believed at once, being hard already.
+fn hold_of(world: &World<'_>, service: Option<ServiceId>) -> Span {
+    let timing = &world.catalog.timing;
+    match service {
+        None => timing.hold_server * 2,
+        Some(id) => {
+            let row = &world.catalog.services[id.index()];
+            let classified = row.component.is_some() || !world.catalog.checks[row.check.index()].signals.is_empty();
+            if classified { timing.hold_server * 2 } else { Span::ZERO }
+        }
+    }
+}
+
+fn key_of(world: &World<'_>, host: HostId, verdict: &Verdict) -> CauseKey {
+    let cloud = world.catalog.hosts[host.index()].cloud;
+    CauseKey {
+        cloud: cloud.map(|id| Arc::clone(&world.catalog.clouds[id.index()].name)),
+        target: verdict.target.clone(),
+        class: verdict.class,
+    }
+}
+
+fn output_of(detail: &Detail) -> String {
+    detail.observation.as_ref().map_or_else(String::new, |observation| observation.text.to_string())
+}
+
+struct Plain<'a> {
+    target: Target,
+    severity: Severity,
+    since: Timestamp,
+    sig: &'a str,
+    output: String,
+}
+
+fn plain_verdict(plain: Plain<'_>) -> Verdict {
+    let host = plain.target.host.as_deref().unwrap_or_default();
+    let at = match plain.target.component.as_deref() {
+        Some(service) => format!("{host}/{service}"),
+        None => host.to_owned(),
+    };
+    Verdict {
+        evidence: vec![Evidence { sig: plain.sig.to_owned(), at, value: plain.output }],
+        target: plain.target,
+        class: Class::Unknown,
+        subtype: "insufficient".into(),
+        severity: plain.severity,
+        visibility: Visibility::Visible,
+        impact: Impact::None,
+        confidence: 0.5,
+        core: CoreState::Unknown,
+        cell: None,
+        cells: Vec::new(),
+        runbook: "none".into(),
+        redundancy: None,
+        suppressed: Vec::new(),
+        rejected: Vec::new(),
+        since: plain.since,
+    }
+}

@@ -1,0 +1,375 @@
+//! When each check is due: a deterministic queue in which every check keeps a phase of its own, so that neither a
+//! restart nor a stall makes checks stampede. Knows no clock: the caller says what time it is.
+//!
+//! - A check runs at `phase + n * every`; the phase is a stable hash of its key.
+//! - One that never ran does so within [`FIRST_WITHIN`], all of them evenly spread, then keeps its phase.
+//! - One that missed its time by more than [`LATE_AFTER`] is caught up at a fifth of the steady rate while all others
+//!   keep their phases: together at most 1.2 times the steady rate, and each is served within one interval at worst.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use crate::{Span, Timestamp};
+
+/// First runs are spread over this long: 15 s are promised, two of them are left for running.
+pub const FIRST_WITHIN: Span = Span::from_secs(13);
+
+/// A check that starts later than this has missed its time.
+pub const LATE_AFTER: Span = Span::from_secs(1);
+
+/// Catch-up takes this part of the steady rate on top of it.
+const CATCH_UP_PART: f64 = 0.2;
+
+/// Catch-up never gets slower than this: with a handful of checks a fifth of the steady rate would take days, and one
+/// run more in five seconds is no stampede.
+const CATCH_UP_EVERY_MAX: Span = Span::from_secs(5);
+
+/// The shortest interval; guards against a configuration that reaches zero.
+const EVERY_MIN: Span = Span::from_millis(10);
+
+/// What is scheduled, by position: the caller's dense number of the check.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct Entry {
+    pub slot: u32,
+    /// [`stable_hash`] of the key.
+    pub hash: u64,
+    pub every: Span,
+    /// Requests later than this (or than `every`) are taken for this long: no request switches a check off.
+    pub retry: Span,
+    /// When it last ran; `None` = never.
+    pub last_run: Option<Timestamp>,
+}
+
+/// Why a check is due.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum Why {
+    /// It never ran.
+    First,
+    /// Its phase.
+    Phase,
+    /// Somebody asked: a retry, or a person.
+    Request,
+    /// Its time was missed earlier.
+    CatchUp,
+}
+
+/// A check to run now. It stays out of the queue until [`Schedule::finish`] or [`Schedule::miss`].
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub struct Due {
+    pub slot: u32,
+    /// When it should have started.
+    pub due: Timestamp,
+    pub why: Why,
+}
+
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+enum State {
+    /// Not scheduled.
+    Absent,
+    /// In the heap, valid for one `ticket`.
+    Queued { why: Why },
+    /// Handed out; a request that came meanwhile.
+    Running { requested: Option<Timestamp> },
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    every: Span,
+    retry: Span,
+    phase: Span,
+    state: State,
+    /// Heap entries with another ticket are void.
+    ticket: u32,
+    /// Waits in `late` too.
+    is_late: bool,
+}
+
+type Queued = Reverse<(Timestamp, u32, u32)>;
+
+/// The queue. Time handed in must not run backwards; if it does, nothing is due until it has caught up.
+#[derive(Clone, Debug, Default)]
+pub struct Schedule {
+    slots: Vec<Slot>,
+    heap: BinaryHeap<Queued>,
+    /// Missed ones; requests before phases, then the longest missed.
+    late: BinaryHeap<Reverse<(bool, Timestamp, u32)>>,
+    late_next_at: Timestamp,
+    /// Never ran, in the order of their hashes.
+    first: VecDeque<u32>,
+    first_next_at: Timestamp,
+    first_gap_ms: f64,
+    first_carry_ms: f64,
+    /// Runs per millisecond if all goes well.
+    steady_per_ms: f64,
+}
+
+/// A hash of a host and a service name that is the same on every machine and in every release (FNV-1a, then a mixer
+/// so that names differing in the last letter are far apart).
+pub fn stable_hash(host: &str, service: Option<&str>) -> u64 {
+    let bytes = host.bytes().chain([0]).chain(service.unwrap_or_default().bytes());
+    let fnv =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    let mixed = (fnv ^ (fnv >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+impl Schedule {
+    /// A queue of `entries` that starts at `at`. Slots may have gaps; a slot given twice keeps the last.
+    pub fn new(entries: impl IntoIterator<Item = Entry>, at: Timestamp) -> Schedule {
+        let mut schedule = Schedule { late_next_at: at, first_next_at: at, ..Schedule::default() };
+        let mut first = Vec::new();
+        for entry in entries {
+            let index = entry.slot as usize;
+            if schedule.slots.len() <= index {
+                schedule.slots.resize(index + 1, Slot::absent());
+            }
+            let every = entry.every.max(EVERY_MIN);
+            let phase = Span::from_millis((entry.hash % every.as_millis().unsigned_abs()).cast_signed());
+            let slot = Slot { every, retry: entry.retry.max(EVERY_MIN), phase, ..Slot::absent() };
+            if let Some(place) = schedule.slots.get_mut(index) {
+                *place = slot;
+            }
+            schedule.steady_per_ms += 1.0 / every.as_millis() as f64;
+            match entry.last_run {
+                None => first.push((entry.hash, entry.slot)),
+                Some(last) => schedule.resume(entry.slot, last, at),
+            }
+        }
+        first.sort_unstable();
+        schedule.first_gap_ms = FIRST_WITHIN.as_millis() as f64 / first.len().max(1) as f64;
+        for (_, slot) in first {
+            if let Some(place) = schedule.slots.get_mut(slot as usize) {
+                place.state = State::Queued { why: Why::First };
+                schedule.first.push_back(slot);
+            }
+        }
+        schedule
+    }
+
+    /// A check that ran before: keeps its phase, and is caught up if a turn was missed.
+    fn resume(&mut self, slot: u32, last: Timestamp, at: Timestamp) {
+        let due = self.next_phase(slot, at);
+        self.queue(slot, due, Why::Phase);
+        let Some(place) = self.slots.get_mut(slot as usize) else { return };
+        if last + place.every + LATE_AFTER < at {
+            place.is_late = true;
+            self.late.push(Reverse((true, last + place.every, slot)));
+        }
+    }
+
+    /// Runs per second if nothing fails.
+    pub fn steady_per_s(&self) -> f64 {
+        self.steady_per_ms * 1000.0
+    }
+
+    /// The next check to run at `at`, if any is due.
+    pub fn pop(&mut self, at: Timestamp) -> Option<Due> {
+        // Looking at the queue may find missed ones, of which the first may run at once.
+        self.pop_first(at).or_else(|| self.pop_late(at)).or_else(|| self.pop_queued(at)).or_else(|| self.pop_late(at))
+    }
+
+    fn pop_first(&mut self, at: Timestamp) -> Option<Due> {
+        if self.first_next_at > at {
+            return None;
+        }
+        while let Some(slot) = self.first.pop_front() {
+            // Asked for and run meanwhile: not a first run any more.
+            if self.slots.get(slot as usize).is_none_or(|place| place.state != (State::Queued { why: Why::First })) {
+                continue;
+            }
+            let due = self.first_next_at;
+            // After a stall the spacing goes on from now: the gap is the rate limit.
+            let gap = self.first_gap_ms + self.first_carry_ms;
+            self.first_carry_ms = gap.fract();
+            let from = if at - due > LATE_AFTER { at } else { due };
+            self.first_next_at = from + Span::from_millis(gap as i64);
+            return Some(self.hand_out(slot, due, Why::First));
+        }
+        None
+    }
+
+    fn pop_late(&mut self, at: Timestamp) -> Option<Due> {
+        if self.late_next_at > at {
+            return None;
+        }
+        while let Some(Reverse((_, due, slot))) = self.late.pop() {
+            let waits = self.slots.get(slot as usize).is_some_and(|place| place.is_late && place.is_queued());
+            if waits {
+                self.late_next_at = at + self.catch_up_gap();
+                return Some(self.hand_out(slot, due, Why::CatchUp));
+            }
+        }
+        None
+    }
+
+    fn pop_queued(&mut self, at: Timestamp) -> Option<Due> {
+        while let Some(&Reverse((due, slot, ticket))) = self.heap.peek() {
+            if due > at {
+                return None;
+            }
+            self.heap.pop();
+            let Some(why) = self.valid(slot, ticket) else { continue };
+            if at - due > LATE_AFTER {
+                self.put_off(slot, due, why, at);
+                continue;
+            }
+            return Some(self.hand_out(slot, due, why));
+        }
+        None
+    }
+
+    /// When [`Schedule::pop`] may next give something; `None` if only `finish` or a request can change that.
+    pub fn next_at(&mut self) -> Option<Timestamp> {
+        while let Some(&Reverse((_, slot, ticket))) = self.heap.peek() {
+            if self.valid(slot, ticket).is_some() {
+                break;
+            }
+            self.heap.pop();
+        }
+        let queued = self.heap.peek().map(|&Reverse((due, _, _))| due);
+        let first = (!self.first.is_empty()).then_some(self.first_next_at);
+        let late = (!self.late.is_empty()).then_some(self.late_next_at);
+        [queued, first, late].into_iter().flatten().min()
+    }
+
+    /// The run of `slot` is over; its next is the request that came meanwhile, else its phase.
+    pub fn finish(&mut self, slot: u32, at: Timestamp) {
+        let Some(&Slot { state: State::Running { requested }, .. }) = self.slots.get(slot as usize) else { return };
+        match requested {
+            Some(due) => self.queue(slot, due.max(at), Why::Request),
+            None => {
+                let due = self.next_phase(slot, at);
+                self.queue(slot, due, Why::Phase);
+            }
+        }
+    }
+
+    /// A check that was handed out could not be started in time: it is caught up later.
+    pub fn miss(&mut self, missed: Due, at: Timestamp) {
+        let slot = missed.slot;
+        match self.slots.get(slot as usize).map(|place| place.state) {
+            Some(State::Running { requested: Some(due) }) => self.queue(slot, due.max(at), Why::Request),
+            Some(State::Running { requested: None }) => self.put_off(slot, missed.due, missed.why, at),
+            Some(State::Absent | State::Queued { .. }) | None => {}
+        }
+    }
+
+    /// Runs `slot` at `due` instead of its phase; while it runs, the request waits for its end.
+    pub fn request(&mut self, slot: u32, due: Timestamp, at: Timestamp) {
+        let Some(place) = self.slots.get_mut(slot as usize) else { return };
+        let due = due.max(at).min(at + place.every.max(place.retry));
+        match &mut place.state {
+            State::Absent => {}
+            State::Running { requested } => *requested = Some(requested.map_or(due, |earlier| earlier.min(due))),
+            State::Queued { .. } => self.queue(slot, due, Why::Request),
+        }
+    }
+
+    /// Requests that have not been served, by slot: what a new queue must be told.
+    pub fn requests(&self) -> Vec<(u32, Timestamp)> {
+        let queued = self.heap.iter().filter_map(|&Reverse((due, slot, ticket))| {
+            self.valid(slot, ticket).filter(|why| *why == Why::Request).map(|_| (slot, due))
+        });
+        let running = (0u32..).zip(&self.slots).filter_map(|(slot, place)| match place.state {
+            State::Running { requested: Some(due) } => Some((slot, due)),
+            State::Running { requested: None } | State::Queued { .. } | State::Absent => None,
+        });
+        let mut requests: Vec<_> = queued.chain(running).collect();
+        requests.sort_unstable();
+        requests
+    }
+
+    /// Takes over from an older queue that `slot` is being run.
+    pub fn mark_running(&mut self, slot: u32) {
+        if let Some(place) = self.slots.get_mut(slot as usize)
+            && place.is_queued()
+        {
+            place.start();
+        }
+    }
+
+    fn hand_out(&mut self, slot: u32, due: Timestamp, why: Why) -> Due {
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            place.start();
+        }
+        Due { slot, due, why }
+    }
+
+    /// Missed at `due`: runs at its next phase anyway, and earlier if catching up allows.
+    fn put_off(&mut self, slot: u32, due: Timestamp, why: Why, at: Timestamp) {
+        let next = self.next_phase(slot, at);
+        self.queue(slot, next, Why::Phase);
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            place.is_late = true;
+            self.late.push(Reverse((why != Why::Request, due, slot)));
+        }
+    }
+
+    fn queue(&mut self, slot: u32, due: Timestamp, why: Why) {
+        let Some(place) = self.slots.get_mut(slot as usize) else { return };
+        place.ticket = place.ticket.wrapping_add(1);
+        place.is_late = false;
+        place.state = State::Queued { why };
+        self.heap.push(Reverse((due, slot, place.ticket)));
+        self.drop_void_entries();
+    }
+
+    /// Keeps void entries from outnumbering the checks, however many requests come.
+    fn drop_void_entries(&mut self) {
+        const SPARE: usize = 1024;
+        if self.heap.len() > 2 * self.slots.len() + SPARE {
+            let slots = &self.slots;
+            self.heap.retain(|&Reverse((_, slot, ticket))| {
+                slots.get(slot as usize).is_some_and(|place| place.is_queued() && place.ticket == ticket)
+            });
+        }
+        if self.late.len() > 2 * self.slots.len() + SPARE {
+            let slots = &self.slots;
+            let mut kept = vec![false; slots.len()];
+            self.late.retain(|&Reverse((_, _, slot))| {
+                let waits = slots.get(slot as usize).is_some_and(|place| place.is_late && place.is_queued());
+                waits && kept.get_mut(slot as usize).is_some_and(|seen| !std::mem::replace(seen, true))
+            });
+        }
+    }
+
+    fn valid(&self, slot: u32, ticket: u32) -> Option<Why> {
+        match self.slots.get(slot as usize) {
+            Some(&Slot { state: State::Queued { why }, ticket: current, .. }) if current == ticket => Some(why),
+            Some(_) | None => None,
+        }
+    }
+
+    /// The first instant of the check's phase after `at`.
+    fn next_phase(&self, slot: u32, at: Timestamp) -> Timestamp {
+        let Some(place) = self.slots.get(slot as usize) else { return at };
+        let every = place.every.as_millis();
+        let into = (at - place.phase).as_millis().rem_euclid(every);
+        at + Span::from_millis(every - into)
+    }
+
+    fn catch_up_gap(&self) -> Span {
+        let gap_ms = 1.0 / (self.steady_per_ms * CATCH_UP_PART).max(f64::MIN_POSITIVE);
+        Span::from_millis(gap_ms.ceil().min(CATCH_UP_EVERY_MAX.as_millis() as f64) as i64)
+    }
+}
+
+impl Slot {
+    const fn absent() -> Slot {
+        Slot { every: EVERY_MIN, retry: EVERY_MIN, phase: Span::ZERO, state: State::Absent, ticket: 0, is_late: false }
+    }
+
+    const fn is_queued(&self) -> bool {
+        matches!(self.state, State::Queued { .. })
+    }
+
+    fn start(&mut self) {
+        self.ticket = self.ticket.wrapping_add(1);
+        self.is_late = false;
+        self.state = State::Running { requested: None };
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,268 @@
+//! A minute of virtual time after start, restart, stall and requests.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+const START: Timestamp = Timestamp::from_secs(1_795_000_000);
+
+fn entry(slot: u32, every: Span, last_run: Option<Timestamp>) -> Entry {
+    let hash = stable_hash(&format!("host{}", slot / 10), Some(&format!("service{slot}")));
+    Entry { slot, hash, every, retry: Span::from_secs(30), last_run }
+}
+
+fn schedule(count: u32, every: Span, last_run: Option<Timestamp>, at: Timestamp) -> Schedule {
+    Schedule::new((0..count).map(|slot| entry(slot, every, last_run)), at)
+}
+
+/// Runs everything that becomes due in `[from, to)`, each run taking no time, looking every `step`.
+fn run(schedule: &mut Schedule, from: Timestamp, to: Timestamp, step: Span) -> Vec<(Timestamp, Due)> {
+    let mut ran = Vec::new();
+    let mut at = from;
+    while at < to {
+        while let Some(due) = schedule.pop(at) {
+            ran.push((at, due));
+            schedule.finish(due.slot, at);
+        }
+        at += step;
+    }
+    ran
+}
+
+const STEP: Span = Span::from_millis(10);
+
+fn per_second(ran: &[(Timestamp, Due)]) -> BTreeMap<i64, usize> {
+    let mut counts = BTreeMap::new();
+    for (at, _) in ran {
+        *counts.entry(at.as_secs()).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn every_check_that_never_ran_does_so_within_fifteen_seconds_evenly() {
+    for count in [1, 7, 2_000, 100_000] {
+        let mut schedule = schedule(count, Span::from_mins(5), None, START);
+        let ran = run(&mut schedule, START, START + Span::from_secs(15), STEP);
+        let first: Vec<_> = ran.iter().filter(|(_, due)| due.why == Why::First).copied().collect();
+        assert_eq!(first.len(), count as usize);
+        let most = per_second(&first).into_values().max().expect("some ran");
+        assert!(most <= count as usize / 13 + 2, "{most} of {count} in one second");
+    }
+}
+
+#[test]
+fn phases_survive_a_restart_and_differ_between_checks() {
+    let every = Span::from_secs(60);
+    let phases = |at: Timestamp, last: Option<Timestamp>| -> BTreeMap<u32, i64> {
+        let mut schedule = schedule(200, every, last, at);
+        let ran = run(&mut schedule, at, at + Span::from_secs(90), Span::from_millis(1));
+        let on_phase = ran.iter().filter(|(_, due)| due.why == Why::Phase);
+        on_phase.map(|(_, due)| (due.slot, due.due.as_millis().rem_euclid(60_000))).collect()
+    };
+    let before = phases(START, None);
+    let again = START + Span::from_millis(7_654_321);
+    assert_eq!(before.len(), 200);
+    assert_eq!(before, phases(again, Some(again - Span::from_secs(5))));
+    let distinct: std::collections::BTreeSet<_> = before.values().collect();
+    assert!(distinct.len() > 190, "only {} phases for 200 checks", distinct.len());
+}
+
+#[test]
+fn a_restart_does_not_run_what_ran_just_now() {
+    let mut schedule = schedule(6_000, Span::from_secs(60), Some(START - Span::from_secs(1)), START);
+    let ran = run(&mut schedule, START, START + Span::from_secs(10), STEP);
+    assert!(ran.len() < 1_200, "{} of 6000 in ten seconds", ran.len());
+}
+
+#[test]
+fn steady_state_runs_each_check_once_an_interval() {
+    let mut schedule = schedule(600, Span::from_secs(60), Some(START), START);
+    let ran = run(&mut schedule, START, START + Span::from_mins(10), STEP);
+    let mut counts = BTreeMap::<u32, usize>::new();
+    for (_, due) in &ran {
+        *counts.entry(due.slot).or_default() += 1;
+    }
+    assert_eq!(counts.len(), 600);
+    assert!(counts.values().all(|count| *count == 10), "{counts:?}");
+}
+
+#[test]
+fn after_a_stall_the_rate_stays_below_six_fifths_of_steady() {
+    for stall in [Span::from_secs(5), Span::from_secs(60), Span::from_hours(3)] {
+        let mut schedule = schedule(6_000, Span::from_secs(60), Some(START), START);
+        run(&mut schedule, START, START + Span::from_secs(60), STEP);
+        let woke = START + Span::from_secs(60) + stall;
+        let ran = run(&mut schedule, woke, woke + Span::from_secs(120), STEP);
+        assert!(ran.iter().any(|(_, due)| due.why == Why::CatchUp), "nothing was caught up");
+        // Steady is 100 a second. Whoever is at most LATE_AFTER late at the moment of waking counts as on time.
+        for (second, count) in per_second(&ran) {
+            let waking = if second == woke.as_secs() { 100 } else { 0 };
+            // Phases are hashes: 40 is four standard deviations of their number in one second.
+            assert!(count <= 120 + 40 + waking, "{count} runs in second {} after {stall}", second - woke.as_secs());
+        }
+        for window in 0..11 {
+            let from = woke + Span::from_secs(1 + window * 10);
+            let count = ran.iter().filter(|(at, _)| *at >= from && *at < from + Span::from_secs(10)).count();
+            assert!(count <= 1_200 + 126, "{count} runs in ten seconds after {stall}");
+        }
+        let minute: std::collections::BTreeSet<u32> =
+            ran.iter().filter(|(at, _)| *at < woke + Span::from_secs(61)).map(|(_, due)| due.slot).collect();
+        assert_eq!(minute.len(), 6_000, "some check waited longer than its interval after {stall}");
+    }
+}
+
+#[test]
+fn first_runs_after_a_stall_keep_their_spacing() {
+    let mut schedule = schedule(13_000, Span::from_mins(5), None, START);
+    run(&mut schedule, START, START + Span::from_secs(2), STEP);
+    let woke = START + Span::from_secs(60);
+    let ran = run(&mut schedule, woke, woke + Span::from_secs(3), STEP);
+    let most = per_second(&ran).into_values().max().expect("some ran");
+    assert!(most <= 1_000 + 100, "{most} in one second");
+}
+
+#[test]
+fn a_daily_check_that_was_missed_does_not_wait_a_day() {
+    let mut schedule = schedule(1, Span::from_hours(24), Some(START - Span::from_hours(30)), START);
+    let ran = run(&mut schedule, START, START + Span::from_secs(10), STEP);
+    assert_eq!(ran.len(), 1);
+}
+
+#[test]
+fn a_request_replaces_the_phase_once() {
+    let mut schedule = schedule(1, Span::from_mins(5), Some(START), START);
+    schedule.request(0, START + Span::from_secs(30), START);
+    let ran = run(&mut schedule, START, START + Span::from_secs(31), STEP);
+    assert!(matches!(ran.as_slice(), [(at, due)] if *at == START + Span::from_secs(30) && due.why == Why::Request));
+    let ran = run(&mut schedule, START + Span::from_secs(31), START + Span::from_secs(332), STEP);
+    assert!(ran.iter().all(|(_, due)| due.why == Why::Phase) && !ran.is_empty(), "{ran:?}");
+}
+
+#[test]
+fn a_request_while_running_waits_for_the_end() {
+    let mut schedule = schedule(1, Span::from_mins(5), None, START);
+    let due = schedule.pop(START).expect("never ran");
+    schedule.request(due.slot, START + Span::from_secs(1), START);
+    assert_eq!(schedule.pop(START + Span::from_secs(2)), None, "the same check ran twice at once");
+    schedule.finish(due.slot, START + Span::from_secs(3));
+    assert_eq!(schedule.pop(START + Span::from_secs(3)).map(|due| due.why), Some(Why::Request));
+}
+
+#[test]
+fn requests_that_wait_can_be_carried_over() {
+    let mut schedule = schedule(4, Span::from_mins(5), Some(START), START);
+    schedule.request(2, START + Span::from_secs(30), START);
+    schedule.request(2, START + Span::from_secs(20), START);
+    schedule.request(1, START, START);
+    let due = schedule.pop(START).expect("requested");
+    schedule.request(due.slot, START + Span::from_secs(5), START);
+    let expected = [(1, START + Span::from_secs(5)), (2, START + Span::from_secs(20))];
+    assert_eq!(schedule.requests(), expected);
+}
+
+#[test]
+fn a_request_far_away_does_not_switch_a_check_off() {
+    let mut schedule = schedule(1, Span::from_mins(5), Some(START), START);
+    schedule.request(0, START + Span::from_hours(10_000), START);
+    let ran = run(&mut schedule, START, START + Span::from_secs(301), STEP);
+    assert_eq!(ran.len(), 1);
+}
+
+#[test]
+fn requests_without_end_do_not_grow_the_queue() {
+    let mut schedule = schedule(10, Span::from_mins(5), Some(START), START);
+    for i in 0..100_000 {
+        schedule.request(i % 10, START + Span::from_secs(i64::from(i % 97)), START);
+    }
+    assert!(schedule.heap.len() < 2_000, "{} entries for 10 checks", schedule.heap.len());
+}
+
+#[test]
+fn unknown_slots_and_a_clock_that_runs_backwards_are_harmless() {
+    let mut schedule = schedule(3, Span::ZERO, Some(START), START);
+    schedule.request(99, START, START);
+    schedule.finish(99, START);
+    schedule.mark_running(99);
+    schedule.miss(Due { slot: 99, due: START, why: Why::Phase }, START);
+    assert_eq!(schedule.pop(Timestamp::ZERO), None);
+    assert!(Schedule::default().next_at().is_none());
+}
+
+#[test]
+fn the_hash_never_changes() {
+    assert_eq!(stable_hash("web01", Some("http")), 0x5d45_934f_36cb_1534);
+    assert_ne!(stable_hash("ab", Some("c")), stable_hash("a", Some("bc")));
+    assert_ne!(stable_hash("web01", None), stable_hash("web01", Some("http")));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Wait(i64),
+    PopAll,
+    FinishOne(usize),
+    MissOne(usize),
+    Request(u32, i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0i64..20_000).prop_map(Step::Wait),
+        Just(Step::PopAll),
+        (0usize..8).prop_map(Step::FinishOne),
+        (0usize..8).prop_map(Step::MissOne),
+        (0u32..12, -5_000i64..100_000).prop_map(|(slot, after)| Step::Request(slot, after)),
+    ]
+}
+
+fn play(steps: &[Step], count: u32) -> Result<(Schedule, Vec<Due>, Vec<Due>, Timestamp), TestCaseError> {
+    let mut at = START;
+    let mut schedule = Schedule::new(
+        (0..count).map(|slot| {
+            let last = (slot % 3 == 0).then_some(START - Span::from_secs(i64::from(slot) * 40));
+            entry(slot, Span::from_secs(5 + i64::from(slot) * 7), last)
+        }),
+        at,
+    );
+    let (mut running, mut log) = (Vec::<Due>::new(), Vec::new());
+    for step in steps {
+        match *step {
+            Step::Wait(millis) => at += Span::from_millis(millis),
+            Step::PopAll => {
+                while let Some(due) = schedule.pop(at) {
+                    prop_assert!(running.iter().all(|run| run.slot != due.slot), "{due:?} runs already");
+                    prop_assert!(due.due <= at, "{due:?} is early");
+                    running.push(due);
+                    log.push(due);
+                }
+                prop_assert!(schedule.next_at().is_none_or(|next| next > at), "due but not given");
+            }
+            Step::FinishOne(i) if i < running.len() => schedule.finish(running.remove(i).slot, at),
+            Step::MissOne(i) if i < running.len() => schedule.miss(running.remove(i), at),
+            Step::FinishOne(_) | Step::MissOne(_) => {}
+            Step::Request(slot, after) => schedule.request(slot, at + Span::from_millis(after), at),
+        }
+    }
+    Ok((schedule, running, log, at))
+}
+
+proptest! {
+    #[test]
+    fn no_order_of_calls_runs_a_check_twice_at_once_or_loses_it(steps in proptest::collection::vec(step(), 0..80)) {
+        let (mut schedule, running, _, at) = play(&steps, 10)?;
+        for due in running {
+            schedule.finish(due.slot, at);
+        }
+        // The longest interval is 68 s, the longest catch-up 10 checks x 5 s.
+        let ran = run(&mut schedule, at, at + Span::from_secs(68 + 50), STEP);
+        let seen: std::collections::BTreeSet<u32> = ran.iter().map(|(_, due)| due.slot).collect();
+        prop_assert_eq!(seen.len(), 10, "lost: {:?}", seen);
+    }
+
+    #[test]
+    fn the_same_calls_give_the_same_order(steps in proptest::collection::vec(step(), 0..60)) {
+        prop_assert_eq!(play(&steps, 10)?.2, play(&steps, 10)?.2);
+    }
+}

@@ -1,0 +1,268 @@
+//! What must hold for any signals at all: no panic, no order, and no verdict out of silence.
+
+use std::sync::{Arc, LazyLock};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use serde_json::{Value as Json, json};
+use stentor_core::diagnosis::{Class, Diagnosis, Signal, TargetKind, Timing, Topology, diagnose};
+use stentor_core::model::Value;
+use stentor_core::{Span, Timestamp};
+
+const NOW: Timestamp = Timestamp::from_secs(1_795_226_531);
+
+struct Corpus {
+    topologies: Vec<Topology>,
+    /// Topology and signals of each vector.
+    scenarios: Vec<(usize, Vec<Signal>)>,
+}
+
+static CORPUS: LazyLock<Corpus> = LazyLock::new(corpus);
+
+fn corpus() -> Corpus {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/classification.json"));
+    let file: Json = serde_json::from_str(&text.expect("vectors")).expect("JSON");
+    let names: Vec<&String> = file["topologies"].as_object().expect("topologies").keys().collect();
+    let topology =
+        |name: &&String| serde_json::from_value(file["topologies"][name.as_str()].clone()).expect("a topology");
+    let word = |json: &Json| json.as_str().map(Arc::from);
+    let signal = |json: &Json| {
+        let observed_at = NOW - Span::from_secs(json["age_s"].as_i64().unwrap_or(0));
+        Signal {
+            host: word(&json["host"]),
+            component: word(&json["component"]),
+            sig: word(&json["sig"]).expect("a kind"),
+            value: serde_json::from_value(json["value"].clone()).expect("a value"),
+            vantage: word(&json["vantage"]),
+            observed_at,
+            changed_at: observed_at,
+            every: Span::ZERO,
+        }
+    };
+    let scenarios = file["vectors"].as_array().expect("vectors").iter().map(|vector| {
+        let at = names.iter().position(|name| vector["topology"] == name.as_str()).expect("a known topology");
+        (at, vector["signals"].as_array().expect("signals").iter().map(signal).collect())
+    });
+    Corpus { topologies: names.iter().map(topology).collect(), scenarios: scenarios.collect() }
+}
+
+fn ask(topology: &Topology, signals: &[Signal]) -> Diagnosis {
+    diagnose(topology, signals, NOW, &Timing::default())
+}
+
+/// Values that a signal of this kind may carry, good, bad and absurd.
+fn value_of(sig: &'static str) -> BoxedStrategy<Json> {
+    let words: &'static [&'static str] = match sig {
+        "ping" | "probe" | "agent" | "bmc" => &["ok", "fail", "stale", "slow", "timeout", "unreachable"],
+        "ssh" | "port" => &["open", "refused", "timeout"],
+        "process" => &["running", "absent", "hung", "restarting"],
+        "heartbeat" => &["enabled", "not_enabled", "none"],
+        "service_state" => {
+            &["ENABLED", "DISABLED", "NOTREADY", "BROKEN", "STOPPED", "LOADED", "no_quorum", "Disconnected"]
+        }
+        "power" => &["on", "off", "unknown"],
+        "instance_state" => &["running", "stopped", "terminated"],
+        _ => &["", "ok", "crit", "Split-Brain detected", "Out of memory"],
+    };
+    let number = select(vec![0.0, 1.0, 4.0, 5.0, 90.0, 200.0, 219.0, 503.0, 1010.0, -1.0, 1e300, f64::MIN])
+        .prop_map(|n| json!(n));
+    let kinds = select(vec!["disk", "backend", "san_path", "membership", "?"]);
+    let levels = select(vec!["ok", "warn", "crit"]);
+    let map = (kinds, levels, any::<bool>(), 0..6i64, 0..6i64).prop_map(|(kind, level, yes, a, b)| {
+        json!({"kind": kind, "level": level, "detail": kind, "blocks_start": yes, "state": level, "id": kind,
+                "offsets": [a, b], "slaves": a, "up": b, "down": [kind], "active": b, "total": a, "ports": 1,
+                "upsOutputSource": a, "upsBatteryStatus": b, "minutes": a, "cswSwitchState": b, "res": "r0",
+                "cs": if yes { "StandAlone" } else { "WFConnection" }, "ro": "Primary/Unknown",
+                "ds": "UpToDate/DUnknown",
+                "about": "s3", "alive": [], "unresponsive": ["s1", kind], "ok": a, "sw1": "down"})
+    });
+    prop_oneof![6 => select(words.to_vec()).prop_map(|word| json!(word)), 2 => map, 2 => number,
+        1 => Just(json!(null)), 1 => Just(json!(true)), 1 => Just(json!(["x"]))]
+    .boxed()
+}
+
+const KINDS: [&str; 36] = [
+    "ping",
+    "ssh",
+    "port",
+    "http",
+    "heartbeat",
+    "probe",
+    "agent",
+    "process",
+    "exit_code",
+    "service_state",
+    "resource",
+    "fault",
+    "bmc",
+    "power",
+    "sel",
+    "uptime_s",
+    "link",
+    "bond",
+    "raid",
+    "psu",
+    "ups",
+    "path",
+    "drbd",
+    "switch",
+    "stack",
+    "fan",
+    "temp",
+    "mem",
+    "smart",
+    "view",
+    "side",
+    "arbitrators",
+    "reports",
+    "instance_state",
+    "log",
+    "maintenance",
+];
+
+/// Names that some topology knows, as hosts, components, elements or sites.
+const PLACES: [&str; 20] = [
+    "clc1", "ufs1", "ufs2", "cc1", "walrus1", "nc1", "nc2", "front1", "sca", "ws00", "ws01", "elbvm1", "iw1", "kvm1",
+    "nfs1", "ms1", "sw1", "swm", "ups1", "nobody",
+];
+const COMPONENTS: [&str; 12] =
+    ["clc", "ufs", "console", "cc", "sc", "walrus", "nc", "elb", "iw", "ms", "kvm_agent", "postgres"];
+
+fn any_signal() -> impl Strategy<Value = Signal> {
+    let value = select(KINDS.to_vec()).prop_flat_map(|sig| (Just(sig), value_of(sig)));
+    let place =
+        (proptest::option::weighted(0.95, select(PLACES.to_vec())), proptest::option::of(select(COMPONENTS.to_vec())));
+    let vantage = proptest::option::weighted(0.2, select(vec!["s2", "s3"]));
+    let times = (-5..400i64, 0..10_000i64, select(vec![0i64, 10, 60, 300]));
+    (place, value, vantage, times).prop_map(|((host, component), (sig, value), vantage, (age, since, every))| Signal {
+        host: host.map(Arc::from),
+        component: component.map(Arc::from),
+        sig: Arc::from(sig),
+        value: serde_json::from_value(value).unwrap_or(Value::Null),
+        vantage: vantage.map(Arc::from),
+        observed_at: NOW - Span::from_secs(age),
+        changed_at: NOW - Span::from_secs(age + since),
+        every: Span::from_secs(every),
+    })
+}
+
+fn part_of(signals: &[Signal], keep: &[bool]) -> Vec<Signal> {
+    signals.iter().zip(keep.iter().cycle()).filter(|(_, keep)| **keep).map(|(signal, _)| signal.clone()).collect()
+}
+
+fn is_down(class: Class) -> bool {
+    matches!(
+        class,
+        Class::SoftwareDown | Class::ServerDown | Class::ResourceUnavailable | Class::Network | Class::SiteDown
+    )
+}
+
+/// Values that report nothing bad about anything.
+fn is_good(signal: &Signal) -> bool {
+    match signal.value.text() {
+        Some(word) => ["ok", "open", "running", "enabled", "ENABLED", "on"].contains(&word),
+        None => signal.value.get("level").is_some_and(|level| level.text() == Some("ok")),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_signals_in_any_order_give_the_same_answer(
+        which in any::<Index>(),
+        signals in vec(any_signal(), 0..60),
+        seed in vec(any::<Index>(), 60),
+    ) {
+        let corpus = &*CORPUS;
+        let topology = &corpus.topologies[which.index(corpus.topologies.len())];
+        let answer = ask(topology, &signals);
+        let mut shuffled = signals.clone();
+        for (i, index) in seed.iter().enumerate().take(signals.len()) {
+            shuffled.swap(i, index.index(signals.len()));
+        }
+        prop_assert_eq!(&answer, &ask(topology, &shuffled));
+        for verdict in &answer.verdicts {
+            prop_assert!((0.0..=0.99).contains(&verdict.confidence), "{:?}", verdict);
+            prop_assert!(!verdict.evidence.is_empty(), "a verdict without evidence: {:?}", verdict);
+        }
+    }
+
+    #[test]
+    fn any_part_of_a_vector_gives_verdicts_that_its_own_signals_support(
+        which in any::<Index>(),
+        keep in vec(any::<bool>(), 120),
+    ) {
+        let corpus = &*CORPUS;
+        let (topology, signals) = &corpus.scenarios[which.index(corpus.scenarios.len())];
+        let topology = &corpus.topologies[*topology];
+        let part = part_of(signals, &keep);
+        for verdict in ask(topology, &part).verdicts.iter().filter(|verdict| is_down(verdict.class)) {
+            let on_host = matches!(verdict.target.kind, TargetKind::Host | TargetKind::Component | TargetKind::Jvm);
+            let bad = part.iter().any(|signal| {
+                let here = !on_host || signal.host == verdict.target.host;
+                here && !is_good(signal)
+            });
+            prop_assert!(bad, "down without a failed signal: {:?}", verdict);
+        }
+    }
+
+    #[test]
+    fn silence_about_the_healthy_never_makes_it_fail(
+        which in any::<Index>(),
+        keep in vec(any::<bool>(), 400),
+    ) {
+        let corpus = &*CORPUS;
+        let topology = &corpus.topologies[which.index(corpus.topologies.len())];
+        let mut signals = Vec::new();
+        for (host, keys) in &topology.hosts {
+            for (sig, value) in [("ping", "ok"), ("ssh", "open"), ("agent", "ok"), ("bmc", "ok"), ("power", "on")] {
+                signals.push(good(host, None, sig, value));
+            }
+            for key in keys {
+                let own = [("port", "open"), ("process", "running"), ("service_state", "ENABLED"), ("probe", "ok")];
+                for (sig, value) in own {
+                    signals.push(good(host, Some(key), sig, value));
+                }
+            }
+        }
+        let part = part_of(&signals, &keep);
+        let answer = ask(topology, &part);
+        let wrong: Vec<_> = answer.verdicts.iter().filter(|verdict| verdict.class != Class::SplitBrain).collect();
+        prop_assert!(wrong.is_empty(), "{:?}", wrong);
+    }
+
+    #[test]
+    fn losing_one_signal_of_a_failure_elsewhere_does_not_take_down_a_healthy_host(
+        which in any::<Index>(),
+        lost in any::<Index>(),
+    ) {
+        let corpus = &*CORPUS;
+        let (topology, signals) = &corpus.scenarios[which.index(corpus.scenarios.len())];
+        let topology = &corpus.topologies[*topology];
+        let mut part = signals.clone();
+        part.remove(lost.index(signals.len()));
+        for verdict in &ask(topology, &part).verdicts {
+            let Some(host) = verdict.target.host.as_ref().filter(|_| is_down(verdict.class)) else { continue };
+            if !topology.hosts.contains_key(host) {
+                continue;
+            }
+            let healthy = signals.iter().filter(|signal| signal.host.as_ref() == Some(host)).all(is_good);
+            prop_assert!(!healthy, "{:?}", verdict);
+        }
+    }
+}
+
+fn good(host: &Arc<str>, component: Option<&Arc<str>>, sig: &str, value: &str) -> Signal {
+    Signal {
+        host: Some(host.clone()),
+        component: component.cloned(),
+        sig: Arc::from(sig),
+        value: Value::from(value),
+        vantage: None,
+        observed_at: NOW,
+        changed_at: NOW,
+        every: Span::ZERO,
+    }
+}

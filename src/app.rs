@@ -1,0 +1,276 @@
+//! The composition root: what is started, in which order, and how it stops. Decides nothing else.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use prometheus::Registry;
+use stentor_core::Span;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::collector::{self, Collector, CollectorHandle};
+use crate::config::{self, Loaded, settings};
+use crate::engine::Handle;
+use crate::engine::writer::{self, Chain, ToCollector};
+use crate::journal::Journal;
+use crate::journal::sqlite::SqliteJournal;
+use crate::notifiers::email::{EmailNotifier, EmailSetup, MailTls};
+use crate::notifiers::webhook::{WebhookNotifier, WebhookSetup};
+use crate::notifiers::{Notifiers, Secret};
+use crate::notify;
+use crate::probes::local_view::LocalView;
+use crate::probes::{HostView, Network, ProbeEnv};
+use crate::store::{self, SharedStore};
+use crate::web::auth::Credentials;
+use crate::web::{WebState, auth, router, serve};
+
+/// History is pruned this often.
+const PRUNE_EVERY: Duration = Duration::from_secs(3600);
+/// Sessions with BMCs are closed within this when stopping.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What differs between the service, the demo and tests.
+pub struct Options {
+    /// Sockets of probes; the demo darkens hosts here.
+    pub network: Network,
+    /// Host that host-side checks of `view = "local"` look at.
+    pub view: Arc<dyn HostView>,
+    /// Further routes below `/demo`.
+    pub demo: Option<axum::Router<WebState>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { network: Network::real(), view: Arc::new(LocalView::default()), demo: None }
+    }
+}
+
+/// The running service.
+pub struct Service {
+    pub engine: Handle,
+    pub store: SharedStore,
+    pub addr: SocketAddr,
+    /// Base URL, ends with `/`.
+    pub url: String,
+    /// Only after the very first start: the administrator that was made.
+    pub credentials: Option<Credentials>,
+    network: Network,
+    stop: CancellationToken,
+    web: JoinHandle<()>,
+    collector: Collector,
+    orders: JoinHandle<()>,
+    notify: notify::Running,
+    writer: JoinHandle<()>,
+    prune: JoinHandle<()>,
+}
+
+/// Starts everything a configuration asks for. When this returns, checks run and pages are served.
+///
+/// # Errors
+/// Disk, port, certificate or notifier cannot be had; what was started before is stopped again by being dropped.
+pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> {
+    let Loaded { settings, catalog, .. } = loaded;
+    let clock = Clock::Machine;
+    let registry = Arc::new(Registry::new());
+    let journal: Arc<dyn Journal> =
+        Arc::new(SqliteJournal::open(&settings.storage.journal).await.context("the journal cannot be opened")?);
+    let store = store::open(&settings.storage.url, &settings.folder).await.context("the database cannot be opened")?;
+    let credentials = auth::ensure_admin(&*store, &clock).await.context("the first administrator cannot be created")?;
+    let listener = TcpListener::bind(settings.server.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}; is another Stentor running?", settings.server.listen))?;
+    let addr = listener.local_addr().context("the listening socket has no address")?;
+    let url = url_of(&settings, addr);
+    let tls = match &settings.server.tls {
+        Some(tls) => Some(serve::tls(&tls.cert, &tls.key).context("TLS cannot be set up")?),
+        None => None,
+    };
+    let notifiers = notifiers(&settings)?;
+
+    let outbox = Arc::new(Notify::new());
+    let (unrecorded, from_writer) = mpsc::channel(notify::UNRECORDED_MAX);
+    let parts = writer::Parts {
+        journal,
+        store: Arc::clone(&store),
+        clock: clock.clone(),
+        registry: Arc::clone(&registry),
+        outbox: Arc::clone(&outbox),
+        journal_keep: settings.engine.journal_keep,
+        unrecorded,
+    };
+    let mut catalog = catalog;
+    if &*catalog.url != url.as_str() {
+        Arc::make_mut(&mut catalog).url = url.as_str().into();
+    }
+    let running = writer::start(parts, Arc::clone(&catalog)).await.context("the engine cannot start")?;
+    let engine = running.handle.clone();
+    let notify = notify::start(notify::Parts {
+        store: Arc::clone(&store),
+        notifiers,
+        engine: Arc::new(engine.clone()),
+        clock: clock.clone(),
+        registry: Arc::clone(&registry),
+        outbox,
+        unrecorded: from_writer,
+        retry: notify::policy::RetryPolicy::default(),
+        limits: notify::policy::ChannelLimits::default(),
+    })
+    .context("the notifier cannot start")?;
+    let env = ProbeEnv { net: options.network.clone(), view: options.view, clock: clock.clone() };
+    let parts = collector::Parts {
+        catalog: Arc::clone(&catalog),
+        env,
+        engine: engine.clone(),
+        clock: clock.clone(),
+        limits: collector::Limits {
+            native: settings.collector.concurrency,
+            exec: settings.collector.exec_concurrency,
+            per_host: settings.collector.per_host,
+        },
+        factory: collector::registry(),
+    };
+    let (handle, collector) = Collector::start(parts, &registry).context("the collector cannot start")?;
+    let orders = tokio::spawn(relay(running.to_collector, handle));
+
+    let stop = CancellationToken::new();
+    let state = WebState {
+        engine: engine.clone(),
+        store: Arc::clone(&store),
+        clock: clock.clone(),
+        self_metrics: registry,
+        url: url.as_str().into(),
+        secure_cookies: url.starts_with("https://"),
+        demo: options.demo,
+    };
+    let web = tokio::spawn(serve::serve(listener, tls, router::router(state), stop.clone()));
+    let prune = tokio::spawn(prune(Arc::clone(&store), clock, settings.storage.keep, stop.clone()));
+    Ok(Service {
+        engine,
+        store,
+        addr,
+        url,
+        credentials,
+        network: options.network,
+        stop,
+        web,
+        collector,
+        orders,
+        notify,
+        writer: running.task,
+        prune,
+    })
+}
+
+impl Service {
+    /// Reads the configuration again and puts it in force; a bad one changes nothing.
+    ///
+    /// # Errors
+    /// The configuration has errors (all are in the text), or the engine is stopping.
+    pub async fn reload(&self, path: &std::path::Path) -> anyhow::Result<()> {
+        let loaded = config::load(path).map_err(|found| anyhow::anyhow!("{found}"))?;
+        let mut catalog = loaded.catalog;
+        Arc::make_mut(&mut catalog).url = self.url.as_str().into();
+        self.engine.load(catalog).await.context("the new configuration was not taken over")
+    }
+
+    /// Stops in reverse order: no new work, then what is under way, last the writer with its checkpoint.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        wait("web server", self.web).await;
+        self.collector.stop().await;
+        let client = self.network.bmc_client();
+        client.shutdown(tokio::time::Instant::now() + FAREWELL).await;
+        self.notify.stop().await;
+        self.engine.stop().await;
+        wait("writer", self.writer).await;
+        wait("relay", self.orders).await;
+        wait("history pruning", self.prune).await;
+    }
+}
+
+async fn wait(what: &str, task: JoinHandle<()>) {
+    if let Err(error) = task.await {
+        tracing::error!(%error, "the {what} did not stop cleanly");
+    }
+}
+
+/// Hands the writer's orders to the collector, in order: ids in requests are those of the catalog sent before.
+async fn relay(mut orders: mpsc::Receiver<ToCollector>, collector: CollectorHandle) {
+    while let Some(order) = orders.recv().await {
+        let taken = match order {
+            ToCollector::Catalog(catalog) => collector.reload(catalog).await,
+            ToCollector::Checks(checks) => collector.request(checks).await,
+        };
+        // The collector stops before the writer; what is left then has nobody to run it.
+        if taken.is_err() {
+            tracing::debug!("an order came after the collector had stopped");
+        }
+    }
+}
+
+async fn prune(store: SharedStore, clock: Clock, keep: Span, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(PRUNE_EVERY) => {}
+        }
+        let now = clock.now();
+        if let Err(error) = store.prune_sessions(now).await {
+            tracing::warn!(error = %Chain(&error), "ended sessions could not be deleted");
+        }
+        if let Err(error) = store.prune_history(now - keep).await {
+            tracing::warn!(error = %Chain(&error), "old history could not be deleted");
+        }
+    }
+}
+
+/// The configured URL, with the real port where the configuration asked for any free one.
+fn url_of(settings: &settings::Settings, addr: SocketAddr) -> String {
+    if settings.server.listen.port() == 0 {
+        let scheme = if settings.server.tls.is_some() { "https" } else { "http" };
+        return format!("{scheme}://{addr}/");
+    }
+    settings.server.url.clone()
+}
+
+fn secret(path: Option<&PathBuf>) -> anyhow::Result<Option<Secret>> {
+    path.map(|path| Secret::read(path).context("a notifier's secret cannot be read")).transpose()
+}
+
+fn notifiers(settings: &settings::Settings) -> anyhow::Result<Notifiers> {
+    let mut notifiers = Notifiers::default();
+    if let Some(email) = &settings.email {
+        let setup = EmailSetup {
+            host: email.host.clone(),
+            port: email.port,
+            tls: match email.tls {
+                settings::MailTls::None => MailTls::None,
+                settings::MailTls::StartTls => MailTls::StartTls,
+                settings::MailTls::Implicit => MailTls::Implicit,
+            },
+            user: email.user.clone(),
+            password: secret(email.password_file.as_ref())?,
+            from: email.from.clone(),
+            timeout: email.timeout,
+            hello_name: email.hello_name.clone(),
+            ca_file: email.ca_file.clone(),
+        };
+        notifiers = notifiers.with(EmailNotifier::new(setup).context("[notifier.email] cannot be used")?);
+    }
+    if let Some(webhook) = &settings.webhook {
+        let setup = WebhookSetup {
+            url: webhook.url.clone(),
+            token: secret(webhook.token_file.as_ref())?,
+            secret: secret(webhook.secret_file.as_ref())?,
+            timeout: webhook.timeout,
+        };
+        notifiers = notifiers.with(WebhookNotifier::new(setup).context("[notifier.webhook] cannot be used")?);
+    }
+    Ok(notifiers)
+}

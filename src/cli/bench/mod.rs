@@ -1,0 +1,29 @@
+//! `stentor bench`: the project's own benchmarks. Each prints one JSON object with what was run and the figures.
+
+mod spawn;
+
+use std::io::Write;
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    #[command(subcommand)]
+    pub what: BenchCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Plugin executions per second of the exec probe against a bare spawn loop with pipes.
+    Spawn(spawn::SpawnArgs),
+}
+
+/// Runs one benchmark; the result is the exit status. Blocks, so never call it on a runtime's thread.
+///
+/// # Errors
+/// What is measured cannot be run, or the output cannot be written.
+pub fn run(args: &BenchArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
+    match &args.what {
+        BenchCommand::Spawn(args) => spawn::run(args, out),
+    }
+}

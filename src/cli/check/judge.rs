@@ -1,0 +1,253 @@
+//! What `stentor check` makes of an observation: the facts that are plainly bad for a kind, and thresholds on its number.
+
+use stentor_core::model::{Measurement, Observation, Outcome, ServiceState, Value};
+use stentor_wire::nagios::range::{Range, RangeError};
+
+use ServiceState::{Critical, Ok as Good, Unknown, Warning};
+
+/// A state with the reason, where the text of the observation does not already say it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    pub state: ServiceState,
+    pub why: Option<String>,
+}
+
+/// `-w` and `-c`, as given and as read.
+#[derive(Clone, Debug, Default)]
+pub struct Thresholds {
+    warn: Option<(String, Range)>,
+    crit: Option<(String, Range)>,
+}
+
+/// The number of a kind that thresholds are about.
+struct Number {
+    fact: &'static str,
+    /// From the fact's unit to that of the threshold.
+    scale: f64,
+    /// Measurements with this label, or beginning with it and a blank, carry the thresholds.
+    label: &'static str,
+    /// Used where neither `-w` nor `-c` is given; empty = none.
+    warn: &'static str,
+    crit: &'static str,
+}
+
+const fn number(fact: &'static str, scale: f64, label: &'static str, usual: [&'static str; 2]) -> Option<Number> {
+    Some(Number { fact, scale, label, warn: usual[0], crit: usual[1] })
+}
+
+fn number_of(kind: &str) -> Option<Number> {
+    const NONE: [&str; 2] = ["", ""];
+    match kind {
+        "disk" => number("used_pct_max", 1.0, "used_pct", ["90", "95"]),
+        // Seconds, as check_tcp and check_http have it.
+        "tcp" => number("connect_ms", 0.001, "time", NONE),
+        "http" | "heartbeat" => number("total_ms", 0.001, "time", NONE),
+        "load" => number("load1", 1.0, "load1", NONE),
+        "memory" => number("used_pct", 1.0, "used_pct", ["90", "97"]),
+        "ping" => number("rtt_ms", 1.0, "rta", NONE),
+        "process" => number("count", 1.0, "count", NONE),
+        "uptime" => number("uptime_s", 1.0, "uptime", NONE),
+        _ => None,
+    }
+}
+
+impl Thresholds {
+    /// # Errors
+    /// A text is not a range.
+    pub fn parse(warn: Option<&str>, crit: Option<&str>) -> Result<Thresholds, RangeError> {
+        let read = |text: Option<&str>| text.map(|text| Ok((text.to_owned(), text.parse()?))).transpose();
+        Ok(Thresholds { warn: read(warn)?, crit: read(crit)? })
+    }
+
+    /// These, or the usual ones of the kind.
+    fn or_usual(&self, number: &Number) -> Thresholds {
+        if self.warn.is_some() || self.crit.is_some() {
+            return self.clone();
+        }
+        let given = |text: &'static str| Some(text).filter(|text| !text.is_empty());
+        Thresholds::parse(given(number.warn), given(number.crit)).unwrap_or_default()
+    }
+
+    fn judge(&self, value: f64) -> ServiceState {
+        let alerts = |range: &Option<(String, Range)>| range.as_ref().is_some_and(|(_, range)| range.alerts(value));
+        match (alerts(&self.crit), alerts(&self.warn)) {
+            (true, _) => Critical,
+            (false, true) => Warning,
+            (false, false) => Good,
+        }
+    }
+
+    /// Writes the thresholds into the measurements they are about.
+    pub fn mark(&self, kind: &str, mut seen: Observation) -> Observation {
+        let Some(number) = number_of(kind) else { return seen };
+        let thresholds = self.or_usual(&number);
+        let is_meant = |item: &Measurement| {
+            item.label.strip_prefix(number.label).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+        };
+        for item in seen.measurements.iter_mut().filter(|item| is_meant(item)) {
+            item.warn = as_given(thresholds.warn.as_ref()).into();
+            item.crit = as_given(thresholds.crit.as_ref()).into();
+        }
+        seen
+    }
+}
+
+fn as_given(threshold: Option<&(String, Range)>) -> &str {
+    threshold.map(|(text, _)| text.as_str()).unwrap_or_default()
+}
+
+/// The worse of what the facts and the thresholds say.
+pub fn judge(kind: &str, seen: &Observation, thresholds: &Thresholds) -> Verdict {
+    match seen.outcome {
+        Outcome::Reported(state) => return Verdict { state, why: None },
+        Outcome::Failed(_) => return Verdict { state: Unknown, why: None },
+        Outcome::Observed => {}
+    }
+    let by_facts = Verdict { state: by_facts(kind, seen), why: None };
+    let Some(number) = number_of(kind) else { return by_facts };
+    let Some(value) = seen.facts.get(number.fact).and_then(Value::number) else { return by_facts };
+    let value = value * number.scale;
+    let thresholds = thresholds.or_usual(&number);
+    let state = thresholds.judge(value);
+    if state.badness() <= by_facts.state.badness() {
+        return by_facts;
+    }
+    let broken = if state == Critical { &thresholds.crit } else { &thresholds.warn };
+    let range = as_given(broken.as_ref());
+    Verdict { state, why: Some(format!("{} {value} breaks {range}", number.label)) }
+}
+
+/// What is bad without any threshold.
+fn by_facts(kind: &str, seen: &Observation) -> ServiceState {
+    let word = |fact: &str| seen.facts.get(fact).and_then(Value::text);
+    let is_false = |fact: &str| seen.facts.get(fact).and_then(Value::bool) == Some(false);
+    match kind {
+        "tcp" if word("port") != Some("open") => Critical,
+        "tcp" if is_false("banner_match") => Warning,
+        "http" => http(seen),
+        "heartbeat" if word("heartbeat") != Some("enabled") => Critical,
+        "ping" if word("ping") != Some("ok") => Critical,
+        "ping" => at_least(seen, "loss_pct", 20.0, 60.0),
+        "process" if word("process") != Some("running") || is_false("within") => Critical,
+        "systemd_unit" => match word("process") {
+            Some("running") => Good,
+            Some("restarting") => Warning,
+            Some(_) => Critical,
+            None => Unknown,
+        },
+        "disk" => disk(seen),
+        "load" => at_least(seen, "load5_per_cpu", 4.0, 8.0),
+        // hardware.md: redundancy lost is WARNING, service lost CRITICAL.
+        "mdraid" => match word("state") {
+            Some("Optl") | None => Good,
+            Some("OfLn") => Critical,
+            Some(_) => Warning,
+        },
+        "bond" => match word("finding") {
+            Some("ok") | None => Good,
+            Some("down") => Critical,
+            Some(_) => Warning,
+        },
+        _ => Good,
+    }
+}
+
+/// As check_http: 4xx is a warning, 5xx and everything that is no answer critical.
+fn http(seen: &Observation) -> ServiceState {
+    let is_false = |fact: &str| seen.facts.get(fact).and_then(Value::bool) == Some(false);
+    let days = seen.facts.get("tls_days_left").and_then(Value::number);
+    if is_false("body_match") || seen.facts.contains_key("tls_error") || days.is_some_and(|days| days < 0.0) {
+        return Critical;
+    }
+    match seen.facts.get("http").and_then(Value::number) {
+        Some(status) if status < 400.0 && days.is_some_and(|days| days < 14.0) => Warning,
+        Some(status) if status < 400.0 => Good,
+        Some(status) if status < 500.0 => Warning,
+        Some(_) | None => Critical,
+    }
+}
+
+fn disk(seen: &Observation) -> ServiceState {
+    let is_any = |fact: &str| seen.facts.get(fact).and_then(Value::list).is_some_and(|list| !list.is_empty());
+    if ["not_mounted", "hung", "read_only"].into_iter().any(is_any) {
+        return Critical;
+    }
+    at_least(seen, "inodes_pct_max", 90.0, 95.0)
+}
+
+fn at_least(seen: &Observation, fact: &str, warn: f64, crit: f64) -> ServiceState {
+    match seen.facts.get(fact).and_then(Value::number) {
+        Some(value) if value >= crit => Critical,
+        Some(value) if value >= warn => Warning,
+        Some(_) | None => Good,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(facts: &str) -> Observation {
+        let facts = serde_json::from_str(facts).expect("facts of the test are JSON");
+        Observation { facts, ..Observation::observed("x") }
+    }
+
+    #[test]
+    fn each_kind_has_a_plain_judgement() {
+        for (kind, facts, state) in [
+            ("tcp", r#"{"port":"open"}"#, Good),
+            ("tcp", r#"{"port":"refused"}"#, Critical),
+            ("tcp", r#"{"port":"open","banner_match":false}"#, Warning),
+            ("http", r#"{"http":200}"#, Good),
+            ("http", r#"{"http":404}"#, Warning),
+            ("http", r#"{"http":503}"#, Critical),
+            ("http", r#"{"http":"timeout"}"#, Critical),
+            ("http", r#"{"port":"refused"}"#, Critical),
+            ("http", r#"{"http":200,"tls_days_left":13}"#, Warning),
+            ("http", r#"{"http":200,"tls_days_left":-1}"#, Critical),
+            ("http", r#"{"http":200,"body_match":false}"#, Critical),
+            ("ping", r#"{"ping":"fail","loss_pct":100}"#, Critical),
+            ("ping", r#"{"ping":"ok","loss_pct":33}"#, Warning),
+            ("process", r#"{"process":"hung","within":true}"#, Critical),
+            ("process", r#"{"process":"running","within":false}"#, Critical),
+            ("systemd_unit", r#"{"load":"not-found"}"#, Unknown),
+            ("systemd_unit", r#"{"process":"restarting"}"#, Warning),
+            ("heartbeat", r#"{"heartbeat":"not_enabled"}"#, Critical),
+            ("disk", r#"{"used_pct_max":89,"read_only":[]}"#, Good),
+            ("disk", r#"{"used_pct_max":91,"read_only":[]}"#, Warning),
+            ("disk", r#"{"used_pct_max":1,"read_only":["/"]}"#, Critical),
+            ("disk", r#"{"not_mounted":["/x"]}"#, Critical),
+            ("mdraid", r#"{"state":"Dgrd"}"#, Warning),
+            ("mdraid", r#"{"state":"OfLn"}"#, Critical),
+            ("mdraid", r#"{"arrays":0}"#, Good),
+            ("bond", r#"{"finding":"slave_down"}"#, Warning),
+            ("bond", r#"{"finding":"down"}"#, Critical),
+            ("memory", r#"{"used_pct":98}"#, Critical),
+        ] {
+            assert_eq!(judge(kind, &seen(facts), &Thresholds::default()).state, state, "{kind} {facts}");
+        }
+    }
+
+    #[test]
+    fn given_thresholds_replace_the_usual_ones_but_not_the_facts() {
+        let given = Thresholds::parse(Some("50"), Some("60")).expect("ranges");
+        assert_eq!(judge("disk", &seen(r#"{"used_pct_max":55}"#), &given).state, Warning);
+        let wide = Thresholds::parse(Some("99"), None).expect("ranges");
+        assert_eq!(judge("disk", &seen(r#"{"used_pct_max":98}"#), &wide).state, Good);
+        assert_eq!(judge("disk", &seen(r#"{"used_pct_max":1,"hung":["/n"]}"#), &wide).state, Critical);
+    }
+
+    #[test]
+    fn times_are_compared_in_seconds() {
+        let given = Thresholds::parse(Some("0.5"), Some("2")).expect("ranges");
+        let verdict = judge("tcp", &seen(r#"{"port":"open","connect_ms":700}"#), &given);
+        assert_eq!(verdict.state, Warning);
+        assert!(verdict.why.is_some_and(|why| why.contains("breaks 0.5")));
+    }
+
+    #[test]
+    fn a_reported_state_stands() {
+        let seen = Observation::reported(Warning, "as the plugin said");
+        assert_eq!(judge("exec", &seen, &Thresholds::default()).state, Warning);
+    }
+}

@@ -1,0 +1,187 @@
+//! A catalog seen by the collector: what it runs itself, by slot, and the probes already built. A slot is a host's
+//! number, or the number of hosts plus a service's.
+
+use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use stentor_core::catalog::{Catalog, Check, View};
+use stentor_core::id::{HostId, ObjectId, ServiceId};
+use stentor_core::model::{ObjectKey, Value};
+use stentor_core::schedule::{Entry, stable_hash};
+use stentor_core::{Span, Timestamp};
+
+use super::Factory;
+use super::lanes::Lane;
+use super::run::panic_text;
+use crate::probes::{BuildError, ErasedProbe, ProbeEnv, Target};
+
+/// A deadline below this could only fail.
+const TIMEOUT_MIN: Duration = Duration::from_millis(100);
+
+pub struct Plan {
+    catalog: Arc<Catalog>,
+    /// Parallel to the catalog's hosts.
+    targets: Vec<Arc<Target>>,
+    /// By slot; filled at the first run.
+    probes: Vec<Option<Arc<dyn ErasedProbe>>>,
+}
+
+/// Everything that one run needs, apart from its probe.
+pub struct Job {
+    pub object: ObjectKey,
+    pub target: Arc<Target>,
+    pub timeout: Duration,
+}
+
+impl Plan {
+    pub fn new(catalog: Arc<Catalog>) -> Plan {
+        let target = |host: &stentor_core::catalog::Host| {
+            Arc::new(Target { host: Arc::clone(&host.name), address: Arc::clone(&host.address), bmc: host.bmc.clone() })
+        };
+        let targets = catalog.hosts.iter().map(target).collect();
+        let probes = vec![None; catalog.hosts.len() + catalog.services.len()];
+        Plan { catalog, targets, probes }
+    }
+
+    pub fn slot(&self, object: ObjectId) -> Option<u32> {
+        let (index, count, before) = match object {
+            ObjectId::Host(id) => (id.index(), self.catalog.hosts.len(), 0),
+            ObjectId::Service(id) => (id.index(), self.catalog.services.len(), self.catalog.hosts.len()),
+        };
+        (index < count).then(|| u32::try_from(before + index).ok()).flatten()
+    }
+
+    pub fn slot_of_key(&self, key: &ObjectKey) -> Option<u32> {
+        self.slot(self.catalog.object_id(key)?)
+    }
+
+    fn object(&self, slot: u32) -> Option<ObjectId> {
+        let (slot, hosts) = (slot as usize, self.catalog.hosts.len());
+        if slot < hosts {
+            return Some(ObjectId::Host(HostId::from_index(slot)));
+        }
+        (slot - hosts < self.catalog.services.len()).then(|| ObjectId::Service(ServiceId::from_index(slot - hosts)))
+    }
+
+    pub fn key(&self, slot: u32) -> Option<ObjectKey> {
+        self.object(slot).map(|object| self.catalog.object_key(object))
+    }
+
+    fn host_of(&self, object: ObjectId) -> HostId {
+        match object {
+            ObjectId::Host(id) => id,
+            ObjectId::Service(id) => self.catalog.services[id.index()].host,
+        }
+    }
+
+    /// The check that this collector runs for a slot: it has a probe, and the probe can run here.
+    fn own_check(&self, slot: u32) -> Option<(ObjectId, &Check)> {
+        let object = self.object(slot)?;
+        let check = self.catalog.check_of(object)?;
+        let here = !check.host_side || self.catalog.hosts[self.host_of(object).index()].view == View::Local;
+        (here && !check.probe.is_empty()).then_some((object, check))
+    }
+
+    /// What to schedule; `last_run` tells when an object was last looked at.
+    pub fn entries(&self, last_run: impl Fn(&ObjectKey) -> Option<Timestamp>) -> Vec<Entry> {
+        let slots = u32::try_from(self.probes.len()).unwrap_or(u32::MAX);
+        let entry = |slot| {
+            let (object, check) = self.own_check(slot)?;
+            let key = self.catalog.object_key(object);
+            let hash = stable_hash(&key.host, key.service.as_deref());
+            Some(Entry { slot, hash, every: check.every, retry: check.retry, last_run: last_run(&key) })
+        };
+        (0..slots).filter_map(entry).collect()
+    }
+
+    /// Where a slot runs; `None` if not by this collector.
+    pub fn place(&self, slot: u32) -> Option<(Lane, Arc<str>)> {
+        let (object, check) = self.own_check(slot)?;
+        let host = &self.catalog.hosts[self.host_of(object).index()];
+        Some((Lane::of_probe(&check.probe), Arc::clone(&host.name)))
+    }
+
+    pub fn job(&self, slot: u32) -> Option<Job> {
+        let (object, check) = self.own_check(slot)?;
+        let target = Arc::clone(&self.targets[self.host_of(object).index()]);
+        let timeout = check.timeout.max(Span::ZERO).to_std().max(TIMEOUT_MIN);
+        Some(Job { object: self.catalog.object_key(object), target, timeout })
+    }
+
+    /// The probe of a slot, built if it is not yet; one that cannot be built is tried again at its next turn, because
+    /// the cause (a program not installed) may go away.
+    pub fn probe(&mut self, slot: u32, builder: &mut Builder) -> Result<Arc<dyn ErasedProbe>, BuildError> {
+        if let Some(Some(probe)) = self.probes.get(slot as usize) {
+            return Ok(Arc::clone(probe));
+        }
+        let Some((object, check)) = self.own_check(slot) else {
+            return Err(BuildError { message: "the check is not configured any more".to_owned() });
+        };
+        let own = match object {
+            ObjectId::Host(id) => &self.catalog.hosts[id.index()].params,
+            ObjectId::Service(id) => &self.catalog.services[id.index()].params,
+        };
+        let probe = builder.probe(&check.probe, &overlaid(&check.params, own))?;
+        if let Some(place) = self.probes.get_mut(slot as usize) {
+            *place = Some(Arc::clone(&probe));
+        }
+        Ok(probe)
+    }
+}
+
+/// The parameters of a check with a service's own laid over them, key by key.
+fn overlaid(base: &Value, own: &Value) -> Value {
+    match (base.map(), own.map()) {
+        (Some(base), Some(own)) => {
+            let mut merged: BTreeMap<String, Value> = base.clone();
+            merged.extend(own.iter().map(|(key, value)| (key.clone(), value.clone())));
+            Value::Map(merged)
+        }
+        (None, Some(_)) => own.clone(),
+        (_, None) => base.clone(),
+    }
+}
+
+/// Builds each probe once per kind and parameters. What one catalog built the next one finds, so sessions survive a
+/// reload; what two catalogs in a row did not use is dropped.
+pub struct Builder {
+    factory: Factory,
+    env: ProbeEnv,
+    built: HashMap<(String, String), Built>,
+    generation: u64,
+}
+
+struct Built {
+    probe: Arc<dyn ErasedProbe>,
+    used_in: u64,
+}
+
+impl Builder {
+    pub fn new(factory: Factory, env: ProbeEnv) -> Builder {
+        Builder { factory, env, built: HashMap::new(), generation: 0 }
+    }
+
+    pub fn next_generation(&mut self) {
+        let ended = self.generation;
+        self.generation += 1;
+        self.built.retain(|_, built| built.used_in >= ended);
+    }
+
+    fn probe(&mut self, kind: &str, params: &Value) -> Result<Arc<dyn ErasedProbe>, BuildError> {
+        // Maps of values are ordered, so equal parameters have equal texts.
+        let text = serde_json::to_string(params).map_err(|e| BuildError { message: e.to_string() })?;
+        let key = (kind.to_owned(), text);
+        if let Some(built) = self.built.get_mut(&key) {
+            built.used_in = self.generation;
+            return Ok(Arc::clone(&built.probe));
+        }
+        let build = AssertUnwindSafe(|| (self.factory)(kind, params, &self.env));
+        let probe = catch_unwind(build).unwrap_or_else(|panic| {
+            Err(BuildError { message: format!("probe `{kind}` panicked while it was built: {}", panic_text(&*panic)) })
+        })?;
+        self.built.insert(key, Built { probe: Arc::clone(&probe), used_in: self.generation });
+        Ok(probe)
+    }
+}

@@ -1,0 +1,62 @@
+//! One run of one check: whatever the probe does, exactly one result is posted.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use stentor_core::engine::ResultSource;
+use stentor_core::model::{Observation, UnknownCause};
+use tokio::time::{Instant, timeout_at};
+
+use super::plan::Job;
+use crate::clock::Clock;
+use crate::engine::{self, KeyedResult};
+use crate::probes::{BuildError, ErasedProbe};
+
+/// A probe that has not returned this long after its deadline is dropped.
+const OVERRUN_MAX: Duration = Duration::from_secs(2);
+
+/// Runs a check and posts what it saw; waits while the engine's inbox is full.
+pub async fn run(job: Job, probe: Result<Arc<dyn ErasedProbe>, BuildError>, clock: Clock, engine: engine::Handle) {
+    let observed_at = clock.now();
+    let observation = match probe {
+        Ok(probe) => observe(&*probe, &job).await,
+        Err(e) => Observation::failed(UnknownCause::ProbeError, format!("the check cannot run: {e}")),
+    };
+    let result = KeyedResult {
+        object: job.object,
+        observed_at,
+        source: ResultSource::Active,
+        observation: Arc::new(observation),
+        id: None,
+    };
+    if engine.post_result(result).await.is_err() {
+        tracing::debug!("a result came after the engine had stopped");
+    }
+}
+
+async fn observe(probe: &dyn ErasedProbe, job: &Job) -> Observation {
+    let deadline = Instant::now() + job.timeout;
+    let run = AssertUnwindSafe(async { probe.run(&job.target, deadline).await }).catch_unwind();
+    match timeout_at(deadline + OVERRUN_MAX, run).await {
+        Ok(Ok(Ok(observation))) => observation,
+        Ok(Ok(Err(e))) => Observation::failed(e.cause(), e.to_string()),
+        Ok(Err(panic)) => {
+            let text = format!("the probe panicked: {}", panic_text(&*panic));
+            tracing::error!(service.key = ?job.object, "{text}");
+            Observation::failed(UnknownCause::ProbeError, text)
+        }
+        Err(_) => Observation::failed(
+            UnknownCause::Timeout,
+            format!("the probe did not return by its deadline of {} s", job.timeout.as_secs_f64()),
+        ),
+    }
+}
+
+/// What a panic said.
+pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

@@ -1,0 +1,188 @@
+//! TOML to typed settings and the catalog. Finds every mistake at once, each with file, line, column and help;
+//! starts nothing and opens nothing but the files that the configuration names.
+
+pub mod example;
+pub mod finding;
+mod hosts;
+mod objects;
+pub mod pack;
+pub mod probe_kinds;
+pub mod schema;
+mod services;
+pub mod settings;
+mod topology;
+pub mod tree;
+mod windows;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use stentor_core::catalog::Catalog;
+
+pub use finding::{Diagnostics, Finding, Level};
+pub use pack::Pack;
+pub use settings::Settings;
+
+use finding::Place;
+use tree::{At, Section, Table, parse};
+
+/// A configuration that Stentor would start with.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub settings: Settings,
+    pub catalog: Arc<Catalog>,
+    pub packs: Vec<Pack>,
+    /// Findings that do not stop the start.
+    pub warnings: Diagnostics,
+}
+
+/// Reads a configuration file with everything it includes.
+///
+/// # Errors
+/// Something is wrong; all of it is in the answer.
+pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => load_text(&text, path),
+        Err(cause) => {
+            let mut found = Diagnostics::default();
+            found.files.push(finding::SourceFile { path: path.to_owned(), text: "".into() });
+            let message = format!("cannot read the configuration `{}`: {cause}", path.display());
+            found.error("unreadable-file", &Place::default(), message, "");
+            Err(found)
+        }
+    }
+}
+
+/// The same for a text that is at hand; `path` gives messages their name and relative paths their folder.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(text: &str, path: &Path) -> Result<Loaded, Diagnostics> {
+    let mut found = Diagnostics::default();
+    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+    let mut files = vec![read_file(path.to_owned(), text.into(), &mut found)];
+    // A file with a syntax error is only partly read: what is missing in it would be reported as a second mistake.
+    if found.errors() == 0 {
+        files.extend(included(&files[0], &folder, &mut found));
+    }
+    if found.errors() > 0 {
+        return Err(found);
+    }
+    let roots: Vec<Section<'_>> = files.iter().map(|(at, table)| Section::open("", at, table, &mut found)).collect();
+    let settings = settings::read(&roots, &folder, &mut found);
+    let packs = pack::load(&settings.pack_dirs, &mut found);
+    let catalog = objects::build(&roots, &settings, &packs, &mut found);
+    found.sort();
+    if found.errors() > 0 {
+        return Err(found);
+    }
+    Ok(Loaded { settings, catalog: Arc::new(catalog), packs, warnings: found })
+}
+
+fn read_file(path: PathBuf, text: Arc<str>, found: &mut Diagnostics) -> (Place, Table) {
+    let place = Place { file: found.files.len(), span: 0..0 };
+    let table = parse(path, text, found);
+    (place, table)
+}
+
+/// The files that `include` of the first file names; included files include nothing.
+fn included(first: &(Place, Table), folder: &Path, found: &mut Diagnostics) -> Vec<(Place, Table)> {
+    let mut quiet = Diagnostics::default();
+    let root = Section::open("", &first.0, &first.1, &mut quiet);
+    let mut files = Vec::new();
+    for pattern in root.texts("include", found) {
+        let whole = folder.join(pattern.value);
+        let parent = whole.parent().map(Path::to_owned).unwrap_or_default();
+        let name = whole.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let paths = match files_matching(&parent, &name) {
+            Ok(paths) => paths,
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound && name.contains('*') => Vec::new(),
+            Err(cause) => {
+                found.error(
+                    "unreadable-folder",
+                    &pattern.at,
+                    format!("cannot read `{}`: {cause}", parent.display()),
+                    "",
+                );
+                continue;
+            }
+        };
+        if paths.is_empty() && !name.contains('*') {
+            found.error("missing-file", &pattern.at, format!("there is no file `{}`", whole.display()), "");
+        }
+        for path in paths {
+            match std::fs::read_to_string(&path) {
+                Ok(text) => files.push(read_file(path, text.into(), found)),
+                Err(cause) => {
+                    let message = format!("cannot read `{}`: {cause}", path.display());
+                    found.error("unreadable-file", &pattern.at, message, "");
+                }
+            }
+        }
+    }
+    for (_, table) in &files {
+        if let Some((key, _)) = table.iter().find(|(key, _)| key.value == "include") {
+            found.error("nested-include", &key.at, "an included file cannot include others", "");
+        }
+    }
+    files
+}
+
+/// The files of a folder whose name matches a pattern with `*`, sorted by name.
+fn files_matching(folder: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if matches_glob(pattern, &entry.file_name().to_string_lossy()) && entry.path().is_file() {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// `*` stands for any characters, everything else for itself.
+fn matches_glob(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((before, after)) => text.strip_prefix(before).is_some_and(|rest| {
+            rest.char_indices().map(|(at, _)| at).chain([rest.len()]).any(|at| matches_glob(after, &rest[at..]))
+        }),
+    }
+}
+
+/// The one table of that name in all files; a second one is an error.
+fn single<'a>(roots: &[Section<'a>], key: &str, section: &'static str, found: &mut Diagnostics) -> Option<Section<'a>> {
+    let mut first: Option<Section<'a>> = None;
+    for root in roots {
+        let Some(table) = root.section(key, section, found) else { continue };
+        match &first {
+            None => first = Some(table),
+            Some(first) => {
+                let message = format!("a second `{section}`; the first is at {}", found.location(&first.at));
+                found.error("duplicate", &table.at, message, "");
+            }
+        }
+    }
+    first
+}
+
+/// The tables `[[key]]` of all files, in their order.
+fn all<'a>(roots: &[Section<'a>], key: &str, section: &'static str, found: &mut Diagnostics) -> Vec<Section<'a>> {
+    roots.iter().flat_map(|root| root.sections(key, section, found)).collect()
+}
+
+/// A file that the configuration names, relative to its folder; a missing one is a warning, for it may come later.
+fn named_file(text: &At<&str>, folder: &Path, found: &mut Diagnostics) -> PathBuf {
+    let path = folder.join(text.value);
+    if !path.exists() {
+        let message = format!("there is no file `{}` yet", path.display());
+        found.warning("missing-file", &text.at, message, "create it, readable only by the user that runs stentor");
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests;

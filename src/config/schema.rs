@@ -1,0 +1,190 @@
+//! Every key of the configuration and of packs, by section. What is not here does not exist: the reader refuses it, and
+//! a test looks for each configuration key in the example.
+
+/// Sections of the configuration file: name as messages show it, keys.
+pub const CONFIG: &[(&str, &[&str])] = &[
+    (
+        "",
+        &[
+            "include",
+            "instance",
+            "server",
+            "storage",
+            "engine",
+            "timing",
+            "collector",
+            "packs",
+            "site",
+            "zone",
+            "switch",
+            "feed",
+            "backend",
+            "drbd",
+            "cloud",
+            "host",
+            "service",
+            "timeperiod",
+            "contact",
+            "route",
+            "notifier",
+            "downtime",
+            "metrics",
+            "log",
+        ],
+    ),
+    ("[server]", &["listen", "tls_cert", "tls_key", "url"]),
+    ("[storage]", &["url", "journal", "keep"]),
+    ("[engine]", &["inbox", "turn_inputs", "turn_ms", "journal_keep", "checkpoint_every"]),
+    (
+        "[timing]",
+        &[
+            "pace",
+            "hold_software",
+            "hold_server",
+            "hold_group",
+            "collapse",
+            "recovery",
+            "renotify_critical",
+            "renotify_major",
+            "renotify_warning",
+            "fresh_floor",
+        ],
+    ),
+    ("[collector]", &["concurrency", "per_host", "exec_concurrency"]),
+    ("[packs]", &["dirs"]),
+    ("[site]", &["name", "timezone"]),
+    ("[[zone]]", &["name", "cloud", "vmware"]),
+    ("[[switch]]", &["name", "kind", "feeds", "management"]),
+    ("[[feed]]", &["name", "source"]),
+    ("[[backend]]", &["name", "cloud", "used_by"]),
+    ("[[drbd]]", &["name", "cloud", "hosts"]),
+    ("[[cloud]]", &["name", "platform", "release", "min_nc", "network_mode", "ebs", "object", "unique", "arbitrators"]),
+    (
+        "[[host]]",
+        &[
+            "name",
+            "display",
+            "address",
+            "zone",
+            "cloud",
+            "parents",
+            "components",
+            "bmc",
+            "psu_feeds",
+            "switch_ports",
+            "vm_on",
+            "view",
+            "check",
+            "checks",
+        ],
+    ),
+    ("bmc", &["address", "port", "user", "password_file", "suite"]),
+    ("checks", &["enabled", "every", "retry", "attempts", "timeout", "params"]),
+    (
+        "[[service]]",
+        &[
+            "host",
+            "name",
+            "check",
+            "probe",
+            "params",
+            "every",
+            "retry",
+            "attempts",
+            "timeout",
+            "freshness",
+            "component",
+            "rules",
+        ],
+    ),
+    ("rules", &["when", "state", "source"]),
+    ("[[timeperiod]]", &["name", "timezone", "windows"]),
+    ("[[contact]]", &["name", "display", "email", "webhook", "period", "severity_min"]),
+    ("[[route]]", &["name", "match", "to", "period"]),
+    ("match", &["severity_min", "cloud", "zone", "host", "component", "class"]),
+    ("[notifier]", &["email", "webhook"]),
+    (
+        "[notifier.email]",
+        &["enabled", "host", "port", "tls", "user", "password_file", "from", "timeout", "ca_file", "hello_name"],
+    ),
+    ("[notifier.webhook]", &["enabled", "url", "token_file", "secret_file", "timeout"]),
+    ("[[downtime]]", &["host", "service", "start", "end", "comment"]),
+    ("[metrics]", &["enabled", "token_file"]),
+    ("[log]", &["level", "format"]),
+];
+
+/// Sections of pack files.
+pub const PACK: &[(&str, &[&str])] = &[
+    ("pack file", &["pack", "component", "check", "cell", "runbook"]),
+    ("[pack]", &["platform", "version", "schema", "order"]),
+    ("[[component]]", &["key", "name", "core", "units", "processes", "ports", "jvm", "redundancy", "depends_on"]),
+    ("redundancy", &["kind", "min"]),
+    (
+        "[[check]]",
+        &[
+            "name",
+            "component",
+            "host",
+            "host_check",
+            "probe",
+            "params",
+            "every",
+            "retry",
+            "attempts",
+            "timeout",
+            "freshness",
+            "applies",
+            "when",
+            "bmc",
+            "view",
+            "doc",
+            "signal",
+            "rules",
+            "example",
+        ],
+    ),
+    ("signal", &["sig", "of_host", "fact", "each", "words", "by_state", "resource", "blocks_start"]),
+    ("[[check.example]]", &["name", "output", "code", "observation", "params", "expect", "signals"]),
+    ("observation", &["facts", "measurements", "failed", "text"]),
+    (
+        "[[cell]]",
+        &[
+            "component",
+            "type",
+            "told_by",
+            "behaviour",
+            "still_works",
+            "impact",
+            "runbook",
+            "verify",
+            "expected_time",
+            "data_risk",
+            "escalate",
+            "founded",
+            "sources",
+        ],
+    ),
+    ("[[runbook]]", &["id", "title", "steps"]),
+    ("steps", &["kind", "text", "command", "when", "gate", "rollback"]),
+];
+
+/// The keys of a section; empty for a section that does not exist.
+pub fn keys(section: &str) -> &'static [&'static str] {
+    CONFIG.iter().chain(PACK).find(|(name, _)| *name == section).map_or(&[], |(_, keys)| keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_section_or_key_stands_twice() {
+        let mut seen = std::collections::BTreeSet::new();
+        for (section, keys) in CONFIG.iter().chain(PACK) {
+            assert!(seen.insert((*section, "")), "{section}");
+            for key in *keys {
+                assert!(seen.insert((*section, *key)), "{section} {key}");
+            }
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! A simulated server controller that really listens: RMCP+ with suites 3 and 17 on a UDP socket.
+//!
+//! One task owns the sessions and the model; the handle sends it changes and waits until they are in force.
+
+use std::io;
+use std::net::SocketAddr;
+
+use stentor_wire::ipmi::bmc::{Arrival, BmcSetup, BmcSide, BmcUser};
+use stentor_wire::ipmi::{Privilege, Suite};
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::bmc_model::{BmcModel, Part};
+use crate::clock::Clock;
+
+/// Sessions of a simulated controller, like a middling real one.
+const SESSIONS_MAX: usize = 16;
+
+/// Changes on their way to the task; each waits for its effect, so few are ever queued.
+const CHANGES_MAX: usize = 8;
+
+/// Longest datagram taken.
+const DATAGRAM_BYTES_MAX: usize = 2048;
+
+/// Who a simulated controller is.
+#[derive(Clone, Debug)]
+pub struct BmcIdentity {
+    pub guid: [u8; 16],
+    pub users: Vec<BmcUser>,
+    pub kg: Option<Vec<u8>>,
+    pub suites: Vec<Suite>,
+}
+
+impl BmcIdentity {
+    /// Both suites, one user with User privilege.
+    pub fn with_user(name: &str, password: &str) -> Self {
+        let user = BmcUser {
+            name: name.as_bytes().to_vec(),
+            password: password.as_bytes().to_vec(),
+            privilege_max: Privilege::User,
+        };
+        BmcIdentity { guid: *b"stentor-demo-bmc", users: vec![user], kg: None, suites: Suite::ALL.to_vec() }
+    }
+
+    /// Adds an account.
+    pub fn and_user(mut self, name: &str, password: &str, privilege_max: Privilege) -> Self {
+        self.users.push(BmcUser {
+            name: name.as_bytes().to_vec(),
+            password: password.as_bytes().to_vec(),
+            privilege_max,
+        });
+        self
+    }
+}
+
+/// What happens to the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Power(bool),
+    FailPsu(u8),
+    LosePsuInput(u8),
+    MendPsu(u8),
+    FailDrive(u8),
+    Reading(Part, u8),
+    ClearLog,
+    Heal,
+    /// The controller answers nothing.
+    Silent(bool),
+    /// The controller restarts: sessions are gone.
+    Restart,
+    /// Only asks.
+    Look,
+}
+
+/// What the handle is told back.
+#[derive(Clone, Debug)]
+pub struct BmcStatus {
+    pub is_on: bool,
+    pub open_sessions: usize,
+    pub log_entries: usize,
+    /// Datagrams received since the start, also while silent.
+    pub datagrams: u64,
+}
+
+/// A running simulated controller; it stops when this is dropped.
+#[derive(Debug)]
+pub struct SimulatedBmc {
+    address: SocketAddr,
+    changes: mpsc::Sender<(Change, oneshot::Sender<BmcStatus>)>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for SimulatedBmc {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl SimulatedBmc {
+    /// Starts a healthy server's controller on `address`; port 0 picks a free one.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn start(address: SocketAddr, identity: BmcIdentity, clock: Clock) -> io::Result<Self> {
+        let socket = UdpSocket::bind(address).await?;
+        let address = socket.local_addr()?;
+        let (changes, orders) = mpsc::channel(CHANGES_MAX);
+        let setup = BmcSetup {
+            guid: identity.guid,
+            users: identity.users,
+            kg: identity.kg,
+            suites: identity.suites,
+            sessions_max: SESSIONS_MAX,
+        };
+        let server = Server {
+            socket,
+            sessions: BmcSide::new(setup),
+            model: BmcModel::healthy(unix_seconds(&clock)),
+            clock,
+            started: Instant::now(),
+            is_silent: false,
+            datagrams: 0,
+        };
+        let task = tokio::spawn(server.run(orders));
+        Ok(SimulatedBmc { address, changes, task })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Switches the host on or off.
+    pub async fn set_power(&self, is_on: bool) {
+        self.apply(Change::Power(is_on)).await;
+    }
+
+    /// Breaks power supply `n` (1 or 2).
+    pub async fn fail_psu(&self, n: u8) {
+        self.apply(Change::FailPsu(n)).await;
+    }
+
+    /// Takes the input power of supply `n` away.
+    pub async fn lose_psu_input(&self, n: u8) {
+        self.apply(Change::LosePsuInput(n)).await;
+    }
+
+    /// Mends power supply `n`.
+    pub async fn mend_psu(&self, n: u8) {
+        self.apply(Change::MendPsu(n)).await;
+    }
+
+    /// Breaks the drive in bay `n` (1 or 2).
+    pub async fn fail_drive(&self, n: u8) {
+        self.apply(Change::FailDrive(n)).await;
+    }
+
+    /// Sets the raw reading of a threshold sensor.
+    pub async fn set_reading(&self, part: Part, raw: u8) {
+        self.apply(Change::Reading(part, raw)).await;
+    }
+
+    /// Empties the event log.
+    pub async fn clear_log(&self) {
+        self.apply(Change::ClearLog).await;
+    }
+
+    /// Everything works again and the host is on; the controller answers.
+    pub async fn heal(&self) {
+        self.apply(Change::Silent(false)).await;
+        self.apply(Change::Heal).await;
+    }
+
+    /// Makes the controller answer nothing, or answer again.
+    pub async fn set_silent(&self, is_silent: bool) {
+        self.apply(Change::Silent(is_silent)).await;
+    }
+
+    /// Restarts the controller: it forgets its sessions.
+    pub async fn restart(&self) {
+        self.apply(Change::Restart).await;
+    }
+
+    /// What the controller is doing; `None` if its task has ended.
+    pub async fn status(&self) -> Option<BmcStatus> {
+        self.apply(Change::Look).await
+    }
+
+    async fn apply(&self, change: Change) -> Option<BmcStatus> {
+        let (done, told) = oneshot::channel();
+        self.changes.send((change, done)).await.ok()?;
+        told.await.ok()
+    }
+}
+
+fn unix_seconds(clock: &Clock) -> u32 {
+    u32::try_from(clock.now().as_millis() / 1000).unwrap_or(0)
+}
+
+struct Server {
+    socket: UdpSocket,
+    sessions: BmcSide,
+    model: BmcModel,
+    clock: Clock,
+    started: Instant,
+    is_silent: bool,
+    datagrams: u64,
+}
+
+impl Server {
+    async fn run(mut self, mut orders: mpsc::Receiver<(Change, oneshot::Sender<BmcStatus>)>) {
+        let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
+        loop {
+            tokio::select! {
+                order = orders.recv() => {
+                    let Some((change, done)) = order else { return };
+                    self.change(change);
+                    // Whoever asked may have gone.
+                    let _ = done.send(self.status());
+                }
+                received = self.socket.recv_from(&mut buffer) => match received {
+                    Ok((length, peer)) => self.answer(buffer.get(..length).unwrap_or_default(), peer).await,
+                    Err(error) => {
+                        tracing::debug!(%error, "simulated BMC cannot receive");
+                        tokio::task::yield_now().await;
+                    }
+                },
+            }
+        }
+    }
+
+    fn status(&self) -> BmcStatus {
+        BmcStatus {
+            is_on: self.model.is_on(),
+            open_sessions: self.sessions.open_sessions(),
+            log_entries: self.model.log().len(),
+            datagrams: self.datagrams,
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        self.model.set_now(unix_seconds(&self.clock));
+        match change {
+            Change::Power(is_on) => self.model.set_power(is_on),
+            Change::FailPsu(n) => self.model.fail_psu(n),
+            Change::LosePsuInput(n) => self.model.lose_psu_input(n),
+            Change::MendPsu(n) => self.model.mend_psu(n),
+            Change::FailDrive(n) => self.model.fail_drive(n),
+            Change::Reading(part, raw) => self.model.set_reading(part, raw),
+            Change::ClearLog => self.model.clear_log(),
+            Change::Heal => self.model.heal(),
+            Change::Silent(is_silent) => self.is_silent = is_silent,
+            Change::Restart => self.sessions.forget_sessions(),
+            Change::Look => {}
+        }
+    }
+
+    async fn answer(&mut self, datagram: &[u8], peer: SocketAddr) {
+        self.datagrams += 1;
+        if self.is_silent {
+            return;
+        }
+        let mut is_random = true;
+        let mut entropy = |out: &mut [u8]| is_random &= getrandom::fill(out).is_ok();
+        let at_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let arrival = Arrival { at_ms, entropy: &mut entropy };
+        let answer = self.sessions.receive(datagram, arrival, &mut self.model);
+        let Some(answer) = answer.filter(|_| is_random) else { return };
+        if let Err(error) = self.socket.send_to(&answer, peer).await {
+            tracing::debug!(%error, "simulated BMC cannot answer");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The faults that can be injected, by the names of the command line.
+
+use serde::Serialize;
+
+use super::plan::{HOSTS, HostPlan, TARGETS, find};
+
+/// What goes wrong.
+#[derive(Copy, Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Kind {
+    /// A component's process is killed.
+    Software,
+    /// It lives and answers nobody.
+    Hang,
+    /// Something it needs is taken away.
+    Resource,
+    /// Its host loses power.
+    Server,
+    /// The Java process of the host is killed.
+    Jvm,
+    Psu,
+    Raid,
+    Bond,
+}
+
+/// One fault and where it strikes.
+#[derive(Copy, Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Fault {
+    pub kind: Kind,
+    pub host: &'static str,
+    /// The component, for those of a component.
+    pub component: Option<&'static str>,
+}
+
+/// What the classifier must make of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Expect {
+    pub class: &'static str,
+    pub subtype: String,
+    pub cell: Option<String>,
+    pub runbook: String,
+}
+
+impl Fault {
+    /// Every fault of the demo, in the order of the list.
+    pub fn all() -> Vec<Fault> {
+        let mut all = Vec::new();
+        for (component, host) in TARGETS {
+            for kind in [Kind::Software, Kind::Server, Kind::Resource, Kind::Hang] {
+                all.push(Fault { kind, host, component: Some(component) });
+            }
+        }
+        for host in HOSTS.iter().filter(|host| host.java().count() > 1) {
+            all.push(Fault { kind: Kind::Jvm, host: host.name, component: None });
+        }
+        for kind in [Kind::Psu, Kind::Raid, Kind::Bond] {
+            let physical = HOSTS.iter().filter(|host| host.is_physical());
+            all.extend(physical.map(|host| Fault { kind, host: host.name, component: None }));
+        }
+        all
+    }
+
+    pub fn find(name: &str) -> Option<Fault> {
+        Fault::all().into_iter().find(|fault| fault.name() == name)
+    }
+
+    /// `clc/software`, `jvm/front1`, `psu/nc1`.
+    pub fn name(&self) -> String {
+        match (self.kind, self.component) {
+            (Kind::Software, Some(component)) => format!("{component}/software"),
+            (Kind::Server, Some(component)) => format!("{component}/server"),
+            (Kind::Resource, Some(component)) => format!("{component}/resource"),
+            (Kind::Hang, Some(component)) => format!("{component}/hang"),
+            (Kind::Jvm, _) => format!("jvm/{}", self.host),
+            (Kind::Psu, _) => format!("psu/{}", self.host),
+            (Kind::Raid, _) => format!("raid/{}", self.host),
+            (Kind::Bond, _) => format!("bond/{}", self.host),
+            (Kind::Software | Kind::Server | Kind::Resource | Kind::Hang, None) => format!("host/{}", self.host),
+        }
+    }
+
+    /// In words, for the page and the list.
+    pub fn says(&self) -> String {
+        let host = self.host;
+        match (self.kind, self.component) {
+            (Kind::Software, Some(key)) => format!("kill {key} on {host}"),
+            (Kind::Hang, Some(key)) => format!("hang {key} on {host}"),
+            (Kind::Resource, Some(key)) => format!("take from {key} on {host}: {}", resource_of(key).says()),
+            (Kind::Jvm, _) => format!("kill the JVM of {host}"),
+            (Kind::Psu, _) => format!("fail power supply 2 of {host}"),
+            (Kind::Raid, _) => format!("fail a disk of md0 on {host}"),
+            (Kind::Bond, _) => format!("take a link of bond0 down on {host}"),
+            (Kind::Server, _) | (Kind::Software | Kind::Hang | Kind::Resource, None) => format!("power {host} off"),
+        }
+    }
+
+    /// What must be diagnosed.
+    pub fn expect(&self) -> Expect {
+        let first = find(self.host).and_then(|host| first_component(host)).unwrap_or("clc");
+        let component = self.component.unwrap_or(first);
+        let cell = |kind: &str| Some(format!("eucalyptus/{component}/{kind}"));
+        let runbook = |kind: &str| format!("rb-euca-{component}-{kind}");
+        let of = |class, subtype: &str, kind: &str| Expect {
+            class,
+            subtype: subtype.to_owned(),
+            cell: cell(kind),
+            runbook: runbook(kind),
+        };
+        let hardware = |subtype: &str, runbook: &str| Expect {
+            class: "redundancy_lost",
+            subtype: subtype.to_owned(),
+            cell: None,
+            runbook: runbook.to_owned(),
+        };
+        match self.kind {
+            Kind::Software => of("software_down", "crashed", "software"),
+            Kind::Hang => of("software_down", "hung", "software"),
+            Kind::Jvm => of("software_down", "jvm", "software"),
+            Kind::Resource => of("resource_unavailable", resource_of(component).subtype(), "resource"),
+            Kind::Server => {
+                let physical = find(self.host).is_some_and(HostPlan::is_physical);
+                of("server_down", if physical { "power_off" } else { "os_dead" }, "server")
+            }
+            Kind::Psu => hardware("psu_failed", "RB-H01"),
+            Kind::Raid => hardware("raid_degraded", "RB-H15"),
+            Kind::Bond => hardware("bond_slave", "RB-H24"),
+        }
+    }
+}
+
+/// Specification 10: a host or JVM verdict names the cell of the first component present in this order.
+fn first_component(host: &HostPlan) -> Option<&'static str> {
+    const ORDER: [&str; 10] = ["clc", "ufs", "walrus", "cc", "sc", "vb", "nc", "console", "elb", "iw"];
+    ORDER.into_iter().find(|key| host.components.contains(key))
+}
+
+/// How a component's resource is taken away.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub enum Resource {
+    /// A file system is full.
+    Disk { mount: &'static str },
+    /// A process it needs is gone.
+    Process { name: &'static str, subtype: &'static str, says: &'static str },
+    /// A port it needs refuses, and whoever served it is gone.
+    Port { port: u16, process: Option<&'static str>, subtype: &'static str, says: &'static str },
+    /// What stands behind it is gone; it says so itself.
+    Behind { subtype: &'static str, says: &'static str },
+}
+
+impl Resource {
+    fn subtype(self) -> &'static str {
+        match self {
+            Resource::Disk { .. } => "disk",
+            Resource::Process { subtype, .. } | Resource::Port { subtype, .. } | Resource::Behind { subtype, .. } => {
+                subtype
+            }
+        }
+    }
+
+    fn says(self) -> String {
+        match self {
+            Resource::Disk { mount } => format!("space in {mount}"),
+            Resource::Process { says, .. } | Resource::Port { says, .. } | Resource::Behind { says, .. } => {
+                says.to_owned()
+            }
+        }
+    }
+}
+
+/// What each component loses.
+pub fn resource_of(component: &str) -> Resource {
+    match component {
+        "clc" => Resource::Port { port: 8777, process: Some("postgres"), subtype: "db", says: "its database" },
+        "ufs" => Resource::Port { port: 53, process: None, subtype: "dns", says: "the DNS port" },
+        "walrus" => Resource::Disk { mount: "/var/lib/eucalyptus/bukkits" },
+        "sc" => Resource::Port { port: 3260, process: Some("tgtd"), subtype: "backend", says: "the iSCSI target" },
+        "vb" => Resource::Behind { subtype: "backend", says: "vCenter" },
+        "nc" => Resource::Process { name: "libvirtd", subtype: "hypervisor", says: "the hypervisor" },
+        "elb" => Resource::Behind { subtype: "backend", says: "every server behind it" },
+        "iw" => Resource::Disk { mount: "/" },
+        _ => Resource::Disk { mount: "/var" },
+    }
+}

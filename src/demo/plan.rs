@@ -1,0 +1,93 @@
+//! What the demo simulates: which hosts, where, with which components.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Simulated ports below 1024 move up by this, so that nobody needs to be root.
+pub const PORT_SHIFT: u16 = 10_000;
+/// A BMC has its host's address with the last octet raised by this.
+const BMC_OFFSET: u8 = 100;
+
+/// A port as the demo serves it.
+pub const fn shifted(port: u16) -> u16 {
+    if port < 1024 { port + PORT_SHIFT } else { port }
+}
+
+/// One simulated host.
+#[derive(Debug)]
+pub struct HostPlan {
+    pub name: &'static str,
+    /// Third octet of the address.
+    pub zone: u8,
+    /// Fourth octet.
+    pub number: u8,
+    pub components: &'static [&'static str],
+    /// Runs as an instance on this node; instances have no BMC, power supplies or RAID of their own.
+    pub vm_on: Option<&'static str>,
+}
+
+/// Zone names by third octet.
+pub const ZONES: [&str; 3] = ["front", "kvm", "vmware"];
+
+const fn host(name: &'static str, zone: u8, number: u8, components: &'static [&'static str]) -> HostPlan {
+    HostPlan { name, zone, number, components, vm_on: None }
+}
+
+/// One component a host, except `front1`, whose three Java components share one JVM.
+pub const HOSTS: &[HostPlan] = &[
+    host("clc1", 0, 11, &["clc"]),
+    host("ufs1", 0, 12, &["ufs"]),
+    host("console1", 0, 13, &["console"]),
+    host("walrus1", 0, 14, &["walrus"]),
+    host("cc1", 1, 11, &["cc"]),
+    host("sc1", 1, 12, &["sc"]),
+    host("nc1", 1, 21, &["nc"]),
+    host("nc2", 1, 22, &["nc"]),
+    host("nc3", 1, 23, &["nc"]),
+    HostPlan { name: "iw1", zone: 1, number: 31, components: &["iw"], vm_on: Some("nc2") },
+    HostPlan { name: "elb1", zone: 1, number: 32, components: &["elb"], vm_on: Some("nc3") },
+    host("cc2", 2, 11, &["cc"]),
+    host("front1", 2, 12, &["ufs", "sc", "vb"]),
+    host("vb1", 2, 13, &["vb"]),
+];
+
+/// The host on which each component's failures are injected.
+pub const TARGETS: &[(&str, &str)] = &[
+    ("console", "console1"),
+    ("ufs", "ufs1"),
+    ("clc", "clc1"),
+    ("walrus", "walrus1"),
+    ("sc", "sc1"),
+    ("cc", "cc1"),
+    ("vb", "vb1"),
+    ("iw", "iw1"),
+    ("elb", "elb1"),
+    ("nc", "nc1"),
+];
+
+impl HostPlan {
+    pub const fn ip(&self) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(127, 16, self.zone, self.number))
+    }
+
+    pub const fn bmc_ip(&self) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(127, 16, self.zone, self.number + BMC_OFFSET))
+    }
+
+    pub const fn is_physical(&self) -> bool {
+        self.vm_on.is_none()
+    }
+
+    /// Java components of this host: they live and die in one process.
+    pub fn java(&self) -> impl Iterator<Item = &'static str> {
+        self.components.iter().copied().filter(|key| is_java(key))
+    }
+}
+
+/// Whether a component runs inside the `eucalyptus-cloud` JVM.
+pub fn is_java(key: &str) -> bool {
+    matches!(key, "clc" | "ufs" | "walrus" | "sc" | "vb")
+}
+
+pub fn find(name: &str) -> Option<&'static HostPlan> {
+    HOSTS.iter().find(|host| host.name == name)
+}

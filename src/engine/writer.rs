@@ -1,0 +1,594 @@
+//! The writer task: drain, journal, apply, commit, publish. The only holder of `&mut Engine`.
+//!
+//! Losing persistence degrades and never silences: without journal or store it goes on from memory, says so on every
+//! page, and makes up for it when they are back (invariant 11).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use prometheus::{IntCounter, IntGauge, Registry};
+use stentor_core::catalog::Catalog;
+use stentor_core::engine::{AgentSeen, CheckRequest, CheckResult, CommandInput, Effects, Engine, Event, Input, Reply};
+use stentor_core::id::ObjectId;
+use stentor_core::model::{Notification, ObjectKey};
+use stentor_core::{Span, Timestamp};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::{Accepted, AgentBatch, Handle, INBOX_MAX, KeyedResult, Post, Published, Receipt, Refused};
+use crate::clock::Clock;
+use crate::journal::{Journal, Turn};
+use crate::store::SharedStore;
+
+/// Inputs of one turn at most: bounds the time until a reply.
+pub const TURN_INPUTS_MAX: usize = 1024;
+/// Time between ticks at pace 1.
+const TICK: Span = Span::from_secs(1);
+/// No pace makes ticks closer than this.
+const TICK_MIN: Duration = Duration::from_millis(50);
+/// A snapshot costs a copy of two columns: at most four a second.
+const PUBLISH_EVERY: Duration = Duration::from_millis(250);
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
+/// Turns that wait for a lost store; the oldest history is dropped first, never a notification.
+const UNCOMMITTED_MAX: usize = 10_000;
+const JOURNAL_RETRY_EVERY: Duration = Duration::from_secs(5);
+/// Turns read at a time when catching up after a restart.
+const REPLAY_BATCH: u32 = 1000;
+
+/// What the writer needs of the world.
+pub struct Parts {
+    pub journal: Arc<dyn Journal>,
+    pub store: SharedStore,
+    pub clock: Clock,
+    pub registry: Arc<Registry>,
+    /// Woken after notifications have reached the outbox.
+    pub outbox: Arc<Notify>,
+    /// How long journal turns are kept beyond the newest checkpoint.
+    pub journal_keep: Span,
+    /// Where notifications go that the outbox could not take.
+    pub unrecorded: mpsc::Sender<Notification>,
+}
+
+/// Receives what the collector must know, in the order it was decided.
+#[derive(Debug)]
+pub enum ToCollector {
+    Catalog(Arc<Catalog>),
+    Checks(Vec<CheckRequest>),
+}
+
+/// Room for orders to the collector; a full queue drops reschedules, never catalogs: every check still has its phase.
+const TO_COLLECTOR_MAX: usize = 4096;
+
+/// Could not start from what the disk holds.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot read the journal")]
+    Journal(#[source] crate::journal::JournalError),
+    #[error("cannot read the newest checkpoint")]
+    Store(#[source] crate::store::StoreError),
+    #[error("the checkpoint at sequence {seq} is damaged or of another version: {why}")]
+    Checkpoint { seq: u64, why: String },
+}
+
+/// The running writer.
+pub struct Running {
+    pub handle: Handle,
+    pub to_collector: mpsc::Receiver<ToCollector>,
+    pub task: JoinHandle<()>,
+}
+
+/// Restores the engine (checkpoint, then journal), loads `catalog` if it differs, and starts the task.
+///
+/// # Errors
+/// Journal or checkpoint cannot be read; nothing was changed.
+pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, StartError> {
+    let (inbox_tx, inbox) = mpsc::channel(INBOX_MAX);
+    let (published, _) = broadcast::channel(1024);
+    let (to_collector, from_writer) = mpsc::channel(TO_COLLECTOR_MAX);
+    let engine = restore(&parts).await?;
+    let snapshot = Arc::new(ArcSwap::from_pointee(engine.snapshot()));
+    let handle = Handle { inbox: inbox_tx, snapshot: Arc::clone(&snapshot), published: published.clone() };
+    let metrics = Metrics::new(&parts.registry);
+    let known = engine.catalog().content_hash();
+    let mut writer = Writer {
+        engine,
+        parts,
+        inbox,
+        snapshot,
+        published,
+        to_collector,
+        metrics,
+        uncommitted: VecDeque::new(),
+        degraded: None,
+        journal_retry_at: Instant::now(),
+        dirty: true,
+        published_at: Instant::now(),
+    };
+    if known == catalog.content_hash() {
+        let current = Arc::clone(writer.engine.catalog());
+        writer.send_catalog(current).await;
+    } else {
+        writer.turn(vec![Post::Catalog(catalog, oneshot::channel().0)]).await;
+    }
+    writer.publish();
+    let task = tokio::spawn(writer.run());
+    Ok(Running { handle, to_collector: from_writer, task })
+}
+
+async fn restore(parts: &Parts) -> Result<Engine, StartError> {
+    let mut engine = match parts.store.latest_checkpoint().await.map_err(StartError::Store)? {
+        None => Engine::new(),
+        Some((seq, bytes)) => {
+            let damaged = |why: String| StartError::Checkpoint { seq, why };
+            let checkpoint: stentor_core::engine::checkpoint::Checkpoint =
+                postcard::from_bytes(&bytes).map_err(|error| damaged(error.to_string()))?;
+            if checkpoint.version != stentor_core::engine::checkpoint::CHECKPOINT_VERSION {
+                return Err(damaged(format!("version {}", checkpoint.version)));
+            }
+            Engine::from_checkpoint(checkpoint)
+        }
+    };
+    loop {
+        let turns = parts.journal.read(engine.seq(), REPLAY_BATCH).await.map_err(StartError::Journal)?;
+        if turns.is_empty() {
+            return Ok(engine);
+        }
+        for turn in turns {
+            engine.begin_turn(turn.seq);
+            let (mut events, mut notifications) = (Vec::new(), Vec::new());
+            for input in &turn.inputs {
+                let effects = engine.apply(turn.at, input);
+                events.extend(effects.events);
+                notifications.extend(effects.notifications);
+            }
+            if events.is_empty() && notifications.is_empty() {
+                continue;
+            }
+            // A turn that was committed before the crash is recognised by its keys and changes nothing.
+            parts.store.commit_turn(turn.seq, &events, &notifications).await.map_err(StartError::Store)?;
+        }
+    }
+}
+
+struct Metrics {
+    inputs: IntCounter,
+    inbox: IntGauge,
+    sequence: IntGauge,
+    degraded: IntGauge,
+}
+
+impl Metrics {
+    fn new(registry: &Registry) -> Metrics {
+        let counter = |name: &str, help: &str| {
+            let metric = IntCounter::new(name, help).expect("a constant metric name is valid");
+            // A second writer in one process (tests) shares the registry; its metric is then its own.
+            let _ = registry.register(Box::new(metric.clone()));
+            metric
+        };
+        let gauge = |name: &str, help: &str| {
+            let metric = IntGauge::new(name, help).expect("a constant metric name is valid");
+            let _ = registry.register(Box::new(metric.clone()));
+            metric
+        };
+        Metrics {
+            inputs: counter("stentor_engine_inputs_total", "Inputs applied by the engine."),
+            inbox: gauge("stentor_engine_inbox_length", "Inputs that wait for the engine."),
+            sequence: gauge("stentor_journal_sequence", "Newest journal sequence."),
+            degraded: gauge("stentor_engine_degraded", "1 while journal or store is lost."),
+        }
+    }
+}
+
+/// A turn that the store has not taken yet.
+struct Uncommitted {
+    seq: u64,
+    events: Vec<Event>,
+    notifications: Vec<Notification>,
+}
+
+struct Writer {
+    engine: Engine,
+    parts: Parts,
+    inbox: mpsc::Receiver<Post>,
+    snapshot: Arc<ArcSwap<stentor_core::snapshot::Snapshot>>,
+    published: broadcast::Sender<Published>,
+    to_collector: mpsc::Sender<ToCollector>,
+    metrics: Metrics,
+    uncommitted: VecDeque<Uncommitted>,
+    degraded: Option<Arc<str>>,
+    /// A lost journal is tried again at this time.
+    journal_retry_at: Instant,
+    dirty: bool,
+    published_at: Instant,
+}
+
+/// Who waits for what at the end of a turn.
+enum Waiting {
+    Result(oneshot::Sender<Receipt>, Receipt),
+    Agent(oneshot::Sender<Result<Accepted, Refused>>, Accepted),
+    Command(oneshot::Sender<Result<Reply, Refused>>, usize),
+    Catalog(oneshot::Sender<()>),
+    Flush(oneshot::Sender<u64>),
+}
+
+/// A turn being put together.
+#[derive(Default)]
+struct Gathered {
+    inputs: Vec<Input>,
+    waiting: Vec<Waiting>,
+    catalog: Option<Arc<Catalog>>,
+    /// Pushes of this very turn, which the engine does not know yet.
+    pushes: Vec<(Arc<str>, Arc<str>, u64)>,
+}
+
+impl Writer {
+    async fn run(mut self) {
+        let mut next_tick = Instant::now();
+        let mut next_checkpoint = Instant::now() + CHECKPOINT_EVERY;
+        loop {
+            let publish_at = if self.dirty { self.published_at + PUBLISH_EVERY } else { next_tick };
+            let wake = next_tick.min(publish_at);
+            let first = tokio::select! {
+                biased;
+                post = self.inbox.recv() => match post {
+                    Some(post) => Some(post),
+                    None => break,
+                },
+                () = tokio::time::sleep_until(wake) => None,
+            };
+            let mut posts = Vec::new();
+            posts.extend(first);
+            while posts.len() < TURN_INPUTS_MAX
+                && let Ok(post) = self.inbox.try_recv()
+            {
+                posts.push(post);
+            }
+            let stop = posts.iter().position(|post| matches!(post, Post::Stop(_)));
+            let stopping = stop.map(|at| posts.remove(at));
+            let tick_due = Instant::now() >= next_tick;
+            if !posts.is_empty() {
+                self.turn(posts).await;
+            }
+            if tick_due {
+                self.tick().await;
+                let pace = self.engine.catalog().timing.pace;
+                next_tick = Instant::now() + TICK.at_pace(pace).to_std().max(TICK_MIN);
+            }
+            if self.dirty && self.published_at.elapsed() >= PUBLISH_EVERY {
+                self.publish();
+            }
+            if Instant::now() >= next_checkpoint {
+                self.checkpoint().await;
+                next_checkpoint = Instant::now() + CHECKPOINT_EVERY;
+            }
+            if let Some(Post::Stop(done)) = stopping {
+                self.checkpoint().await;
+                self.publish();
+                let _ = done.send(());
+                break;
+            }
+        }
+    }
+
+    async fn tick(&mut self) {
+        let gathered = Gathered { inputs: vec![Input::Tick], ..Gathered::default() };
+        self.work(gathered).await;
+    }
+
+    async fn turn(&mut self, posts: Vec<Post>) {
+        let mut gathered = Gathered::default();
+        for post in posts {
+            // A new catalog changes what names mean: what was gathered so far goes first.
+            if matches!(post, Post::Catalog(..)) && !gathered.inputs.is_empty() {
+                let before = std::mem::take(&mut gathered);
+                self.work(before).await;
+            }
+            let is_catalog = matches!(post, Post::Catalog(..));
+            self.gather(post, &mut gathered);
+            if is_catalog {
+                let loaded = std::mem::take(&mut gathered);
+                self.work(loaded).await;
+            }
+        }
+        if !gathered.inputs.is_empty() || !gathered.waiting.is_empty() {
+            self.work(gathered).await;
+        }
+    }
+
+    fn gather(&self, post: Post, turn: &mut Gathered) {
+        match post {
+            Post::Result(result, reply) => {
+                let known = self.resolve(result, &mut turn.inputs);
+                if let Some(reply) = reply {
+                    turn.waiting.push(Waiting::Result(reply, known));
+                }
+            }
+            Post::AgentBatch(batch, reply) => self.gather_push(batch, reply, turn),
+            Post::Command(command, id, reply) => {
+                turn.waiting.push(Waiting::Command(reply, turn.inputs.len()));
+                turn.inputs.push(Input::Command(CommandInput { command, id }));
+            }
+            Post::Delivery(delivery) => turn.inputs.push(Input::Delivery(delivery)),
+            Post::Catalog(catalog, reply) => {
+                turn.inputs.push(Input::Catalog(Arc::clone(&catalog)));
+                turn.catalog = Some(catalog);
+                turn.waiting.push(Waiting::Catalog(reply));
+            }
+            Post::Flush(reply) => turn.waiting.push(Waiting::Flush(reply)),
+            Post::Stop(_) => {}
+        }
+    }
+
+    fn gather_push(&self, batch: AgentBatch, reply: oneshot::Sender<Result<Accepted, Refused>>, turn: &mut Gathered) {
+        let in_turn = turn
+            .pushes
+            .iter()
+            .any(|(agent, boot, seq)| *agent == batch.agent && *boot == batch.boot && *seq >= batch.sequence);
+        if in_turn || self.engine.is_repeated_push(&batch.agent, &batch.boot, batch.sequence) {
+            let repeated = Accepted { accepted: 0, repeated: true, unknown: Vec::new() };
+            turn.waiting.push(Waiting::Agent(reply, repeated));
+            return;
+        }
+        turn.pushes.push((Arc::clone(&batch.agent), Arc::clone(&batch.boot), batch.sequence));
+        let mut unknown: Vec<ObjectKey> = Vec::new();
+        let before = turn.inputs.len();
+        for result in batch.results {
+            let key = result.object.clone();
+            if self.resolve(result, &mut turn.inputs) == Receipt::UnknownObject {
+                unknown.push(key);
+            }
+        }
+        let accepted = turn.inputs.len() - before;
+        let seen = AgentSeen { agent: batch.agent, boot: batch.boot, sequence: batch.sequence };
+        turn.inputs.push(Input::AgentSeen(seen));
+        turn.waiting.push(Waiting::Agent(reply, Accepted { accepted, repeated: false, unknown }));
+    }
+
+    fn resolve(&self, result: KeyedResult, inputs: &mut Vec<Input>) -> Receipt {
+        let Some(object) = self.engine.catalog().object_id(&result.object) else { return Receipt::UnknownObject };
+        inputs.push(Input::Result(CheckResult {
+            object,
+            observed_at: result.observed_at,
+            source: result.source,
+            observation: result.observation,
+            id: result.id,
+        }));
+        Receipt::Applied
+    }
+
+    /// One turn: journal, apply, commit, publish if somebody waits, answer.
+    async fn work(&mut self, gathered: Gathered) {
+        let Gathered { inputs, waiting, catalog, .. } = gathered;
+        let mut replies: Vec<Option<Result<Reply, Refused>>> = Vec::with_capacity(inputs.len());
+        if !inputs.is_empty() {
+            let turn = Turn { seq: self.engine.seq() + 1, at: self.parts.clock.now(), inputs };
+            self.write_ahead(&turn).await;
+            let (events, notifications, checks) = self.apply(&turn, &mut replies);
+            self.dirty = true;
+            if let Some(catalog) = catalog {
+                self.send_catalog(catalog).await;
+            }
+            if !checks.is_empty() && self.to_collector.try_send(ToCollector::Checks(checks)).is_err() {
+                tracing::warn!("the collector is behind: reschedules were dropped, checks keep their phase");
+            }
+            self.commit(turn.seq, turn.at, events, notifications).await;
+        }
+        if waiting.iter().any(|w| !matches!(w, Waiting::Result(..) | Waiting::Agent(..))) {
+            self.publish();
+        }
+        let seq = self.engine.seq();
+        for waiter in waiting {
+            // A receiver that has gone away does not want its answer any more.
+            match waiter {
+                Waiting::Result(reply, receipt) => drop(reply.send(receipt)),
+                Waiting::Agent(reply, accepted) => drop(reply.send(Ok(accepted))),
+                Waiting::Command(reply, index) => {
+                    let answer = replies.get_mut(index).and_then(Option::take).unwrap_or(Err(Refused::Stopping));
+                    drop(reply.send(answer));
+                }
+                Waiting::Catalog(reply) => drop(reply.send(())),
+                Waiting::Flush(reply) => drop(reply.send(seq)),
+            }
+        }
+    }
+
+    async fn write_ahead(&mut self, turn: &Turn) {
+        let lost = self.degraded.as_deref().is_some_and(|why| why.starts_with("journal"));
+        if lost && !self.restart_journal().await {
+            return;
+        }
+        match self.parts.journal.append(turn).await {
+            Ok(()) => {
+                self.metrics.sequence.set(i64::try_from(turn.seq).unwrap_or(i64::MAX));
+                if lost {
+                    tracing::info!(seq = turn.seq, "journal is back");
+                    self.degraded = None;
+                }
+            }
+            Err(error) => {
+                if !lost {
+                    tracing::error!(error = %Chain(&error), seq = turn.seq, "journal lost: going on from memory");
+                }
+                self.journal_retry_at = Instant::now() + JOURNAL_RETRY_EVERY;
+                self.degraded = Some(format!("journal lost: {}", Chain(&error)).into());
+            }
+        }
+    }
+
+    /// Turns were applied that the journal does not hold. Once a checkpoint holds their effect, the old journal is
+    /// worthless, and an empty one takes up at any sequence. True if appending makes sense now.
+    async fn restart_journal(&mut self) -> bool {
+        if Instant::now() < self.journal_retry_at {
+            return false;
+        }
+        self.journal_retry_at = Instant::now() + JOURNAL_RETRY_EVERY;
+        if !self.save_checkpoint().await {
+            return false;
+        }
+        let everything = Timestamp::from_millis(i64::MAX);
+        self.parts.journal.prune(self.engine.seq(), everything).await.is_ok()
+    }
+
+    fn apply(
+        &mut self,
+        turn: &Turn,
+        replies: &mut Vec<Option<Result<Reply, Refused>>>,
+    ) -> (Vec<Event>, Vec<Notification>, Vec<CheckRequest>) {
+        self.engine.begin_turn(turn.seq);
+        let (mut events, mut notifications, mut checks) = (Vec::new(), Vec::new(), Vec::new());
+        for input in &turn.inputs {
+            let Effects { notifications: n, events: e, checks: c, reply } = self.engine.apply(turn.at, input);
+            events.extend(e);
+            notifications.extend(n);
+            checks.extend(c);
+            replies.push(reply.map(|reply| reply.map_err(Refused::from)));
+        }
+        self.metrics.inputs.inc_by(turn.inputs.len() as u64);
+        self.metrics.inbox.set(i64::try_from(self.inbox.len()).unwrap_or(i64::MAX));
+        (events, notifications, checks)
+    }
+
+    async fn commit(&mut self, seq: u64, at: Timestamp, events: Vec<Event>, notifications: Vec<Notification>) {
+        if !events.is_empty() || !notifications.is_empty() {
+            self.uncommitted.push_back(Uncommitted { seq, events, notifications });
+        }
+        let mut woke = false;
+        while let Some(next) = self.uncommitted.front() {
+            match self.parts.store.commit_turn(next.seq, &next.events, &next.notifications).await {
+                Ok(()) => {
+                    woke |= !next.notifications.is_empty();
+                    let done = self.uncommitted.pop_front();
+                    if let Some(done) = done {
+                        let events = Arc::new(done.events);
+                        // Nobody watching is fine.
+                        let _ = self.published.send(Published { seq: done.seq, events });
+                    }
+                    if self.uncommitted.is_empty()
+                        && self.degraded.as_deref().is_some_and(|why| why.starts_with("store"))
+                    {
+                        self.degraded = None;
+                    }
+                }
+                Err(error) => {
+                    self.lose_store(&error, at).await;
+                    break;
+                }
+            }
+        }
+        if woke {
+            self.parts.outbox.notify_one();
+        }
+    }
+
+    /// The store is gone: page from memory, keep what fits for later.
+    async fn lose_store(&mut self, error: &crate::store::StoreError, at: Timestamp) {
+        if self.degraded.is_none() {
+            tracing::error!(error = %Chain(error), %at, "store lost: paging from memory");
+        }
+        self.degraded = Some(format!("store lost: {}", Chain(error)).into());
+        if let Some(newest) = self.uncommitted.back_mut() {
+            for notification in std::mem::take(&mut newest.notifications) {
+                if self.parts.unrecorded.send(notification).await.is_err() {
+                    tracing::error!("the notifier is gone: a page could not be handed over");
+                }
+            }
+        }
+        while self.uncommitted.len() > UNCOMMITTED_MAX {
+            self.uncommitted.pop_front();
+        }
+    }
+
+    async fn send_catalog(&mut self, catalog: Arc<Catalog>) {
+        if self.to_collector.send(ToCollector::Catalog(catalog)).await.is_err() {
+            tracing::debug!("no collector takes catalogs");
+        }
+    }
+
+    fn publish(&mut self) {
+        let mut snapshot = self.engine.snapshot();
+        snapshot.degraded.clone_from(&self.degraded);
+        self.metrics.degraded.set(i64::from(self.degraded.is_some()));
+        self.snapshot.store(Arc::new(snapshot));
+        self.dirty = false;
+        self.published_at = Instant::now();
+    }
+
+    async fn checkpoint(&mut self) {
+        if !self.save_checkpoint().await {
+            return;
+        }
+        let before = self.parts.clock.now() - self.parts.journal_keep;
+        if let Err(error) = self.parts.journal.prune(self.engine.seq(), before).await {
+            tracing::warn!(error = %Chain(&error), "cannot prune the journal");
+        }
+    }
+
+    /// Saves the engine as it is; false (and a log line) if the store would not take it.
+    async fn save_checkpoint(&mut self) -> bool {
+        let checkpoint = self.engine.checkpoint();
+        let (seq, at) = (checkpoint.seq, self.parts.clock.now());
+        let encoded = tokio::task::spawn_blocking(move || postcard::to_allocvec(&checkpoint)).await;
+        let bytes = match encoded {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(error)) => {
+                tracing::error!(%error, seq, "cannot encode a checkpoint");
+                return false;
+            }
+            Err(error) => {
+                tracing::error!(%error, seq, "the checkpoint encoder failed");
+                return false;
+            }
+        };
+        match self.parts.store.save_checkpoint(seq, at, &bytes).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), seq, "cannot save a checkpoint; the journal is kept");
+                false
+            }
+        }
+    }
+}
+
+impl Handle {
+    /// Replaces the configured world; returns when it is in force.
+    ///
+    /// # Errors
+    /// The writer has stopped.
+    pub async fn load(&self, catalog: Arc<Catalog>) -> Result<(), Refused> {
+        let (tx, rx) = oneshot::channel();
+        self.inbox.send(Post::Catalog(catalog, tx)).await.map_err(|_| Refused::Stopping)?;
+        rx.await.map_err(|_| Refused::Stopping)
+    }
+
+    /// Stops the writer after everything posted before; a checkpoint is saved.
+    pub async fn stop(&self) {
+        let (tx, rx) = oneshot::channel();
+        if self.inbox.send(Post::Stop(tx)).await.is_ok() {
+            // An error means that the writer is gone already, which is what was asked for.
+            let _ = rx.await;
+        }
+    }
+
+    /// The object's id in the present catalog.
+    pub fn object(&self, key: &ObjectKey) -> Option<ObjectId> {
+        self.snapshot().catalog.object_id(key)
+    }
+}
+
+/// Prints an error with all its causes.
+pub struct Chain<'a>(pub &'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

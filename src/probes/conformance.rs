@@ -1,0 +1,159 @@
+//! What every network probe must bear: silent, slow, lying and vanishing peers, always within the deadline.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stentor_core::model::Observation;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, interval};
+
+use super::testing::{build, plain_env, target, text, within};
+use super::{Network, ProbeError, REGISTRY};
+
+/// How a peer behaves after it accepted a connection.
+#[derive(Copy, Clone, Debug, PartialEq)]
+enum Peer {
+    /// Reads, never writes.
+    Silent,
+    /// A byte now and then, each valid so far, never the end.
+    Slow,
+    /// Closes at once.
+    Closing,
+    /// Sends bytes that belong to no protocol.
+    Lying,
+    /// Sends garbage without end.
+    Flooding,
+}
+
+const PEERS: [Peer; 5] = [Peer::Silent, Peer::Slow, Peer::Closing, Peer::Lying, Peer::Flooding];
+
+async fn behave(peer: Peer, mut stream: TcpStream) {
+    let mut asked = [0; 1024];
+    match peer {
+        Peer::Closing => {}
+        Peer::Silent => while stream.read(&mut asked).await.is_ok_and(|n| n > 0) {},
+        Peer::Slow => {
+            let mut pace = interval(Duration::from_millis(20));
+            for byte in b"HTTP/1.1 200 OK\r\nX-Slow: ".iter().chain(std::iter::repeat(&b'x')) {
+                pace.tick().await;
+                if stream.write_all(&[*byte]).await.is_err() {
+                    break;
+                }
+            }
+        }
+        Peer::Lying => {
+            let _ = stream.write_all(&[0xff, 0x00, 0x16, 0x03, 0x01, 0x80, b'\n', 0xfe, b'\r', b'\n', 0, 0]).await;
+            let _ = stream.read(&mut asked).await;
+        }
+        Peer::Flooding => while stream.write_all(&[0xa5; 1024]).await.is_ok() {},
+    }
+}
+
+async fn listen(peer: Peer) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let port = listener.local_addr().expect("address").port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(behave(peer, stream));
+        }
+    });
+    port
+}
+
+/// Kind and parameters of every probe that talks TCP; `PORT` is replaced.
+const TALKERS: [(&str, &str); 4] = [
+    ("tcp", r#"{"port":PORT,"send":"HELLO\\r\\n","expect":"^220 "}"#),
+    ("http", r#"{"port":PORT,"expect":"welcome"}"#),
+    ("http", r#"{"port":PORT,"tls":true,"insecure":true}"#),
+    ("heartbeat", r#"{"port":PORT,"component":"eucalyptus"}"#),
+];
+
+const DEADLINE_MS: u64 = 400;
+
+async fn run(kind: &str, params: &str, net: Network) -> Result<Observation, ProbeError> {
+    let mut env = plain_env();
+    env.net = net;
+    let probe = build(kind, params, &env).expect("parameters fit");
+    let deadline = within(DEADLINE_MS);
+    let seen = probe.run(&target("127.0.0.1"), deadline).await;
+    assert!(Instant::now() <= deadline, "{kind} {params} overran its deadline");
+    seen
+}
+
+/// What a misbehaving peer must never be taken for.
+fn assert_no_success(kind: &str, peer: Peer, seen: &Observation) {
+    let context = format!("{kind} against a {peer:?} peer: {seen:?}");
+    assert_eq!(text(seen, "port"), "open", "{context}");
+    match kind {
+        "tcp" => assert_eq!(text(seen, "banner_match"), "false", "{context}"),
+        "heartbeat" => assert_eq!(text(seen, "heartbeat"), "none", "{context}"),
+        _ => {
+            let word = text(seen, "http");
+            let has_tls_error = !text(seen, "tls_error").is_empty();
+            let expected: &[&str] = match peer {
+                Peer::Silent | Peer::Slow => &["timeout"],
+                Peer::Closing | Peer::Lying | Peer::Flooding => &["invalid"],
+            };
+            assert!(expected.contains(&word.as_str()) || has_tls_error, "{context}");
+        }
+    }
+    assert!(!seen.text.is_empty() && !seen.text.contains('\n'), "{context}");
+}
+
+#[tokio::test]
+async fn misbehaving_peers_are_observed_within_the_deadline() {
+    for peer in PEERS {
+        let port = listen(peer).await;
+        for (kind, params) in TALKERS {
+            let params = params.replace("PORT", &port.to_string());
+            match run(kind, &params, Network::real()).await {
+                Ok(seen) => assert_no_success(kind, peer, &seen),
+                Err(error) => panic!("{kind} blames itself for a {peer:?} peer: {error}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_dark_host_is_silence_to_every_probe() {
+    let port = listen(Peer::Silent).await;
+    let dark = Network::with_darkness(Arc::new(|_| true));
+    for (kind, params) in TALKERS {
+        let seen = run(kind, &params.replace("PORT", &port.to_string()), dark.clone()).await.expect("observed");
+        assert_eq!(text(&seen, "port"), "timeout", "{kind}");
+    }
+    match run("ping", "{}", dark).await {
+        Ok(seen) => assert_eq!(text(&seen, "ping"), "fail"),
+        // Where the process may not send ICMP the darkness does not matter.
+        Err(error) => assert!(matches!(error, ProbeError::MissingRight(_)), "{error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_cannot_resolve_is_never_a_failed_target() {
+    for (kind, params) in TALKERS.into_iter().chain([("ping", "{}")]) {
+        let probe = build(kind, &params.replace("PORT", "9"), &plain_env()).expect("built");
+        let seen = probe.run(&target("no-such-host.invalid"), within(5000)).await;
+        assert!(seen.is_err(), "{kind}: {seen:?}");
+    }
+}
+
+#[test]
+fn kinds_are_unique_and_documented() {
+    let mut kinds: Vec<&str> = REGISTRY.iter().map(|entry| entry.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    assert_eq!(kinds.len(), REGISTRY.len());
+    for entry in REGISTRY {
+        assert!(entry.doc.starts_with(&format!("# {}\n", entry.kind)), "docs of {}", entry.kind);
+    }
+}
+
+#[test]
+fn unknown_parameters_are_refused_by_every_probe() {
+    for entry in REGISTRY {
+        let params = serde_json::from_str(r#"{"no_such_parameter":1}"#).expect("JSON");
+        assert!((entry.build)(&params, &plain_env()).is_err(), "{} took it", entry.kind);
+    }
+}

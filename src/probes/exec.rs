@@ -1,0 +1,133 @@
+//! `exec`: runs any Nagios plugin unchanged: own process group, deadline kills the group, output capped, no shell
+//! unless the command line needs one. Never judges: the plugin's exit code is the state.
+
+mod child;
+mod command;
+mod report;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+
+use serde::Deserialize;
+use stentor_core::model::Observation;
+use tokio::time::Instant;
+
+use super::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
+use child::{Finished, Plan};
+use command::CommandLine;
+
+pub use child::raise_descriptor_limit;
+pub use report::observation;
+
+/// What plugins find as their search path; ours may hold anything.
+const CHILD_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Variables of ours that plugins get too; everything else, secrets among it, stays here.
+const INHERITED: [&str; 2] = ["HOME", "TZ"];
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// A command line, or a list of words.
+    pub command: Words,
+    /// Added to the plugin's environment.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    #[serde(default)]
+    pub timeout_state: TimeoutState,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Words {
+    Line(String),
+    List(Vec<String>),
+}
+
+/// The state of a plugin that did not finish (`service_check_timeout_state`).
+#[derive(Copy, Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum TimeoutState {
+    Ok,
+    Warning,
+    #[default]
+    Critical,
+    Unknown,
+}
+
+#[derive(Debug)]
+pub struct Exec {
+    command: CommandLine,
+    env: BTreeMap<OsString, OsString>,
+    timeout_state: TimeoutState,
+}
+
+impl Probe for Exec {
+    const KIND: &'static str = "exec";
+    const DOC: &'static str = include_str!("../../docs/probes/exec.md");
+    type Config = Config;
+
+    fn build(config: Config, _env: &ProbeEnv) -> Result<Self, BuildError> {
+        let command = match &config.command {
+            Words::Line(line) => CommandLine::parse(line),
+            Words::List(words) => CommandLine::from_words(words),
+        };
+        let command = command.map_err(|e| BuildError { message: e.to_string() })?;
+        Ok(Exec { command, env: environment(config.env)?, timeout_state: config.timeout_state })
+    }
+
+    async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
+        let limit_s = deadline.saturating_duration_since(Instant::now()).as_secs_f64();
+        let args = self.command.args(target).map_err(|e| ProbeError::Failed(e.to_string()))?;
+        let program = self.command.program();
+        match self.start(program, args, deadline).await {
+            Ok(finished) => Ok(report::of_run(&finished, limit_s, self.timeout_state)),
+            Err(e) => not_started(program, &e),
+        }
+    }
+}
+
+impl Exec {
+    async fn start(&self, program: &Path, args: Vec<OsString>, deadline: Deadline) -> io::Result<Finished> {
+        let for_shell = args.clone();
+        match child::run(Plan { program, args, env: &self.env }, deadline).await {
+            // A script without `#!`: execvp, and so every other runner of plugins, gives it to the shell.
+            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
+                let args = std::iter::once(program.as_os_str().to_owned()).chain(for_shell).collect();
+                child::run(Plan { program: Path::new("/bin/sh"), args, env: &self.env }, deadline).await
+            }
+            other => other,
+        }
+    }
+}
+
+fn environment(configured: BTreeMap<String, String>) -> Result<BTreeMap<OsString, OsString>, BuildError> {
+    let mut env: BTreeMap<OsString, OsString> =
+        [("PATH", CHILD_PATH), ("LANG", "C")].map(|(name, value)| (name.into(), value.into())).into();
+    env.extend(INHERITED.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?))));
+    for (name, value) in configured {
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            return Err(BuildError { message: format!("`{name}` of `env` is no name or value of a variable") });
+        }
+        env.insert(name.into(), value.into());
+    }
+    Ok(env)
+}
+
+/// A missing or forbidden program is what a shell reports as 127 and 126; anything else is this machine's trouble.
+fn not_started(program: &Path, error: &io::Error) -> Result<Observation, ProbeError> {
+    let why = format!("{}: {error}", program.display());
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Ok(report::of_missing(127, &why)),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory => Ok(report::of_missing(126, &why)),
+        _ if error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
+            Ok(report::of_missing(126, &why))
+        }
+        _ => Err(ProbeError::Failed(format!("cannot start {why}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! What a finished plugin means: exit code to state, the texts that replace missing output, perfdata to measurements.
+//! Also how results that others submit as plugin text are read. Judges nothing beyond the plugin API's table.
+
+use std::borrow::Cow;
+
+use stentor_core::model::observation::{MEASUREMENTS_MAX, OUTPUT_BYTES_MAX};
+use stentor_core::model::{Measurement, Observation, Outcome, ServiceState, UnknownCause};
+use stentor_wire::nagios::perfdata::Item;
+use stentor_wire::nagios::{output, perfdata};
+
+use super::TimeoutState;
+use super::child::{Captured, End, Finished};
+
+/// What is appended to text that was cut.
+const CUT_MARK: &str = " … [cut]";
+
+/// A result that carries its state, with output as a plugin prints it: text, long text, perfdata.
+pub fn observation(state: ServiceState, printed: &[u8]) -> Observation {
+    let parts = output::parse(printed);
+    // Logs and command files separate fields by `;`.
+    let text = parts.short.replace(';', ":");
+    let mut observation = Observation::reported(state, &*cut(&text)).long(&*cut(&parts.long));
+    let items = perfdata::parse(&parts.perfdata);
+    if items.iter().any(Result::is_err) {
+        // Nothing a plugin printed is lost silently.
+        observation = observation.fact("perfdata", cut(&parts.perfdata).into_owned());
+    }
+    observation.measurements = items.into_iter().flatten().take(MEASUREMENTS_MAX).map(measurement).collect();
+    observation
+}
+
+/// What a run gave, by the table of the plugin API.
+pub(super) fn of_run(finished: &Finished, limit_s: f64, timeout_state: TimeoutState) -> Observation {
+    match finished.end {
+        End::TimedOut => of_timeout(limit_s, timeout_state),
+        End::Signalled(signal) => {
+            replaced("(Service check did not exit properly)", &printed(finished)).fact("signal", i64::from(signal))
+        }
+        End::Exited(code) => of_exit(code, finished).fact("exit_code", i64::from(code)),
+    }
+}
+
+/// The program could not be started; the code is what a shell would have said.
+pub(super) fn of_missing(code: i32, why: &str) -> Observation {
+    replaced(&bounds_text(code), why.as_bytes()).fact("exit_code", i64::from(code))
+}
+
+fn of_timeout(limit_s: f64, state: TimeoutState) -> Observation {
+    let text = format!("(Service check timed out after {limit_s:.2} seconds)");
+    let outcome = match state {
+        TimeoutState::Ok => Outcome::Reported(ServiceState::Ok),
+        TimeoutState::Warning => Outcome::Reported(ServiceState::Warning),
+        TimeoutState::Critical => Outcome::Reported(ServiceState::Critical),
+        TimeoutState::Unknown => Outcome::Failed(UnknownCause::Timeout),
+    };
+    Observation { outcome, ..Observation::observed(text) }.fact("timed_out", true)
+}
+
+fn of_exit(code: i32, finished: &Finished) -> Observation {
+    let printed = printed(finished);
+    match ServiceState::from_code(code) {
+        Some(state) => {
+            let mut observation = observation(state, &printed);
+            if finished.stdout.is_cut {
+                let note =
+                    format!("{}\n[output cut after {} KiB]", observation.long_text, finished.stdout.bytes.len() / 1024);
+                observation.long_text = note.trim_start().into();
+            }
+            observation
+        }
+        None if matches!(code, 126 | 127) => replaced(&bounds_text(code), &printed),
+        None => {
+            let kept = observation(ServiceState::Critical, &printed);
+            Observation { text: bounds_text(code).into(), long_text: text_and_long(&kept).into(), ..kept }
+        }
+    }
+}
+
+fn bounds_text(code: i32) -> String {
+    match code {
+        126 => "(Return code of 126 is out of bounds. Check if plugin is executable)".to_owned(),
+        127 => "(Return code of 127 is out of bounds. Check if plugin exists)".to_owned(),
+        code => format!("(Return code of {code} is out of bounds)"),
+    }
+}
+
+/// CRITICAL with a text of ours; what the plugin printed moves to the long text, because it says why.
+fn replaced(text: &str, printed: &[u8]) -> Observation {
+    let said = observation(ServiceState::Critical, printed);
+    Observation::reported(ServiceState::Critical, text).long(text_and_long(&said))
+}
+
+fn text_and_long(observation: &Observation) -> String {
+    let joined = format!("{}\n{}", observation.text, observation.long_text);
+    cut(joined.trim_end()).into_owned()
+}
+
+/// Standard output, else what the plugin API puts in its place.
+fn printed(finished: &Finished) -> Cow<'_, [u8]> {
+    let blank = |captured: &Captured| captured.bytes.iter().all(u8::is_ascii_whitespace);
+    if !blank(&finished.stdout) {
+        Cow::Borrowed(&finished.stdout.bytes)
+    } else if !blank(&finished.stderr) {
+        let mut text = b"(No output on stdout) stderr: ".to_vec();
+        text.extend_from_slice(&finished.stderr.bytes);
+        Cow::Owned(text)
+    } else {
+        Cow::Borrowed(b"(No output returned from plugin)")
+    }
+}
+
+/// At most what a result keeps, cut between characters and marked.
+fn cut(text: &str) -> Cow<'_, str> {
+    if text.len() <= OUTPUT_BYTES_MAX {
+        return Cow::Borrowed(text);
+    }
+    let room = text.floor_char_boundary(OUTPUT_BYTES_MAX - CUT_MARK.len());
+    Cow::Owned(
+        text.chars()
+            .scan(0, |at, c| {
+                *at += c.len_utf8();
+                (*at <= room).then_some(c)
+            })
+            .chain(CUT_MARK.chars())
+            .collect(),
+    )
+}
+
+fn measurement(item: Item) -> Measurement {
+    Measurement {
+        value: item.number(),
+        min: item.min_number(),
+        max: item.max_number(),
+        label: item.label.into(),
+        unit: item.uom.into(),
+        warn: item.warn.into(),
+        crit: item.crit.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use stentor_core::model::Value;
+
+    use super::*;
+
+    fn exited(code: i32, stdout: &str, stderr: &str) -> Observation {
+        let captured = |text: &str| Captured { bytes: text.as_bytes().to_vec(), is_cut: false };
+        let finished = Finished { end: End::Exited(code), stdout: captured(stdout), stderr: captured(stderr) };
+        of_run(&finished, 60.0, TimeoutState::default())
+    }
+
+    #[test]
+    fn exit_codes_become_states_by_the_table() {
+        use ServiceState::{Critical, Ok, Unknown, Warning};
+        for (code, state, text) in [
+            (0, Ok, "fine"),
+            (1, Warning, "fine"),
+            (2, Critical, "fine"),
+            (3, Unknown, "fine"),
+            (4, Critical, "(Return code of 4 is out of bounds)"),
+            (255, Critical, "(Return code of 255 is out of bounds)"),
+            (126, Critical, "(Return code of 126 is out of bounds. Check if plugin is executable)"),
+            (127, Critical, "(Return code of 127 is out of bounds. Check if plugin exists)"),
+        ] {
+            let seen = exited(code, "fine|a=1\n", "");
+            assert_eq!((seen.outcome, &*seen.text), (Outcome::Reported(state), text), "exit {code}");
+        }
+    }
+
+    #[test]
+    fn perfdata_survives_only_a_generic_code_out_of_bounds() {
+        assert_eq!(exited(4, "fine|a=1", "").measurements.len(), 1);
+        assert_eq!(exited(127, "fine|a=1", "").measurements.len(), 0);
+        assert_eq!(&*exited(4, "fine|a=1", "").long_text, "fine");
+    }
+
+    #[test]
+    fn missing_output_is_replaced() {
+        assert_eq!(&*exited(0, "", "").text, "(No output returned from plugin)");
+        assert_eq!(&*exited(2, "\n", "boom\n").text, "(No output on stdout) stderr: boom");
+        assert_eq!(&*exited(2, "said", "boom").text, "said");
+    }
+
+    #[test]
+    fn the_timeout_state_is_configured_and_unknown_has_its_cause() {
+        for (state, outcome) in [
+            (TimeoutState::Ok, Outcome::Reported(ServiceState::Ok)),
+            (TimeoutState::Warning, Outcome::Reported(ServiceState::Warning)),
+            (TimeoutState::Critical, Outcome::Reported(ServiceState::Critical)),
+            (TimeoutState::Unknown, Outcome::Failed(UnknownCause::Timeout)),
+        ] {
+            let seen = of_timeout(10.0, state);
+            assert_eq!((seen.outcome, &*seen.text), (outcome, "(Service check timed out after 10.00 seconds)"));
+        }
+    }
+
+    #[test]
+    fn measurements_carry_thresholds_and_bad_items_are_kept_as_text() {
+        let seen = observation(ServiceState::Ok, b"OK; fine|'a b'=1.5s;2:3;@4;0;9 bad=1,5 u=U");
+        assert_eq!(&*seen.text, "OK: fine");
+        assert_eq!(seen.facts.get("perfdata").and_then(Value::text), Some("'a b'=1.5s;2:3;@4;0;9 bad=1,5 u=U"));
+        let [first, unknown] = seen.measurements.as_slice() else { panic!("{:?}", seen.measurements) };
+        assert_eq!((&*first.label, first.value, &*first.unit), ("a b", Some(1.5), "s"));
+        assert_eq!((&*first.warn, &*first.crit, first.min, first.max), ("2:3", "@4", Some(0.0), Some(9.0)));
+        assert_eq!((&*unknown.label, unknown.value), ("u", None));
+        assert!(observation(ServiceState::Ok, b"OK|a=1").facts.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_output_panics_or_exceeds_the_limits(bytes in proptest::collection::vec(any::<u8>(), 0..20_000)) {
+            let seen = observation(ServiceState::Ok, &bytes);
+            prop_assert!(seen.text.len() <= OUTPUT_BYTES_MAX && seen.long_text.len() <= OUTPUT_BYTES_MAX);
+            prop_assert!(seen.measurements.len() <= MEASUREMENTS_MAX);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! One HTTP/1.1 request with its phases: name, connection, TLS, first byte, all. Used by `http` and `heartbeat`.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use stentor_core::Timestamp;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::look::ahead_of;
+use super::reach::{Attempt, reach};
+use super::tls::Trust;
+use super::{Deadline, Network, ProbeError, Target};
+
+/// Read of a body; the rest is not looked at.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// What to ask.
+pub struct Fetch<'a> {
+    pub net: &'a Network,
+    pub target: &'a Target,
+    pub port: u16,
+    /// `None` = plain text.
+    pub tls: Option<&'a Trust>,
+    /// Name in the certificate and in `Host`; the target's address if `None`.
+    pub server_name: Option<&'a str>,
+    pub request: Request<Empty<Bytes>>,
+}
+
+/// What came back, and when.
+#[derive(Debug)]
+pub struct Fetched {
+    pub attempt: Attempt,
+    pub tls: Option<Handshake>,
+    /// `None` if the port did not open or TLS failed.
+    pub exchange: Option<Exchange>,
+    /// From the request to the first byte of the answer.
+    pub first_byte: Option<Duration>,
+    pub total: Duration,
+}
+
+#[derive(Debug)]
+pub struct Handshake {
+    pub took: Duration,
+    /// End of the peer's certificate.
+    pub not_after: Option<Timestamp>,
+    /// Why it failed, if it did; `timed_out` tells a silent peer from a bad one.
+    pub error: Option<String>,
+    pub timed_out: bool,
+}
+
+/// How the request went once the connection stood.
+#[derive(Debug)]
+pub enum Exchange {
+    Answer(Answer),
+    /// The peer took the connection but did not answer in full by the deadline.
+    Timeout,
+    /// The peer closed the connection or does not speak HTTP.
+    Broken(String),
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub location: Option<String>,
+    pub body: Vec<u8>,
+    /// The body was longer than [`BODY_BYTES_MAX`].
+    pub truncated: bool,
+}
+
+/// Carries one request out, ending a little before the deadline.
+///
+/// # Errors
+/// Only our own troubles; see [`reach`].
+pub async fn fetch(ask: Fetch<'_>, deadline: Deadline) -> Result<Fetched, ProbeError> {
+    let begun = Instant::now();
+    let deadline = ahead_of(deadline);
+    let mut attempt = reach(ask.net, ask.target, ask.port, deadline).await?;
+    let stream = attempt.stream.take();
+    let mut fetched = Fetched { attempt, tls: None, exchange: None, first_byte: None, total: Duration::ZERO };
+    if let Some(stream) = stream {
+        // Small requests must not wait for Nagle; a socket that refuses the option is merely slower.
+        let _ = stream.set_nodelay(true);
+        let name = ask.server_name.unwrap_or(&ask.target.address);
+        match ask.tls {
+            None => fetched.talk(stream, ask.request, deadline).await,
+            Some(trust) => {
+                if let Some(stream) = fetched.secure(stream, name, trust, deadline).await? {
+                    fetched.talk(stream, ask.request, deadline).await;
+                }
+            }
+        }
+    }
+    fetched.total = begun.elapsed();
+    Ok(fetched)
+}
+
+impl Fetched {
+    /// The TLS handshake; `None` if it failed, which is an observation.
+    async fn secure(
+        &mut self,
+        stream: TcpStream,
+        name: &str,
+        trust: &Trust,
+        deadline: Deadline,
+    ) -> Result<Option<TlsStream<TcpStream>>, ProbeError> {
+        let begun = Instant::now();
+        let name = ServerName::try_from(name.to_owned())
+            .map_err(|_| ProbeError::Failed(format!("`{name}` cannot be the name in a certificate")))?;
+        let (config, keeper) = trust.client().map_err(|e| ProbeError::Failed(format!("TLS cannot be set up: {e}")))?;
+        let shaken = timeout_at(deadline, TlsConnector::from(config).connect(name, stream)).await;
+        let (stream, error, timed_out) = match shaken {
+            Ok(Ok(stream)) => (Some(stream), None, false),
+            Ok(Err(error)) => (None, Some(error.to_string()), false),
+            Err(_) => (None, Some("no TLS handshake in time".to_owned()), true),
+        };
+        self.tls = Some(Handshake { took: begun.elapsed(), not_after: keeper.not_after(), error, timed_out });
+        Ok(stream)
+    }
+
+    async fn talk<S>(&mut self, stream: S, request: Request<Empty<Bytes>>, deadline: Deadline)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let begun = Instant::now();
+        let asked = timeout_at(deadline, ask(stream, request)).await;
+        self.exchange = Some(match asked {
+            Err(_) => Exchange::Timeout,
+            Ok(Err(error)) => Exchange::Broken(chain(&error)),
+            Ok(Ok((response, _driver))) => {
+                self.first_byte = Some(begun.elapsed());
+                match timeout_at(deadline, read(response)).await {
+                    Err(_) => Exchange::Timeout,
+                    Ok(Err(error)) => Exchange::Broken(chain(&error)),
+                    Ok(Ok(answer)) => Exchange::Answer(answer),
+                }
+            }
+        });
+    }
+}
+
+/// Sends the request and waits for the head of the answer. The task that drives the connection ends with its handle.
+async fn ask<S>(
+    stream: S,
+    request: Request<Empty<Bytes>>,
+) -> Result<(Response<Incoming>, AbortOnDropHandle<()>), hyper::Error>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let driver = AbortOnDropHandle::new(tokio::spawn(async move {
+        // How the connection ends is told by the request and the body.
+        let _ = connection.await;
+    }));
+    let response = sender.send_request(request).await?;
+    Ok((response, driver))
+}
+
+async fn read(response: Response<Incoming>) -> Result<Answer, hyper::Error> {
+    let status = response.status().as_u16();
+    let location = response.headers().get(hyper::header::LOCATION);
+    let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let mut answer = Answer { status, location, body: Vec::new(), truncated: false };
+    let mut body = response.into_body();
+    while !body.is_end_stream() {
+        let Some(frame) = body.frame().await else { break };
+        let Ok(data) = frame?.into_data() else { continue };
+        let room = BODY_BYTES_MAX - answer.body.len();
+        answer.body.extend(data.iter().take(room));
+        if data.len() > room {
+            answer.truncated = true;
+            break;
+        }
+    }
+    Ok(answer)
+}
+
+/// The error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}

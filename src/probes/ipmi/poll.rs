@@ -1,0 +1,280 @@
+//! One look at a controller: power, sensors, event log.
+
+use stentor_wire::ipmi::Suite;
+use stentor_wire::ipmi::command::{
+    ChassisStatus, DeviceId, GetChassisStatus, GetReadingFactors, GetSensorReading, RawReading,
+};
+use stentor_wire::ipmi::event::{self, Severity, event_type, sensor_type};
+use stentor_wire::ipmi::sdr::{FullSensor, Linearization, Thresholds};
+use tokio::time::Instant;
+
+use super::IpmiError;
+use super::event_log::{EventLog, LogNews};
+use super::repository::{Repository, Sensor};
+use super::session::Link;
+
+/// Entity id of a power supply (table 43-13).
+const ENTITY_POWER_SUPPLY: u8 = 0x0A;
+/// Entity instances from here on are relative to the device (section 39.1).
+const DEVICE_RELATIVE: u8 = 0x60;
+
+/// What one poll saw. Shared by all services of the host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BmcPoll {
+    pub device: DeviceId,
+    pub suite: Suite,
+    pub chassis: ChassisStatus,
+    pub sensors: Vec<SensorSeen>,
+    /// Every power supply and power unit was read.
+    pub is_power_read: bool,
+    /// Every sensor was read.
+    pub are_sensors_read: bool,
+    pub log: LogNews,
+    /// Why some of it was not read (the deadline, mostly); what is missing is then unknown, not good.
+    pub missing: Option<String>,
+}
+
+/// What a sensor says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SensorState {
+    Ok,
+    /// Beyond a non-critical threshold.
+    NonCritical,
+    /// Beyond a critical threshold.
+    Critical,
+    /// Beyond a non-recoverable threshold.
+    NonRecoverable,
+    /// Discrete: see `offsets`.
+    Discrete,
+    /// No reading: scanning is off, the part is absent, or the host is off.
+    Unavailable,
+}
+
+impl SensorState {
+    /// The words of `ipmitool sdr`: ok, nc, cr, nr, ns; `discrete` for discrete sensors.
+    pub fn word(self) -> &'static str {
+        match self {
+            SensorState::Ok => "ok",
+            SensorState::NonCritical => "nc",
+            SensorState::Critical => "cr",
+            SensorState::NonRecoverable => "nr",
+            SensorState::Discrete => "discrete",
+            SensorState::Unavailable => "ns",
+        }
+    }
+}
+
+/// One sensor at the time of the poll.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SensorSeen {
+    pub name: String,
+    pub number: u8,
+    pub entity: (u8, u8),
+    pub sensor_type: u8,
+    pub event_type: u8,
+    pub state: SensorState,
+    pub value: Option<f64>,
+    /// `°C`, `RPM`, `V`; empty without one.
+    pub unit: String,
+    /// Asserted offsets of a discrete sensor.
+    pub offsets: Vec<u8>,
+    pub thresholds: Thresholds<Option<f64>>,
+}
+
+impl SensorSeen {
+    fn new(sensor: &Sensor, state: SensorState) -> Self {
+        let key = &sensor.key;
+        SensorSeen {
+            name: key.name.clone(),
+            number: key.number,
+            entity: (key.entity_id, key.entity_instance),
+            sensor_type: key.sensor_type,
+            event_type: key.event_type,
+            state,
+            value: None,
+            unit: sensor.analog.as_ref().map(|full| full.unit.symbol()).unwrap_or_default(),
+            offsets: Vec::new(),
+            thresholds: sensor.analog.as_ref().map(|full| full.threshold_values()).unwrap_or_default(),
+        }
+    }
+
+    /// A single power supply (not the redundancy of all).
+    pub fn is_power_supply(&self) -> bool {
+        self.sensor_type == sensor_type::POWER_SUPPLY && self.event_type == event_type::SENSOR_SPECIFIC
+    }
+
+    /// Redundancy of the power supplies, published under either sensor type.
+    pub fn is_power_redundancy(&self) -> bool {
+        self.event_type == event_type::REDUNDANCY
+            && [sensor_type::POWER_SUPPLY, sensor_type::POWER_UNIT].contains(&self.sensor_type)
+    }
+
+    /// `PS2`: by the entity's instance where the controller names one, else by the sensor's name.
+    pub fn power_supply_id(&self) -> String {
+        let (id, instance) = self.entity;
+        if id == ENTITY_POWER_SUPPLY && (1..DEVICE_RELATIVE).contains(&instance) {
+            return format!("PS{instance}");
+        }
+        self.name.trim_end_matches(" Status").to_owned()
+    }
+
+    /// Weight of the worst thing this sensor says.
+    pub fn severity(&self) -> Severity {
+        match self.state {
+            SensorState::Ok | SensorState::Unavailable => Severity::Info,
+            SensorState::NonCritical => Severity::Warning,
+            SensorState::Critical | SensorState::NonRecoverable => Severity::Critical,
+            SensorState::Discrete => {
+                let weigh = |offset: &u8| event::severity(self.event_type, self.sensor_type, *offset);
+                self.offsets.iter().map(weigh).max().unwrap_or(Severity::Info)
+            }
+        }
+    }
+}
+
+impl BmcPoll {
+    /// Sensors that say something is wrong. With the host off, fans, voltages and processors stand still on purpose:
+    /// only power, temperature and storage are believed then.
+    pub fn faults(&self) -> impl Iterator<Item = &SensorSeen> {
+        const STILL_WHEN_OFF: [u8; 5] = [
+            sensor_type::FAN,
+            sensor_type::VOLTAGE,
+            sensor_type::CURRENT,
+            sensor_type::PROCESSOR,
+            sensor_type::COOLING,
+        ];
+        let is_on = self.chassis.is_on;
+        self.sensors.iter().filter(move |sensor| {
+            sensor.severity() > Severity::Info && (is_on || !STILL_WHEN_OFF.contains(&sensor.sensor_type))
+        })
+    }
+}
+
+/// Kept between polls of one controller.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    pub repository: Repository,
+    pub log: EventLog,
+}
+
+/// Polls one controller over an open session. Power comes first; what a deadline cuts off is marked as missing.
+///
+/// # Errors
+/// When not even the chassis status could be read.
+pub(super) async fn poll(
+    link: &mut Link,
+    device: DeviceId,
+    memory: &mut Memory,
+    deadline: Instant,
+) -> Result<BmcPoll, IpmiError> {
+    let chassis = link.call(&GetChassisStatus, deadline).await?;
+    let mut poll = BmcPoll {
+        device,
+        suite: link.suite(),
+        chassis,
+        sensors: Vec::new(),
+        is_power_read: false,
+        are_sensors_read: false,
+        log: LogNews::default(),
+        missing: None,
+    };
+    let sensors = read_sensors(&mut poll, link, &mut memory.repository, deadline).await;
+    let log = match &sensors {
+        // Silence will not end for the log either.
+        Err(error) if ends_session(error) => Ok(()),
+        _ if !device.has_sel => Ok(()),
+        _ => memory.log.refresh(link, &memory.repository, deadline).await.map(|news| poll.log = news),
+    };
+    if let Err(error) = sensors.and(log) {
+        poll.missing = Some(error.to_string());
+    }
+    Ok(poll)
+}
+
+async fn read_sensors(
+    poll: &mut BmcPoll,
+    link: &mut Link,
+    repository: &mut Repository,
+    deadline: Instant,
+) -> Result<(), IpmiError> {
+    if poll.device.has_sdr_repository {
+        repository.refresh(link, poll.device, deadline).await?;
+    }
+    for sensor in repository.sensors() {
+        // They are sorted: the first sensor of another kind comes after all of power.
+        poll.is_power_read |= !sensor.is_power();
+        let seen = read_sensor(link, sensor, deadline).await?;
+        poll.sensors.push(seen);
+    }
+    poll.is_power_read = true;
+    poll.are_sensors_read = true;
+    Ok(())
+}
+
+async fn read_sensor(link: &mut Link, sensor: &Sensor, deadline: Instant) -> Result<SensorSeen, IpmiError> {
+    let command = GetSensorReading { number: sensor.key.number, lun: sensor.key.lun };
+    let reading = match link.call(&command, deadline).await {
+        Ok(reading) => reading,
+        // Not present, not now, not supported: this sensor says nothing; others may.
+        Err(IpmiError::Completion { .. } | IpmiError::Malformed { .. }) => {
+            return Ok(SensorSeen::new(sensor, SensorState::Unavailable));
+        }
+        Err(error) => return Err(error),
+    };
+    if reading.is_unavailable || !reading.is_scanning {
+        return Ok(SensorSeen::new(sensor, SensorState::Unavailable));
+    }
+    match &sensor.analog {
+        Some(full) => read_analog(link, sensor, full, reading, deadline).await,
+        None => {
+            let mut seen = SensorSeen::new(sensor, SensorState::Discrete);
+            // Compact threshold records carry no factors: only the comparison counts.
+            if sensor.key.is_threshold() {
+                seen.state = threshold_state(reading);
+            } else {
+                seen.offsets = (0..15).filter(|bit| reading.states >> bit & 1 != 0).collect();
+            }
+            Ok(seen)
+        }
+    }
+}
+
+async fn read_analog(
+    link: &mut Link,
+    sensor: &Sensor,
+    full: &FullSensor,
+    reading: RawReading,
+    deadline: Instant,
+) -> Result<SensorSeen, IpmiError> {
+    let mut seen = SensorSeen::new(sensor, threshold_state(reading));
+    seen.value = if full.linearization == Linearization::NonLinear {
+        let command = GetReadingFactors { number: sensor.key.number, lun: sensor.key.lun, raw: reading.raw };
+        match link.call(&command, deadline).await {
+            Ok(factors) => full.value_with(reading.raw, &factors),
+            Err(IpmiError::Completion { .. } | IpmiError::Malformed { .. }) => None,
+            Err(error) => return Err(error),
+        }
+    } else {
+        full.value(reading.raw)
+    };
+    Ok(seen)
+}
+
+/// Bits 0 to 5: at or below lower non-critical, critical, non-recoverable; at or above the upper ones.
+fn threshold_state(reading: RawReading) -> SensorState {
+    let is_any = |mask: u16| reading.states & mask != 0;
+    if is_any(0b10_0100) {
+        SensorState::NonRecoverable
+    } else if is_any(0b01_0010) {
+        SensorState::Critical
+    } else if is_any(0b00_1001) {
+        SensorState::NonCritical
+    } else {
+        SensorState::Ok
+    }
+}
+
+/// True when the session is of no more use.
+pub(super) fn ends_session(error: &IpmiError) -> bool {
+    matches!(error, IpmiError::NoAnswer { .. })
+}

@@ -1,0 +1,263 @@
+//! The controller's sensor records: read once, kept while its firmware and the repository's timestamps stay the same.
+
+use std::collections::{HashMap, HashSet};
+
+use stentor_wire::ipmi::command::{DeviceId, FIRST_RECORD, GetSdr, GetSdrInfo, LAST_RECORD, ReserveSdr, SdrInfo};
+use stentor_wire::ipmi::completion;
+use stentor_wire::ipmi::event::sensor_type;
+use stentor_wire::ipmi::sdr::{BMC_OWNER, FullSensor, SDR_HEADER_BYTES, SdrHeader, SdrRecord, SensorKey};
+use tokio::time::Instant;
+
+use super::IpmiError;
+use super::session::Link;
+
+/// Bytes asked for at once: fits the smallest common answer buffer with its headers; halved on CAh.
+const CHUNK_BYTES: u8 = 58;
+/// Below this a controller is broken, not small.
+const CHUNK_BYTES_MIN: u8 = 8;
+/// How often a lost reservation (C5h) restarts a record.
+const RESERVATIONS_MAX: u32 = 5;
+/// More records than any controller has; ends a walk that goes in circles.
+const RECORDS_MAX: usize = 4096;
+
+/// One readable sensor.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Sensor {
+    pub key: SensorKey,
+    /// Conversion of the reading; `None` for discrete sensors.
+    pub analog: Option<Box<FullSensor>>,
+}
+
+impl Sensor {
+    /// A power supply or power unit: read before all others.
+    pub(super) fn is_power(&self) -> bool {
+        [sensor_type::POWER_SUPPLY, sensor_type::POWER_UNIT].contains(&self.key.sensor_type)
+    }
+}
+
+/// What the records were read under.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Stamp {
+    device: DeviceId,
+    info: SdrInfo,
+}
+
+/// Records of one controller, perhaps not all read yet.
+#[derive(Debug, Default)]
+pub(super) struct Repository {
+    stamp: Option<Stamp>,
+    next: u16,
+    is_complete: bool,
+    chunk: u8,
+    records_read: usize,
+    sensors: Vec<Sensor>,
+    /// Sources of events that cannot be read.
+    event_only: Vec<SensorKey>,
+}
+
+impl Repository {
+    pub(super) fn sensors(&self) -> &[Sensor] {
+        &self.sensors
+    }
+
+    /// Name of the sensor an event comes from.
+    pub(super) fn name_of(&self, generator: u16, number: u8) -> Option<&str> {
+        let owner = (generator & 0xFF) as u8;
+        self.sensors
+            .iter()
+            .map(|sensor| &sensor.key)
+            .chain(&self.event_only)
+            .find(|key| key.number == number && key.owner == owner && !key.name.is_empty())
+            .map(|key| key.name.as_str())
+    }
+
+    /// Brings the records up to date. After an error (a deadline, mostly) the next call goes on where this one
+    /// stopped, so a slow controller is read over several polls.
+    ///
+    /// # Errors
+    /// As the controller answers.
+    pub(super) async fn refresh(
+        &mut self,
+        link: &mut Link,
+        device: DeviceId,
+        deadline: Instant,
+    ) -> Result<(), IpmiError> {
+        let info = link.call(&GetSdrInfo, deadline).await?;
+        let stamp = Stamp { device, info };
+        if self.stamp != Some(stamp) {
+            *self = Repository { stamp: Some(stamp), next: FIRST_RECORD, chunk: CHUNK_BYTES, ..Repository::default() };
+            self.is_complete = info.records == 0;
+        }
+        let mut reservation = None;
+        while !self.is_complete {
+            let (next, bytes) = self.read_record(link, &mut reservation, deadline).await?;
+            self.keep(&bytes);
+            self.records_read += 1;
+            self.is_complete = next == LAST_RECORD || next == self.next || self.records_read >= RECORDS_MAX;
+            self.next = next;
+            if self.is_complete {
+                self.finish();
+            }
+        }
+        Ok(())
+    }
+
+    /// Orders the sensors and gives each its own name: many controllers call every processor's sensor `Temp`.
+    fn finish(&mut self) {
+        self.sensors.sort_by_key(importance);
+        let names = self.sensors.iter().map(|sensor| sensor.key.name.clone());
+        let counts = names.fold(HashMap::new(), |mut counts: HashMap<String, usize>, name| {
+            *counts.entry(name).or_default() += 1;
+            counts
+        });
+        let mut taken = HashSet::new();
+        for key in self.sensors.iter_mut().map(|sensor| &mut sensor.key) {
+            if key.name.is_empty() || counts.get(&key.name).is_some_and(|count| *count > 1) {
+                let name = if key.name.is_empty() { "Sensor" } else { &key.name };
+                key.name = format!("{name} {}.{}", key.entity_id, key.entity_instance);
+            }
+            if !taken.insert(key.name.clone()) {
+                key.name = format!("{} #{}", key.name, key.number);
+                taken.insert(key.name.clone());
+            }
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        match SdrRecord::decode(bytes) {
+            Some(SdrRecord::Full(full)) if full.key.owner == BMC_OWNER => {
+                let key = full.key.clone();
+                self.sensors.push(Sensor { analog: key.is_threshold().then_some(full), key });
+            }
+            Some(SdrRecord::Compact(key)) if key.owner == BMC_OWNER => {
+                self.sensors.extend(key.expand().into_iter().map(|key| Sensor { key, analog: None }));
+            }
+            // Satellite controllers need bridging; their sensors still name events.
+            Some(SdrRecord::Full(full)) => self.event_only.push(full.key.clone()),
+            Some(SdrRecord::Compact(key) | SdrRecord::EventOnly(key)) => self.event_only.extend(key.expand()),
+            Some(SdrRecord::Other(_)) => {}
+            None => tracing::debug!("a damaged sensor record was left out"),
+        }
+    }
+
+    /// One whole record, in parts, and the id of the one after it.
+    async fn read_record(
+        &mut self,
+        link: &mut Link,
+        reservation: &mut Option<u16>,
+        deadline: Instant,
+    ) -> Result<(u16, Vec<u8>), IpmiError> {
+        let mut restarts = 0;
+        'restart: loop {
+            let reserved = match *reservation {
+                Some(reserved) => reserved,
+                None => *reservation.insert(reserve(link, deadline).await?),
+            };
+            let mut bytes: Vec<u8> = Vec::new();
+            let mut wanted = SDR_HEADER_BYTES;
+            let mut next = LAST_RECORD;
+            while bytes.len() < wanted {
+                let left = wanted - bytes.len();
+                let count = u8::try_from(left).unwrap_or(u8::MAX).min(self.chunk);
+                let offset = bytes.len() as u8;
+                let part = GetSdr { reservation: reserved, record: self.next, offset, count };
+                match link.call(&part, deadline).await {
+                    Ok(part) if part.bytes.is_empty() => return Ok((part.next, bytes)),
+                    Ok(part) => {
+                        next = part.next;
+                        bytes.extend(part.bytes.iter().take(left));
+                    }
+                    Err(IpmiError::Completion { code, .. }) if is_too_much(code) && self.chunk > CHUNK_BYTES_MIN => {
+                        self.chunk = (self.chunk / 2).max(CHUNK_BYTES_MIN);
+                    }
+                    Err(IpmiError::Completion { code: completion::RESERVATION_CANCELLED, .. })
+                        if restarts < RESERVATIONS_MAX =>
+                    {
+                        restarts += 1;
+                        *reservation = None;
+                        link.stand_aside(deadline).await;
+                        continue 'restart;
+                    }
+                    Err(error) => return Err(error),
+                }
+                if bytes.len() == SDR_HEADER_BYTES
+                    && let Some(header) = SdrHeader::decode(&bytes)
+                {
+                    // One byte addresses at most 255 bytes, header included.
+                    wanted = (SDR_HEADER_BYTES + usize::from(header.body_bytes)).min(usize::from(u8::MAX));
+                }
+            }
+            return Ok((next, bytes));
+        }
+    }
+}
+
+fn is_too_much(code: u8) -> bool {
+    [completion::CANNOT_RETURN_BYTES, completion::LENGTH_EXCEEDED, completion::UNSPECIFIED].contains(&code)
+}
+
+async fn reserve(link: &mut Link, deadline: Instant) -> Result<u16, IpmiError> {
+    match link.call(&ReserveSdr, deadline).await {
+        // Controllers without reservations take zero.
+        Err(IpmiError::Completion { code: completion::INVALID_COMMAND, .. }) => Ok(0),
+        other => other,
+    }
+}
+
+/// What is read first when time is short: power, then discrete states, then measurements.
+fn importance(sensor: &Sensor) -> (u8, u8) {
+    let class = if sensor.is_power() {
+        0
+    } else if !sensor.key.is_threshold() {
+        1
+    } else {
+        2
+    };
+    (class, sensor.key.number)
+}
+
+#[cfg(test)]
+mod tests {
+    use stentor_wire::ipmi::sdr_encode::CompactSpec;
+
+    use super::*;
+
+    #[test]
+    fn sensors_of_one_name_are_told_apart() {
+        let mut repository = Repository::default();
+        for (number, name, entity) in
+            [(1, "Temp", (3, 1)), (2, "Temp", (3, 2)), (3, "Temp", (3, 2)), (4, "", (7, 1)), (5, "Inlet", (7, 1))]
+        {
+            let spec =
+                CompactSpec { number, entity, sensor_type: 1, event_type: 1, reading_mask: 0, name: name.to_owned() };
+            repository.keep(&spec.encode(u16::from(number)));
+        }
+        repository.finish();
+        let names: Vec<&str> = repository.sensors().iter().map(|sensor| sensor.key.name.as_str()).collect();
+        assert_eq!(names, ["Temp 3.1", "Temp 3.2", "Temp 3.2 #3", "Sensor 7.1", "Inlet"]);
+    }
+
+    #[test]
+    fn damaged_records_are_left_out_and_power_comes_first() {
+        let mut repository = Repository::default();
+        let spec = |number, sensor_type| CompactSpec {
+            number,
+            entity: (0x0A, 1),
+            sensor_type,
+            event_type: 0x6F,
+            reading_mask: 0xFF,
+            name: format!("S{number}"),
+        };
+        repository.keep(&spec(1, 0x0D).encode(1));
+        repository.keep(&spec(2, 0x08).encode(2));
+        let whole = spec(3, 0x08).encode(3);
+        for length in 0..whole.len() - 2 {
+            repository.keep(&whole[..length]);
+        }
+        repository.finish();
+        let names: Vec<&str> = repository.sensors().iter().map(|sensor| sensor.key.name.as_str()).collect();
+        assert_eq!(names, ["S2", "S1"]);
+        assert_eq!(repository.name_of(0x20, 2), Some("S2"));
+        assert_eq!(repository.name_of(0x22, 2), None, "another controller's sensor");
+    }
+}

@@ -1,0 +1,173 @@
+//! TLS for probes: whatever the verdict on the peer's certificate, the certificate itself is kept to be looked at.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use stentor_core::Timestamp;
+use x509_cert::der::Decode;
+
+/// How peers' certificates are judged.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    provider: Arc<CryptoProvider>,
+    /// `None` = everything is accepted.
+    roots: Option<Arc<WebPkiServerVerifier>>,
+}
+
+/// Trust cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    #[error("cannot read certificates from `{path}`: {cause}")]
+    File { path: String, cause: String },
+    #[error("no trusted root certificates: {0}")]
+    NoRoots(String),
+}
+
+impl Trust {
+    /// Accepts every certificate.
+    pub fn everything() -> Trust {
+        Trust { provider: Arc::new(rustls::crypto::ring::default_provider()), roots: None }
+    }
+
+    /// The machine's root certificates; read once in the life of the process.
+    ///
+    /// # Errors
+    /// The machine has none.
+    pub fn system() -> Result<Trust, TrustError> {
+        static ROOTS: OnceLock<(Arc<RootCertStore>, String)> = OnceLock::new();
+        let (roots, errors) = ROOTS.get_or_init(|| {
+            let found = rustls_native_certs::load_native_certs();
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(found.certs);
+            let errors: Vec<String> = found.errors.iter().map(ToString::to_string).collect();
+            (Arc::new(roots), errors.join("; "))
+        });
+        if roots.is_empty() {
+            return Err(TrustError::NoRoots(format!("this machine has none ({errors}); set ca_file or insecure")));
+        }
+        Trust::roots(Arc::clone(roots))
+    }
+
+    /// The certificates of one PEM file.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds no certificate.
+    pub fn file(path: &Path) -> Result<Trust, TrustError> {
+        let bad = |cause: String| TrustError::File { path: path.display().to_string(), cause };
+        let mut roots = RootCertStore::empty();
+        for cert in CertificateDer::pem_file_iter(path).map_err(|e| bad(e.to_string()))? {
+            roots.add(cert.map_err(|e| bad(e.to_string()))?).map_err(|e| bad(e.to_string()))?;
+        }
+        if roots.is_empty() {
+            return Err(bad("no certificate in it".into()));
+        }
+        Trust::roots(Arc::new(roots))
+    }
+
+    fn roots(roots: Arc<RootCertStore>) -> Result<Trust, TrustError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+            .build()
+            .map_err(|e| TrustError::NoRoots(e.to_string()))?;
+        Ok(Trust { provider, roots: Some(verifier) })
+    }
+
+    /// A client for one connection, and where it leaves the peer's certificate.
+    ///
+    /// # Errors
+    /// The cipher suites and protocol versions of this build do not fit each other.
+    pub fn client(&self) -> Result<(Arc<ClientConfig>, Arc<Keeper>), rustls::Error> {
+        let keeper = Arc::new(Keeper { trust: self.clone(), leaf: OnceLock::new() });
+        let config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&keeper) as Arc<dyn ServerCertVerifier>)
+            .with_no_client_auth();
+        Ok((Arc::new(config), keeper))
+    }
+}
+
+/// Verifies like its [`Trust`] and keeps the leaf certificate.
+#[derive(Debug)]
+pub struct Keeper {
+    trust: Trust,
+    leaf: OnceLock<CertificateDer<'static>>,
+}
+
+impl Keeper {
+    /// When the peer's certificate ends; `None` if none was sent or it cannot be read.
+    pub fn not_after(&self) -> Option<Timestamp> {
+        not_after(self.leaf.get()?)
+    }
+}
+
+/// `notAfter` of a certificate in DER.
+fn not_after(der: &[u8]) -> Option<Timestamp> {
+    let certificate = x509_cert::Certificate::from_der(der).ok()?;
+    let since_1970 = certificate.tbs_certificate().validity().not_after.to_unix_duration();
+    Some(Timestamp::from_secs(i64::try_from(since_1970.as_secs()).ok()?))
+}
+
+impl ServerCertVerifier for Keeper {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let _ = self.leaf.set(end_entity.clone().into_owned());
+        match &self.trust.roots {
+            None => Ok(ServerCertVerified::assertion()),
+            Some(roots) => roots.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.trust.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, dss, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.trust.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, dss, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.trust.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_certificate_is_read_and_garbage_is_not() {
+        let mut params = rcgen::CertificateParams::new(vec!["x.example".into()]).expect("parameters");
+        params.not_after = rcgen::date_time_ymd(2027, 1, 2);
+        let key = rcgen::KeyPair::generate().expect("key");
+        let cert = params.self_signed(&key).expect("certificate");
+        assert_eq!(not_after(cert.der()).map(Timestamp::to_rfc3339).as_deref(), Some("2027-01-02T00:00:00.000Z"));
+        for cut in 0..cert.der().len() {
+            assert_eq!(not_after(cert.der().get(..cut).unwrap_or_default()), None, "truncated at {cut}");
+        }
+    }
+}
