@@ -1,12 +1,14 @@
 //! The command line: one file per subcommand, each with its arguments and a `run`.
 
 pub mod ack;
+pub mod agent;
 pub mod bench;
 pub mod check;
 pub mod classify;
 pub mod client;
 pub mod comment;
 pub mod debug;
+pub mod demo;
 pub mod downtime;
 pub mod serve;
 pub mod status;
@@ -38,6 +40,10 @@ const EXAMPLES: &str = "Examples:
 enum Command {
     /// Run the service: collector, engine, notifiers, pages, API
     Serve(serve::ServeArgs),
+    /// Run the service over a simulated cloud, and break and mend it
+    Demo(demo::DemoArgs),
+    /// Look at this host from inside and push what is seen to a hub
+    Agent(agent::AgentArgs),
     /// Run one native probe as a Nagios plugin
     #[command(disable_help_flag = true)]
     Check(check::CheckArgs),
@@ -55,6 +61,8 @@ enum Command {
     Comment(comment::CommentArgs),
     /// Add people, set passwords, make tokens
     User(user::UserArgs),
+    /// Measure Stentor itself
+    Bench(bench::BenchArgs),
     /// Print shell completions
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -86,6 +94,9 @@ async fn run(command: Command) -> anyhow::Result<u8> {
     let mut out = io::stdout();
     match command {
         Command::Serve(args) => serve::run(&args, &mut out).await,
+        Command::Demo(args) => demo::run(args, &mut out).await,
+        Command::Agent(args) => agent::run(&args).await,
+        Command::Bench(args) => tokio::task::block_in_place(|| bench::run(&args, &mut out)),
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
         Command::Debug(args) => debug::run(&args, &mut io::stdin().lock(), &mut out),

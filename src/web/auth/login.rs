@@ -134,15 +134,9 @@ fn set_cookie(response: &mut Response, secure: bool, secret: &str, end: &str) {
     response.headers_mut().append(header::SET_COOKIE, value);
 }
 
-/// The form, with the headers that every page has.
 fn page(status: StatusCode, next: &str, user: &str, message: &str) -> Response {
     let text = pages::login::page(next, user, message);
-    let headers = [
-        (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, pages::CSP),
-        (header::REFERRER_POLICY, "same-origin"),
-    ];
-    (status, headers, Html(text)).into_response()
+    (status, [(header::CACHE_CONTROL, "no-store")], Html(text)).into_response()
 }
 
 /// Where a person signs in before going on to `next`.

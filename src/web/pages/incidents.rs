@@ -85,7 +85,7 @@ impl GroupFragment {
             id: "unhandled",
             heading: "Unhandled",
             note: "nobody has taken these yet",
-            good_news: "Nothing waits for anybody.",
+            good_news: if query.trim().is_empty() { "Nothing waits for anybody." } else { "None in this view." },
             ..GroupFragment::build(ctx, query, &groups.unhandled)
         }
     }
@@ -95,7 +95,7 @@ impl GroupFragment {
             id: "handled",
             heading: "Handled",
             note: "acknowledged, in downtime, or an effect of another",
-            good_news: "Nobody has an incident now.",
+            good_news: if query.trim().is_empty() { "Nobody has an incident now." } else { "None in this view." },
             ..GroupFragment::build(ctx, query, &groups.handled)
         }
     }

@@ -49,7 +49,7 @@ const HISTORY_ROWS: u32 = 50;
 const FORM_BYTES_MAX: usize = 64 * 1024;
 
 /// Nothing from elsewhere, nothing inline: what a page may load and where its forms may go.
-pub const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
+const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
                    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// All pages, their forms, the assets and the live stream.

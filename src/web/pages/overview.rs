@@ -162,7 +162,10 @@ impl Banner {
             since: p::Age { since: status.core_since, now: ctx.now },
             open: words::count(unhandled as u64),
             open_href: scope.list("incidents", UNHANDLED),
-            open_label: format!("of {} unhandled", words::plural(open.len(), "incident", "incidents")),
+            open_label: match open.len() {
+                0 => "open incidents".to_owned(),
+                n => format!("of {} unhandled", words::plural(n, "incident", "incidents")),
+            },
             tiles: core_rows.iter().map(|row| tile(&scope, row)).collect(),
         })
     }

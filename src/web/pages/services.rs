@@ -73,7 +73,7 @@ impl FilterBar {
             action: ctx.scope.path(&format!("/{noun}")),
             noun,
             query: query.to_owned(),
-            wrong: filter.wrong.iter().map(|wrong| (wrong.text.clone(), wrong.why.clone())).collect(),
+            wrong: filter.wrong.iter().map(|wrong| (wrong.text.clone(), as_sentence(&wrong.why))).collect(),
             chips: filter.terms.iter().enumerate().map(chip).collect(),
             facets: Vec::new(),
             views: Vec::new(),
@@ -96,6 +96,11 @@ impl FilterBar {
             });
         }
     }
+}
+
+/// With a full stop unless it ends as a question.
+fn as_sentence(why: &str) -> String {
+    if why.ends_with('?') { why.to_owned() } else { format!("{why}.") }
 }
 
 pub const fn state_word(mark: Mark) -> &'static str {
