@@ -675,7 +675,6 @@ pub struct Fixture {
     pub state: WebState,
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     pub published: broadcast::Sender<Published>,
-    pub store: Arc<MemoryStore>,
     pub commands: mpsc::Receiver<Command>,
     pub cookie: String,
     pub csrf: String,
@@ -710,7 +709,7 @@ pub async fn serve(snapshot: Snapshot, role: Role) -> Fixture {
     let handle = Handle { inbox, snapshot: Arc::clone(&snapshot), published: published.clone() };
     let state = WebState {
         engine: handle,
-        store: Arc::clone(&store) as _,
+        store,
         clock: clock.clone(),
         self_metrics: Arc::new(prometheus::Registry::new()),
         url: "http://127.0.0.1:8461".into(),
@@ -718,7 +717,7 @@ pub async fn serve(snapshot: Snapshot, role: Role) -> Fixture {
         demo: None,
     };
     let cookie = format!("{}={secret}", auth::cookie_name(false));
-    Fixture { state, snapshot, published, store, commands, cookie, csrf, clock }
+    Fixture { state, snapshot, published, commands, cookie, csrf, clock }
 }
 
 async fn fill_history(store: &MemoryStore) {
