@@ -173,13 +173,12 @@ fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe
 
 /// Every probe there is, by kind.
 pub const REGISTRY: &[Entry] = &[
-    entry::<exec::Exec>(),
-    entry::<ipmi::Ipmi>(),
     entry::<bond::Bond>(),
     entry::<disk::Disk>(),
     entry::<exec::Exec>(),
     entry::<heartbeat::Heartbeat>(),
     entry::<http::Http>(),
+    entry::<ipmi::Ipmi>(),
     entry::<load::Load>(),
     entry::<mdraid::MdRaid>(),
     entry::<memory::Memory>(),
