@@ -4,6 +4,7 @@
 #[cfg(test)]
 extern crate self as stentor;
 
+pub mod agent;
 pub mod app;
 pub mod cli;
 pub mod clock;

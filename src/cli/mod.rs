@@ -1,9 +1,11 @@
 //! The command line: one file per subcommand, each with its arguments and a `run`.
 
+pub mod agent;
 pub mod bench;
 pub mod check;
 pub mod classify;
 pub mod debug;
+pub mod demo;
 pub mod serve;
 
 use std::io::{self, Write};
@@ -30,6 +32,10 @@ const EXAMPLES: &str = "Examples:
 enum Command {
     /// Run the service: collector, engine, notifiers, pages, API
     Serve(serve::ServeArgs),
+    /// Run the service over a simulated cloud, and break and mend it
+    Demo(demo::DemoArgs),
+    /// Look at this host from inside and push what is seen to a hub
+    Agent(agent::AgentArgs),
     /// Run one native probe as a Nagios plugin
     #[command(disable_help_flag = true)]
     Check(check::CheckArgs),
@@ -37,6 +43,8 @@ enum Command {
     Classify(classify::ClassifyArgs),
     /// Look at the inner workings: plugin output, threshold ranges
     Debug(debug::DebugArgs),
+    /// Measure Stentor itself
+    Bench(bench::BenchArgs),
     /// Print shell completions
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -68,6 +76,9 @@ async fn run(command: Command) -> anyhow::Result<u8> {
     let mut out = io::stdout();
     match command {
         Command::Serve(args) => serve::run(&args, &mut out).await,
+        Command::Demo(args) => demo::run(args, &mut out).await,
+        Command::Agent(args) => agent::run(&args).await,
+        Command::Bench(args) => tokio::task::block_in_place(|| bench::run(&args, &mut out)),
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
         Command::Debug(args) => debug::run(&args, &mut io::stdin().lock(), &mut out),

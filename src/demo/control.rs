@@ -181,8 +181,7 @@ async fn change(
     }
     let opened = until(web, |live| live.iter().find(|i| i.number > before && concerns(i)).cloned()).await;
     let incident = opened.ok_or_else(|| late(name))?;
-    let snapshot = web.engine.snapshot();
-    Ok(Json(dto::incident(&snapshot, &incident)).into_response())
+    Ok(Json(dto::Incident::from(&*incident)).into_response())
 }
 
 fn late(name: &str) -> Problem {

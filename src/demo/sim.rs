@@ -190,23 +190,25 @@ impl World {
                 Order::Inject(fault, reply) => {
                     let new = self.faults.insert(fault);
                     self.settle().await;
-                    drop(reply.send(new));
+                    let _ = reply.send(new);
                 }
                 Order::Heal(fault, reply) => {
                     let was = self.faults.remove(&fault);
                     self.settle().await;
-                    drop(reply.send(was));
+                    let _ = reply.send(was);
                 }
                 Order::HealAll(reply) => {
                     let healed = std::mem::take(&mut self.faults).into_iter().collect();
                     self.settle().await;
-                    drop(reply.send(healed));
+                    let _ = reply.send(healed);
                 }
-                Order::Active(reply) => drop(reply.send(self.faults.clone())),
+                Order::Active(reply) => {
+                    let _ = reply.send(self.faults.clone());
+                }
                 Order::Agents { hub, token, push_every, done } => {
                     self.hub = Some((hub, token, push_every));
                     self.settle().await;
-                    drop(done.send(()));
+                    let _ = done.send(());
                 }
             }
         }

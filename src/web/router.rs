@@ -22,17 +22,17 @@ const REQUEST_ID_BYTES_MAX: usize = 64;
 /// Everything that Stentor serves.
 pub fn router(state: WebState) -> Router {
     let demo = state.demo.clone();
-    let mut all = Router::new()
+    let mut all: Router<WebState> = Router::new()
         .merge(api::routes())
         .merge(auth::login::routes())
         .merge(metrics::routes())
         .merge(health::routes())
-        .merge(pages::routes())
-        .with_state(state);
+        .merge(pages::routes());
     if let Some(demo) = demo {
         all = all.nest("/demo", demo);
     }
-    all.layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+    all.with_state(state)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn(auth::csrf_from_form))
         .layer(middleware::from_fn(within_time))
         .layer(middleware::from_fn(logged))

@@ -1,0 +1,167 @@
+//! The hub as the agent sees it: which checks are there, and take this batch.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use stentor_core::Timestamp;
+use stentor_core::model::{Observation, Value};
+
+use super::AgentConfig;
+
+/// One check to run here.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+pub struct CheckItem {
+    pub service: Arc<str>,
+    pub probe: String,
+    #[serde(default)]
+    pub params: Value,
+    pub every_ms: u64,
+    pub timeout_ms: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct CheckList {
+    items: Vec<CheckItem>,
+}
+
+/// One result as it is pushed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PushedResult {
+    pub host: Arc<str>,
+    pub service: Arc<str>,
+    /// RFC 3339.
+    #[serde(serialize_with = "as_rfc3339")]
+    pub observed_at: Timestamp,
+    pub observation: Observation,
+}
+
+fn as_rfc3339<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&at.to_rfc3339())
+}
+
+#[derive(Debug, Serialize)]
+struct Push<'a> {
+    agent: &'a str,
+    boot: &'a str,
+    sequence: u64,
+    results: &'a [PushedResult],
+}
+
+/// Why a request to the hub did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    #[error("`{0}` is not a http:// or https:// URL")]
+    Url(String),
+    #[error("{0}")]
+    Unreachable(String),
+    /// It may work later: the hub restarts, is overloaded, does not know the host or the token yet.
+    #[error("the hub answers {status}: {text}")]
+    NotNow { status: u16, text: String },
+    /// These bytes will never be taken.
+    #[error("the hub refuses this batch with {status}: {text}")]
+    Never { status: u16, text: String },
+    #[error("the hub's answer cannot be read: {0}")]
+    Answer(String),
+}
+
+/// Letters of a refusal that are kept for the log.
+const REFUSAL_CHARS_MAX: usize = 300;
+/// Bytes of an answer that are read: a list of some thousand checks.
+const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// A client of one hub for one host; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Hub {
+    client: reqwest::Client,
+    checks_url: reqwest::Url,
+    results_url: reqwest::Url,
+    config: AgentConfig,
+}
+
+impl Hub {
+    /// # Errors
+    /// The URL is none, or TLS cannot be set up.
+    pub fn new(config: &AgentConfig) -> Result<Hub, HubError> {
+        let url = |path: &str| {
+            let url = reqwest::Url::parse(&format!("{}{path}", config.hub)).ok();
+            url.filter(|url| matches!(url.scheme(), "http" | "https")).ok_or_else(|| HubError::Url(config.hub.clone()))
+        };
+        let client = reqwest::Client::builder()
+            .timeout(config.request_timeout)
+            // A token must not follow a redirect to somebody else.
+            .redirect(reqwest::redirect::Policy::none())
+            // Through a proxy of the environment the hub would see the proxy, and the proxy the token.
+            .no_proxy()
+            .build()
+            .map_err(|error| HubError::Unreachable(chain(&error)))?;
+        let mut checks_url = url("/api/v1/agent/checks")?;
+        checks_url.query_pairs_mut().append_pair("host", &config.host);
+        Ok(Hub { client, checks_url, results_url: url("/api/v1/agent/results")?, config: config.clone() })
+    }
+
+    /// The checks of this host.
+    ///
+    /// # Errors
+    /// No usable answer came.
+    pub async fn checks(&self) -> Result<Vec<CheckItem>, HubError> {
+        let request = self.client.get(self.checks_url.clone()).bearer_auth(self.config.token.expose());
+        let body = answer(request).await?;
+        let list: CheckList = serde_json::from_slice(&body).map_err(|error| HubError::Answer(error.to_string()))?;
+        Ok(list.items)
+    }
+
+    /// Delivers one batch; `body` comes from [`Hub::body`].
+    ///
+    /// # Errors
+    /// It was not acknowledged.
+    pub async fn push(&self, body: Arc<[u8]>) -> Result<(), HubError> {
+        let request = self
+            .client
+            .post(self.results_url.clone())
+            .bearer_auth(self.config.token.expose())
+            .header(reqwest::header::CONTENT_TYPE, "application/json")
+            .body(body.to_vec());
+        answer(request).await.map(drop)
+    }
+
+    /// The bytes of a batch. Made once, so that a repeat is the same to the byte.
+    pub fn body(&self, boot: &str, sequence: u64, results: &[PushedResult]) -> Result<Arc<[u8]>, HubError> {
+        let push = Push { agent: &self.config.host, boot, sequence, results };
+        let body = serde_json::to_vec(&push).map_err(|error| HubError::Answer(error.to_string()))?;
+        Ok(body.into())
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> Result<Vec<u8>, HubError> {
+    let mut response = request.send().await.map_err(|error| HubError::Unreachable(chain(&error)))?;
+    let status = response.status();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| HubError::Unreachable(chain(&error)))? {
+        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Err(HubError::Answer(format!("longer than {ANSWER_BYTES_MAX} bytes")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if status.is_success() {
+        return Ok(body);
+    }
+    let text: String = String::from_utf8_lossy(&body).chars().take(REFUSAL_CHARS_MAX).collect();
+    let status = status.as_u16();
+    // What is wrong with the bytes stays wrong. 401, 403, 404 may be cured in the hub's configuration.
+    Err(if matches!(status, 400 | 413 | 415 | 422) {
+        HubError::Never { status, text }
+    } else {
+        HubError::NotNow { status, text }
+    })
+}
+
+/// The error and its causes in one line, without the URL.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
+}
