@@ -6,7 +6,9 @@ pub mod check;
 pub mod classify;
 pub mod debug;
 pub mod demo;
+pub mod matrix;
 pub mod serve;
+pub mod verify;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -36,6 +38,10 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Look at this host from inside and push what is seen to a hub
     Agent(agent::AgentArgs),
+    /// Read a configuration and tell every mistake in it
+    Verify(verify::VerifyArgs),
+    /// Which failures of which components a configuration would notice
+    Matrix(matrix::MatrixArgs),
     /// Run one native probe as a Nagios plugin
     #[command(disable_help_flag = true)]
     Check(check::CheckArgs),
@@ -79,6 +85,8 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Demo(args) => demo::run(args, &mut out).await,
         Command::Agent(args) => agent::run(&args).await,
         Command::Bench(args) => tokio::task::block_in_place(|| bench::run(&args, &mut out)),
+        Command::Verify(args) => verify::run(&args, &mut out),
+        Command::Matrix(args) => matrix::run(&args, &mut out),
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
         Command::Debug(args) => debug::run(&args, &mut io::stdin().lock(), &mut out),

@@ -40,7 +40,8 @@ pub fn registry() -> Factory {
 pub struct Limits {
     /// Native probes: each costs a socket and a little memory.
     pub native: usize,
-    /// Plugins: each costs a process.
+    /// Plugins: each costs a process, and a thread of the runtime's blocking pool (512 by default, which name
+    /// resolution shares): stay well below that.
     pub exec: usize,
     /// Checks of one host, so that monitoring never becomes its load.
     pub per_host: usize,
@@ -51,7 +52,7 @@ impl Default for Limits {
     /// happens one at a time on each worker thread anyway.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Limits { native: 256, exec: (32 * cores).clamp(64, 512), per_host: 8 }
+        Limits { native: 256, exec: (32 * cores).clamp(64, 256), per_host: 8 }
     }
 }
 

@@ -186,3 +186,6 @@ fn named_file(text: &At<&str>, folder: &Path, found: &mut Diagnostics) -> PathBu
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod cells_tests;

@@ -91,6 +91,10 @@ fn programs(component: &str) -> &'static [(&'static str, &'static str)] {
 }
 
 fn processes(plan: &HostPlan, faults: &BTreeSet<Fault>) -> Vec<Process> {
+    // The imaging worker has no port that could stay silent: hung, it waits for a disk that never answers.
+    let stuck = |name: &str| {
+        name == "eucalyptus-imag" && faults.iter().any(|f| f.host == plan.name && f.kind == Kind::Hang)
+    };
     let mut lines: Vec<(&str, &str)> = vec![
         ("systemd", "/usr/lib/systemd/systemd --switched-root --system"),
         ("sshd", "/usr/sbin/sshd -D"),
@@ -118,7 +122,7 @@ fn processes(plan: &HostPlan, faults: &BTreeSet<Fault>) -> Vec<Process> {
         .enumerate()
         .map(|(i, (name, command))| Process {
             pid: if i == 0 { 1 } else { 1000 + u32::try_from(i).unwrap_or(0) * 37 },
-            state: 'S',
+            state: if stuck(name) { 'D' } else { 'S' },
             name: name.to_owned(),
             command_line: command.to_owned(),
             user_id: 0,
@@ -198,8 +202,10 @@ fn files(plan: &HostPlan, faults: &BTreeSet<Fault>) -> BTreeMap<String, String> 
         ("/proc/loadavg".to_owned(), "0.42 0.38 0.35 1/212 4242\n".to_owned()),
         ("/proc/uptime".to_owned(), format!("{UPTIME_S} {UPTIME_S}\n")),
         ("/proc/meminfo".to_owned(), MEMINFO.to_owned()),
-        ("/proc/cpuinfo".to_owned(), "processor\t: 0\nprocessor\t: 1\nprocessor\t: 2\nprocessor\t: 3\n".to_owned()),
-        ("/sys/devices/system/cpu/online".to_owned(), "0-3\n".to_owned()),
+        (
+            "/proc/stat".to_owned(),
+            "cpu  4 0 2 90\ncpu0 1 0 1 22\ncpu1 1 0 1 22\ncpu2 1 0 0 23\ncpu3 1 0 0 23\n".to_owned(),
+        ),
     ]);
     if plan.is_physical() {
         let degraded = has(plan, faults, Kind::Raid);

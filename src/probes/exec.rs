@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use stentor_core::model::Observation;
@@ -60,7 +61,7 @@ pub enum TimeoutState {
 #[derive(Debug)]
 pub struct Exec {
     command: CommandLine,
-    env: BTreeMap<OsString, OsString>,
+    env: Arc<BTreeMap<OsString, OsString>>,
     timeout_state: TimeoutState,
 }
 
@@ -75,7 +76,7 @@ impl Probe for Exec {
             Words::List(words) => CommandLine::from_words(words),
         };
         let command = command.map_err(|e| BuildError { message: e.to_string() })?;
-        Ok(Exec { command, env: environment(config.env)?, timeout_state: config.timeout_state })
+        Ok(Exec { command, env: Arc::new(environment(config.env)?), timeout_state: config.timeout_state })
     }
 
     async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
@@ -91,12 +92,12 @@ impl Probe for Exec {
 
 impl Exec {
     async fn start(&self, program: &Path, args: Vec<OsString>, deadline: Deadline) -> io::Result<Finished> {
-        let for_shell = args.clone();
-        match child::run(Plan { program, args, env: &self.env }, deadline).await {
+        let plan = |program: &Path, args| Plan { program: program.to_owned(), args, env: Arc::clone(&self.env) };
+        match child::run(plan(program, args.clone()), deadline).await {
             // A script without `#!`: execvp, and so every other runner of plugins, gives it to the shell.
             Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
-                let args = std::iter::once(program.as_os_str().to_owned()).chain(for_shell).collect();
-                child::run(Plan { program: Path::new("/bin/sh"), args, env: &self.env }, deadline).await
+                let args = std::iter::once(program.as_os_str().to_owned()).chain(args).collect();
+                child::run(plan(Path::new("/bin/sh"), args), deadline).await
             }
             other => other,
         }

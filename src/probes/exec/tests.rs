@@ -137,6 +137,14 @@ async fn a_hanging_plugin_and_its_children_are_killed_at_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_plugin_is_asked_to_end_before_it_is_killed() {
+    let polite = script("#!/bin/sh\ntrap 'echo bye > $DIR/bye; exit 0' TERM; while :; do sleep 0.02; done");
+    let seen = run_script(&polite, Duration::from_secs(5)).await;
+    assert!(seen.facts.contains_key("timed_out"), "an exit after the deadline is no answer: {seen:?}");
+    assert!(polite.dir.path().join("bye").exists(), "no time to clean up");
+}
+
+#[tokio::test]
 async fn a_plugin_that_ignores_sigterm_is_killed() {
     let deaf = script("#!/bin/sh\ntrap '' TERM; echo $$ > $DIR/leader; while :; do sleep 0.05; done");
     let seen = run_script(&deaf, SHORT).await;

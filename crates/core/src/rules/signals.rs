@@ -27,14 +27,14 @@ impl SignalSpec {
             }
             SignalValue::Resource { kind, blocks_start } => {
                 let Some(level) = by_state(judgement, ["ok", "warn", "crit"]) else { return Vec::new() };
-                let mut map: Vec<(&str, Value)> = vec![
+                // Always said: left open, the classifier would go by the kind, and a database that ended together with
+                // its component would look like the reason why that does not start.
+                let map = [
                     ("kind", Value::from(&**kind)),
                     ("level", Value::from(level)),
                     ("detail", Value::from(&*observation.text)),
+                    ("blocks_start", Value::Bool(*blocks_start)),
                 ];
-                if *blocks_start {
-                    map.push(("blocks_start", Value::Bool(true)));
-                }
                 vec![map.into_iter().collect()]
             }
         }

@@ -1,0 +1,132 @@
+//! `stentor verify`: reads everything the service would read and prints every mistake, then what there is.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use crate::config::{self, Diagnostics, Loaded, example};
+
+/// Would the service start with this configuration? Prints every error and warning, never only the first.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// Configuration file
+    #[arg(long, short, value_name = "FILE")]
+    pub config: PathBuf,
+    /// One JSON object a line: every finding, then the counts
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// 0 = it would start, 1 = it would not.
+///
+/// # Errors
+/// The output cannot be written.
+pub fn run(args: &VerifyArgs, out: &mut impl Write) -> anyhow::Result<u8> {
+    let (found, counts) = match config::load(&args.config) {
+        Ok(loaded) => {
+            let counts = counts(&loaded);
+            let mut found = loaded.warnings;
+            example::run_all(&loaded.packs, &mut found);
+            found.sort();
+            (found, counts)
+        }
+        Err(found) => (found, BTreeMap::new()),
+    };
+    if args.json {
+        print_json(&found, &counts, out)?;
+    } else {
+        print_text(&found, &counts, args, out)?;
+    }
+    out.flush()?;
+    Ok(u8::from(found.errors() > 0))
+}
+
+/// Objects by type.
+fn counts(loaded: &Loaded) -> BTreeMap<&'static str, usize> {
+    let catalog = &loaded.catalog;
+    let of_packs = |count: fn(&config::Pack) -> usize| loaded.packs.iter().map(count).sum::<usize>();
+    BTreeMap::from([
+        ("zones", catalog.zones.len()),
+        ("clouds", catalog.clouds.len()),
+        ("hosts", catalog.hosts.len()),
+        ("components", catalog.components.len()),
+        ("services", catalog.services.len()),
+        ("checks", catalog.checks.len()),
+        ("timeperiods", catalog.timeperiods.len()),
+        ("contacts", catalog.contacts.len()),
+        ("routes", catalog.routes.len()),
+        ("downtimes", catalog.downtimes.len()),
+        ("packs", loaded.packs.len()),
+        ("pack checks", of_packs(|pack| pack.checks.len())),
+        ("cells", of_packs(|pack| pack.platform.cells.len())),
+        ("runbooks", of_packs(|pack| pack.platform.runbooks.len())),
+    ])
+}
+
+fn print_json(found: &Diagnostics, counts: &BTreeMap<&str, usize>, out: &mut impl Write) -> anyhow::Result<()> {
+    for line in found.json_lines() {
+        writeln!(out, "{line}")?;
+    }
+    let counts = json!({ "counts": counts, "errors": found.errors(), "warnings": found.warnings() });
+    writeln!(out, "{counts}")?;
+    Ok(())
+}
+
+/// Findings go to standard error, what there is to standard output.
+fn print_text(
+    found: &Diagnostics,
+    counts: &BTreeMap<&str, usize>,
+    args: &VerifyArgs,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let mut complaints = std::io::stderr().lock();
+    write!(complaints, "{found}")?;
+    for (kind, count) in counts.iter().filter(|(_, count)| **count > 0) {
+        writeln!(out, "{count:>7} {kind}")?;
+    }
+    let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    let sums = format!("{}, {}", plural(found.errors(), "error"), plural(found.warnings(), "warning"));
+    let verdict = if found.errors() == 0 { "is good" } else { "would not start" };
+    writeln!(out, "{} {verdict}: {sums}", args.config.display())?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verify(text: &str) -> (u8, Vec<serde_json::Value>) {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("stentor.toml");
+        std::fs::write(&path, text).expect("write");
+        let mut out = Vec::new();
+        let code = run(&VerifyArgs { config: path, json: true }, &mut out).expect("runs");
+        let text = String::from_utf8(out).expect("text");
+        (code, text.lines().map(|line| serde_json::from_str(line).expect(line)).collect())
+    }
+
+    #[test]
+    fn a_good_configuration_gives_counts_and_zero() {
+        let (code, lines) = verify(include_str!("../../config.example.toml"));
+        assert_eq!((code, lines.len()), (0, 1), "{lines:?}");
+        assert_eq!(lines[0]["counts"]["hosts"], 1);
+        assert_eq!(lines[0]["counts"]["cells"], 30);
+    }
+
+    #[test]
+    fn every_mistake_is_a_line_and_the_answer_is_one() {
+        let (code, lines) = verify("[server]\nlisten = 1\n[[host]]\nname = \"a\"\nadress = \"x\"\n");
+        assert_eq!((code, lines.len()), (1, 3));
+        assert_eq!((&lines[1]["code"], lines[1]["line"].as_u64()), (&json!("unknown-key"), Some(5)));
+        assert_eq!(lines[2]["errors"], 2);
+    }
+
+    #[test]
+    fn warnings_alone_are_good() {
+        let (code, lines) = verify("[server]\nlisten = \"0.0.0.0:1\"\n");
+        assert_eq!((code, lines.last().expect("counts")["warnings"].as_u64()), (0, Some(1)));
+    }
+}
