@@ -76,6 +76,7 @@ pub struct Service {
 /// Disk, port, certificate or notifier cannot be had; what was started before is stopped again by being dropped.
 pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> {
     let Loaded { settings, catalog, .. } = loaded;
+    crate::probes::exec::raise_descriptor_limit();
     let clock = Clock::Machine;
     let registry = Arc::new(Registry::new());
     let journal: Arc<dyn Journal> =

@@ -108,7 +108,10 @@ async fn observe(kind: &str, args: &CheckArgs) -> Result<(Observation, Threshold
     let target = target(args)?;
     let deadline = Instant::now() + timeout;
     // Probes keep their deadline themselves; this one is for those that do not.
-    match tokio::time::timeout_at(deadline + Duration::from_secs(1), probe.run(&target, deadline)).await {
+    let run = tokio::time::timeout_at(deadline + Duration::from_secs(1), probe.run(&target, deadline)).await;
+    // A BMC has few session slots and keeps an abandoned one for a minute.
+    env.net.bmc_client().shutdown(Instant::now() + Duration::from_secs(1)).await;
+    match run {
         Ok(Ok(seen)) => Ok((seen, thresholds)),
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("the probe did not keep its deadline".to_owned()),

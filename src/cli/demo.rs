@@ -26,6 +26,9 @@ pub struct DemoArgs {
     /// Divides every interval and hold-down
     #[arg(long, default_value_t = 10.0)]
     pace: f64,
+    /// Simulate on 127.NET.0.0/16, so that several demos fit on one machine
+    #[arg(long, value_name = "NET", default_value_t = demo::plan::Net::USUAL.0, value_parser = clap::value_parser!(u8).range(1..))]
+    net: u8,
     /// Print one JSON object when ready, and nothing else
     #[arg(long)]
     json: bool,
@@ -103,7 +106,9 @@ async fn serve(args: DemoArgs, out: &mut (dyn Write + Send)) -> anyhow::Result<u
             temporary.path()
         }
     };
-    let demo = demo::start(&demo::Wish { listen: args.listen, pace: args.pace }, folder).await?;
+    let demo =
+        demo::start(&demo::Wish { listen: args.listen, pace: args.pace, net: demo::plan::Net(args.net) }, folder)
+            .await?;
     let note = RunningNote::write(&demo)?;
     if args.json {
         let control = format!("{}demo", demo.service.url);

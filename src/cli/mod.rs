@@ -63,6 +63,10 @@ enum Command {
 /// Reads the command line and runs it; the exit status is that of the contracts: 0 done, 1 no or wrong input, 2 wrong use.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Command::Bench(args) = &cli.command {
+        // Benchmarks bring a runtime of their own.
+        return bench::run(args, &mut io::stdout()).map_or_else(|error| fail(&error), ExitCode::from);
+    }
     // Fails only if a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -84,7 +88,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Serve(args) => serve::run(&args, &mut out).await,
         Command::Demo(args) => demo::run(args, &mut out).await,
         Command::Agent(args) => agent::run(&args).await,
-        Command::Bench(args) => tokio::task::block_in_place(|| bench::run(&args, &mut out)),
+        Command::Bench(args) => bench::run(&args, &mut out),
         Command::Verify(args) => verify::run(&args, &mut out),
         Command::Matrix(args) => matrix::run(&args, &mut out),
         Command::Check(args) => check::run(&args, &mut out).await,

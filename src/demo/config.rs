@@ -4,12 +4,13 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::plan::{HOSTS, HostPlan, ZONES, shifted};
-use super::sim::{BMC_USER, VCENTER};
+use super::plan::{HOSTS, HostPlan, Net, ZONES, shifted};
+use super::sim::BMC_USER;
 
 /// What the file needs to know.
 #[derive(Debug)]
 pub struct Wish<'a> {
+    pub net: Net,
     pub listen: SocketAddr,
     pub smtp: SocketAddr,
     pub pace: f64,
@@ -56,7 +57,7 @@ fn write_all(out: &mut String, wish: &Wish<'_>) -> std::fmt::Result {
 
 fn write_host(out: &mut String, host: &HostPlan, wish: &Wish<'_>) -> std::fmt::Result {
     let components: Vec<String> = host.components.iter().map(|key| format!("\"eucalyptus/{key}\"")).collect();
-    writeln!(out, "[[host]]\nname = \"{}\"\naddress = \"{}\"", host.name, host.ip())?;
+    writeln!(out, "[[host]]\nname = \"{}\"\naddress = \"{}\"", host.name, wish.net.host(host))?;
     writeln!(out, "zone = \"{}\"\ncloud = \"euca\"\nview = \"agent\"", ZONES[usize::from(host.zone)])?;
     writeln!(out, "components = [{}]", components.join(", "))?;
     if let Some(node) = host.vm_on {
@@ -66,7 +67,7 @@ fn write_host(out: &mut String, host: &HostPlan, wish: &Wish<'_>) -> std::fmt::R
         writeln!(
             out,
             "bmc = {{ address = \"{}\", port = {}, user = \"{BMC_USER}\", password_file = \"{password}\" }}",
-            host.bmc_ip(),
+            wish.net.bmc(host),
             shifted(623)
         )?;
     }
@@ -81,7 +82,11 @@ fn write_host(out: &mut String, host: &HostPlan, wish: &Wish<'_>) -> std::fmt::R
             "elb" => (&["port", "http", "backend"], 80),
             "ufs" => (&["dns"], 53),
             "vb" => {
-                let params = format!("enabled = true\nparams = {{ address = \"{VCENTER}\", port = {} }}", shifted(443));
+                let params = format!(
+                    "enabled = true\nparams = {{ address = \"{}\", port = {} }}",
+                    wish.net.vcenter(),
+                    shifted(443)
+                );
                 moved.push(("vb vcenter".to_owned(), params));
                 continue;
             }

@@ -92,9 +92,8 @@ fn programs(component: &str) -> &'static [(&'static str, &'static str)] {
 
 fn processes(plan: &HostPlan, faults: &BTreeSet<Fault>) -> Vec<Process> {
     // The imaging worker has no port that could stay silent: hung, it waits for a disk that never answers.
-    let stuck = |name: &str| {
-        name == "eucalyptus-imag" && faults.iter().any(|f| f.host == plan.name && f.kind == Kind::Hang)
-    };
+    let stuck =
+        |name: &str| name == "eucalyptus-imag" && faults.iter().any(|f| f.host == plan.name && f.kind == Kind::Hang);
     let mut lines: Vec<(&str, &str)> = vec![
         ("systemd", "/usr/lib/systemd/systemd --switched-root --system"),
         ("sshd", "/usr/sbin/sshd -D"),

@@ -29,6 +29,7 @@ pub struct Wish {
     pub listen: SocketAddr,
     /// Divides every interval and hold-down.
     pub pace: f64,
+    pub net: plan::Net,
 }
 
 /// A running demo.
@@ -52,13 +53,14 @@ const PUSH_EVERY: Span = Span::from_secs(10);
 /// A simulated address is taken (another demo runs), or the service cannot start.
 pub async fn start(wish: &Wish, folder: &Path) -> anyhow::Result<Demo> {
     let clock = Clock::Machine;
-    let simulated = sim::start(clock.clone())
+    let simulated = sim::start(clock.clone(), wish.net)
         .await
         .context("the simulated cloud cannot listen; is another demo running on this machine?")?;
     let mail = mailbox::start().await.context("the demo's mail server cannot listen")?;
     let password_file = folder.join("bmc.password");
     std::fs::write(&password_file, sim::BMC_PASSWORD).context("the state folder cannot be written")?;
     let text = config::text(&config::Wish {
+        net: wish.net,
         listen: wish.listen,
         smtp: mail.addr,
         pace: wish.pace,

@@ -64,15 +64,29 @@ pub const TARGETS: &[(&str, &str)] = &[
     ("nc", "nc1"),
 ];
 
+/// The loopback network of one demo: `127.NET.ZONE.N`. Two demos on one machine take two networks.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub struct Net(pub u8);
+
+impl Net {
+    /// The network unless another is asked for.
+    pub const USUAL: Net = Net(16);
+
+    pub const fn host(self, plan: &HostPlan) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(127, self.0, plan.zone, plan.number))
+    }
+
+    pub const fn bmc(self, plan: &HostPlan) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(127, self.0, plan.zone, plan.number + BMC_OFFSET))
+    }
+
+    /// vCenter behind the VMware brokers: an address, no host of the plan.
+    pub const fn vcenter(self) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(127, self.0, 2, 50))
+    }
+}
+
 impl HostPlan {
-    pub const fn ip(&self) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::new(127, 16, self.zone, self.number))
-    }
-
-    pub const fn bmc_ip(&self) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::new(127, 16, self.zone, self.number + BMC_OFFSET))
-    }
-
     pub const fn is_physical(&self) -> bool {
         self.vm_on.is_none()
     }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::bmc::{BmcIdentity, SimulatedBmc};
 use super::fault::{Fault, Kind, Resource};
 use super::inside::{inside, is_killed, taken};
-use super::plan::{HOSTS, HostPlan, shifted};
+use super::plan::{HOSTS, HostPlan, Net, shifted};
 use super::port::{Behaviour, Pages, Port};
 use crate::agent::{Agent, AgentConfig, Token};
 use crate::clock::Clock;
@@ -24,8 +24,6 @@ use crate::probes::sim_view::SimView;
 /// The simulated BMCs' user and password.
 pub const BMC_USER: &str = "monitor";
 pub const BMC_PASSWORD: &str = "monpass";
-/// vCenter behind the VMware brokers: one address, no host of the plan.
-pub const VCENTER: &str = "127.16.2.50";
 const ORDERS_MAX: usize = 64;
 
 /// Asked of the simulation.
@@ -71,6 +69,7 @@ struct World {
     dark: Arc<ArcSwap<BTreeSet<IpAddr>>>,
     tls: TlsAcceptor,
     clock: Clock,
+    net: Net,
     hub: Option<(String, String, std::time::Duration)>,
 }
 
@@ -78,26 +77,26 @@ struct World {
 ///
 /// # Errors
 /// A BMC's port is taken (is another demo running?) or no certificate can be made.
-pub async fn start(clock: Clock) -> anyhow::Result<Running> {
+pub async fn start(clock: Clock, net: Net) -> anyhow::Result<Running> {
     let dark = Arc::new(ArcSwap::from_pointee(BTreeSet::new()));
     let mut hosts = Vec::new();
     for plan in HOSTS {
         hosts.push(Host {
             plan,
             view: Arc::new(SimView::of(inside(plan, &BTreeSet::new()))),
-            bmc: if plan.is_physical() { Some(bmc(plan, &clock).await?) } else { None },
-            ports: ports(plan),
+            bmc: if plan.is_physical() { Some(bmc(plan, net, &clock).await?) } else { None },
+            ports: ports(plan, net),
             agent: None,
         });
     }
-    let vcenter: IpAddr = VCENTER.parse()?;
     let mut world = World {
         hosts,
-        vcenter: Port::new(SocketAddr::new(vcenter, shifted(443))),
+        vcenter: Port::new(SocketAddr::new(net.vcenter(), shifted(443))),
         faults: BTreeSet::new(),
         dark: Arc::clone(&dark),
         tls: acceptor()?,
         clock,
+        net,
         hub: None,
     };
     world.settle().await;
@@ -106,18 +105,18 @@ pub async fn start(clock: Clock) -> anyhow::Result<Running> {
     Ok(Running { sim: Sim { orders, dark }, task })
 }
 
-async fn bmc(plan: &HostPlan, clock: &Clock) -> io::Result<SimulatedBmc> {
-    let address = SocketAddr::new(plan.bmc_ip(), shifted(623));
+async fn bmc(plan: &HostPlan, net: Net, clock: &Clock) -> io::Result<SimulatedBmc> {
+    let address = SocketAddr::new(net.bmc(plan), shifted(623));
     SimulatedBmc::start(address, BmcIdentity::with_user(BMC_USER, BMC_PASSWORD), clock.clone()).await
 }
 
 /// The ports a host has, by component; all start shut.
-fn ports(plan: &HostPlan) -> BTreeMap<u16, Port> {
+fn ports(plan: &HostPlan, net: Net) -> BTreeMap<u16, Port> {
     let mut numbers = BTreeSet::from([22u16]);
     for component in plan.components {
         numbers.extend(served(component).iter().copied());
     }
-    numbers.into_iter().map(|number| (number, Port::new(SocketAddr::new(plan.ip(), shifted(number))))).collect()
+    numbers.into_iter().map(|number| (number, Port::new(SocketAddr::new(net.host(plan), shifted(number))))).collect()
 }
 
 fn served(component: &str) -> &'static [u16] {
@@ -220,7 +219,7 @@ impl World {
             self.faults.iter().filter(|fault| fault.kind == Kind::Server).map(|fault| fault.host).collect();
         // An instance dies with its node.
         let is_off = |plan: &HostPlan| off.contains(plan.name) || plan.vm_on.is_some_and(|node| off.contains(node));
-        let dark = HOSTS.iter().filter(|plan| is_off(plan)).map(|plan| plan.ip()).collect();
+        let dark = HOSTS.iter().filter(|plan| is_off(plan)).map(|plan| self.net.host(plan)).collect();
         self.dark.store(Arc::new(dark));
         let database = self.controller_serves();
         for host in &mut self.hosts {

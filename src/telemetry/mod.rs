@@ -1,5 +1,7 @@
 //! Log lines of the process. Set up once, by the command that runs.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
@@ -8,8 +10,11 @@ use crate::config::settings::{Log, LogFormat};
 /// Starts logging to standard error; a second call (tests) changes nothing.
 pub fn start(log: &Log) {
     let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines =
-        tracing_subscriber::fmt().with_env_filter(filter).with_span_events(FmtSpan::NONE).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_span_events(FmtSpan::NONE)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // An error only says that somebody set logging up before.
     let _ = match log.format {
         LogFormat::Text => lines.try_init(),

@@ -148,7 +148,21 @@ fn by_facts(kind: &str, seen: &Observation) -> ServiceState {
             Some("down") => Critical,
             Some(_) => Warning,
         },
+        "ipmi" => ipmi(seen),
         _ => Good,
+    }
+}
+
+/// hardware.md: a host that is off is CRITICAL; lost redundancy, and a BMC that leaves us blind, are WARNING.
+fn ipmi(seen: &Observation) -> ServiceState {
+    let word = |fact: &str| seen.facts.get(fact).and_then(Value::text);
+    match (word("bmc"), word("power"), word("worst")) {
+        (Some("unreachable"), _, _) => Warning,
+        (_, Some("off"), _) | (_, _, Some("critical")) => Critical,
+        (_, _, Some("ok")) => Good,
+        (_, _, Some(_)) => Warning,
+        // The sensors were not read to the end.
+        (_, _, None) => Unknown,
     }
 }
 
@@ -222,6 +236,12 @@ mod tests {
             ("mdraid", r#"{"arrays":0}"#, Good),
             ("bond", r#"{"finding":"slave_down"}"#, Warning),
             ("bond", r#"{"finding":"down"}"#, Critical),
+            ("ipmi", r#"{"bmc":"ok","power":"on","worst":"ok"}"#, Good),
+            ("ipmi", r#"{"bmc":"ok","power":"on","worst":"major"}"#, Warning),
+            ("ipmi", r#"{"bmc":"ok","power":"on","worst":"critical"}"#, Critical),
+            ("ipmi", r#"{"bmc":"ok","power":"off","worst":"ok"}"#, Critical),
+            ("ipmi", r#"{"bmc":"unreachable","power":"unknown"}"#, Warning),
+            ("ipmi", r#"{"bmc":"ok","power":"on"}"#, Unknown),
             ("memory", r#"{"used_pct":98}"#, Critical),
         ] {
             assert_eq!(judge(kind, &seen(facts), &Thresholds::default()).state, state, "{kind} {facts}");

@@ -28,8 +28,8 @@ const KEEP_ALIVE_WAIT: Duration = Duration::from_secs(4);
 /// After this time without a poll the session is closed and the task ends: the host has left the catalog, or is
 /// polled so rarely that the slot should be free for others.
 const IDLE_MAX: Duration = Duration::from_secs(300);
-/// The answer may come this much after the deadline, for the task to say what it was doing.
-const REPLY_GRACE: Duration = Duration::from_millis(250);
+/// The controller's task stops this much before the deadline, so that it can still say what it was doing.
+const REPLY_MARGIN: Duration = Duration::from_millis(50);
 
 /// How long one poll's result is shared, unless set otherwise.
 pub const SHARE_FOR: Duration = Duration::from_secs(2);
@@ -89,7 +89,8 @@ impl BmcClient {
     /// See [`IpmiError`]: a wrong password, a refused suite and a silent controller are different things.
     pub async fn poll(&self, bmc: &BmcAddress, deadline: Instant) -> Result<Arc<BmcPoll>, IpmiError> {
         let (reply, answer) = oneshot::channel();
-        let mut order = Order { address: bmc.clone(), deadline, reply };
+        let inner = deadline.checked_sub(REPLY_MARGIN).unwrap_or(deadline);
+        let mut order = Order { address: bmc.clone(), deadline: inner, reply };
         loop {
             let mailbox = self.mailbox(bmc)?;
             let sent = timeout_at(deadline, mailbox.send(order)).await.map_err(|_| IpmiError::Busy)?;
@@ -99,7 +100,7 @@ impl BmcClient {
                 Err(mpsc::error::SendError(back)) => order = back,
             }
         }
-        match timeout_at(deadline + REPLY_GRACE, answer).await {
+        match timeout_at(deadline, answer).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(IpmiError::Stopped),
             Err(_) => Err(IpmiError::Busy),
