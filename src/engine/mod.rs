@@ -1,5 +1,6 @@
 //! The single writer: inbox, turn, journal, apply, publish. Exactly one task holds `&mut Engine`.
 
+mod fingerprint;
 pub mod writer;
 
 use std::sync::Arc;

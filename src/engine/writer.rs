@@ -18,6 +18,7 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::fingerprint::Fingerprint;
 use super::{Accepted, AgentBatch, Handle, INBOX_MAX, KeyedResult, Post, Published, Receipt, Refused};
 use crate::clock::Clock;
 use crate::journal::{Journal, Turn};
@@ -92,7 +93,7 @@ pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, Start
     let snapshot = Arc::new(ArcSwap::from_pointee(engine.snapshot()));
     let handle = Handle { inbox: inbox_tx, snapshot: Arc::clone(&snapshot), published: published.clone() };
     let metrics = Metrics::new(&parts.registry);
-    let known = engine.catalog().content_hash();
+    let known = Fingerprint::of(engine.catalog());
     let mut writer = Writer {
         engine,
         parts,
@@ -107,7 +108,7 @@ pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, Start
         dirty: true,
         published_at: Instant::now(),
     };
-    if known == catalog.content_hash() {
+    if known == Fingerprint::of(&catalog) {
         let current = Arc::clone(writer.engine.catalog());
         writer.send_catalog(current).await;
     } else {

@@ -1,6 +1,4 @@
-//! Two catalogs compared by key, so that a reload carries state over; and a hash of a catalog's content.
-
-use std::fmt;
+//! Two catalogs compared by key, so that a reload carries state over.
 
 use crate::id::{HostId, ServiceId};
 
@@ -82,44 +80,6 @@ pub fn diff(old: &Catalog, new: &Catalog) -> CatalogDiff {
     CatalogDiff { hosts, services }
 }
 
-/// Hash of everything in a catalog except its derived index: equal content, equal hash, on every machine.
-/// For telling versions apart; it is no protection against tampering.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct ContentHash(pub u128);
-
-impl fmt::Display for ContentHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
-    }
-}
-
-impl Catalog {
-    pub fn content_hash(&self) -> ContentHash {
-        let mut hash = Fnv128(FNV_OFFSET);
-        serde_json::to_writer(&mut hash, self).expect("a catalog has only text keys and the hash accepts every byte");
-        ContentHash(hash.0)
-    }
-}
-
-/// FNV-1a, 128 bits (draft-eastlake-fnv).
-struct Fnv128(u128);
-
-const FNV_OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-const FNV_PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-
-impl std::io::Write for Fnv128 {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        for byte in bytes {
-            self.0 = (self.0 ^ u128::from(*byte)).wrapping_mul(FNV_PRIME);
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,18 +141,5 @@ mod tests {
         let one = catalog("a: x y; b: x");
         let diff = diff(&one, &one.clone());
         assert_eq!((diff.hosts.counts(), diff.services.counts()), ((2, 0, 0), (3, 0, 0)));
-    }
-
-    #[test]
-    fn the_hash_follows_the_content_and_nothing_else() {
-        let one = catalog("a: x y; b: x");
-        let mut bare = one.clone();
-        bare.index = super::super::Index::default();
-        assert_eq!(one.content_hash(), bare.content_hash());
-        assert_ne!(one.content_hash(), catalog("a: x y; b: z").content_hash());
-        // FNV-1a 128 of "a", from the reference tables of the draft.
-        let mut hash = Fnv128(FNV_OFFSET);
-        std::io::Write::write_all(&mut hash, b"a").expect("accepts all");
-        assert_eq!(ContentHash(hash.0).to_string(), "d228cb696f1a8caf78912b704e4a8964");
     }
 }

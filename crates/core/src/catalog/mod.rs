@@ -15,7 +15,7 @@ use crate::model::{ObjectKey, Value};
 use crate::rules::Rule;
 use crate::{Span, Timestamp};
 
-pub use diff::{Carried, CatalogDiff, ContentHash, diff};
+pub use diff::{Carried, CatalogDiff, diff};
 pub use platform::{Cell, CellKey, ComponentType, Platform, Runbook, Step, StepKind};
 
 /// Everything that is configured.

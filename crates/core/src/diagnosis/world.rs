@@ -1,11 +1,9 @@
 //! The fresh facts of one diagnosis, indexed by host and component; the stages only read it.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
-
-use hashbrown::HashMap;
 
 use super::confidence::Plane;
 use super::signal::Signal;

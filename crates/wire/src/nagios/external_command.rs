@@ -391,7 +391,7 @@ mod tests {
             ("DEL_SVC_DOWNTIME;-1", "downtime_id"),
             ("PROCESS_HOST_CHECK_RESULT;h;3;x", "not 3"),
         ] {
-            let message = parse(line).unwrap_err().to_string();
+            let message = parse(line).expect_err("refused").to_string();
             assert!(message.contains(words), "{line:?}: {message}");
         }
     }
