@@ -10,12 +10,12 @@ pub mod client;
 pub mod comment;
 pub mod debug;
 pub mod demo;
+pub mod downtime;
 pub mod matrix;
 pub mod serve;
-pub mod verify;
-pub mod downtime;
 pub mod status;
 pub mod user;
+pub mod verify;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
