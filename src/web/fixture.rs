@@ -156,6 +156,7 @@ fn checks() -> Vec<Check> {
         attempts: 3,
         rules: vec![Rule {
             when: Expr::parse("used_pct > 90").expect("valid rule"),
+            when: Expr::parse("used_pct > 90").unwrap(),
             state: ServiceState::Critical,
             source: "operator’s limit".into(),
         }],
