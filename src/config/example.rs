@@ -81,8 +81,8 @@ pub fn run_all(packs: &[Pack], found: &mut Diagnostics) {
         for example in &template.examples {
             run(template, example, found);
         }
-        let has = |wanted: fn(ServiceState) -> bool| template.examples.iter().any(|example| wanted(example.expect));
-        let kinds: [(&str, fn(ServiceState) -> bool); 3] = [
+        let has = |wanted: Claim| template.examples.iter().any(|example| wanted(example.expect));
+        let kinds: [(&str, Claim); 3] = [
             ("an OK", |state| state == ServiceState::Ok),
             ("a WARNING or CRITICAL", |state| matches!(state, ServiceState::Warning | ServiceState::Critical)),
             ("an UNKNOWN", |state| state == ServiceState::Unknown),
@@ -105,6 +105,9 @@ fn agrees(got: &Value, expected: &Value) -> bool {
         _ => got == expected,
     }
 }
+
+/// What is claimed of a state.
+type Claim = fn(ServiceState) -> bool;
 
 fn run(template: &Template, example: &Example, found: &mut Diagnostics) {
     let params = template.check.params.overlaid(&example.params);

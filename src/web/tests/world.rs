@@ -73,7 +73,7 @@ impl World {
         World::build(false, None)
     }
 
-    pub fn build(secure_cookies: bool, demo: Option<Router>) -> World {
+    pub fn build(secure_cookies: bool, demo: Option<Router<WebState>>) -> World {
         let (inbox, posts) = mpsc::channel(64);
         let (published, _) = broadcast::channel(8);
         let snapshot = Arc::new(ArcSwap::from_pointee(scene()));
