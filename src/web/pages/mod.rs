@@ -150,6 +150,7 @@ struct Visit {
 }
 
 impl Visit {
+    #[allow(clippy::result_large_err, reason = "the refusal is the answer itself, made at most once a request")]
     fn at(state: &WebState, session: Session, cloud: &str) -> Result<Visit, Response> {
         let snapshot = state.engine.snapshot();
         let Some(scope) = Scope::find(&snapshot, cloud) else {
