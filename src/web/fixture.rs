@@ -28,7 +28,7 @@ use tokio::sync::{broadcast, mpsc};
 use super::WebState;
 use super::auth::{self, Role};
 use crate::clock::Clock;
-use crate::engine::{Handle, Post, Refused};
+use crate::engine::{Handle, Post, Published, Refused};
 use crate::store::memory::MemoryStore;
 use crate::store::{Store, User};
 
@@ -155,9 +155,7 @@ fn checks() -> Vec<Check> {
         timeout: Span::from_secs(10),
         attempts: 3,
         rules: vec![Rule {
-            when: Expr::parse("used_pct > 90").expect("valid rule"),
             when: Expr::parse("used_pct > 90").unwrap(),
-            when: Expr::parse("used_pct > 90").expect("a condition"),
             state: ServiceState::Critical,
             source: "operator’s limit".into(),
         }],
@@ -680,10 +678,12 @@ pub struct Fixture {
     pub commands: mpsc::Receiver<Command>,
     pub cookie: String,
     pub csrf: String,
+    pub clock: Clock,
 }
 
 /// Serves `snapshot` to a user of that role. Commands are refused where they name what is not there.
 pub async fn serve(snapshot: Snapshot, role: Role) -> Fixture {
+    let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
     let (inbox, mut posts) = mpsc::channel(16);
     let (published, _) = broadcast::channel(64);
     let (asked, commands) = mpsc::channel(16);
@@ -699,18 +699,18 @@ pub async fn serve(snapshot: Snapshot, role: Role) -> Fixture {
             let _ = asked.send(command).await;
         }
     });
+    let clock = Clock::manual(now());
     let store = Arc::new(MemoryStore::default());
     let user = User { name: "mara".into(), password_hash: "unused".into(), role: role.as_str().into() };
     store.put_user(&user).await.unwrap();
     let secret = auth::open_session(&*store, &user, now()).await.unwrap();
     let csrf = store.sessions()[0].csrf.clone();
     fill_history(&store).await;
-    let handle = Handle { inbox, snapshot: Arc::new(ArcSwap::from_pointee(snapshot)), published };
+    let handle = Handle { inbox, snapshot: Arc::clone(&snapshot), published: published.clone() };
     let state = WebState {
         engine: handle,
         store,
         clock: clock.clone(),
-        clock: Clock::manual(now()),
         self_metrics: Arc::new(prometheus::Registry::new()),
         url: "http://127.0.0.1:8461".into(),
         secure_cookies: false,
@@ -718,7 +718,6 @@ pub async fn serve(snapshot: Snapshot, role: Role) -> Fixture {
     };
     let cookie = format!("{}={secret}", auth::cookie_name(false));
     Fixture { state, snapshot, published, commands, cookie, csrf, clock }
-    Fixture { state, commands, cookie, csrf }
 }
 
 async fn fill_history(store: &MemoryStore) {
