@@ -295,7 +295,7 @@ fn next_check(now: Timestamp, last: Timestamp, every: Span) -> String {
     if left > Span::ZERO { format!("in about {}", words::age(left)) } else { "due".to_owned() }
 }
 
-X {
+fn host_facts(ctx: Ctx<'_>, id: HostId) -> Vec<FactRow> {
     let catalog = &ctx.snapshot.catalog;
     let host = &catalog.hosts[id.index()];
     let link = |id: &HostId| {
