@@ -102,7 +102,9 @@ async fn observe(kind: &str, args: &CheckArgs) -> Result<(Observation, Threshold
     if entry.host_side && args.host.as_deref().is_some_and(|host| !is_this_machine(host)) {
         return Err(format!("`{kind}` looks at the machine it runs on; run `stentor agent` on that host instead"));
     }
-    let view = LocalView { without_process: Some(std::process::id()), ..LocalView::default() };
+    let mut view = LocalView::default();
+    // Whoever started this check has its pattern on the command line too.
+    view.without = view.family("check process");
     let env = ProbeEnv { net: Network::real(), view: Arc::new(view), clock: Clock::Machine };
     let probe = (entry.build)(&params(entry, args)?, &env).map_err(|e| e.message)?;
     let target = target(args)?;

@@ -1,19 +1,28 @@
 //! The command line: one file per subcommand, each with its arguments and a `run`.
 
+pub mod ack;
 pub mod agent;
+pub mod backup;
 pub mod bench;
 pub mod check;
 pub mod classify;
+pub mod client;
+pub mod comment;
 pub mod debug;
 pub mod demo;
+pub mod downtime;
 pub mod matrix;
 pub mod serve;
+pub mod status;
+pub mod user;
 pub mod verify;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::clock::Clock;
 
 /// Watches private clouds and the hardware under them, names what failed and why, tells the right person, and leads
 /// the restoration.
@@ -49,6 +58,20 @@ enum Command {
     Classify(classify::ClassifyArgs),
     /// Look at the inner workings: plugin output, threshold ranges
     Debug(debug::DebugArgs),
+    /// Copy database, journal and keys of an installation, running or not
+    Backup(backup::BackupArgs),
+    /// Put such a copy back into a stopped installation
+    Restore(backup::RestoreArgs),
+    /// What is wrong now, from the running service
+    Status(status::StatusArgs),
+    /// Acknowledge an incident, or the problem of a host or service
+    Ack(ack::AckArgs),
+    /// Plan, list or cancel windows in which nobody is paged
+    Downtime(downtime::DowntimeArgs),
+    /// Write into the timeline of an incident
+    Comment(comment::CommentArgs),
+    /// Add people, set passwords, make tokens
+    User(user::UserArgs),
     /// Measure Stentor itself
     Bench(bench::BenchArgs),
     /// Print shell completions
@@ -94,6 +117,13 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
         Command::Debug(args) => debug::run(&args, &mut io::stdin().lock(), &mut out),
+        Command::Backup(args) => backup::backup(&args, &crate::clock::Clock::Machine, &mut out).await,
+        Command::Restore(args) => backup::restore(&args, &mut out),
+        Command::Status(args) => status::run(&args, &mut out).await,
+        Command::Ack(args) => ack::run(&args, &Clock::Machine, &mut out).await,
+        Command::Downtime(args) => downtime::run(&args, &Clock::Machine, &mut out).await,
+        Command::Comment(args) => comment::run(&args, &mut out).await,
+        Command::User(args) => user::run(&args, &mut out).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "stentor", &mut out);
             Ok(0)

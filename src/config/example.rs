@@ -81,14 +81,14 @@ pub fn run_all(packs: &[Pack], found: &mut Diagnostics) {
         for example in &template.examples {
             run(template, example, found);
         }
-        let has = |wanted: Claim| template.examples.iter().any(|example| wanted(example.expect));
-        let kinds: [(&str, Claim); 3] = [
-            ("an OK", |state| state == ServiceState::Ok),
-            ("a WARNING or CRITICAL", |state| matches!(state, ServiceState::Warning | ServiceState::Critical)),
-            ("an UNKNOWN", |state| state == ServiceState::Unknown),
-        ];
-        for (kind, wanted) in kinds {
-            if !has(wanted) {
+        let expects: Vec<ServiceState> = template.examples.iter().map(|example| example.expect).collect();
+        let fails = expects.iter().any(|state| matches!(state, ServiceState::Warning | ServiceState::Critical));
+        for (kind, there) in [
+            ("an OK", expects.contains(&ServiceState::Ok)),
+            ("a WARNING or CRITICAL", fails),
+            ("an UNKNOWN", expects.contains(&ServiceState::Unknown)),
+        ] {
+            if !there {
                 let message = format!("check `{}` has no example with {kind} result", template.check.name);
                 found.error("missing-example", &template.at, message, "add a [[check.example]]");
             }
@@ -105,9 +105,6 @@ fn agrees(got: &Value, expected: &Value) -> bool {
         _ => got == expected,
     }
 }
-
-/// What is claimed of a state.
-type Claim = fn(ServiceState) -> bool;
 
 fn run(template: &Template, example: &Example, found: &mut Diagnostics) {
     let params = template.check.params.overlaid(&example.params);

@@ -10,6 +10,7 @@ use stentor_core::model::ObjectKey;
 
 use super::finding::{Diagnostics, Place, suggest};
 use super::pack::{Pack, Template};
+use super::probe_kinds::Trial;
 use super::settings::Settings;
 use super::tree::{At, Section, word};
 use super::{all, hosts, services, topology, windows};
@@ -96,6 +97,7 @@ pub(super) struct Builder<'a> {
     pub(super) zones: Names,
     pub(super) clouds: Names,
     pub(super) hosts: Names,
+    pub(super) trial: Trial,
     /// Rows of the catalog's checks by name; one name may have several cadences.
     checks: BTreeMap<Arc<str>, Vec<CheckId>>,
 }
@@ -143,6 +145,7 @@ pub(super) fn build(roots: &[Section<'_>], settings: &Settings, packs: &[Pack], 
         zones: Names::new("zone"),
         clouds: Names::new("cloud"),
         hosts: Names::new("host"),
+        trial: Trial::new(),
         checks: BTreeMap::new(),
     };
     read_clouds(roots, &mut builder, found);

@@ -1,8 +1,17 @@
 //! The probe kinds that configurations and packs may name, and which of them look at a host from inside.
 
-use crate::probes;
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
 
-use super::finding::{Diagnostics, suggest};
+use stentor_core::catalog::Check;
+use stentor_core::model::Value;
+
+use crate::clock::Clock;
+use crate::probes::view::{FsUsage, HostView, Process, Unit};
+use crate::probes::{self, Network, ProbeEnv};
+
+use super::finding::{Diagnostics, Place, suggest};
 use super::tree::At;
 
 /// Kinds with whether they are host-side. The registry of probes has the last word; this list lets packs be verified
@@ -44,6 +53,57 @@ pub fn host_side(kind: &At<&str>, found: &mut Diagnostics) -> bool {
         );
         false
     })
+}
+
+/// Builds each probe once per set of parameter names, so that a wrong parameter is told when the configuration is read.
+/// Not once per service: building may be costly (trust stores), and mistakes are mistakes of names nearly always.
+pub(super) struct Trial {
+    env: ProbeEnv,
+    tried: BTreeSet<(String, Vec<String>)>,
+}
+
+impl Trial {
+    pub(super) fn new() -> Self {
+        let env = ProbeEnv { net: Network::real(), view: Arc::new(Blind), clock: Clock::Machine };
+        Trial { env, tried: BTreeSet::new() }
+    }
+
+    /// Tries the parameters that a service would run with.
+    pub(super) fn params(&mut self, check: &Check, own: &Value, place: &Place, found: &mut Diagnostics) {
+        let Some(entry) = probes::find(&check.probe) else { return };
+        let params = check.params.overlaid(own);
+        let names = params.map().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+        if !self.tried.insert((check.probe.to_string(), names)) {
+            return;
+        }
+        if let Err(refusal) = (entry.build)(&params, &self.env) {
+            found.error("bad-params", place, refusal.message, format!("see `stentor check {} --help`", check.probe));
+        }
+    }
+}
+
+/// Probes are built with it and never run.
+struct Blind;
+
+impl HostView for Blind {
+    fn read(&self, _: &str) -> io::Result<String> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn list(&self, _: &str) -> io::Result<Vec<String>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn file_systems(&self, _: &[String]) -> io::Result<Vec<FsUsage>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn processes(&self) -> io::Result<Vec<Process>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn unit(&self, _: &str) -> io::Result<Option<Unit>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn uptime_s(&self) -> io::Result<f64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 #[cfg(test)]

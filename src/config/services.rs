@@ -9,7 +9,7 @@ use stentor_core::id::{ComponentId, HostId, ServiceId};
 use stentor_core::model::Value;
 use stentor_core::rules::missing_params;
 
-use super::finding::{Diagnostics, suggest};
+use super::finding::{Diagnostics, Place, suggest};
 use super::hosts::ReadHost;
 use super::objects::Builder;
 use super::pack::{Applies, Inside, Template, read_attempts, read_rules};
@@ -150,6 +150,11 @@ fn resolve(template: &Template, overlay: Option<&mut Overlay<'_>>, found: &mut D
     section.bool_or("enabled", true, found).then_some((check, params))
 }
 
+/// Where a mistake in the parameters stands: in the overlay if there is one, else in the pack.
+fn place_of(template: &Template, overlay: Option<&Overlay<'_>>) -> Place {
+    overlay.map_or_else(|| template.at.clone(), |overlay| overlay.name.at.clone())
+}
+
 fn bind_host_check(
     host: HostId,
     template: &Template,
@@ -157,7 +162,9 @@ fn bind_host_check(
     builder: &mut Builder<'_>,
     found: &mut Diagnostics,
 ) {
+    let place = place_of(template, overlay.as_deref());
     let Some((check, params)) = resolve(template, overlay, found) else { return };
+    builder.trial.params(&check, &params, &place, found);
     let id = builder.check_id(check);
     let row = &mut builder.catalog.hosts[host.index()];
     row.check = Some(id);
@@ -173,7 +180,9 @@ fn bind(
     builder: &mut Builder<'_>,
     found: &mut Diagnostics,
 ) {
+    let place = place_of(template, overlay.as_deref());
     let Some((check, params)) = resolve(template, overlay, found) else { return };
+    builder.trial.params(&check, &params, &place, found);
     let check = builder.check_id(check);
     push(Service { host, name: name.into(), check, params, component }, builder);
 }
@@ -225,7 +234,8 @@ fn configured(section: &Section<'_>, builder: &mut Builder<'_>, found: &mut Diag
         let component = section.text("component", found).and_then(|key| find_component(host, &key, builder, found));
         let base = match template {
             Some(template) => template.check.clone(),
-            None => own_check(text.value, &name, probe.as_ref(), found),
+            // Of one table for many hosts all share one row.
+            None => own_check(if hosts.len() == 1 { text.value } else { "*" }, &name, probe.as_ref(), found),
         };
         let every = section.span_or("every", base.every, found);
         let params = section.map("params", found);
@@ -244,6 +254,7 @@ fn configured(section: &Section<'_>, builder: &mut Builder<'_>, found: &mut Diag
             ..base
         };
         refuse_missing_params(&check, &params, section, found);
+        builder.trial.params(&check, &params, &section.at, found);
         let check = builder.check_id(check);
         push(Service { host, name: name.as_str().into(), check, params, component }, builder);
     }
@@ -271,7 +282,7 @@ fn find_component(host: HostId, key: &At<&str>, builder: &Builder<'_>, found: &m
     id
 }
 
-/// A check that only this service has.
+/// A check of no pack.
 fn own_check(host: &str, name: &str, probe: Option<&At<&str>>, found: &mut Diagnostics) -> Check {
     let every = Span::from_secs(60);
     Check {

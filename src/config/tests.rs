@@ -271,6 +271,11 @@ fn every_mistake_is_told_with_its_line() {
             "[[host]]\nname = \"a\"\n[[service]]\nhost = \"a\"\nname = \"x\"\nprobe = \"tcp\"\nrules = [{ when = 'port = 1', state = \"OK\", source = \"s\" }]",
             "bad-rule@7",
         ),
+        (
+            "[[host]]\nname = \"a\"\n[[service]]\nhost = \"a\"\nname = \"x\"\nprobe = \"tcp\"\nparams = { prt = 1 }",
+            "bad-params@3",
+        ),
+        ("[[host]]\nname = \"a\"\nview = \"local\"\n[host.checks.disk]\nparams = { mount = [\"/\"] }", "bad-params@4"),
         ("[[contact]]\nname = \"c\"\nemail = \"x\"\n[[route]]\nto = [\"c\"]", "bad-mail@3"),
         ("[[route]]\nto = [\"nobody\"]", "unknown-contact@2"),
         ("[[timeperiod]]\nname = \"t\"\nwindows = [\"always\"]", "bad-window@3"),
@@ -357,5 +362,55 @@ fn any_damage_to_the_file_is_told_without_a_panic() {
             assert!(found.errors() > 0);
             assert!(!found.to_string().is_empty());
         }
+    }
+}
+
+#[test]
+fn the_pack_of_the_documentation_is_a_pack() {
+    let text = include_str!("../../docs/packs.md");
+    let blocks: Vec<&str> = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    // Examples follow their check, cells and runbooks may stand anywhere.
+    let text: String = blocks.concat();
+    let mut found = Diagnostics::default();
+    let pack = pack::read_pack(vec![("packs.md".into(), text.as_str().into())], &mut found).expect("a pack");
+    assert!(found.findings.is_empty(), "{found}");
+    assert_eq!((pack.platform.cells.len(), pack.platform.runbooks.len(), pack.checks.len()), (1, 1, 1));
+    assert_eq!(pack.checks[0].examples.len(), 3);
+}
+
+#[test]
+fn the_hosts_of_the_documentation_are_a_configuration() {
+    let text = include_str!("../../docs/configuration.md");
+    let blocks: Vec<&str> = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let text = format!(
+        "{}\n[[cloud]]\nname = \"c\"\nplatform = \"eucalyptus\"\n[[zone]]\nname = \"infra\"\n",
+        blocks.concat()
+    );
+    let loaded = loaded(&text);
+    let codes: BTreeSet<&str> = loaded.warnings.findings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, BTreeSet::from(["missing-file"]), "{}", loaded.warnings);
+    assert!(loaded.catalog.service_id("clc1", "mdraid").is_some());
+    assert!(loaded.catalog.service_id("clc1", "load").is_none());
+}
+
+#[test]
+fn a_pack_whose_examples_lie_or_lack_is_refused() {
+    let check = "[pack]\nplatform = \"p\"\nschema = 1\n[[check]]\nname = \"c\"\nhost = true\nprobe = \"tcp\"\nparams = { port = 1 }\nsignal = \"port\"\nrules = [{ when = 'port != \"open\"', state = \"CRITICAL\", source = \"s\" }]\n";
+    for (examples, expected) in [
+        ("", vec!["missing-example", "missing-example", "missing-example"]),
+        (
+            "[[check.example]]\nexpect = \"OK\"\nobservation = { facts = { port = \"refused\" } }\n\
+             [[check.example]]\nexpect = \"CRITICAL\"\nobservation = { facts = { port = \"refused\" } }\nsignals = { port = \"open\" }\n",
+            vec!["missing-example", "example", "example"],
+        ),
+    ] {
+        let mut found = Diagnostics::default();
+        let text = format!("{check}{examples}");
+        let pack = pack::read_pack(vec![("p.toml".into(), text.as_str().into())], &mut found).expect("a pack");
+        assert!(found.findings.is_empty(), "{found}");
+        example::run_all(&[pack], &mut found);
+        found.sort();
+        let codes: Vec<&str> = found.findings.iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, expected, "{found}");
     }
 }

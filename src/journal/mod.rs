@@ -1,5 +1,6 @@
 //! The journal: inputs of the engine, exact and short-lived, written before they are applied.
 
+pub mod bench;
 pub mod codec;
 pub mod sqlite;
 

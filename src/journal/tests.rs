@@ -349,6 +349,13 @@ async fn a_copy_holds_the_same_turns() {
     assert_eq!(told(&read), told(&journal.read(0, 10).await.unwrap()));
 }
 
+#[tokio::test]
+async fn the_bench_reads_back_what_it_wrote() {
+    let dir = tempfile::tempdir().unwrap();
+    let figures = super::bench::run(dir.path()).await.unwrap();
+    assert!(figures.iter().all(|figure| figure.turns_per_second > 0.0 && figure.read_inputs_per_second > 0.0));
+}
+
 #[test]
 fn the_layout_of_format_1_is_frozen() {
     let inputs = &one_of_each()[1..];

@@ -119,7 +119,8 @@ fn inodes_pct(fs: &FsUsage) -> f64 {
 }
 
 fn share(part: f64, whole: f64) -> f64 {
-    if whole > 0.0 { part / whole * 100.0 } else { 0.0 }
+    // Hundredths: more is noise, and would make every result differ from the one before.
+    if whole > 0.0 { (part / whole * 1e4).round() / 100.0 } else { 0.0 }
 }
 
 /// The file system with the highest percentage.

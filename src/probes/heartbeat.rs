@@ -1,5 +1,7 @@
 //! `heartbeat`: the credential-free Heartbeat page of a Eucalyptus Java process: is a component in service on that host.
 
+use std::sync::Arc;
+
 use http_body_util::Empty;
 use hyper::Request;
 use serde::Deserialize;
@@ -17,6 +19,9 @@ pub struct Heartbeat {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Another address than the host's: something that the host depends on.
+    #[serde(default)]
+    pub address: Option<Arc<str>>,
     /// Name as the page has it: `eucalyptus`, `walrusbackend`, `storage`, `compute`.
     pub component: String,
     #[serde(default = "service_port")]
@@ -44,6 +49,7 @@ impl Probe for Heartbeat {
     }
 
     async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
+        let target = &target.at(self.config.address.as_ref());
         let request = Request::get(PATH)
             .header(hyper::header::HOST, format!("{}:{}", target.address, self.config.port))
             .header(hyper::header::CONNECTION, "close")

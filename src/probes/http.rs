@@ -1,6 +1,7 @@
 //! `http`: status, body, certificate and the phases of one request.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use http_body_util::Empty;
 use hyper::header::{HeaderName, HeaderValue};
@@ -30,6 +31,9 @@ pub struct Http {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Another address than the host's: something that the host depends on.
+    #[serde(default)]
+    pub address: Option<Arc<str>>,
     /// 80, or 443 with `tls`.
     #[serde(default)]
     pub port: Option<u16>,
@@ -96,6 +100,7 @@ impl Probe for Http {
     }
 
     async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
+        let target = &target.at(self.config.address.as_ref());
         let fetched = fetch(
             Fetch {
                 net: &self.env.net,
@@ -150,8 +155,9 @@ impl Http {
         }
         let headline = match &fetched.exchange {
             None => {
+                // Whoever wants a page over TLS does not get one; `tls_error` says why.
                 let silent = fetched.tls.as_ref().is_some_and(|tls| tls.timed_out);
-                seen = if silent { seen.fact("http", "timeout") } else { seen };
+                seen = seen.fact("http", if silent { "timeout" } else { "invalid" });
                 format!("{at}: no TLS connection")
             }
             Some(Exchange::Timeout) => {

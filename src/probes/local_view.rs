@@ -25,13 +25,14 @@ const DATA_TYPES: [&str; 16] = [
 #[derive(Clone, Debug)]
 pub struct LocalView {
     pub root: PathBuf,
-    /// A process to leave out of the table: a one-shot check whose own command line carries the pattern it looks for.
-    pub without_process: Option<u32>,
+    /// Processes to leave out of the table: a one-shot check whose own command line carries the pattern it looks for, and
+    /// those that started it (`sh -c`, `sudo`, `timeout`).
+    pub without: Vec<u32>,
 }
 
 impl Default for LocalView {
     fn default() -> Self {
-        LocalView { root: PathBuf::from("/"), without_process: None }
+        LocalView { root: PathBuf::from("/"), without: Vec::new() }
     }
 }
 
@@ -45,6 +46,24 @@ struct Mount {
 }
 
 impl LocalView {
+    /// This process and those above it whose command line holds `words`.
+    pub fn family(&self, words: &str) -> Vec<u32> {
+        /// Deeper than any real chain of wrappers, in case the table changes under us.
+        const GENERATIONS_MAX: usize = 32;
+        let mut family = vec![std::process::id()];
+        let mut pid = std::process::id();
+        for _ in 0..GENERATIONS_MAX {
+            let parent = self.read(&format!("/proc/{pid}/stat")).ok().and_then(|stat| parse_parent(&stat));
+            let Some(parent) = parent.filter(|parent| *parent > 1) else { break };
+            let command_line = self.read(&format!("/proc/{parent}/cmdline")).unwrap_or_default();
+            if command_line.replace('\0', " ").contains(words) {
+                family.push(parent);
+            }
+            pid = parent;
+        }
+        family
+    }
+
     fn path(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }
@@ -145,7 +164,7 @@ impl HostView for LocalView {
         };
         let mut pids: Vec<u32> = self.list("/proc")?.iter().filter_map(|name| name.parse().ok()).collect();
         pids.sort_unstable();
-        pids.retain(|pid| Some(*pid) != self.without_process);
+        pids.retain(|pid| !self.without.contains(pid));
         Ok(pids.into_iter().filter_map(|pid| self.process(pid, &clock)).collect())
     }
 
@@ -294,6 +313,12 @@ fn parse_stat(text: &str) -> Option<RawStat> {
     })
 }
 
+/// Field 4 of /proc/PID/stat.
+fn parse_parent(stat: &str) -> Option<u32> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_whitespace().nth(1)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -313,8 +338,14 @@ mod tests {
 
     #[test]
     fn a_process_can_be_left_out() {
-        let view = LocalView { without_process: Some(std::process::id()), ..LocalView::default() };
+        let view = LocalView { without: vec![std::process::id()], ..LocalView::default() };
         assert!(view.processes().expect("table").iter().all(|process| process.pid != std::process::id()));
+    }
+
+    #[test]
+    fn a_one_shot_check_knows_itself_and_only_wrappers_that_carry_its_words() {
+        let view = LocalView::default();
+        assert_eq!(view.family("words that nobody was started with"), [std::process::id()]);
     }
 
     #[test]
@@ -323,7 +354,7 @@ mod tests {
         std::fs::create_dir_all(dir.path().join("proc/net/bonding")).expect("folder");
         std::fs::write(dir.path().join("proc/net/bonding/bond1"), "x").expect("file");
         std::fs::write(dir.path().join("proc/uptime"), "12.5 3.0\n").expect("file");
-        let view = LocalView { root: dir.path().into(), without_process: None };
+        let view = LocalView { root: dir.path().into(), without: Vec::new() };
         assert_eq!(view.list("/proc/net/bonding").expect("listed"), ["bond1"]);
         assert_eq!(view.uptime_s().expect("uptime"), 12.5);
         assert_eq!(view.unit("sshd.service").expect("no systemd there"), None);
@@ -351,6 +382,7 @@ mod tests {
         let stat = "7 (a) b (c) D 1 7 7 0 -1 4194560 1 0 0 0 5 6 0 0 20 0 1 0 4242 1000 77 1844 1 1 0";
         let expected = RawStat { name: "a) b (c".into(), state: 'D', start_ticks: 4242, rss_pages: 77 };
         assert_eq!(parse_stat(stat), Some(expected));
+        assert_eq!(parse_parent(stat), Some(1));
     }
 
     #[test]

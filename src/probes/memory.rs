@@ -45,9 +45,11 @@ struct MemInfo {
 
 fn observe(info: &MemInfo) -> Observation {
     let used = (info.total - info.available).max(0.0);
-    let used_pct = used / info.total * 100.0;
+    // Hundredths: more is noise.
+    let share = |part: f64, whole: f64| (part / whole * 1e4).round() / 100.0;
+    let used_pct = share(used, info.total);
     let swap_used = (info.swap_total - info.swap_free).max(0.0);
-    let swap_pct = if info.swap_total > 0.0 { swap_used / info.swap_total * 100.0 } else { 0.0 };
+    let swap_pct = if info.swap_total > 0.0 { share(swap_used, info.swap_total) } else { 0.0 };
     let gib = |bytes: f64| bytes / f64::from(1 << 30);
     let text = format!(
         "memory {used_pct:.1} % used, {:.1} of {:.1} GiB available; swap {swap_pct:.1} % used",

@@ -64,6 +64,17 @@ pub struct Target {
     pub bmc: Option<stentor_core::catalog::Bmc>,
 }
 
+impl Target {
+    /// The same target at another address, where a check names one.
+    pub fn at(&self, address: Option<&Arc<str>>) -> Target {
+        let mut target = self.clone();
+        if let Some(address) = address {
+            target.address = Arc::clone(address);
+        }
+        target
+    }
+}
+
 /// When a run must be over.
 pub type Deadline = tokio::time::Instant;
 

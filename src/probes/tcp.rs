@@ -1,5 +1,7 @@
 //! `tcp`: does a port open, how fast, and does it greet as it should.
 
+use std::sync::Arc;
+
 use regex::bytes::Regex;
 use serde::Deserialize;
 use stentor_core::model::Observation;
@@ -20,10 +22,10 @@ pub struct Tcp {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    pub port: u16,
     /// Another address than the host's: something that the host depends on.
     #[serde(default)]
-    pub address: Option<std::sync::Arc<str>>,
+    pub address: Option<Arc<str>>,
+    pub port: u16,
     /// Sent after connecting; `\r`, `\n`, `\t` and `\\` are understood.
     #[serde(default)]
     pub send: Option<String>,
@@ -53,9 +55,8 @@ impl Probe for Tcp {
 
     async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
         let deadline = ahead_of(deadline);
-        let elsewhere =
-            self.config.address.as_ref().map(|address| Target { address: address.clone(), ..target.clone() });
-        let mut attempt = reach(&self.net, elsewhere.as_ref().unwrap_or(target), self.config.port, deadline).await?;
+        let target = &target.at(self.config.address.as_ref());
+        let mut attempt = reach(&self.net, target, self.config.port, deadline).await?;
         let Some(mut stream) = attempt.stream.take() else { return Ok(closed(&attempt)) };
         let connect_ms = millis(attempt.connect);
         let addr = attempt.addr;
@@ -132,8 +133,6 @@ fn printable(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::probes::testing::{build, plain_env, run_at, target, text, within};
     use tokio::net::TcpListener;
@@ -162,6 +161,14 @@ mod tests {
         drop(free);
         let seen = run_at("tcp", &format!(r#"{{"port":{port}}}"#), 5000).await.expect("observed");
         assert_eq!(text(&seen, "port"), "refused");
+    }
+
+    #[tokio::test]
+    async fn a_check_may_name_another_address() {
+        let port = greeter(b"", 0).await;
+        let probe = build("tcp", &format!(r#"{{"port":{port},"address":"127.0.0.1"}}"#), &plain_env()).expect("built");
+        let seen = probe.run(&target("no-such-host.invalid"), within(5000)).await.expect("observed");
+        assert_eq!(text(&seen, "port"), "open");
     }
 
     #[tokio::test]

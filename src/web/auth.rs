@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine as _;
@@ -116,6 +116,10 @@ impl Session {
     }
 }
 
+/// The address as it was asked for: routers below a prefix see it shortened.
+#[derive(Clone, Debug)]
+pub struct AskedFor(pub Uri);
+
 /// Why there is no session.
 #[derive(Debug)]
 pub enum Denied {
@@ -184,7 +188,7 @@ fn is_usable(session: &store::Session, is_bearer: bool, now: Timestamp) -> bool 
 
 /// Agents push and ask what to check; their tokens lie on many machines and open nothing else.
 fn agent_session(parts: &Parts, stored: store::Session) -> Result<Session, Denied> {
-    if !parts.uri.path().starts_with("/api/v1/agent/") {
+    if !asked_for(parts).path().starts_with("/api/v1/agent/") {
         return Err(Problem::forbidden("an agent's token is only good for /api/v1/agent/").into());
     }
     Ok(Session { user: stored.user.into(), role: Role::Viewer, csrf: String::new(), kind: SessionKind::Agent })
@@ -220,15 +224,20 @@ async fn slide(state: &WebState, stored: &store::Session, now: Timestamp) {
     }
 }
 
+fn asked_for(parts: &Parts) -> &Uri {
+    parts.extensions.get::<AskedFor>().map_or(&parts.uri, |AskedFor(uri)| uri)
+}
+
 fn not_signed_in(parts: &Parts) -> Denied {
-    let path = parts.uri.path();
+    let uri = asked_for(parts);
+    let path = uri.path();
     let for_programs = ["/api/", "/metrics", "/stream"].iter().any(|prefix| path.starts_with(prefix))
         || parts.headers.contains_key(header::AUTHORIZATION);
     if for_programs {
         return Denied::Refused(Problem::unauthorized());
     }
     // Coming back to the target of a form by GET would be a 405.
-    let next = if is_safe(&parts.method) { parts.uri.path_and_query().map_or("/", |p| p.as_str()) } else { "/" };
+    let next = if is_safe(&parts.method) { uri.path_and_query().map_or("/", |p| p.as_str()) } else { "/" };
     Denied::SignIn(next.to_owned())
 }
 

@@ -179,7 +179,9 @@ impl View<'_> {
         let same_key = target.component.as_deref() == Some(key);
         let aimed = match target.kind {
             TargetKind::Component => on_host && same_key,
-            TargetKind::ComponentGroup => same_key && target.host.as_deref().is_none_or(|name| name == host),
+            TargetKind::ComponentGroup => {
+                same_key && target.host.as_deref().is_none_or(|name| name == host || self.zone_of(host) == Some(name))
+            }
             TargetKind::Jvm => on_host && self.cloud.topology.jvm.iter().any(|jvm| &**jvm == key),
             TargetKind::Host => on_host,
             TargetKind::Hardware
@@ -198,6 +200,12 @@ impl View<'_> {
                 && suppressed.component.as_deref().is_none_or(|component| component == key)
         });
         suppressed.map(|suppressed| effect_of(suppressed.class))
+    }
+
+    fn zone_of(&self, host: &str) -> Option<&str> {
+        let catalog = &self.snapshot.catalog;
+        let host = catalog.host_id(host)?;
+        Some(&catalog.zones[catalog.hosts[host.index()].zone.index()].name)
     }
 
     fn cell(&self, kind: &ComponentType, failure_type: FailureType, all: &[(ComponentId, Instance)]) -> BoardCell {

@@ -199,8 +199,10 @@ impl Pill {
         Pill { mark, text: mark.word(), handled: false, stale: false }
     }
 
-    pub fn of_row(mark: Mark, row: &Row) -> Pill {
-        Pill { handled: row.is_acknowledged() || row.downtime_depth > 0, stale: row.is_stale(), ..Pill::new(mark) }
+    pub fn of_row(mark: Mark, row: &Row, is_handled: bool) -> Pill {
+        // What is fine or was never checked needs nobody.
+        let handled = is_handled && !matches!(mark, Mark::Ok | Mark::Up | Mark::Pend);
+        Pill { handled, stale: row.is_stale(), ..Pill::new(mark) }
     }
 
     pub const fn of_severity(severity: Severity, handled: bool) -> Pill {
@@ -342,7 +344,7 @@ pub struct Pips {
 }
 
 /// Above this many, a bar replaces the pips.
-const PIPS_MAX: u32 = 12;
+const PIPS_MAX: u32 = 10;
 
 impl Display for Pips {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

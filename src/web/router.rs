@@ -21,14 +21,13 @@ const REQUEST_ID_BYTES_MAX: usize = 64;
 
 /// Everything that Stentor serves.
 pub fn router(state: WebState) -> Router {
-    let demo = state.demo.clone();
-    let mut all: Router<WebState> = Router::new()
+    let mut all = Router::new()
         .merge(api::routes())
-        .merge(auth::login::routes())
+        .merge(auth::login::routes().layer(middleware::from_fn(pages::security_headers)))
         .merge(metrics::routes())
         .merge(health::routes())
         .merge(pages::routes());
-    if let Some(demo) = demo {
+    if let Some(demo) = state.demo.clone() {
         all = all.nest("/demo", demo);
     }
     all.with_state(state)
@@ -55,6 +54,8 @@ async fn logged(mut request: Request, next: Next) -> Response {
     let id = request_id(&request);
     let value = HeaderValue::from_str(&id).expect("request ids are plain ASCII");
     request.headers_mut().insert(&REQUEST_ID, value.clone());
+    let asked_for = auth::AskedFor(request.uri().clone());
+    request.extensions_mut().insert(asked_for);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let started = Instant::now();

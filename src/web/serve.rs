@@ -30,7 +30,7 @@ const CONNECTIONS_MAX: usize = 4096;
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 const HEAD_MAX: Duration = Duration::from_secs(15);
 /// At the end, running requests get this long; live-update streams never end by themselves.
-const FAREWELL_MAX: Duration = Duration::from_secs(5);
+const FAREWELL_MAX: Duration = Duration::from_secs(2);
 /// After a failed `accept` (out of file descriptors), before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 

@@ -111,8 +111,8 @@ impl Subject for RowSubject<'_> {
     fn is(&self, fact: Fact) -> bool {
         let row = self.row();
         match fact {
-            Fact::Handled => row.is_acknowledged() || row.downtime_depth > 0,
-            Fact::Acked => row.is_acknowledged(),
+            Fact::Handled => self.is(Fact::Acked) || row.downtime_depth > 0,
+            Fact::Acked => row.is_acknowledged() || self.incident().is_some_and(|incident| incident.ack.is_some()),
             Fact::Downtime => row.downtime_depth > 0,
             Fact::Flapping => row.flags.has(Flags::FLAPPING),
             Fact::Stale => row.is_stale(),
@@ -170,9 +170,9 @@ pub fn in_downtime(snapshot: &Snapshot, incident: &Incident) -> bool {
     !incident.problems.is_empty() && incident.problems.iter().all(planned)
 }
 
-/// Somebody has it, or it is planned.
+/// Somebody has it, it is planned, or it is the effect of another incident and worked on there.
 pub fn is_handled(snapshot: &Snapshot, incident: &Incident) -> bool {
-    incident.ack.is_some() || in_downtime(snapshot, incident)
+    incident.ack.is_some() || incident.root.is_some() || in_downtime(snapshot, incident)
 }
 
 /// True if the incident shows in that scope; incidents without a cloud show everywhere.

@@ -177,6 +177,22 @@ pub fn without_state_prefix(output: &str) -> &str {
     output
 }
 
+/// Outside text as it may be shown: control characters and those that turn the direction of writing (which can make a
+/// page lie without breaking it) become U+FFFD; line ends and tabs stay.
+pub fn printable(text: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    let hidden = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if hidden(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// [`printable`] on one line.
+pub fn line(text: &str) -> String {
+    printable(text).replace(['\n', '\t'], " ")
+}
+
 /// At most `max` characters, cut with an ellipsis.
 pub fn cut(text: &str, max: usize) -> String {
     match text.char_indices().nth(max) {
@@ -321,6 +337,13 @@ mod tests {
         ] {
             assert_eq!(without_state_prefix(output), short);
         }
+    }
+
+    #[test]
+    fn text_that_hides_or_turns_writing_shows_that_it_does() {
+        assert_eq!(printable("a\u{202e}b\u{0}c\r\nd\te"), "a\u{fffd}b\u{fffd}c\nd\te");
+        assert_eq!(line("a\nb"), "a b");
+        assert_eq!(printable("größe ✓ 日本"), "größe ✓ 日本");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `stentor bench`: the project's own benchmarks. Each prints one JSON object with what was run and the figures.
 
+mod journal;
 mod spawn;
 
 use std::io::Write;
@@ -16,6 +17,8 @@ pub struct BenchArgs {
 pub enum BenchCommand {
     /// Plugin executions per second of the exec probe against a bare spawn loop with pipes.
     Spawn(spawn::SpawnArgs),
+    /// Turns and inputs per second that the journal makes durable, and reads back.
+    Journal(journal::JournalArgs),
 }
 
 /// Runs one benchmark; the result is the exit status. Blocks, so never call it on a runtime's thread.
@@ -25,5 +28,6 @@ pub enum BenchCommand {
 pub fn run(args: &BenchArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     match &args.what {
         BenchCommand::Spawn(args) => spawn::run(args, out),
+        BenchCommand::Journal(args) => journal::run(args, out),
     }
 }

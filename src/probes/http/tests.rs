@@ -102,7 +102,7 @@ async fn an_untrusted_certificate_is_told_with_its_end() {
 
     let seen = ask(port, &format!(r#","tls":true,"ca_file":"{}""#, other.display())).await;
     assert!(!text(&seen, "tls_error").is_empty(), "{seen:?}");
-    assert!(!seen.facts.contains_key("http"), "no request goes to a peer that is not trusted: {seen:?}");
+    assert_eq!(text(&seen, "http"), "invalid", "no request goes to a peer that is not trusted: {seen:?}");
     assert!(number(&seen, "tls_days_left") > 1000.0);
 
     let seen = ask(port, &format!(r#","tls":true,"ca_file":"{}""#, own.display())).await;

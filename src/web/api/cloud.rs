@@ -1,4 +1,4 @@
-//! `/components` and `/core`: what the classifier made of each cloud.
+//! `/components`, `/core` and `/counts`: each cloud at a glance.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -128,4 +128,8 @@ pub async fn components(
 pub async fn core(State(state): State<WebState>, _session: Session) -> Response {
     let snapshot = state.engine.snapshot();
     json(StatusCode::OK, &dto::List { seq: snapshot.seq, items: dto::Core::all(&snapshot), next: None })
+}
+
+pub async fn counts(State(state): State<WebState>, _session: Session) -> Response {
+    json(StatusCode::OK, &dto::Counts::of(&state.engine.snapshot()))
 }

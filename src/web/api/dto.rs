@@ -486,6 +486,49 @@ impl<'a> From<&'a crate::store::HistoryRow> for HistoryItem<'a> {
     }
 }
 
+/// How many of what, kept by state change.
+#[derive(Serialize)]
+pub struct Counts<'a> {
+    pub seq: u64,
+    pub hosts: HostCounts,
+    pub services: ServiceCounts,
+    /// Open and recovering.
+    pub incidents: usize,
+    /// Why Stentor cannot keep what happens; null while it can.
+    pub degraded: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+pub struct HostCounts {
+    pub up: u32,
+    pub down: u32,
+    pub unreachable: u32,
+    pub pending: u32,
+}
+
+#[derive(Serialize)]
+pub struct ServiceCounts {
+    pub ok: u32,
+    pub warning: u32,
+    pub critical: u32,
+    pub unknown: u32,
+    pub pending: u32,
+}
+
+impl<'a> Counts<'a> {
+    pub fn of(snapshot: &'a Snapshot) -> Counts<'a> {
+        let [up, down, unreachable, pending_hosts] = snapshot.counters.hosts;
+        let [ok, warning, critical, unknown, pending] = snapshot.counters.services;
+        Counts {
+            seq: snapshot.seq,
+            hosts: HostCounts { up, down, unreachable, pending: pending_hosts },
+            services: ServiceCounts { ok, warning, critical, unknown, pending },
+            incidents: snapshot.incidents.values().filter(|incident| incident.phase.is_live()).count(),
+            degraded: snapshot.degraded.as_deref(),
+        }
+    }
+}
+
 /// Body of every acknowledgement.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -58,6 +58,7 @@ pub fn routes() -> Router<WebState> {
         .route("/api/v1/matrix", get(matrix::list))
         .route("/api/v1/components", get(cloud::components))
         .route("/api/v1/core", get(cloud::core))
+        .route("/api/v1/counts", get(cloud::counts))
         .route("/api/v1/history", get(history::list))
         .route("/api/v1/agent/checks", get(ingest::agent_checks))
         .route("/api/v1/openapi.json", get(openapi))

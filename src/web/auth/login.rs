@@ -14,6 +14,7 @@ use super::limit::Limiter;
 use super::{AuthError, Session, cookie, cookie_name, open_session, password, secret_sha256};
 use crate::web::WebState;
 use crate::web::links::{encode, local_path};
+use crate::web::pages;
 use crate::web::problem::Problem;
 
 /// A name, a password and a path.
@@ -133,24 +134,9 @@ fn set_cookie(response: &mut Response, secure: bool, secret: &str, end: &str) {
     response.headers_mut().append(header::SET_COOKIE, value);
 }
 
-/// The form. Plain on purpose: it must work when nothing else does.
 fn page(status: StatusCode, next: &str, user: &str, message: &str) -> Response {
-    let text = format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>Sign in - Stentor</title><h1>Stentor</h1><p role=\"alert\">{}</p>\
-         <form method=\"post\" action=\"/login\"><input type=\"hidden\" name=\"next\" value=\"{}\">\
-         <p><label>Name <input name=\"user\" value=\"{}\" autocomplete=\"username\" required autofocus></label>\
-         <p><label>Password <input name=\"password\" type=\"password\" autocomplete=\"current-password\" required></label>\
-         <p><button>Sign in</button></form></html>",
-        escape(message),
-        escape(next),
-        escape(user)
-    );
+    let text = pages::login::page(next, user, message);
     (status, [(header::CACHE_CONTROL, "no-store")], Html(text)).into_response()
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
 /// Where a person signs in before going on to `next`.

@@ -12,6 +12,7 @@ use super::shell::{Ctx, Scope, Shell};
 use crate::web::board;
 use crate::web::links::encode;
 use crate::web::parts::{self as p, Mark};
+use crate::web::subject;
 use crate::web::words;
 
 #[derive(Template)]
@@ -21,7 +22,7 @@ pub struct CellPage {
     pub matrix_href: String,
     pub component: String,
     pub title: String,
-    pub mark: Mark,
+    pub pill: p::Pill,
     pub deployed: bool,
     pub now: String,
     pub incidents: Vec<(String, String)>,
@@ -107,12 +108,14 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, id: CloudId, key: &str, failure_type: F
         .filter_map(|n| ctx.snapshot.incidents.get(n))
         .map(|incident| (format!("/i/{}", incident.number), format!("INC-{}, {}", incident.number, incident.title)))
         .collect();
+    let mut here = cell.incidents.iter().filter_map(|n| ctx.snapshot.incidents.get(n)).peekable();
+    let handled = here.peek().is_some() && here.all(|incident| subject::is_handled(ctx.snapshot, incident));
     Some(CellPage {
         shell,
         matrix_href: scope.path("/matrix"),
         component: short_name(&row.name),
         title: format!("{}, {}", short_name(&row.name), type_words(failure_type)),
-        mark: cell.mark.unwrap_or(Mark::Pend),
+        pill: p::Pill { handled, ..p::Pill::new(cell.mark.unwrap_or(Mark::Pend)) },
         deployed: row.is_deployed(),
         now: match cell.incidents.is_empty() {
             true if cell.mark.is_none() => format!("Not deployed in {}.", board.cloud),

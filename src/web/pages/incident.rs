@@ -10,7 +10,7 @@ use stentor_core::diagnosis::{Class, Target, TargetKind};
 use stentor_core::model::{Incident, ObjectKey, Phase, TimelineEntry, TimelineKind};
 
 use super::services::ServiceRow;
-use super::shell::{Ctx, Scope, Shell, reason};
+use super::shell::{Ctx, OPEN, Scope, Shell, reason};
 use crate::web::links::encode;
 use crate::web::parts::{self as p, Mark};
 use crate::web::subject;
@@ -20,6 +20,8 @@ use crate::web::words;
 const EFFECT_NAMES_MAX: usize = 24;
 /// Hosts and services listed as affected.
 const PROBLEMS_MAX: usize = 50;
+/// Characters of one piece of evidence.
+const VALUE_CHARS_MAX: usize = 400;
 /// Newest entries of the timeline.
 const TIMELINE_MAX: usize = 100;
 
@@ -290,7 +292,7 @@ impl CauseFragment {
             mark: class_mark(verdict.class),
             what,
             since: p::When { at: verdict.since, now: ctx.now },
-            why: reason(incident),
+            why: words::cut(&words::line(&reason(incident)), VALUE_CHARS_MAX),
             effects: effects.collect(),
             count: words::plural(verdict.suppressed.len(), "effect", "effects"),
             children,
@@ -329,7 +331,7 @@ fn timeline_entry(now: Timestamp, incident: &Incident, entry: &TimelineEntry) ->
         at: p::When { at: entry.at, now },
         icon,
         by: entry.by.as_ref().map(|by| by.to_string()),
-        text: entry.text.clone(),
+        text: words::printable(&entry.text),
         is_said: entry.kind == TimelineKind::Note,
     }
 }
@@ -424,7 +426,7 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, incident: &Arc<Incident>, notices: Noti
         name: format!("INC-{}", incident.number),
         title: incident.title.clone(),
         head: HeadFragment::build(ctx, incident),
-        incidents_href: ctx.scope.list("incidents", "is:open"),
+        incidents_href: ctx.scope.list("incidents", OPEN),
         live: incident.phase.is_live(),
         acked: incident.ack.is_some(),
         ended,
@@ -439,7 +441,7 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, incident: &Arc<Incident>, notices: Noti
             .map(|e| EvidenceRow {
                 sig: e.sig.clone(),
                 at: e.at.clone(),
-                value: e.value.clone(),
+                value: words::cut(&words::line(&e.value), VALUE_CHARS_MAX),
                 href: evidence_href(ctx, &e.at),
             })
             .collect(),

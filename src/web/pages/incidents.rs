@@ -6,7 +6,7 @@ use askama::Template;
 use stentor_core::model::Incident;
 
 use super::services::{Empty, Facet, FilterBar, View};
-use super::shell::{Ctx, IncidentRow, Shell};
+use super::shell::{Ctx, IncidentRow, OPEN, Shell, UNHANDLED};
 use crate::web::filter::Filter;
 use crate::web::parts::{self as p, Level};
 use crate::web::subject;
@@ -85,7 +85,7 @@ impl GroupFragment {
             id: "unhandled",
             heading: "Unhandled",
             note: "nobody has taken these yet",
-            good_news: "Nothing waits for anybody.",
+            good_news: if query.trim().is_empty() { "Nothing waits for anybody." } else { "None in this view." },
             ..GroupFragment::build(ctx, query, &groups.unhandled)
         }
     }
@@ -94,8 +94,8 @@ impl GroupFragment {
         GroupFragment {
             id: "handled",
             heading: "Handled",
-            note: "acknowledged or in downtime",
-            good_news: "Nobody has an incident now.",
+            note: "acknowledged, in downtime, or an effect of another",
+            good_news: if query.trim().is_empty() { "Nobody has an incident now." } else { "None in this view." },
             ..GroupFragment::build(ctx, query, &groups.handled)
         }
     }
@@ -130,7 +130,7 @@ impl ClosedRow {
 }
 
 const VIEWS: [(&str, &str); 4] =
-    [("Open", "is:open"), ("Unhandled", "is:open -is:handled"), ("Mine", "is:open owner:me"), ("Closed", "is:closed")];
+    [("Open", OPEN), ("Unhandled", UNHANDLED), ("Mine", "is:open owner:me"), ("Closed", "is:closed")];
 
 fn facets(ctx: Ctx<'_>, filter: &Filter, groups: &Groups<'_>) -> Vec<Facet> {
     let live: Vec<_> = groups.unhandled.iter().chain(&groups.handled).collect();
@@ -174,7 +174,7 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, query: &str) -> IncidentsPage {
         ),
         clear: Some(ctx.scope.path("/incidents")),
     });
-    let open = ctx.count_incidents("is:open -is:handled");
+    let open = ctx.count_incidents(UNHANDLED);
     IncidentsPage {
         shell,
         title: if open > 0 { format!("({open}) Incidents") } else { "Incidents".to_owned() },

@@ -42,6 +42,8 @@ pub struct FullRow {
 }
 
 pub struct FullCell {
+    /// Of the column, where a phone shows the cell without its header.
+    pub label: &'static str,
     pub href: String,
     pub mark: Mark,
     pub heading: String,
@@ -136,6 +138,7 @@ fn full_cell(ctx: Ctx<'_>, scope: &Scope, board: &Board, row: &BoardRow, cell: &
     let key = format!("{}/{}/{}", board.platform, row.key, cell.failure_type.as_str());
     let described = ctx.snapshot.catalog.cell(&key);
     FullCell {
+        label: super::cell::type_words(cell.failure_type),
         href: scope.path(&format!("/matrix/{}/{}", encode(&row.key), cell.failure_type.as_str())),
         mark: cell.mark.unwrap_or(Mark::Pend),
         heading: heading(cell),

@@ -206,7 +206,11 @@ async fn show_overview(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Response> {
     let visit = Visit::at(&state, session, &cloud)?;
-    let live = ["core", "incidents", "risk", "matrix", "sites"];
+    // Without a cloud the overview lists what is watched instead.
+    let mut live = vec!["core", "incidents", "risk", "matrix", "sites"];
+    if visit.snapshot.catalog.clouds.is_empty() {
+        live.extend(["hosts", "services"]);
+    }
     let shell = visit.shell(Section::Overview, &live, "", &asked);
     Ok(html(&overview::build(visit.ctx(), shell)))
 }

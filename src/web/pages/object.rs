@@ -11,7 +11,7 @@ use super::incident::DowntimeForm;
 use super::services::ServiceRow;
 use super::shell::{Ctx, Shell};
 use crate::store::HistoryRow;
-use crate::web::filter::Subject;
+use crate::web::filter::{Fact, Subject};
 use crate::web::links::encode;
 use crate::web::parts::{self as p, Gauge, Mark};
 use crate::web::subject::RowSubject;
@@ -47,11 +47,11 @@ pub struct ObjectPage {
     pub form: DowntimeForm,
     pub services: Vec<ServiceRow>,
     pub services_href: String,
-    pub facts: Vec<Fact>,
+    pub facts: Vec<HostFact>,
 }
 
 /// Name, text, and links as (address, label).
-type Fact = (&'static str, String, Vec<(String, String)>);
+type HostFact = (&'static str, String, Vec<(String, String)>);
 
 /// State, for how long, which incident: changes while one looks.
 #[derive(Template)]
@@ -113,7 +113,7 @@ impl History {
         let entry = |row: &HistoryRow| HistoryEntry {
             at: p::When { at: row.event.at, now },
             icon: event_sign(row.event.kind, &row.event.text),
-            text: words::cut(&row.event.text, 300),
+            text: words::cut(&words::line(&row.event.text), 300),
         };
         History::Rows(rows.iter().map(entry).collect())
     }
@@ -188,7 +188,7 @@ impl StateFragment {
             None => (key.host.to_string(), String::new()),
         };
         StateFragment {
-            pill: p::Pill::of_row(subject.mark(), row),
+            pill: p::Pill::of_row(subject.mark(), row, subject.is(Fact::Handled)),
             title,
             on_href: format!("/h/{}", encode(&key.host)),
             on,
@@ -198,7 +198,7 @@ impl StateFragment {
                 _ => format!("try {} of {attempts} ({kind})", row.attempt),
             },
             tags,
-            incident: subject.is(crate::web::filter::Fact::Open).then(|| {
+            incident: subject.is(Fact::Open).then(|| {
                 let title = ctx.snapshot.incidents.get(&row.incident).map_or("", |incident| incident.title.as_str());
                 (format!("/i/{}", row.incident), format!("INC-{} {}", row.incident, words::cut(title, 80)))
             }),
@@ -222,10 +222,12 @@ impl OutputFragment {
             checked: p::Age { since: row.last_check, now: ctx.now },
             is_stale: row.is_stale(),
             pending: observation.is_none(),
-            text: text.unwrap_or_default(),
+            text: words::printable(&text.unwrap_or_default()),
             perf: measurements.iter().take(MEASUREMENTS_SHOWN).map(perf_row).collect(),
             perf_more: measurements.len().saturating_sub(MEASUREMENTS_SHOWN),
-            facts: facts.map(|(name, value)| (name.clone(), words::cut(&value.to_string(), FACT_CHARS_MAX))).collect(),
+            facts: facts
+                .map(|(name, value)| (name.clone(), words::cut(&words::line(&value.to_string()), FACT_CHARS_MAX)))
+                .collect(),
         }
     }
 }
@@ -293,7 +295,7 @@ fn next_check(now: Timestamp, last: Timestamp, every: Span) -> String {
     if left > Span::ZERO { format!("in about {}", words::age(left)) } else { "due".to_owned() }
 }
 
-fn host_facts(ctx: Ctx<'_>, id: HostId) -> Vec<Fact> {
+fn host_facts(ctx: Ctx<'_>, id: HostId) -> Vec<HostFact> {
     let catalog = &ctx.snapshot.catalog;
     let host = &catalog.hosts[id.index()];
     let link = |id: &HostId| {

@@ -8,7 +8,8 @@ use stentor_core::model::Incident;
 use stentor_core::snapshot::{CloudStatus, Snapshot};
 
 use super::hosts::HostsTable;
-use super::shell::{Ctx, IncidentRow, Scope, Shell};
+use super::services::ServicesTable;
+use super::shell::{Ctx, IncidentRow, OPEN, Scope, Shell, UNHANDLED};
 use crate::web::board::{self, Board, BoardRow};
 use crate::web::filter::Filter;
 use crate::web::links::encode;
@@ -31,7 +32,13 @@ pub struct OverviewPage {
     pub matrix: MatrixFragment,
     pub sites: SitesFragment,
     pub setup: Option<SetUp>,
-    pub machine: Option<HostsTable>,
+    pub machine: Option<Machine>,
+}
+
+/// Shown instead of a cloud: the hosts that are watched and their services.
+pub struct Machine {
+    pub hosts: HostsTable,
+    pub services: ServicesTable,
 }
 
 /// What to do while no cloud is configured.
@@ -40,16 +47,19 @@ pub struct SetUp {
     pub services: usize,
     pub services_href: String,
     pub hosts_href: String,
+    /// Somebody can be told.
+    pub has_contacts: bool,
 }
 
 pub fn build(ctx: Ctx<'_>, shell: Shell) -> OverviewPage {
     let catalog = &ctx.snapshot.catalog;
-    let open = ctx.count_incidents("is:open -is:handled");
+    let open = ctx.count_incidents(UNHANDLED);
     let setup = catalog.clouds.is_empty().then(|| SetUp {
         hosts: catalog.hosts.len(),
         services: catalog.services.len(),
         services_href: ctx.scope.list("services", ""),
         hosts_href: ctx.scope.list("hosts", ""),
+        has_contacts: !catalog.contacts.is_empty() && !catalog.routes.is_empty(),
     });
     OverviewPage {
         shell,
@@ -59,7 +69,10 @@ pub fn build(ctx: Ctx<'_>, shell: Shell) -> OverviewPage {
         risk: RiskFragment::build(ctx),
         matrix: MatrixFragment::build(ctx),
         sites: SitesFragment::build(ctx),
-        machine: setup.is_some().then(|| HostsTable::build(ctx, &Filter::default(), None)),
+        machine: setup.is_some().then(|| Machine {
+            hosts: HostsTable::build(ctx, &Filter::default(), None),
+            services: ServicesTable::build(ctx, "", &Filter::default(), None).0,
+        }),
         setup,
     }
 }
@@ -130,8 +143,8 @@ impl Banner {
         let board = board::board(ctx.snapshot, id);
         let core_rows: Vec<&BoardRow> =
             board.iter().flat_map(|board| &board.rows).filter(|row| row.core && row.is_deployed()).collect();
-        let open = here.incidents(&Filter::parse("is:open"));
-        let unhandled = here.count_incidents("is:open -is:handled");
+        let open = here.incidents(&Filter::parse(OPEN));
+        let unhandled = here.count_incidents(UNHANDLED);
         let mut notice: Vec<String> = Vec::new();
         for incident in &open {
             let text = incident.users_notice.trim();
@@ -148,8 +161,11 @@ impl Banner {
             quiet: open.is_empty().then(|| quiet(here)),
             since: p::Age { since: status.core_since, now: ctx.now },
             open: words::count(unhandled as u64),
-            open_href: scope.list("incidents", "is:open -is:handled"),
-            open_label: format!("of {} unhandled", words::plural(open.len(), "incident", "incidents")),
+            open_href: scope.list("incidents", UNHANDLED),
+            open_label: match open.len() {
+                0 => "open incidents".to_owned(),
+                n => format!("of {} unhandled", words::plural(n, "incident", "incidents")),
+            },
             tiles: core_rows.iter().map(|row| tile(&scope, row)).collect(),
         })
     }
@@ -212,10 +228,17 @@ fn tile(scope: &Scope, row: &BoardRow) -> Tile {
         href: scope.path(&format!("/matrix#{}", encode(&row.key))),
         margin: if single { "s".to_owned() } else { margin.max(0).to_string() },
         mark: row.mark,
-        name: short_name(&row.name),
+        name: tile_name(&row.name),
         pips: row.pips,
         note,
     }
+}
+
+/// Tiles are narrow: `User Facing Services (UFS)` -> `User Facing`.
+fn tile_name(name: &str) -> String {
+    let name = short_name(name);
+    let stem = [" Controller", " Services", " Service"].iter().find_map(|tail| name.strip_suffix(tail));
+    stem.map(str::to_owned).unwrap_or(name)
 }
 
 /// `Cluster Controller (CC)` -> `Cluster Controller`
@@ -237,8 +260,8 @@ pub struct IncidentsFragment {
 
 impl IncidentsFragment {
     pub fn build(ctx: Ctx<'_>) -> IncidentsFragment {
-        let mut open = ctx.incidents(&Filter::parse("is:open"));
-        let unhandled = ctx.count_incidents("is:open -is:handled");
+        let mut open = ctx.incidents(&Filter::parse(OPEN));
+        let unhandled = ctx.count_incidents(UNHANDLED);
         // What nobody has comes first within the same impact.
         open.sort_by_key(|incident| {
             let handled = crate::web::subject::is_handled(ctx.snapshot, incident);
@@ -248,8 +271,8 @@ impl IncidentsFragment {
             rows: open.iter().take(INCIDENTS_MAX).map(|incident| IncidentRow::build(ctx, incident)).collect(),
             open: words::count(open.len() as u64),
             unhandled: words::count(unhandled as u64),
-            open_href: ctx.scope.list("incidents", "is:open"),
-            unhandled_href: ctx.scope.list("incidents", "is:open -is:handled"),
+            open_href: ctx.scope.list("incidents", OPEN),
+            unhandled_href: ctx.scope.list("incidents", UNHANDLED),
             more: open.len().saturating_sub(INCIDENTS_MAX),
             quiet: quiet(ctx),
         }
@@ -275,6 +298,8 @@ pub struct RiskRow {
     pub place: String,
     pub pips: Option<Pips>,
     pub left: String,
+    /// Nothing can be said, which is not the same as nothing to count.
+    pub unseen: bool,
     pub age: p::Age,
     pub href: String,
     pub incident: String,
@@ -282,14 +307,14 @@ pub struct RiskRow {
 
 impl RiskFragment {
     pub fn build(ctx: Ctx<'_>) -> RiskFragment {
-        let open = ctx.incidents(&Filter::parse("is:open"));
+        let open = ctx.incidents(&Filter::parse(OPEN));
         let risks: Vec<RiskRow> = open.iter().filter(|i| is_risk(i)).map(|i| RiskRow::build(ctx, i)).collect();
         let stale_query = "is:stale";
         let stale = super::services::count(ctx, stale_query);
         RiskFragment {
             more: risks.len().saturating_sub(RISKS_MAX),
             rows: risks.into_iter().take(RISKS_MAX).collect(),
-            all_href: ctx.scope.list("incidents", "is:open impact:risk"),
+            all_href: ctx.scope.list("incidents", "is:open -is:effect impact:risk"),
             stale: words::plural(stale, "service has no fresh result", "services have no fresh result"),
             stale_href: ctx.scope.list("services", stale_query),
             has_stale: stale > 0,
@@ -323,6 +348,7 @@ impl RiskRow {
             subtype => words::sentence(&words::spaced(subtype)),
         };
         let pips = verdict.redundancy.map(|(left, of)| Pips { up: left.min(of), unknown: 0, total: of, need: 0 });
+        let unseen = matches!(verdict.class, Class::Unknown | Class::MonitorIsolated);
         RiskRow {
             id: format!("risk-{}", incident.number),
             icon,
@@ -330,8 +356,10 @@ impl RiskRow {
             place: words::cut(&incident.title, 80),
             left: match verdict.redundancy {
                 Some((left, of)) => format!("{left} of {of}"),
-                None => "can’t tell".to_owned(),
+                None if unseen => "can’t tell".to_owned(),
+                None => "not counted".to_owned(),
             },
+            unseen,
             pips,
             age: p::Age { since: incident.opened_at, now: ctx.now },
             href: format!("/i/{}", incident.number),

@@ -6,7 +6,7 @@ use stentor_core::model::StateKind;
 use stentor_core::snapshot::Flags;
 
 use super::shell::{Ctx, Shell};
-use crate::web::filter::{Filter, Subject};
+use crate::web::filter::{Fact, Filter, Subject};
 use crate::web::links::encode;
 use crate::web::listing::{self, Kind, Listed, PAGE_ROWS, Request};
 use crate::web::parts::{self as p, Mark};
@@ -73,7 +73,7 @@ impl FilterBar {
             action: ctx.scope.path(&format!("/{noun}")),
             noun,
             query: query.to_owned(),
-            wrong: filter.wrong.iter().map(|wrong| (wrong.text.clone(), wrong.why.clone())).collect(),
+            wrong: filter.wrong.iter().map(|wrong| (wrong.text.clone(), as_sentence(&wrong.why))).collect(),
             chips: filter.terms.iter().enumerate().map(chip).collect(),
             facets: Vec::new(),
             views: Vec::new(),
@@ -96,6 +96,11 @@ impl FilterBar {
             });
         }
     }
+}
+
+/// With a full stop unless it ends as a question.
+fn as_sentence(why: &str) -> String {
+    if why.ends_with('?') { why.to_owned() } else { format!("{why}.") }
 }
 
 pub const fn state_word(mark: Mark) -> &'static str {
@@ -160,7 +165,7 @@ impl ServiceRow {
         let host_href = format!("/h/{}", encode(&key.host));
         let output = detail.observation.as_ref().map_or("Not checked yet", |observation| &*observation.text);
         let mut tags = Vec::new();
-        if let Some(owner) = subject.owner().filter(|_| row.is_acknowledged()) {
+        if let Some(owner) = subject.owner().filter(|_| subject.is(Fact::Acked)) {
             tags.push(p::Tag::new("user", owner, "info"));
         }
         if row.downtime_depth > 0 {
@@ -178,12 +183,12 @@ impl ServiceRow {
                 ObjectId::Host(id) => format!("h{}", id.0),
                 ObjectId::Service(id) => format!("s{}", id.0),
             },
-            pill: p::Pill::of_row(subject.mark(), row),
+            pill: p::Pill::of_row(subject.mark(), row, subject.is(Fact::Handled)),
             host: key.host.to_string(),
             service: service.to_owned(),
             href: format!("{host_href}/{}", encode(service)),
             host_href,
-            output: words::cut(words::without_state_prefix(output), OUTPUT_CHARS_MAX),
+            output: words::cut(&words::line(words::without_state_prefix(output)), OUTPUT_CHARS_MAX),
             tags,
             age: p::Age { since: row.last_state_change, now: ctx.now },
             checked: p::Age { since: row.last_check, now: ctx.now },

@@ -20,6 +20,11 @@ use crate::web::words;
 /// Agents that were silent for longer than this are counted as away (at pace 1).
 const AGENT_QUIET: Span = Span::from_mins(3);
 
+/// What is open; effects are shown with their cause and count nowhere.
+pub const OPEN: &str = "is:open -is:effect";
+/// What nobody has taken: the number in the navigation, the vitals and the banner.
+pub const UNHANDLED: &str = "is:open -is:handled -is:effect";
+
 /// One cloud, or all of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -150,9 +155,9 @@ pub struct Vitals {
 
 /// What the vitals count; the links carry the same text.
 const VITALS: [(Mark, &str, &str); 3] = [
-    (Mark::Crit, "critical unhandled", "is:open -is:handled state:critical"),
-    (Mark::Warn, "warning unhandled", "is:open -is:handled state:warning"),
-    (Mark::Unk, "unknown unhandled", "is:open -is:handled state:unknown"),
+    (Mark::Crit, "critical unhandled", "is:open -is:handled -is:effect state:critical"),
+    (Mark::Warn, "warning unhandled", "is:open -is:handled -is:effect state:warning"),
+    (Mark::Unk, "unknown unhandled", "is:open -is:handled -is:effect state:unknown"),
 ];
 
 impl Vitals {
@@ -263,7 +268,7 @@ impl Shell {
     pub fn build(ctx: Ctx<'_>, session: &Session, section: Section, live: &[&str], more: &str) -> Shell {
         let mut ids = vec!["vitals", "degraded", "foot"];
         ids.extend(live);
-        let unhandled = ctx.count_incidents("is:open -is:handled");
+        let unhandled = ctx.count_incidents(UNHANDLED);
         let item = |section_of, rest: &str, icon, label, go, tab| NavItem {
             href: ctx.scope.path(rest),
             icon,
@@ -274,7 +279,7 @@ impl Shell {
             tab,
         };
         let incidents = NavItem {
-            href: ctx.scope.list("incidents", "is:open -is:handled"),
+            href: ctx.scope.list("incidents", UNHANDLED),
             count: (unhandled > 0).then(|| words::count(unhandled as u64)),
             ..item(Section::Incidents, "", "inc", "Incidents", "i", true)
         };
@@ -354,7 +359,7 @@ fn scope_links(snapshot: &Snapshot) -> Vec<ScopeLink> {
 
 /// The colour of the line on top of every page.
 fn worst_unhandled(ctx: Ctx<'_>) -> Mark {
-    let open = ctx.incidents(&Filter::parse("is:open -is:handled"));
+    let open = ctx.incidents(&Filter::parse(UNHANDLED));
     let worst = open.iter().map(|incident| incident.severity()).max();
     worst.filter(|severity| *severity > Severity::Info).map_or(Mark::Ok, Mark::of_severity)
 }
@@ -408,7 +413,7 @@ impl IncidentRow {
             pill: p::Pill::of_severity(incident.severity(), handled),
             title: words::cut(&incident.title, TITLE_CHARS_MAX),
             level: p::Level::of(&incident.verdict),
-            why: words::cut(&reason(incident), REASON_CHARS_MAX),
+            why: words::cut(&words::line(&reason(incident)), REASON_CHARS_MAX),
             tags,
             age: p::Age { since: incident.opened_at, now: ctx.now },
             handled,

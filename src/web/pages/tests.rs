@@ -447,12 +447,24 @@ async fn assets_are_immutable_and_answer_to_their_etag() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_costs_its_panel_and_not_the_page() {
-    use crate::web::pages::incident::Notices;
+async fn notifications_and_history_are_listed_with_how_they_ended() {
     let fixture = fixture::serve(fixture::snapshot(), Role::Viewer).await;
     let html = page(&fixture, "/i/2417").await;
-    assert!(html.contains("<td class=\"nw\">mara</td><td>email</td>"), "sent notifications are listed");
-    assert!(matches!(Notices::from_keys(vec![("odd".into(), "sent".into())]), Notices::Rows(rows) if rows.is_empty()));
+    assert!(html.contains("<td class=\"nw\">mara</td><td>email</td>"), "{}", plain(&html));
+    assert!(html.contains("on its way"));
+    let html = page(&fixture, "/h/walrus-01/disk%20%2F").await;
+    assert!(html.contains("WARNING (hard): / 91 % used &#60;b&#62;"), "{}", plain(&html));
+}
+
+#[test]
+fn a_key_of_another_shape_is_left_out() {
+    use crate::web::pages::incident::Notices;
+    let keys = [("odd", "sent"), ("test/INC-1/problem/2/mara/email", "failed")];
+    let Notices::Rows(rows) = Notices::from_keys(keys.map(|(k, o)| (k.to_owned(), o.to_owned())).into()) else {
+        panic!("keys can be read")
+    };
+    let [row] = rows.as_slice() else { panic!("{} rows", rows.len()) };
+    assert_eq!((&*row.reason, &*row.contact, &*row.channel, &*row.outcome), ("Problem", "mara", "email", "failed"));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod actions;
 mod auth;
+mod client;
 mod hostile;
 mod lists;
 mod openapi;

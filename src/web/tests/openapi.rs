@@ -40,6 +40,7 @@ fn examples() -> Vec<(&'static str, &'static str, &'static str, String)> {
         get("/api/v1/matrix", "/api/v1/matrix"),
         get("/api/v1/components", "/api/v1/components"),
         get("/api/v1/core", "/api/v1/core"),
+        get("/api/v1/counts", "/api/v1/counts"),
         get("/api/v1/history", "/api/v1/history"),
         post("/api/v1/commands", "/api/v1/commands", "NONSENSE"),
         post("/api/v1/results", "/api/v1/results", r#"[{"host":"none","code":0}]"#),
