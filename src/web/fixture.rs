@@ -28,7 +28,7 @@ use tokio::sync::{broadcast, mpsc};
 use super::WebState;
 use super::auth::{self, Role};
 use crate::clock::Clock;
-use crate::engine::{Handle, Post, Refused};
+use crate::engine::{Handle, Post, Published, Refused};
 use crate::store::memory::MemoryStore;
 use crate::store::{Store, User};
 
@@ -155,7 +155,7 @@ fn checks() -> Vec<Check> {
         timeout: Span::from_secs(10),
         attempts: 3,
         rules: vec![Rule {
-            when: Expr::parse("used_pct > 90").expect("a condition"),
+            when: Expr::parse("used_pct > 90").unwrap(),
             state: ServiceState::Critical,
             source: "operator’s limit".into(),
         }],
@@ -673,13 +673,17 @@ fn build(b: Builder) -> Snapshot {
 /// A served fixture: the state of the handlers, what they asked of the engine, and how to sign in.
 pub struct Fixture {
     pub state: WebState,
+    pub snapshot: Arc<ArcSwap<Snapshot>>,
+    pub published: broadcast::Sender<Published>,
     pub commands: mpsc::Receiver<Command>,
     pub cookie: String,
     pub csrf: String,
+    pub clock: Clock,
 }
 
 /// Serves `snapshot` to a user of that role. Commands are refused where they name what is not there.
 pub async fn serve(snapshot: Snapshot, role: Role) -> Fixture {
+    let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
     let (inbox, mut posts) = mpsc::channel(16);
     let (published, _) = broadcast::channel(64);
     let (asked, commands) = mpsc::channel(16);
@@ -695,24 +699,25 @@ pub async fn serve(snapshot: Snapshot, role: Role) -> Fixture {
             let _ = asked.send(command).await;
         }
     });
+    let clock = Clock::manual(now());
     let store = Arc::new(MemoryStore::default());
     let user = User { name: "mara".into(), password_hash: "unused".into(), role: role.as_str().into() };
     store.put_user(&user).await.unwrap();
     let secret = auth::open_session(&*store, &user, now()).await.unwrap();
     let csrf = store.sessions()[0].csrf.clone();
     fill_history(&store).await;
-    let handle = Handle { inbox, snapshot: Arc::new(ArcSwap::from_pointee(snapshot)), published };
+    let handle = Handle { inbox, snapshot: Arc::clone(&snapshot), published: published.clone() };
     let state = WebState {
         engine: handle,
         store,
-        clock: Clock::manual(now()),
+        clock: clock.clone(),
         self_metrics: Arc::new(prometheus::Registry::new()),
         url: "http://127.0.0.1:8461".into(),
         secure_cookies: false,
         demo: None,
     };
     let cookie = format!("{}={secret}", auth::cookie_name(false));
-    Fixture { state, commands, cookie, csrf }
+    Fixture { state, snapshot, published, commands, cookie, csrf, clock }
 }
 
 async fn fill_history(store: &MemoryStore) {

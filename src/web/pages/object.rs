@@ -47,11 +47,11 @@ pub struct ObjectPage {
     pub form: DowntimeForm,
     pub services: Vec<ServiceRow>,
     pub services_href: String,
-    pub facts: Vec<HostFact>,
+    pub facts: Vec<FactRow>,
 }
 
 /// Name, text, and links as (address, label).
-type HostFact = (&'static str, String, Vec<(String, String)>);
+type FactRow = (&'static str, String, Vec<(String, String)>);
 
 /// State, for how long, which incident: changes while one looks.
 #[derive(Template)]
@@ -295,7 +295,7 @@ fn next_check(now: Timestamp, last: Timestamp, every: Span) -> String {
     if left > Span::ZERO { format!("in about {}", words::age(left)) } else { "due".to_owned() }
 }
 
-fn host_facts(ctx: Ctx<'_>, id: HostId) -> Vec<HostFact> {
+fn host_facts(ctx: Ctx<'_>, id: HostId) -> Vec<FactRow> {
     let catalog = &ctx.snapshot.catalog;
     let host = &catalog.hosts[id.index()];
     let link = |id: &HostId| {
