@@ -7,3 +7,4 @@ mod metrics;
 mod plugins;
 mod postgres;
 mod smtp;
+mod tidy;
