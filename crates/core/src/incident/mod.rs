@@ -225,20 +225,35 @@ impl Tracker {
 
     /// A live incident whose target another live incident explains is closed as its effect.
     fn replace_explained(&mut self, at: Timestamp, outcome: &mut Outcome) {
-        let mut explained: Vec<(CauseKey, u64, u64)> = Vec::new();
-        for (key, live) in &self.live {
-            let root = self.live.iter().find(|(other, candidate)| {
-                *other != key
-                    && other.cloud == key.cloud
-                    && candidate.absent_since.is_none()
-                    && self.incidents.get(&candidate.number).is_some_and(|root| explains(&root.verdict, &key.target))
-            });
-            if live.absent_since.is_some()
-                && let Some((_, root)) = root
-            {
-                explained.push((key.clone(), live.number, root.number));
+        let gone: Vec<(&CauseKey, u64)> = self
+            .live
+            .iter()
+            .filter(|(_, live)| live.absent_since.is_some())
+            .map(|(key, live)| (key, live.number))
+            .collect();
+        if gone.is_empty() {
+            return;
+        }
+        // Roots by the hosts they take with them: a storm must not compare every incident with every other.
+        let mut roots: BTreeMap<&str, Vec<(&CauseKey, &Arc<Incident>)>> = BTreeMap::new();
+        for (key, live) in self.live.iter().filter(|(_, live)| live.absent_since.is_none()) {
+            let Some(incident) = self.incidents.get(&live.number) else { continue };
+            for effect in &incident.verdict.suppressed {
+                if let Some(host) = effect.host.as_deref() {
+                    roots.entry(host).or_default().push((key, incident));
+                }
             }
         }
+        let explained: Vec<(CauseKey, u64, u64)> = gone
+            .into_iter()
+            .filter_map(|(key, number)| {
+                let candidates = roots.get(key.target.host.as_deref()?)?;
+                let root = candidates.iter().find(|(other, root)| {
+                    *other != key && other.cloud == key.cloud && explains(&root.verdict, &key.target)
+                })?;
+                Some((key.clone(), number, root.1.number))
+            })
+            .collect();
         for (key, number, root) in explained {
             self.live.remove(&key);
             let text = format!("Caused by INC-{root}");
