@@ -71,7 +71,7 @@ fn write_host(out: &mut String, host: &HostPlan, wish: &Wish<'_>) -> std::fmt::R
             shifted(623)
         )?;
     }
-    let mut checks = vec![("ssh".to_owned(), network(Some(22), ""))];
+    let mut checks = vec![("ping".to_owned(), network(None, "")), ("ssh".to_owned(), network(Some(22), ""))];
     if host.is_physical() {
         checks.push(("mdraid".to_owned(), "enabled = true\nevery = \"60s\"".to_owned()));
         checks.push(("bond".to_owned(), "enabled = true".to_owned()));

@@ -197,7 +197,7 @@ fn plain(html: &str) -> String {
 #[tokio::test]
 async fn the_number_on_a_link_is_the_number_of_rows_behind_it() {
     let fixture = fixture::serve(fixture::snapshot(), Role::Operator).await;
-    let html = page(&fixture, "/c/ecc").await;
+    let html = page(&fixture, "/c/all").await;
     let (_, vitals) = html.split_once("<nav class=\"vitals\"").unwrap();
     let (vitals, _) = vitals.split_once("</nav>").unwrap();
     let mut checked = 0;
