@@ -418,3 +418,24 @@ fn no_file_knows_the_machine_it_was_written_on() {
     }
     report(findings);
 }
+
+#[test]
+fn each_dependency_is_used() {
+    let sources = sources();
+    let mut findings = Vec::new();
+    for (path, folders) in [
+        ("Cargo.toml", &["src/", "tests/"][..]),
+        ("crates/core/Cargo.toml", &["crates/core/"]),
+        ("crates/wire/Cargo.toml", &["crates/wire/"]),
+    ] {
+        let manifest = manifest(path);
+        for name in ["dependencies", "dev-dependencies"].into_iter().flat_map(|table| dependencies(&manifest, table)) {
+            let word = name.replace('-', "_");
+            let mut own = sources.iter().filter(|source| folders.iter().any(|folder| source.path.starts_with(folder)));
+            if !own.any(|source| mentions(&source.code, &word).next().is_some()) {
+                findings.push(format!("{path}: nothing uses `{name}`"));
+            }
+        }
+    }
+    report(findings);
+}
