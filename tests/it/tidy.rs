@@ -143,7 +143,9 @@ fn mentions<'a>(code: &'a str, word: &'a str) -> impl Iterator<Item = usize> + '
     let begins = word.starts_with(is_name);
     let ends = word.ends_with(is_name);
     code.match_indices(word).map(|(at, _)| at).filter(move |at| {
-        !(begins && code[..*at].ends_with(is_name)) && !(ends && code[at + word.len()..].starts_with(is_name))
+        let goes_on =
+            (begins && code[..*at].ends_with(is_name)) || (ends && code[at + word.len()..].starts_with(is_name));
+        !goes_on
     })
 }
 
