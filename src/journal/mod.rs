@@ -30,7 +30,11 @@ impl JournalError {
 
     /// What is wrong, in the few kinds that lead to different actions.
     pub fn fault(&self) -> Fault {
-        fault_of(&*self.cause)
+        match self.cause.downcast_ref::<JournalTrouble>() {
+            Some(JournalTrouble::Damaged { .. } | JournalTrouble::Missing { .. }) => Fault::Damaged,
+            Some(JournalTrouble::OutOfOrder { .. } | JournalTrouble::TooLarge { .. }) => Fault::Other,
+            None => fault_of(&*self.cause),
+        }
     }
 }
 

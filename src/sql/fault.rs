@@ -85,16 +85,6 @@ fn fault_here(error: &(dyn Error + 'static)) -> Option<Fault> {
             LockError::Io { .. } => None,
         };
     }
-    if let Some(error) = error.downcast_ref::<crate::journal::JournalTrouble>() {
-        return match error {
-            crate::journal::JournalTrouble::Damaged { .. } | crate::journal::JournalTrouble::Missing { .. } => {
-                Some(Fault::Damaged)
-            }
-            crate::journal::JournalTrouble::OutOfOrder { .. } | crate::journal::JournalTrouble::TooLarge { .. } => {
-                Some(Fault::Other)
-            }
-        };
-    }
     error.downcast_ref::<io::Error>().and_then(fault_of_io)
 }
 
