@@ -84,7 +84,7 @@ fn write_host(out: &mut String, host: &HostPlan, wish: &Wish<'_>) -> std::fmt::R
             "vb" => {
                 let params = format!(
                     "enabled = true\nparams = {{ address = \"{}\", port = {} }}",
-                    wish.net.vcenter(),
+                    wish.net.vcenter(host),
                     shifted(443)
                 );
                 moved.push(("vb vcenter".to_owned(), params));

@@ -64,7 +64,7 @@ struct Host {
 
 struct World {
     hosts: Vec<Host>,
-    vcenter: Port,
+    vcenters: Vec<(&'static HostPlan, Port)>,
     faults: BTreeSet<Fault>,
     dark: Arc<ArcSwap<BTreeSet<IpAddr>>>,
     tls: TlsAcceptor,
@@ -89,9 +89,10 @@ pub async fn start(clock: Clock, net: Net) -> anyhow::Result<Running> {
             agent: None,
         });
     }
+    let brokers = HOSTS.iter().filter(|plan| plan.components.contains(&"vb"));
     let mut world = World {
         hosts,
-        vcenter: Port::new(SocketAddr::new(net.vcenter(), shifted(443))),
+        vcenters: brokers.map(|plan| (plan, Port::new(SocketAddr::new(net.vcenter(plan), shifted(443))))).collect(),
         faults: BTreeSet::new(),
         dark: Arc::clone(&dark),
         tls: acceptor()?,
@@ -238,8 +239,10 @@ impl World {
             }
             settle_agent(host, dead, self.hub.as_ref(), &self.clock);
         }
-        let vcenter = !self.faults.iter().any(|f| f.kind == Kind::Resource && f.component == Some("vb"));
-        self.vcenter.set(if vcenter { Behaviour::Banner("") } else { Behaviour::Shut });
+        for (plan, vcenter) in &self.vcenters {
+            let lost = taken(plan, &self.faults, "vb").is_some();
+            vcenter.set(if lost { Behaviour::Shut } else { Behaviour::Banner("") });
+        }
     }
 
     /// Whether the Cloud Controller serves the others: without it they are not in service.
