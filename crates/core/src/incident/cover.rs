@@ -207,7 +207,10 @@ fn hold_of(world: &World<'_>, service: Option<ServiceId>) -> Span {
         Some(id) => {
             let row = &world.catalog.services[id.index()];
             let classified = row.component.is_some() || !world.catalog.checks[row.check.index()].signals.is_empty();
-            if classified { timing.hold_server * 2 } else { Span::ZERO }
+            let hold = if classified { timing.hold_server * 2 } else { Span::ZERO };
+            // An agent that is heard again has yet to run its checks: what they said is old, and not lost.
+            let check = &world.catalog.checks[row.check.index()];
+            if world.services[id.index()].is_stale() { hold.max(check.every + check.timeout) } else { hold }
         }
     }
 }
