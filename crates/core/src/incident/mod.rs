@@ -73,9 +73,12 @@ pub struct Outcome {
     pub changed: bool,
 }
 
-/// Whether the evidence that opened an incident is positively gone (absence is never recovery).
+/// What the rows of the checks say about causes.
 pub trait Clearance {
+    /// Whether the evidence that opened an incident is positively gone (absence is never recovery).
     fn is_clear(&self, incident: &Incident) -> bool;
+    /// Whether everything that could contradict or explain a cause suspected at `since` was looked at again.
+    fn is_looked_into(&self, want: &Wanted, since: Timestamp) -> bool;
 }
 
 impl Tracker {
@@ -119,8 +122,8 @@ impl Tracker {
                 outcome.suspects.push(key.target.clone());
                 Candidate { since: at }
             });
-            if at.since(candidate.since) >= want.hold {
-                let since = candidate.since;
+            let since = candidate.since;
+            if at.since(since) >= want.hold && clearance.is_looked_into(want, since) {
                 self.candidates.remove(key);
                 self.open(catalog, key, &want.verdict, since, at, &mut outcome);
             }
