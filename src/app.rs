@@ -103,6 +103,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         registry: Arc::clone(&registry),
         outbox: Arc::clone(&outbox),
         journal_keep: settings.engine.journal_keep,
+        checkpoint_every: settings.engine.checkpoint_every,
         unrecorded,
     };
     let mut catalog = catalog;
