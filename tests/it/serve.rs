@@ -120,8 +120,11 @@ impl Site {
         })
         .await;
         if self.token.lock().unwrap().is_none() {
-            let said = std::fs::read_to_string(self.dir().join("stdout")).unwrap();
-            let token = said.lines().find_map(|line| line.trim().strip_prefix("API token ")).expect("a token is told");
+            let token = until("the first start tells a token", async || {
+                let said = std::fs::read_to_string(self.dir().join("stdout")).unwrap();
+                said.lines().find_map(|line| line.trim().strip_prefix("API token ")).map(str::to_owned)
+            })
+            .await;
             *self.token.lock().unwrap() = Some(token.trim().to_owned());
         }
     }
@@ -229,7 +232,7 @@ impl Server {
     }
 
     pub async fn ended(&mut self) -> ExitStatus {
-        until("the server ends", async || { self.child.try_wait().unwrap() }).await
+        until("the server ends", async || self.child.try_wait().unwrap()).await
     }
 }
 
@@ -289,7 +292,7 @@ impl Receiver {
     }
 
     pub async fn has(&self, key: &str) {
-        until(&format!("the page {key}"), async || { self.keys().contains_key(key).then_some(()) }).await;
+        until(&format!("the page {key}"), async || self.keys().contains_key(key).then_some(())).await;
     }
 }
 
