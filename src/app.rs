@@ -26,6 +26,7 @@ use crate::notifiers::{Notifiers, Secret};
 use crate::notify;
 use crate::probes::local_view::LocalView;
 use crate::probes::{HostView, Network, ProbeEnv};
+use crate::sql::Fault;
 use crate::store::{self, SharedStore};
 use crate::web::auth::Credentials;
 use crate::web::{WebState, auth, router, serve};
@@ -80,8 +81,14 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     let clock = Clock::Machine;
     let registry = Arc::new(Registry::new());
     let journal: Arc<dyn Journal> =
-        Arc::new(SqliteJournal::open(&settings.storage.journal).await.context("the journal cannot be opened")?);
-    let store = store::open(&settings.storage.url, &settings.folder).await.context("the database cannot be opened")?;
+        Arc::new(SqliteJournal::open(&settings.storage.journal).await.map_err(|error| {
+            let remedy = remedy(error.fault());
+            anyhow::Error::new(error).context(format!("the journal cannot be opened{remedy}"))
+        })?);
+    let store = store::open(&settings.storage.url, &settings.folder).await.map_err(|error| {
+        let remedy = remedy(error.fault());
+        anyhow::Error::new(error).context(format!("the database cannot be opened{remedy}"))
+    })?;
     let credentials = auth::ensure_admin(&*store, &clock).await.context("the first administrator cannot be created")?;
     let listener = TcpListener::bind(settings.server.listen)
         .await
@@ -193,6 +200,17 @@ impl Service {
         wait("writer", self.writer).await;
         wait("relay", self.orders).await;
         wait("history pruning", self.prune).await;
+    }
+}
+
+/// What a person can do about a database that cannot be opened.
+const fn remedy(fault: Fault) -> &'static str {
+    match fault {
+        Fault::DiskFull => "; make room on its disk",
+        Fault::ReadOnly | Fault::Refused => "; the user that runs Stentor must be able to write there",
+        Fault::Unavailable => "; it must be there, and the user that runs Stentor must be able to write there",
+        Fault::Damaged => "; `stentor restore` puts a backup back",
+        Fault::Locked | Fault::WrongSchema | Fault::Other => "",
     }
 }
 
