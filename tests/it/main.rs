@@ -1,5 +1,6 @@
 //! The one integration-test binary: each extra one would link the world again.
 
+mod badconfig;
 mod faults;
 mod ipmi;
 mod kill9;
