@@ -71,33 +71,48 @@ fn write_host(out: &mut String, host: &HostPlan, wish: &Wish<'_>) -> std::fmt::R
             shifted(623)
         )?;
     }
-    let mut moved = vec![("ssh".to_owned(), format!("params = {{ port = {} }}", shifted(22)))];
+    let mut checks = vec![("ping".to_owned(), network(None, "")), ("ssh".to_owned(), network(Some(22), ""))];
     if host.is_physical() {
-        moved.push(("mdraid".to_owned(), "enabled = true\nevery = \"60s\"".to_owned()));
-        moved.push(("bond".to_owned(), "enabled = true".to_owned()));
+        checks.push(("mdraid".to_owned(), "enabled = true\nevery = \"60s\"".to_owned()));
+        checks.push(("bond".to_owned(), "enabled = true".to_owned()));
     }
     for component in host.components {
-        let (checks, port): (&[&str], u16) = match *component {
-            "console" => (&["port", "http", "cert"], 443),
-            "elb" => (&["port", "http", "backend"], 80),
-            "ufs" => (&["dns"], 53),
-            "vb" => {
-                let params = format!(
-                    "enabled = true\nparams = {{ address = \"{}\", port = {} }}",
-                    wish.net.vcenter(),
-                    shifted(443)
-                );
-                moved.push(("vb vcenter".to_owned(), params));
-                continue;
+        for (check, port) in network_checks(component) {
+            let name = format!("{component} {check}");
+            if *check == "vcenter" {
+                let address = format!("address = \"{}\", ", wish.net.vcenter(host));
+                checks.push((name, format!("enabled = true\n{}", network(*port, &address))));
+            } else {
+                checks.push((name, network(*port, "")));
             }
-            _ => continue,
-        };
-        for check in checks {
-            moved.push((format!("{component} {check}"), format!("params = {{ port = {} }}", shifted(port))));
         }
     }
-    for (service, keys) in moved {
+    for (service, keys) in checks {
         writeln!(out, "[host.checks.\"{service}\"]\n{keys}")?;
     }
     writeln!(out)
+}
+
+/// Checks of a component that go over the network, with the port of those that had to move.
+fn network_checks(component: &str) -> &'static [(&'static str, Option<u16>)] {
+    match component {
+        "clc" => &[("port", None), ("heartbeat", None), ("db", None)],
+        "ufs" => &[("port", None), ("heartbeat", None), ("dns", Some(53))],
+        "walrus" => &[("port", None), ("heartbeat", None)],
+        "sc" => &[("port", None), ("heartbeat", None), ("backend", None)],
+        "vb" => &[("port", None), ("heartbeat", None), ("vcenter", Some(443))],
+        "cc" | "nc" => &[("port", None), ("http", None)],
+        "console" => &[("port", Some(443)), ("http", Some(443)), ("cert", Some(443))],
+        "elb" => &[("port", Some(80)), ("http", Some(80)), ("backend", Some(80))],
+        _ => &[],
+    }
+}
+
+/// Pace divides no protocol timeout, but loopback answers at once: silence is known after a second.
+fn network(port: Option<u16>, more: &str) -> String {
+    let port = port.map_or_else(String::new, |port| format!("port = {}", shifted(port)));
+    if port.is_empty() && more.is_empty() {
+        return "timeout = \"1s\"".to_owned();
+    }
+    format!("timeout = \"1s\"\nparams = {{ {more}{port} }}")
 }

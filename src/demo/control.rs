@@ -185,7 +185,7 @@ async fn change(
 }
 
 fn late(name: &str) -> Problem {
-    Problem::unavailable(&format!("nothing came of `{name}` within {} s", WAIT_MAX.as_secs()))
+    Problem::unavailable(format!("nothing came of `{name}` within {} s", WAIT_MAX.as_secs()))
 }
 
 /// Whether an incident is about the host that a fault strikes.

@@ -95,7 +95,7 @@ impl Fault {
 
     /// What must be diagnosed.
     pub fn expect(&self) -> Expect {
-        let first = find(self.host).and_then(|host| first_component(host)).unwrap_or("clc");
+        let first = find(self.host).and_then(first_component).unwrap_or("clc");
         let component = self.component.unwrap_or(first);
         let cell = |kind: &str| Some(format!("eucalyptus/{component}/{kind}"));
         let runbook = |kind: &str| format!("rb-euca-{component}-{kind}");

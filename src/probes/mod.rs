@@ -184,7 +184,6 @@ fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe
 
 /// Every probe there is, by kind.
 pub const REGISTRY: &[Entry] = &[
-    entry::<ipmi::Ipmi>(),
     entry::<bond::Bond>(),
     entry::<disk::Disk>(),
     entry::<exec::Exec>(),

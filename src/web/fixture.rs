@@ -155,7 +155,7 @@ fn checks() -> Vec<Check> {
         timeout: Span::from_secs(10),
         attempts: 3,
         rules: vec![Rule {
-            when: Expr::parse("used_pct > 90").expect("valid rule"),
+            when: Expr::parse("used_pct > 90").unwrap(),
             state: ServiceState::Critical,
             source: "operator’s limit".into(),
         }],

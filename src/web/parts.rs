@@ -172,6 +172,11 @@ impl Display for Icon<'_> {
     }
 }
 
+/// Address of the picture in the browser's tab.
+pub fn favicon() -> &'static str {
+    assets::url("favicon.svg")
+}
+
 /// The brand mark.
 pub fn logo() -> Logo {
     Logo

@@ -40,8 +40,6 @@ use crate::engine::Published;
 const BEAT: Duration = Duration::from_secs(5);
 /// At most one swap per fragment in this time.
 const COALESCE: Duration = Duration::from_secs(1);
-/// After a gap of more turns than this the page is loaded anew.
-const GAP_MAX: u64 = 256;
 /// A client that did not take its beat for this long has gone or is stuck.
 const STALL_MAX: Duration = Duration::from_secs(60);
 /// A stream ends after this and the browser connects again: the session is checked at every connection.
@@ -209,7 +207,9 @@ struct Client {
     /// Of the fragments that the client has.
     stems: BTreeMap<String, u64>,
     worst_known: Vec<u64>,
-    /// Something was published since the last look.
+    /// Sequence of the last look.
+    seen: u64,
+    /// There is news since the last look.
     dirty: bool,
     looked: Instant,
     opened: Instant,
@@ -259,6 +259,7 @@ impl Client {
             watch,
             beat,
             stems: BTreeMap::new(),
+            seen: since,
             dirty: since != snapshot.seq,
             looked: now.checked_sub(COALESCE).unwrap_or(now),
             opened: now,
@@ -269,10 +270,12 @@ impl Client {
             wanted,
             me,
         };
-        // A page from a later sequence than ours belongs to a database that is gone.
-        if since > snapshot.seq || snapshot.seq - since > GAP_MAX {
+        // A page from a later sequence than ours belongs to a database that is gone. A page that is behind, however far,
+        // needs no reload: fragments are states, not deltas, and a reload at a high rate of turns would never end.
+        if since > snapshot.seq {
             client.queue.push_back(Event::default().event("reload").data("gap").id(snapshot.seq.to_string()));
             client.dirty = false;
+            client.seen = snapshot.seq;
         } else if since == snapshot.seq {
             client.remember(&snapshot);
         }
@@ -318,7 +321,11 @@ impl Client {
                 },
             };
             match woke {
-                Woke::Beat => return Some(self.beat_event()),
+                Woke::Beat => {
+                    // Results that change no state are told to nobody, yet outputs and ages of checks move on.
+                    self.dirty |= self.state.engine.snapshot().seq != self.seen;
+                    return Some(self.beat_event());
+                }
                 Woke::News => self.dirty = true,
                 Woke::LookAgain => self.look(),
                 // Fragments are states, not deltas: the next look makes up for a short gap.
@@ -340,6 +347,7 @@ impl Client {
         self.looked = Instant::now();
         let snapshot = self.state.engine.snapshot();
         let now = self.state.clock.now();
+        self.seen = snapshot.seq;
         for id in &self.ids {
             let Some(rendered) = self.fragments.get(&self.wanted, id, &self.me, &snapshot, now) else { continue };
             if self.stems.get(id) == Some(&rendered.stem) {

@@ -1,4 +1,5 @@
 //! The one integration-test binary: each extra one would link the world again.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod badconfig;
 mod faults;
@@ -10,3 +11,4 @@ mod plugins;
 mod postgres;
 mod serve;
 mod smtp;
+mod tidy;

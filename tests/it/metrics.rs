@@ -169,3 +169,31 @@ fn labels_are_escaped_bounded_and_never_plugin_output() {
     assert!(text.contains(r#"label="plain",unit="s"} 20"#), "upper end of 10:20");
     assert!(text.contains(r#"label="plain",unit="s"} 5"#), "lower end of @5:");
 }
+
+#[test]
+fn the_grafana_dashboard_asks_only_for_metrics_that_exist() {
+    let text =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/dashboards/grafana/stentor.json")).unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let exposition = scrape(2, Format::Text);
+    let families: Vec<&str> =
+        exposition.lines().filter_map(|l| l.strip_prefix("# TYPE ")).filter_map(|l| l.split(' ').next()).collect();
+    let panels = dashboard["panels"].as_array().unwrap();
+    assert!(panels.len() > 10);
+    let mut rules = String::from("groups:\n  - name: dashboard\n    rules:\n");
+    for target in panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap()) {
+        let expr = target["expr"].as_str().unwrap();
+        let names = expr.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|w| w.starts_with("stentor_"));
+        for name in names {
+            let family = name.strip_suffix("_bucket").unwrap_or(name);
+            assert!(families.contains(&family), "{expr}: there is no {name}");
+        }
+        rules.push_str(&format!("      - record: x\n        expr: {}\n", serde_json::to_string(expr).unwrap()));
+    }
+    // The checker reads queries only as rules; names of rules may repeat with other labels, so lint is off.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), rules).unwrap();
+    let parsed = Command::new("promtool").args(["check", "rules", "--lint=none"]).arg(file.path()).output();
+    let parsed = parsed.expect("promtool must be installed: apt install prometheus");
+    assert!(parsed.status.success(), "{}", String::from_utf8_lossy(&parsed.stderr));
+}

@@ -194,16 +194,16 @@ fn target_words(target: &Target) -> String {
     let component = target.component.as_deref().unwrap_or("");
     match target.kind {
         TargetKind::Component | TargetKind::Service => format!("{component} on {host}"),
-        TargetKind::ComponentGroup if host.is_empty() => format!("all {component}"),
+        TargetKind::ComponentGroup if host.is_empty() => format!("All {component}"),
         TargetKind::ComponentGroup => format!("{component} of {host}"),
         TargetKind::Host => host.to_owned(),
-        TargetKind::Jvm => format!("the JVM on {host}"),
-        TargetKind::Hardware => format!("hardware of {host}"),
-        TargetKind::Switch => format!("switch {host}"),
-        TargetKind::Power => format!("power {host}"),
-        TargetKind::Backend => format!("storage {host}"),
-        TargetKind::Drbd => format!("replica {host}"),
-        TargetKind::Site => format!("site {host}"),
+        TargetKind::Jvm => format!("The JVM on {host}"),
+        TargetKind::Hardware => format!("Hardware of {host}"),
+        TargetKind::Switch => format!("Switch {host}"),
+        TargetKind::Power => format!("Power {host}"),
+        TargetKind::Backend => format!("Storage {host}"),
+        TargetKind::Drbd => format!("Replica {host}"),
+        TargetKind::Site => format!("Site {host}"),
     }
 }
 
@@ -280,10 +280,10 @@ impl CauseFragment {
             .collect();
         let row = |key: &ObjectKey| Some(ServiceRow::build(ctx, ctx.snapshot.catalog.object_id(key)?));
         let what = match &*verdict.subtype {
-            "" => format!("{}: {}", words::sentence(&target_words(&verdict.target)), class_words(verdict.class)),
+            "" => format!("{}: {}", target_words(&verdict.target), class_words(verdict.class)),
             subtype => format!(
                 "{}: {} ({})",
-                words::sentence(&target_words(&verdict.target)),
+                target_words(&verdict.target),
                 class_words(verdict.class),
                 words::spaced(subtype)
             ),

@@ -150,7 +150,7 @@ struct Visit {
 }
 
 impl Visit {
-    fn at(state: &WebState, session: Session, cloud: &str) -> Result<Visit, Response> {
+    fn at(state: &WebState, session: Session, cloud: &str) -> Result<Visit, Missing> {
         let snapshot = state.engine.snapshot();
         let Some(scope) = Scope::find(&snapshot, cloud) else {
             return Err(missing(&format!("No cloud is called “{cloud}”.")));
@@ -167,8 +167,17 @@ impl Visit {
     }
 }
 
-fn missing(what: &str) -> Response {
-    (StatusCode::NOT_FOUND, Html(login::refusal(StatusCode::NOT_FOUND, what))).into_response()
+/// A page that says what is not there.
+struct Missing(String);
+
+impl IntoResponse for Missing {
+    fn into_response(self) -> Response {
+        (StatusCode::NOT_FOUND, Html(login::refusal(StatusCode::NOT_FOUND, &self.0))).into_response()
+    }
+}
+
+fn missing(what: &str) -> Missing {
+    Missing(what.to_owned())
 }
 
 fn html(page: &impl Template) -> Response {
@@ -203,7 +212,7 @@ async fn show_overview(
     session: Session,
     Path(cloud): Path<String>,
     Query(asked): Query<Asked>,
-) -> Result<Response, Response> {
+) -> Result<Response, Missing> {
     let visit = Visit::at(&state, session, &cloud)?;
     // Without a cloud the overview lists what is watched instead.
     let mut live = vec!["core", "incidents", "risk", "matrix", "sites"];
@@ -219,7 +228,7 @@ async fn show_incidents(
     session: Session,
     Path(cloud): Path<String>,
     Query(asked): Query<Asked>,
-) -> Result<Response, Response> {
+) -> Result<Response, Missing> {
     let visit = Visit::at(&state, session, &cloud)?;
     let shell = visit.shell(Section::Incidents, &["unhandled", "handled"], &live_query(&asked), &asked);
     Ok(html(&incidents::build(visit.ctx(), shell, &asked.q)))
@@ -230,7 +239,7 @@ async fn show_matrix(
     session: Session,
     Path(cloud): Path<String>,
     Query(asked): Query<Asked>,
-) -> Result<Response, Response> {
+) -> Result<Response, Missing> {
     let visit = Visit::at(&state, session, &cloud)?;
     let shell = visit.shell(Section::Matrix, &["fullmatrix"], "", &asked);
     Ok(html(&matrix::build(visit.ctx(), shell)))
@@ -241,7 +250,7 @@ async fn show_cell(
     session: Session,
     Path((cloud, component, failure_type)): Path<(String, String, String)>,
     Query(asked): Query<Asked>,
-) -> Result<Response, Response> {
+) -> Result<Response, Missing> {
     let visit = Visit::at(&state, session, &cloud)?;
     let kind = FailureType::ALL.into_iter().find(|known| known.as_str() == failure_type);
     let Some(kind) = kind else {
@@ -263,7 +272,7 @@ async fn show_hosts(
     session: Session,
     Path(cloud): Path<String>,
     Query(asked): Query<Asked>,
-) -> Result<Response, Response> {
+) -> Result<Response, Missing> {
     let visit = Visit::at(&state, session, &cloud)?;
     let shell = visit.shell(Section::Hosts, &["hosts"], &live_query(&asked), &asked);
     Ok(html(&hosts::build(visit.ctx(), shell, &asked.q, asked.after.as_deref())))
@@ -274,7 +283,7 @@ async fn show_services(
     session: Session,
     Path(cloud): Path<String>,
     Query(asked): Query<Asked>,
-) -> Result<Response, Response> {
+) -> Result<Response, Missing> {
     let visit = Visit::at(&state, session, &cloud)?;
     let shell = visit.shell(Section::Services, &["services"], &live_query(&asked), &asked);
     Ok(html(&services::build(visit.ctx(), shell, &asked.q, asked.after.as_deref())))
@@ -285,7 +294,7 @@ async fn show_downtimes(
     session: Session,
     Path(cloud): Path<String>,
     Query(asked): Query<Asked>,
-) -> Result<Response, Response> {
+) -> Result<Response, Missing> {
     let visit = Visit::at(&state, session, &cloud)?;
     let shell = visit.shell(Section::Downtimes, &[], "", &asked);
     Ok(html(&downtimes::build(visit.ctx(), shell, &asked.host)))
@@ -301,7 +310,7 @@ async fn show_incident(
     session: Session,
     Path(number): Path<u64>,
     Query(asked): Query<Asked>,
-) -> Result<Response, Response> {
+) -> Result<Response, Missing> {
     let snapshot = state.engine.snapshot();
     let Some(found) = snapshot.incidents.get(&number).cloned() else {
         let what = format!("There is no INC-{number} any more, or there never was; old ones are in the history only.");
@@ -328,7 +337,7 @@ async fn show_host(
     session: Session,
     Path(host): Path<String>,
     Query(asked): Query<Asked>,
-) -> Result<Response, Response> {
+) -> Result<Response, Missing> {
     let snapshot = state.engine.snapshot();
     let Some(id) = snapshot.host(&host) else {
         return Err(missing(&format!("No host is called “{host}”.")));
@@ -341,7 +350,7 @@ async fn show_service(
     session: Session,
     Path((host, service)): Path<(String, String)>,
     Query(asked): Query<Asked>,
-) -> Result<Response, Response> {
+) -> Result<Response, Missing> {
     let snapshot = state.engine.snapshot();
     let Some(id) = snapshot.service(&host, &service) else {
         return Err(missing(&format!("“{host}” has no service called “{service}”.")));
@@ -355,7 +364,7 @@ async fn named(
     session: Session,
     Path(host): Path<String>,
     asked: Query<Asked>,
-) -> Result<Response, Response> {
+) -> Result<Response, Missing> {
     show_service(state, session, Path((host, service.to_owned())), asked).await
 }
 
@@ -366,7 +375,7 @@ async fn show_object(
     snapshot: Arc<Snapshot>,
     object: ObjectId,
     asked: Asked,
-) -> Result<Response, Response> {
+) -> Result<Response, Missing> {
     let key = snapshot.catalog.object_key(object);
     let query = HistoryQuery {
         host: Some(key.host.to_string()),

@@ -22,6 +22,8 @@ use stentor_core::engine::EventKind;
 const MEASUREMENTS_SHOWN: usize = 64;
 /// Facts shown; a probe may carry many more.
 const FACTS_SHOWN: usize = 64;
+/// Hosts that depend on one; a switch may have hundreds.
+const CHILDREN_SHOWN: usize = 50;
 /// Characters of one fact.
 const FACT_CHARS_MAX: usize = 200;
 
@@ -47,7 +49,24 @@ pub struct ObjectPage {
     pub form: DowntimeForm,
     pub services: Vec<ServiceRow>,
     pub services_href: String,
-    pub facts: Vec<(&'static str, String, Vec<(String, String)>)>,
+    pub facts: Vec<HostFact>,
+}
+
+/// One line about a host: text, or links with their labels.
+pub struct HostFact {
+    pub name: &'static str,
+    pub text: String,
+    pub links: Vec<(String, String)>,
+}
+
+impl HostFact {
+    fn text(name: &'static str, text: &str) -> HostFact {
+        HostFact { name, text: text.to_owned(), links: Vec::new() }
+    }
+
+    fn links(name: &'static str, links: Vec<(String, String)>) -> HostFact {
+        HostFact { name, text: String::new(), links }
+    }
 }
 
 /// State, for how long, which incident: changes while one looks.
@@ -292,22 +311,21 @@ fn next_check(now: Timestamp, last: Timestamp, every: Span) -> String {
     if left > Span::ZERO { format!("in about {}", words::age(left)) } else { "due".to_owned() }
 }
 
-fn host_facts(ctx: Ctx<'_>, id: HostId) -> Vec<(&'static str, String, Vec<(String, String)>)> {
+fn host_facts(ctx: Ctx<'_>, id: HostId) -> Vec<HostFact> {
     let catalog = &ctx.snapshot.catalog;
     let host = &catalog.hosts[id.index()];
     let link = |id: &HostId| {
         let name = &catalog.hosts[id.index()].name;
         (format!("/h/{}", encode(name)), name.to_string())
     };
-    let mut facts = vec![
-        ("Address", host.address.to_string(), Vec::new()),
-        ("Zone", catalog.zones[host.zone.index()].name.to_string(), Vec::new()),
-    ];
+    let mut facts =
+        vec![HostFact::text("Address", &host.address), HostFact::text("Zone", &catalog.zones[host.zone.index()].name)];
     if host.display != host.name {
-        facts.push(("Called", host.display.to_string(), Vec::new()));
+        facts.push(HostFact::text("Called", &host.display));
     }
     if let Some(cloud) = host.cloud.and_then(|cloud| catalog.clouds.get(cloud.index())) {
-        facts.push(("Cloud", String::new(), vec![(format!("/c/{}", encode(&cloud.name)), cloud.name.to_string())]));
+        let link = (format!("/c/{}", encode(&cloud.name)), cloud.name.to_string());
+        facts.push(HostFact::links("Cloud", vec![link]));
     }
     let components = host.components.iter().map(|id| &catalog.components[id.index()]);
     let components: Vec<_> = components
@@ -317,17 +335,17 @@ fn host_facts(ctx: Ctx<'_>, id: HostId) -> Vec<(&'static str, String, Vec<(Strin
         })
         .collect();
     if !components.is_empty() {
-        facts.push(("Components", String::new(), components));
+        facts.push(HostFact::links("Components", components));
     }
     if !host.parents.is_empty() {
-        facts.push(("Depends on", String::new(), host.parents.iter().map(link).collect()));
+        facts.push(HostFact::links("Depends on", host.parents.iter().map(link).collect()));
     }
     let children = catalog.index.children.get(id.index()).map_or(&[][..], |children| children);
     if !children.is_empty() {
-        facts.push(("Needed by", String::new(), children.iter().take(50).map(link).collect()));
+        facts.push(HostFact::links("Needed by", children.iter().take(CHILDREN_SHOWN).map(link).collect()));
     }
     if let Some(bmc) = &host.bmc {
-        facts.push(("BMC", format!("{}, port {}", bmc.address, bmc.port), Vec::new()));
+        facts.push(HostFact::text("BMC", &format!("{}, port {}", bmc.address, bmc.port)));
     }
     facts
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 use stentor_core::Timestamp;
 use stentor_core::diagnosis::{Class, CoreState, TargetKind, Visibility};
-use stentor_core::id::{CloudId, ZoneId};
+use stentor_core::id::{CloudId, ServiceId, ZoneId};
 use stentor_core::model::Incident;
 use stentor_core::snapshot::{CloudStatus, Snapshot};
 
@@ -11,9 +11,10 @@ use super::hosts::HostsTable;
 use super::services::ServicesTable;
 use super::shell::{Ctx, IncidentRow, OPEN, Scope, Shell, UNHANDLED};
 use crate::web::board::{self, Board, BoardRow};
-use crate::web::filter::Filter;
+use crate::web::filter::{Fact, Filter, Subject};
 use crate::web::links::encode;
 use crate::web::parts::{self as p, Level, Mark, Pips};
+use crate::web::subject;
 use crate::web::words;
 
 /// Incidents on the overview; the rest is one link away.
@@ -464,16 +465,36 @@ pub struct ZoneRow {
     pub news: Option<p::Age>,
 }
 
+/// Unhandled problems of a zone that the links of its row count: critical, warning, unknown.
+const ZONE_MARKS: [(Mark, &str); 3] = [(Mark::Crit, "critical"), (Mark::Warn, "warning"), (Mark::Unk, "unknown")];
+
 impl SitesFragment {
     pub fn build(ctx: Ctx<'_>) -> SitesFragment {
-        let zones = 0..ctx.snapshot.catalog.zones.len();
-        let rows = zones.filter_map(|i| ZoneRow::build(ctx, ZoneId::from_index(i))).collect();
+        let problems = zone_problems(ctx);
+        let zones = (0..ctx.snapshot.catalog.zones.len()).map(ZoneId::from_index).zip(&problems);
+        let rows = zones.filter_map(|(zone, problems)| ZoneRow::build(ctx, zone, *problems)).collect();
         SitesFragment { site: ctx.snapshot.catalog.site.to_string(), rows }
     }
 }
 
+/// One pass over all services: the same rows that the filter of each link finds.
+fn zone_problems(ctx: Ctx<'_>) -> Vec<[usize; 3]> {
+    let catalog = &ctx.snapshot.catalog;
+    let mut found = vec![[0; 3]; catalog.zones.len()];
+    for (i, service) in catalog.services.iter().enumerate() {
+        let row = &ctx.snapshot.services[i];
+        let Some(column) = ZONE_MARKS.iter().position(|(mark, _)| *mark == Mark::of_service(row)) else { continue };
+        let host = &catalog.hosts[service.host.index()];
+        let subject = subject::service(ctx.snapshot, ServiceId::from_index(i), ctx.now);
+        if ctx.scope.contains(host.cloud) && !subject.is(Fact::Handled) && !subject.is(Fact::Effect) {
+            found[host.zone.index()][column] += 1;
+        }
+    }
+    found
+}
+
 impl ZoneRow {
-    fn build(ctx: Ctx<'_>, zone: ZoneId) -> Option<ZoneRow> {
+    fn build(ctx: Ctx<'_>, zone: ZoneId, problems: [usize; 3]) -> Option<ZoneRow> {
         let catalog = &ctx.snapshot.catalog;
         let name = &catalog.zones.get(zone.index())?.name;
         let hosts: Vec<usize> = (0..catalog.hosts.len())
@@ -486,25 +507,19 @@ impl ZoneRow {
             hosts.iter().filter(|i| wanted.contains(&Mark::of_host(&ctx.snapshot.hosts[**i]))).count() as u32
         };
         let (up, total) = (count(&[Mark::Up]), hosts.len() as u32);
-        let quoted = if name.contains(|c: char| c.is_whitespace() || c == ',') {
-            format!("zone:\"{name}\"")
-        } else {
-            format!("zone:{name}")
-        };
-        let problems = [(Mark::Crit, "critical"), (Mark::Warn, "warning"), (Mark::Unk, "unknown")]
-            .into_iter()
-            .map(|(mark, word)| (mark, word, format!("{quoted} state:{word} -is:handled -is:effect")))
-            .map(|(mark, label, query)| (super::services::count(ctx, &query), mark, label, query))
-            .filter(|(count, ..)| *count > 0)
-            .map(|(count, mark, label, query)| super::shell::Counted {
-                mark,
+        let term = super::hosts::term("zone", name);
+        let problems = ZONE_MARKS.iter().zip(problems).filter(|(_, count)| *count > 0).map(|((mark, label), count)| {
+            let query = format!("{term} state:{label} -is:handled -is:effect");
+            super::shell::Counted {
+                mark: *mark,
                 label,
                 count: words::count(count as u64),
                 href: ctx.scope.list("services", &query),
-            });
+            }
+        });
         Some(ZoneRow {
             name: name.to_string(),
-            hosts_href: ctx.scope.list("hosts", &quoted),
+            hosts_href: ctx.scope.list("hosts", &term),
             pips: Pips { up, unknown: count(&[Mark::Unr, Mark::Pend]), total, need: 0 },
             hosts: format!("{} of {}", words::count(u64::from(up)), words::count(u64::from(total))),
             problems: problems.collect(),

@@ -346,7 +346,7 @@ fn scope_links(snapshot: &Snapshot) -> Vec<ScopeLink> {
     let mut links =
         vec![ScopeLink { href: "/c/all".to_owned(), label: "All clouds".to_owned(), note: services, mark: None }];
     for (i, cloud) in catalog.clouds.iter().enumerate() {
-        let mark = snapshot.clouds.get(i).map(|status| super::overview::core_mark(status));
+        let mark = snapshot.clouds.get(i).map(super::overview::core_mark);
         links.push(ScopeLink {
             href: format!("/c/{}", encode(&cloud.name)),
             label: cloud.name.to_string(),

@@ -182,3 +182,17 @@ async fn shards_together_are_the_whole_and_never_overlap() {
     parts.sort();
     assert_eq!(whole, parts);
 }
+
+#[test]
+fn the_ready_made_views_ask_in_the_language_of_the_pages() {
+    let text = include_str!("../../../dashboards/overview.toml");
+    let views: toml::Table = text.parse().unwrap();
+    let views = views["view"].as_array().unwrap();
+    assert!(views.len() > 3);
+    for view in views {
+        let q = view["q"].as_str().unwrap();
+        let filter = crate::web::filter::Filter::parse(q);
+        assert!(filter.wrong.is_empty() && !filter.terms.is_empty(), "{q}: {:?}", filter.wrong);
+        assert!(["incidents", "services", "hosts"].contains(&view["page"].as_str().unwrap()), "{view}");
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{CauseKey, Wanted};
 use crate::Span;
 use crate::Timestamp;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, SignalValue};
 use crate::diagnosis::{Class, CoreState, Evidence, Impact, Severity, Target, TargetKind, Verdict, Visibility};
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::{HostState, ServiceState};
@@ -95,7 +95,15 @@ impl<'a> CoverIndex<'a> {
 /// Whether a service's check contributes a signal that the verdict rests on.
 pub fn speaks(catalog: &Catalog, service: ServiceId, verdict: &Verdict) -> bool {
     let check = &catalog.checks[catalog.services[service.index()].check.index()];
-    check.signals.iter().any(|spec| verdict.evidence.iter().any(|evidence| *evidence.sig == *spec.sig))
+    check.signals.iter().any(|spec| match &spec.value {
+        // Resources are many: only the one that the verdict names is its evidence.
+        SignalValue::Resource { kind, .. } => {
+            *kind == verdict.subtype && verdict.evidence.iter().any(|evidence| evidence.sig == "resource")
+        }
+        SignalValue::Fact(_) | SignalValue::Each(_) | SignalValue::Translated { .. } | SignalValue::ByState(_) => {
+            verdict.evidence.iter().any(|evidence| *evidence.sig == *spec.sig)
+        }
+    })
 }
 
 /// The cause of a problem that no diagnosis covers: its unreachable parent, its host, its silent agent, or itself.
