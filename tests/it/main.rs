@@ -1,12 +1,14 @@
 //! The one integration-test binary: each extra one would link the world again.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod backup;
 mod badconfig;
 mod faults;
 mod ipmi;
 mod kill9;
 mod mail;
 mod metrics;
+mod outside;
 mod plugins;
 mod postgres;
 mod serve;
