@@ -26,7 +26,6 @@ use crate::notifiers::{Notifiers, Secret};
 use crate::notify;
 use crate::probes::local_view::LocalView;
 use crate::probes::{HostView, Network, ProbeEnv};
-use crate::sql::Fault;
 use crate::store::{self, SharedStore};
 use crate::web::auth::Credentials;
 use crate::web::{WebState, auth, router, serve};
@@ -80,15 +79,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     crate::probes::exec::raise_descriptor_limit();
     let clock = Clock::Machine;
     let registry = Arc::new(Registry::new());
-    let journal: Arc<dyn Journal> =
-        Arc::new(SqliteJournal::open(&settings.storage.journal).await.map_err(|error| {
-            let remedy = remedy(error.fault());
-            anyhow::Error::new(error).context(format!("the journal cannot be opened{remedy}"))
-        })?);
-    let store = store::open(&settings.storage.url, &settings.folder).await.map_err(|error| {
-        let remedy = remedy(error.fault());
-        anyhow::Error::new(error).context(format!("the database cannot be opened{remedy}"))
-    })?;
+    let (journal, store) = open_disk(&settings).await?;
     let credentials = auth::ensure_admin(&*store, &clock).await.context("the first administrator cannot be created")?;
     let listener = TcpListener::bind(settings.server.listen)
         .await
@@ -203,15 +194,17 @@ impl Service {
     }
 }
 
-/// What a person can do about a database that cannot be opened.
-const fn remedy(fault: Fault) -> &'static str {
-    match fault {
-        Fault::DiskFull => "; make room on its disk",
-        Fault::ReadOnly | Fault::Refused => "; the user that runs Stentor must be able to write there",
-        Fault::Unavailable => "; it must be there, and the user that runs Stentor must be able to write there",
-        Fault::Damaged => "; `stentor restore` puts a backup back",
-        Fault::Locked | Fault::WrongSchema | Fault::Other => "",
-    }
+/// Opens what the state is kept in.
+async fn open_disk(settings: &settings::Settings) -> anyhow::Result<(Arc<dyn Journal>, SharedStore)> {
+    let journal = SqliteJournal::open(&settings.storage.journal).await.map_err(|error| {
+        let remedy = error.fault().remedy();
+        anyhow::Error::new(error).context(format!("the journal cannot be opened{remedy}"))
+    })?;
+    let store = store::open(&settings.storage.url, &settings.folder).await.map_err(|error| {
+        let remedy = error.fault().remedy();
+        anyhow::Error::new(error).context(format!("the database cannot be opened{remedy}"))
+    })?;
+    Ok((Arc::new(journal), store))
 }
 
 async fn wait(what: &str, task: JoinHandle<()>) {

@@ -51,7 +51,10 @@ async fn a_copy_of_a_running_server_starts_elsewhere_as_the_same_world() {
     assert!(made.status.success(), "{made:?}");
     server.kill();
 
-    let elsewhere = Site::new(&config(&receiver));
+    // The same address: another one would be another configuration.
+    let mut elsewhere = Site::new("");
+    elsewhere.port = site.port;
+    elsewhere.configure(&config(&receiver));
     let restored = elsewhere.run(&["restore", copy.to_str().unwrap()]);
     assert!(restored.status.success(), "{restored:?}");
     let again = elsewhere.run(&["restore", copy.to_str().unwrap()]);
