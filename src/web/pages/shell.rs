@@ -261,6 +261,7 @@ pub enum Section {
     Hosts,
     Services,
     Downtimes,
+    Demo,
 }
 
 impl Shell {
@@ -313,6 +314,21 @@ impl Shell {
             foot: Foot::build(ctx),
             done: None,
         }
+    }
+
+    /// Adds the entry of the demo's own pages.
+    #[must_use]
+    pub fn with_demo(mut self, is_current: bool) -> Shell {
+        self.main.push(NavItem {
+            href: "/demo".to_owned(),
+            icon: "play",
+            label: "Demo",
+            go: "x",
+            current: is_current,
+            count: None,
+            tab: true,
+        });
+        self
     }
 
     /// Says what the form before this page did; only known words, never text from the address.
