@@ -230,11 +230,7 @@ impl FaultRow {
             says: words::sentence(&fault.says()),
             active,
             incident: incident.map(|i| (format!("/i/{}", i.number), format!("INC-{}", i.number))),
-            expect: format!(
-                "{} ({})",
-                words::sentence(&words::spaced(expect.class)),
-                words::spaced(&expect.subtype)
-            ),
+            expect: format!("{} ({})", words::sentence(&words::spaced(expect.class)), words::spaced(&expect.subtype)),
             cell,
         }
     }

@@ -342,8 +342,7 @@ async fn show_incident(
         }
         Err(_) => incident::Notices::Unreadable("What was sent cannot be read: the database is too slow.".to_owned()),
     };
-    let visit =
-        Visit { now: state.clock.now(), scope, session, snapshot, is_demo: state.demo.is_some() };
+    let visit = Visit { now: state.clock.now(), scope, session, snapshot, is_demo: state.demo.is_some() };
     let more = format!("&i={number}");
     let shell = visit.shell(Section::Incidents, &["head", "cause", "timeline"], &more, &asked);
     Ok(html(&incident::build(visit.ctx(), shell, &found, notices)))
@@ -402,7 +401,7 @@ async fn show_object(
     };
     let now = state.clock.now();
     let history = match tokio::time::timeout(STORE_PATIENCE, state.store.history(&query)).await {
-        Ok(Ok(rows)) => object::History::from_rows(&rows, now),
+        Ok(Ok(rows)) => object::History::from_rows(&rows, now, key.service.is_none()),
         Ok(Err(error)) => {
             tracing::warn!(error = %error, host.name = %key.host, "history could not be read for a page");
             object::History::Unreadable("History cannot be read: the database does not answer.".to_owned())
