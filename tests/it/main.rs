@@ -7,6 +7,7 @@ mod demo;
 mod backup;
 mod badconfig;
 mod faults;
+mod browser;
 mod ipmi;
 mod kill9;
 mod mail;

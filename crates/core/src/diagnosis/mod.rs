@@ -11,6 +11,7 @@ mod confidence;
 mod core_state;
 mod draft;
 mod elements;
+mod evidence;
 mod hardware;
 mod host;
 mod impact;

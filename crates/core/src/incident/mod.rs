@@ -173,8 +173,9 @@ impl Tracker {
             generation: 1,
             timeline: Vec::new(),
         };
-        let held = at.since(since);
-        let text = format!("{title}: {} ({}), seen for {held}", verdict.class.as_str(), verdict.subtype);
+        // Whole seconds: finer is noise of the tick.
+        let held = Span::from_secs(at.since(since).as_millis() / 1000);
+        let text = format!("{title}: {}, seen for {held}", cause_words(verdict));
         push_timeline(&mut incident, TimelineEntry { at, kind: TimelineKind::Opened, by: None, text: text.clone() });
         Arc::make_mut(&mut self.incidents).insert(number, Arc::new(incident));
         self.live.insert(key.clone(), Live { number, absent_since: None });
@@ -196,9 +197,8 @@ impl Tracker {
             Some((TimelineKind::Relapsed, "The cause is back".to_owned()))
         } else if worse || other_subtype {
             let text = format!(
-                "{new_title}: {} ({}), {}, impact {}",
-                verdict.class.as_str(),
-                verdict.subtype,
+                "{new_title}: {}, {}, impact {}",
+                cause_words(verdict),
                 verdict.severity.as_str(),
                 verdict.impact.as_str()
             );
@@ -370,6 +370,15 @@ pub fn explains(verdict: &Verdict, target: &Target) -> bool {
     verdict.suppressed.iter().any(|effect| {
         effect.host == target.host && (effect.component.is_none() || effect.component == target.component)
     })
+}
+
+/// `resource unavailable (disk)`
+fn cause_words(verdict: &Verdict) -> String {
+    let class = verdict.class.as_str().replace('_', " ");
+    match &*verdict.subtype {
+        "" => class,
+        subtype => format!("{class} ({})", subtype.replace('_', " ")),
+    }
 }
 
 /// Adds an entry; a full timeline keeps its first entry and drops the next oldest.
