@@ -7,7 +7,6 @@ use std::sync::Arc;
 use super::{CauseKey, Wanted};
 use crate::Span;
 use crate::Timestamp;
-use crate::catalog::{Catalog, SignalValue};
 use crate::catalog::{Catalog, SignalSpec, SignalValue};
 use crate::diagnosis::{Class, CoreState, Evidence, Impact, Severity, Target, TargetKind, Verdict, Visibility};
 use crate::id::{HostId, ObjectId, ServiceId};
