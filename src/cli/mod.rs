@@ -12,7 +12,9 @@ pub mod debug;
 pub mod demo;
 pub mod downtime;
 pub mod matrix;
+pub mod notify;
 pub mod probe;
+pub mod replay;
 pub mod runbook;
 pub mod serve;
 pub mod status;
@@ -62,6 +64,8 @@ enum Command {
     Runbook(runbook::RunbookArgs),
     /// Signals in, verdicts out: the classifier alone
     Classify(classify::ClassifyArgs),
+    /// Recorded inputs through the engine with virtual time
+    Replay(replay::ReplayArgs),
     /// Look at the inner workings: plugin output, threshold ranges
     Debug(debug::DebugArgs),
     /// Copy database, journal and keys of an installation, running or not
@@ -76,6 +80,8 @@ enum Command {
     Downtime(downtime::DowntimeArgs),
     /// Write into the timeline of an incident
     Comment(comment::CommentArgs),
+    /// Try the channels of a contact
+    Notify(notify::NotifyArgs),
     /// Add people, set passwords, make tokens
     User(user::UserArgs),
     /// Measure Stentor itself
@@ -123,6 +129,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Probe(args) => probe::run(&args, &mut out).await,
         Command::Runbook(args) => runbook::run(&args, &mut out),
+        Command::Replay(args) => replay::run(&args, &mut out),
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
         Command::Debug(args) => debug::run(&args, &mut io::stdin().lock(), &mut out),
         Command::Backup(args) => backup::backup(&args, &crate::clock::Clock::Machine, &mut out).await,
@@ -131,6 +138,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Ack(args) => ack::run(&args, &Clock::Machine, &mut out).await,
         Command::Downtime(args) => downtime::run(&args, &Clock::Machine, &mut out).await,
         Command::Comment(args) => comment::run(&args, &mut out).await,
+        Command::Notify(args) => notify::run(&args, &mut out).await,
         Command::User(args) => user::run(&args, &mut out).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "stentor", &mut out);

@@ -90,7 +90,6 @@ pub async fn start(clock: Clock, net: Net) -> anyhow::Result<Running> {
             agent: None,
         });
     }
-    let brokers = HOSTS.iter().filter(|plan| plan.components.contains(&"vb"));
     let mut world = World {
         hosts,
         vcenters: vcenters(net),

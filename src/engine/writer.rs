@@ -413,7 +413,8 @@ impl Writer {
         self.engine.begin_turn(turn.seq);
         let (mut events, mut notifications, mut checks) = (Vec::new(), Vec::new(), Vec::new());
         for input in &turn.inputs {
-            let Effects { notifications: n, events: e, checks: c, reply } = self.engine.apply(turn.at, input);
+            let Effects { notifications: n, events: e, withheld: _, checks: c, reply } =
+                self.engine.apply(turn.at, input);
             events.extend(e);
             notifications.extend(n);
             checks.extend(c);

@@ -63,7 +63,7 @@ fn each_mistake_is_told_at_its_place_with_a_suggestion() {
         for args in [["verify", "--config", path].as_slice(), &["serve", "--check", "--config", path]] {
             let output = stentor(args);
             assert_eq!(output.status.code(), Some(1), "{args:?}");
-            let said = text(&output.stderr) + &text(&output.stdout);
+            let said = format!("{}{}", text(&output.stderr), text(&output.stdout));
             assert!(said.contains(&format!("{path}:{line}:{column}")) && said.contains(message), "{args:?}:\n{said}");
         }
         // And nothing starts on it.

@@ -181,7 +181,7 @@ fn threads(mails: &[Mail]) {
         assert_ne!(id(problem), id(recovery));
         assert_eq!(problem.to, ["noc@example.org"]);
     }
-    let told = mails[0].text() + &mails[2].text();
+    let told = format!("{}{}", mails[0].text(), mails[2].text());
     for words in ["at risk", "clc1", "powered off"] {
         assert!(told.contains(words), "no `{words}` in\n{told}");
     }

@@ -37,9 +37,11 @@ const LAYERS: &[(&str, &[&str])] = &[
             "demo",
             "engine",
             "journal",
+            "nagios",
             "notifiers",
             "notify",
             "probes",
+            "replay",
             "sql",
             "store",
             "telemetry",
@@ -54,13 +56,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("journal", &["sql"]),
     ("lib", &[]),
     ("main", &["cli"]),
+    ("nagios", &[]),
     ("notifiers", &[]),
     ("notify", &["clock", "engine", "notifiers", "store"]),
     ("probes", &["clock"]),
+    ("replay", &["nagios"]),
     ("sql", &[]),
     ("store", &["sql"]),
     ("telemetry", &["config"]),
-    ("web", &["clock", "engine", "store"]),
+    ("web", &["clock", "engine", "nagios", "store"]),
 ];
 
 const FILE_LINES_MAX: usize = 900;

@@ -270,6 +270,12 @@ fn apply(snapshot: &mut Snapshot, command: Command) -> Result<Reply, CommandErro
             Ok(Reply::Done)
         }
         Command::CheckNow { .. } => Ok(Reply::Done),
+        Command::TestContact { contact, .. } => {
+            if &*contact == "nobody" {
+                return Err(CommandError::NoContact(contact));
+            }
+            Ok(Reply::TestsSent(vec![format!("ECC/test/1-1/{contact}/email").into()]))
+        }
     }
 }
 

@@ -376,6 +376,7 @@ impl Engine {
             let entry = TimelineEntry { at: withheld.at, kind: TimelineKind::Withheld, by: None, text };
             self.tracker.note(withheld.incident, entry);
         }
+        effects.withheld.extend(decisions.withheld);
         effects.notifications.extend(decisions.send);
     }
 }
@@ -430,6 +431,9 @@ impl Clearance for Engine {
     /// Absence is never recovery: the checks that spoke for the verdict must have answered, and well.
     fn is_clear(&self, incident: &Incident) -> bool {
         let verdict: &Verdict = &incident.verdict;
+        if self.board.told_has_aged(&verdict.target, self.at, self.catalog.timing.fresh_floor) {
+            return false;
+        }
         let Some(host) = verdict.target.host.as_deref().and_then(|name| self.catalog.host_id(name)) else {
             return true;
         };

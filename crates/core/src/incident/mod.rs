@@ -86,6 +86,12 @@ impl Tracker {
         self.live.iter()
     }
 
+    /// Whether a hold or a recovery runs: the next tick may open or resolve something.
+    pub fn is_waiting(&self) -> bool {
+        let recovering = |live: &Live| self.incidents.get(&live.number).is_some_and(|i| i.phase == Phase::Recovering);
+        !self.candidates.is_empty() || self.live.values().any(recovering)
+    }
+
     pub fn get(&self, number: u64) -> Option<&Arc<Incident>> {
         self.incidents.get(&number)
     }

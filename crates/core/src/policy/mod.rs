@@ -2,6 +2,8 @@
 //!
 //! Each stage lets a message pass or holds it with a reason; nothing is dropped without a record (invariant 6).
 
+mod trial;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,6 +14,8 @@ use crate::diagnosis::Severity;
 use crate::id::{ContactId, TimeperiodId};
 use crate::model::{Incident, Notification, Phase, Reason, Withheld};
 use crate::{Span, Timestamp};
+
+pub use trial::{NO_INCIDENT, Test};
 
 /// Incident, contact, channel.
 type Slot = (u64, Arc<str>, Arc<str>);
@@ -81,6 +85,11 @@ const STAGES: &[Stage] = &[
     ("severity", below_contact_severity),
     ("period", outside_period),
 ];
+
+/// Names of the stages in the order in which a message passes them; the first finds its recipients.
+pub fn stages() -> impl Iterator<Item = &'static str> {
+    std::iter::once("route").chain(STAGES.iter().map(|(name, _)| *name))
+}
 
 fn in_downtime(case: &Case<'_>) -> Option<String> {
     let tells_of_trouble = matches!(case.reason, Reason::Problem | Reason::Changed | Reason::Renotify);
@@ -212,6 +221,16 @@ impl Ledger {
             decisions.send.push(notification(catalog, incident, contact, message, at, seq));
         }
         decisions
+    }
+
+    /// When somebody who was told of an open incident is to be reminded; earlier than that, time alone sends nothing.
+    pub fn next_renotify(&self, catalog: &Catalog, incident: &Incident) -> Option<Timestamp> {
+        let every = renotify_every(catalog, incident.severity());
+        if every <= Span::ZERO || incident.ack.is_some() {
+            return None;
+        }
+        let told = self.told.iter().filter(|(slot, _)| slot.0 == incident.number).map(|(_, told)| told.at + every);
+        told.min()
     }
 
     /// Drops the bookkeeping of an incident that has ended.
