@@ -1,8 +1,11 @@
 //! What looks like several failures while checks are still on their way is one incident when they have come.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::sync::Arc;
 
-use stentor_core::catalog::{Catalog, Check, Cloud, Component, Host, Service, SignalSpec, SignalValue, Timing, View, Zone};
+use stentor_core::catalog::{
+    Catalog, Check, Cloud, Component, Host, Service, SignalSpec, SignalValue, Timing, View, Zone,
+};
 use stentor_core::diagnosis::{Class, Topology};
 use stentor_core::engine::{CheckResult, Engine, Input, ResultSource};
 use stentor_core::id::{CheckId, CloudId, ComponentId, HostId, ServiceId, ZoneId};
