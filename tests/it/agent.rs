@@ -1,4 +1,5 @@
 //! `stentor serve` and a real `stentor agent` beside it: this machine seen through the hub, and the agent's silence.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::path::Path;
 

@@ -1,5 +1,6 @@
 //! From a management controller written by others to a mailbox: `stentor serve` beside OpenIPMI's `ipmi_sim`, a machine
 //! that can go dark, and an SMTP server.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! Debian's monitoring-plugins as services of `stentor serve`: their output and perfdata on the page and in `/metrics`.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use serde_json::Value;
 

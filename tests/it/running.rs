@@ -1,4 +1,5 @@
 //! The real binary as a child process, and what it says over HTTP. Facts are waited for, never durations.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::fmt::Debug;
 use std::path::Path;
