@@ -12,6 +12,8 @@ pub mod debug;
 pub mod demo;
 pub mod downtime;
 pub mod matrix;
+pub mod probe;
+pub mod runbook;
 pub mod serve;
 pub mod status;
 pub mod user;
@@ -54,6 +56,10 @@ enum Command {
     /// Run one native probe as a Nagios plugin
     #[command(disable_help_flag = true)]
     Check(check::CheckArgs),
+    /// Run the configured checks of a host once, and show what the rules make of them
+    Probe(probe::ProbeArgs),
+    /// What to do about a failure, step by step
+    Runbook(runbook::RunbookArgs),
     /// Signals in, verdicts out: the classifier alone
     Classify(classify::ClassifyArgs),
     /// Look at the inner workings: plugin output, threshold ranges
@@ -115,6 +121,8 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Verify(args) => verify::run(&args, &mut out),
         Command::Matrix(args) => matrix::run(&args, &mut out),
         Command::Check(args) => check::run(&args, &mut out).await,
+        Command::Probe(args) => probe::run(&args, &mut out).await,
+        Command::Runbook(args) => runbook::run(&args, &mut out),
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
         Command::Debug(args) => debug::run(&args, &mut io::stdin().lock(), &mut out),
         Command::Backup(args) => backup::backup(&args, &crate::clock::Clock::Machine, &mut out).await,

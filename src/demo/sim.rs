@@ -90,6 +90,7 @@ pub async fn start(clock: Clock, net: Net) -> anyhow::Result<Running> {
             agent: None,
         });
     }
+    let brokers = HOSTS.iter().filter(|plan| plan.components.contains(&"vb"));
     let mut world = World {
         hosts,
         vcenters: vcenters(net),
