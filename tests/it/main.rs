@@ -2,12 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 mod agent;
-mod bmc_mail;
-mod demo;
 mod backup;
 mod badconfig;
-mod faults;
+mod bmc_mail;
 mod browser;
+mod demo;
+mod faults;
 mod ipmi;
 mod kill9;
 mod mail;

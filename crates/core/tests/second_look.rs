@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use stentor_core::catalog::{Catalog, Check, Cloud, Component, Host, Service, SignalSpec, SignalValue, Timing, View, Zone};
+use stentor_core::catalog::{
+    Catalog, Check, Cloud, Component, Host, Service, SignalSpec, SignalValue, Timing, View, Zone,
+};
 use stentor_core::diagnosis::{Class, Topology};
 use stentor_core::engine::{CheckResult, Engine, Input, ResultSource};
 use stentor_core::id::{CheckId, CloudId, ComponentId, HostId, ServiceId, ZoneId};

@@ -69,12 +69,9 @@ fn upstream_kinds(topology: &Topology, kind: &str) -> Vec<(Edge, &'static str)> 
         ("cloudstack", "kvm_agent") => {
             vec![(Edge::Control, "ms"), (Edge::Control, "lb"), (Edge::Store, "primary")]
         }
-        ("cloudstack", "ssvm") => vec![
-            (Edge::Control, "ms"),
-            (Edge::Control, "lb"),
-            (Edge::Store, "primary"),
-            (Edge::Store, "secondary"),
-        ],
+        ("cloudstack", "ssvm") => {
+            vec![(Edge::Control, "ms"), (Edge::Control, "lb"), (Edge::Store, "primary"), (Edge::Store, "secondary")]
+        }
         ("cloudstack", "cpvm" | "usage" | "vr") => {
             vec![(Edge::Control, "ms"), (Edge::Control, "lb"), (Edge::Store, "primary")]
         }
