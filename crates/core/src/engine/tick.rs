@@ -5,11 +5,8 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::effect::{CheckRequest, Effects, Event, EventKind};
-use crate::catalog::Timing;
 use crate::catalog::View;
 use crate::diagnosis::{self, Class, Diagnosis, Signal, Target, TargetKind, Verdict};
-use crate::diagnosis::{self, Class, Signal, Target, TargetKind, Verdict};
-use crate::id::ObjectId;
 use crate::id::{ObjectId, ServiceId};
 use crate::incident::cover::{self, CoverIndex, World};
 use crate::incident::{CauseKey, Clearance, Wanted};
@@ -123,7 +120,22 @@ impl Engine {
         for (cloud, diagnosis) in self.diagnoses() {
             for verdict in diagnosis.verdicts.iter().filter(|verdict| opens(verdict.class)) {
                 let key = CauseKey { cloud: cloud.clone(), target: verdict.target.clone(), class: verdict.class };
-                let hold = hold_of(verdict, timing);
+                let hold = match verdict.class {
+                    Class::ServerDown | Class::SiteDown => timing.hold_server,
+                    Class::Network | Class::PowerEvent | Class::MonitorIsolated => {
+                        timing.hold_server + timing.hold_group
+                    }
+                    Class::SoftwareDown
+                    | Class::ResourceUnavailable
+                    | Class::NetworkPath
+                    | Class::SplitBrain
+                    | Class::RedundancyLost
+                    | Class::ResourceAtRisk
+                    | Class::AdminStopped
+                    | Class::Starting
+                    | Class::Flapping
+                    | Class::Unknown => timing.hold_software,
+                };
                 wanted.insert(key, Wanted { verdict: verdict.clone(), hold });
             }
         }
@@ -384,26 +396,6 @@ fn opens(class: Class) -> bool {
         | Class::ResourceAtRisk
         | Class::Flapping => true,
         Class::AdminStopped | Class::Starting | Class::Unknown => false,
-    }
-}
-
-/// How long a verdict must hold before it is believed.
-fn hold_of(verdict: &Verdict, timing: &Timing) -> Span {
-    match verdict.class {
-        Class::ServerDown | Class::SiteDown => timing.hold_server,
-        Class::Network | Class::PowerEvent | Class::MonitorIsolated => timing.hold_server + timing.hold_group,
-        // Not ready for a reason nobody has named yet: what it depends on may be about to be found dead.
-        Class::ResourceUnavailable if &*verdict.subtype == "dependency" => timing.hold_server + timing.hold_group,
-        Class::SoftwareDown
-        | Class::ResourceUnavailable
-        | Class::NetworkPath
-        | Class::SplitBrain
-        | Class::RedundancyLost
-        | Class::ResourceAtRisk
-        | Class::AdminStopped
-        | Class::Starting
-        | Class::Flapping
-        | Class::Unknown => timing.hold_software,
     }
 }
 
