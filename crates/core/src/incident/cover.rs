@@ -8,7 +8,6 @@ use super::{CauseKey, Wanted};
 use crate::Span;
 use crate::Timestamp;
 use crate::catalog::{Catalog, SignalSpec, SignalValue};
-use crate::catalog::{Catalog, SignalValue};
 use crate::diagnosis::{Class, CoreState, Evidence, Impact, Severity, Target, TargetKind, Verdict, Visibility};
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::{HostState, ServiceState};
