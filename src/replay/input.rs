@@ -92,11 +92,14 @@ enum DeliveryOutcome {
     Failed,
 }
 
+/// Why a line was not understood, and its time if that much was.
+pub type Refusal = (Option<Timestamp>, String);
+
 /// Reads one line.
 ///
 /// # Errors
 /// What is wrong with it, and its time where that could be read.
-pub fn parse(text: &str) -> Result<Step, (Option<Timestamp>, String)> {
+pub fn parse(text: &str) -> Result<Step, Refusal> {
     let line: Line = serde_json::from_str(text).map_err(|e| (at_of(text), e.to_string()))?;
     let at = instant(line.at).ok_or_else(|| (None, format!("`at` {} is no time", line.at)))?;
     let refused = |why: String| (Some(at), why);

@@ -15,7 +15,7 @@ use stentor_core::model::{Delivery, DeliveryOutcome, Incident, Notification, Obj
 use stentor_core::{Span, Timestamp};
 
 use crate::nagios::external::{self, Order, World, describe};
-use input::{Step, What};
+use input::{Refusal, Step, What};
 
 /// As the running service ticks: once a second at pace 1, never closer than this.
 const TICK: Span = Span::from_secs(1);
@@ -43,7 +43,7 @@ pub struct Options {
 /// # Errors
 /// The output cannot be written.
 pub fn replay(catalog: &Arc<Catalog>, events: &str, options: &Options, out: &mut dyn Write) -> io::Result<bool> {
-    let lines: Vec<(usize, Result<Step, (Option<Timestamp>, String)>)> = events
+    let lines: Vec<(usize, Result<Step, Refusal>)> = events
         .lines()
         .enumerate()
         .filter(|(_, line)| !line.trim().is_empty())
@@ -98,12 +98,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn line(
-        &mut self,
-        catalog: &Arc<Catalog>,
-        number: usize,
-        step: Result<Step, (Option<Timestamp>, String)>,
-    ) -> io::Result<()> {
+    fn line(&mut self, catalog: &Arc<Catalog>, number: usize, step: Result<Step, Refusal>) -> io::Result<()> {
         let step = match step {
             Ok(step) => step,
             Err((at, message)) => {

@@ -101,7 +101,7 @@ pub fn run(args: &EngineArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
 fn round(args: &EngineArgs, n: usize) -> Vec<Input> {
     (0..args.services)
         .map(|i| {
-            let bad = args.problem_every > 0 && (i + n) % args.problem_every == 0;
+            let bad = args.problem_every > 0 && (i + n).is_multiple_of(args.problem_every);
             let state = if bad { ServiceState::Critical } else { ServiceState::Ok };
             let text = format!("{state} - rta {}.{:03} ms, lost 0%", i % 7, (i * 31 + n * 17) % 1000);
             let mut observation = Observation::reported(state, text);
