@@ -339,3 +339,6 @@ fn delivery(sent: &Notification, outcome: DeliveryOutcome) -> Delivery {
         outcome,
     }
 }
+
+#[cfg(test)]
+mod tests;
