@@ -82,6 +82,8 @@ pub struct Board {
     pub groups: Vec<Group>,
     hosts: Vec<Slot>,
     services: Vec<Slot>,
+    /// Longest time that any contributing check may take to answer.
+    pub answer_max: Span,
 }
 
 /// What a judged result says to the board.
@@ -107,6 +109,7 @@ impl Board {
                 .collect(),
             hosts: Vec::with_capacity(catalog.hosts.len()),
             services: vec![Slot::NONE; catalog.services.len()],
+            answer_max: Span::ZERO,
         };
         let mut outside = Group::default();
         for host in catalog.hosts.iter().filter(|host| host.cloud.is_none()) {
@@ -144,6 +147,7 @@ impl Board {
         if check.signals.is_empty() {
             return Slot::NONE;
         }
+        self.answer_max = self.answer_max.max(check.timeout);
         let voices = &mut self.groups[group].voices;
         let first = voices.len();
         for spec in &check.signals {

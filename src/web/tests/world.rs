@@ -303,6 +303,6 @@ fn object_flag(
         return Err(());
     }
     rows[index].flags.set(Flags::ACKNOWLEDGED, ack.is_some());
-    details[index] = Arc::new(Detail { ack, ..(*details[index]).clone() });
+    details[index] = Arc::new(Detail { ack: ack.map(Box::new), ..(*details[index]).clone() });
     Ok(Reply::Done)
 }

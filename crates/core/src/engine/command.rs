@@ -157,7 +157,7 @@ impl Engine {
         let row = self.row_mut(id);
         row.flags.set(Flags::ACKNOWLEDGED, ack.is_some());
         row.changed = at;
-        self.detail_mut(id).ack = ack;
+        self.detail_mut(id).ack = ack.map(Box::new);
     }
 
     fn schedule_downtime(&mut self, request: &DowntimeRequest, effects: &mut Effects) -> Result<Reply, CommandError> {
