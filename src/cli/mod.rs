@@ -164,3 +164,21 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     eprintln!("stentor: {error:#}");
     ExitCode::FAILURE
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_on_the_page_and_no_other() {
+        let page = include_str!("../../docs/command-line.md");
+        let rows: Vec<&str> =
+            page.lines().filter_map(|line| line.strip_prefix("| `stentor ")?.split('`').next()).collect();
+        let mut shown = rows.clone();
+        shown.sort_unstable();
+        let cli = Cli::command();
+        let mut known: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
+        known.sort_unstable();
+        assert_eq!(shown, known);
+    }
+}

@@ -334,3 +334,6 @@ fn delivery(sent: &Notification, outcome: DeliveryOutcome) -> Delivery {
         outcome,
     }
 }
+
+#[cfg(test)]
+mod tests;
