@@ -8,6 +8,7 @@ mod bmc_mail;
 mod browser;
 mod demo;
 mod faults;
+mod fuzz;
 mod ipmi;
 mod kill9;
 mod mail;

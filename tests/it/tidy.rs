@@ -1,6 +1,6 @@
 //! What can be seen in the source is held here: who uses whom, sizes, forbidden names, dependencies, pages that must exist.
 
-mod source;
+pub mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
