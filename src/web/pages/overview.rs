@@ -179,6 +179,10 @@ impl Banner {
 
 /// What users notice of one incident: the component and the first sentence; the incident's page has the rest.
 fn noticed(snapshot: &Snapshot, incident: &Incident, text: &str) -> String {
+    // A resource's cell tells of every resource that may go; the title says which one did.
+    if incident.verdict.cell.as_deref().is_some_and(|cell| cell.ends_with("/resource")) {
+        return words::cut(&incident.title, NOTICE_CHARS_MAX);
+    }
     let first = words::cut(words::first_sentence(text), NOTICE_CHARS_MAX);
     let name = incident.verdict.cell.as_deref().and_then(|cell| {
         let mut parts = cell.split('/');
