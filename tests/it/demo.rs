@@ -198,9 +198,8 @@ fn key_of(mail: &Value) -> String {
 fn header(mail: &Value, name: &str) -> Option<String> {
     let raw = mail["raw"].as_str()?.replace("\r\n ", " ");
     let head = raw.split("\r\n\r\n").next()?;
-    let value = head.lines().find_map(|line| {
+    head.lines().find_map(|line| {
         let (key, value) = line.split_once(':')?;
         key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
-    });
-    value
+    })
 }

@@ -1,5 +1,6 @@
 //! The one integration-test binary: each extra one would link the world again.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(clippy::print_stdout, reason = "a test that takes long says what it does")]
 
 mod agent;
 mod backup;
