@@ -20,6 +20,9 @@ pub struct Step {
     pub what: What,
 }
 
+/// A line, or what is wrong with it and its time where that could be read.
+pub type Parsed = Result<Step, (Option<Timestamp>, String)>;
+
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
     Result { object: ObjectKey, active: bool, observation: Observation },
@@ -96,7 +99,7 @@ enum DeliveryOutcome {
 ///
 /// # Errors
 /// What is wrong with it, and its time where that could be read.
-pub fn parse(text: &str) -> Result<Step, (Option<Timestamp>, String)> {
+pub fn parse(text: &str) -> Parsed {
     let line: Line = serde_json::from_str(text).map_err(|e| (at_of(text), e.to_string()))?;
     let at = instant(line.at).ok_or_else(|| (None, format!("`at` {} is no time", line.at)))?;
     let refused = |why: String| (Some(at), why);
