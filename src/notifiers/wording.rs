@@ -62,7 +62,7 @@ pub fn wording(message: &Message) -> Wording {
     }
 }
 
-/// A test names no incident, asks for nothing and leads to the front page.
+/// A test names no incident, asks for nothing and leads nowhere.
 fn test_wording(message: &Message, headline: String) -> Wording {
     let notification = &message.notification;
     let title = line(&notification.incident.title);
@@ -81,7 +81,7 @@ fn test_wording(message: &Message, headline: String) -> Wording {
         ],
         steps: Vec::new(),
         ack_url: String::new(),
-        open_url: message.url.clone(),
+        open_url: String::new(),
         why: why(message),
     }
 }

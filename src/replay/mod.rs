@@ -124,10 +124,12 @@ impl Run<'_> {
 
     fn complain(&mut self, at: Timestamp, number: usize, message: &str) -> io::Result<()> {
         self.clean = false;
-        self.print(&output::error(at, number, message))
+        self.print(output::error(at, number, message))
     }
 
-    fn print(&mut self, line: &Json) -> io::Result<()> {
+    /// Keys in alphabetical order: whether JSON objects remember another one depends on how the program was built.
+    fn print(&mut self, mut line: Json) -> io::Result<()> {
+        line.sort_all_objects();
         writeln!(self.out, "{line}")
     }
 
@@ -242,13 +244,13 @@ impl Run<'_> {
         for held in &effects.withheld {
             let incident = self.engine.incident(held.incident).cloned();
             let explain = incident.as_ref().is_some_and(|incident| self.explains(incident));
-            self.print(&output::suppressed(at, held, incident.as_ref(), explain))?;
+            self.print(output::suppressed(at, held, incident.as_ref(), explain))?;
         }
         for sent in effects.notifications {
             let slot = (sent.incident.number, Arc::clone(&sent.contact), Arc::clone(&sent.channel));
             let number = self.counts.entry(slot).and_modify(|count| *count += 1).or_insert(1);
             let line = output::notification(at, &sent, *number, self.explains(&sent.incident));
-            self.print(&line)?;
+            self.print(line)?;
             if !self.outcomes.contains(&*sent.key) {
                 let accepted = delivery(&sent, DeliveryOutcome::Accepted("accepted".to_owned()));
                 self.engine_apply(at, &Input::Delivery(accepted));
@@ -282,7 +284,7 @@ impl Run<'_> {
             | EventKind::Note => return Ok(()),
         };
         let incident = event.incident.and_then(|number| self.engine.incident(number)).cloned();
-        incident.map_or(Ok(()), |incident| self.print(&output::incident(at, phase, &incident)))
+        incident.map_or(Ok(()), |incident| self.print(output::incident(at, phase, &incident)))
     }
 
     /// Prints an object's state if it differs from what was printed last.
@@ -292,18 +294,18 @@ impl Run<'_> {
         if row.is_pending() || self.shown.insert(object, seen) == Some(seen) {
             return Ok(());
         }
-        self.print(&output::state(at, &self.engine, object))
+        self.print(output::state(at, &self.engine, object))
     }
 
     /// Every object, each host before its services.
     fn show(&mut self, at: Timestamp) -> io::Result<()> {
         let catalog = Arc::clone(self.engine.catalog());
         for (index, host) in catalog.hosts.iter().enumerate() {
-            self.print(&output::object(at, &self.engine, ObjectId::Host(HostId::from_index(index))))?;
+            self.print(output::object(at, &self.engine, ObjectId::Host(HostId::from_index(index))))?;
             let mut services: Vec<ServiceId> = host.services.clone();
             services.sort_by_key(|id| Arc::clone(&catalog.services[id.index()].name));
             for id in services {
-                self.print(&output::object(at, &self.engine, ObjectId::Service(id)))?;
+                self.print(output::object(at, &self.engine, ObjectId::Service(id)))?;
             }
         }
         Ok(())
