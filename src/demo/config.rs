@@ -80,7 +80,7 @@ fn write_host(out: &mut String, host: &HostPlan, wish: &Wish<'_>) -> std::fmt::R
         for (check, port) in network_checks(component) {
             let name = format!("{component} {check}");
             if *check == "vcenter" {
-                let address = format!("address = \"{}\", ", wish.net.vcenter());
+                let address = format!("address = \"{}\", ", wish.net.vcenter(host));
                 checks.push((name, format!("enabled = true\n{}", network(*port, &address))));
             } else {
                 checks.push((name, network(*port, "")));

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Form, Json, Router};
+use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use stentor_core::model::{Incident, Phase};
 
 use super::fault::{Expect, Fault};
 use super::mailbox::Mailbox;
+use super::page;
 use super::plan::find;
 use super::sim::Sim;
 use crate::web::WebState;
@@ -33,10 +34,11 @@ pub struct Line {
     pub active: bool,
 }
 
+/// What the handlers of the demo work on.
 #[derive(Clone)]
-struct Demo {
-    sim: Sim,
-    mailbox: Mailbox,
+pub(super) struct Demo {
+    pub sim: Sim,
+    pub mailbox: Mailbox,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -53,8 +55,8 @@ pub fn routes(sim: Sim, mailbox: Mailbox) -> Router<WebState> {
     let inject = demo.clone();
     let heal = demo.clone();
     let all = demo.clone();
-    let toggle = demo.clone();
     Router::new()
+        .merge(page::routes(demo.clone()))
         .route(
             "/faults",
             get(move |session: Session| async move {
@@ -99,31 +101,9 @@ pub fn routes(sim: Sim, mailbox: Mailbox) -> Router<WebState> {
                 Ok::<_, Problem>(Json(lines(&all.sim).await))
             }),
         )
-        .route(
-            "/toggle",
-            post(
-                move |session: Session, form: Form<Toggle>| async move { toggled(&toggle.sim, &session, &form).await },
-            ),
-        )
 }
 
-#[derive(Deserialize)]
-struct Toggle {
-    name: String,
-}
-
-/// The page's buttons: injects what is well, heals what is not, and shows the page again.
-async fn toggled(sim: &Sim, session: &Session, form: &Toggle) -> Result<Response, Problem> {
-    allowed(session)?;
-    let fault =
-        Fault::find(&form.name).ok_or_else(|| Problem::not_found(format!("there is no fault `{}`", form.name)))?;
-    if !sim.inject(fault).await {
-        sim.heal(fault).await;
-    }
-    Ok(Redirect::to("/demo").into_response())
-}
-
-fn allowed(session: &Session) -> Result<(), Problem> {
+pub(super) fn allowed(session: &Session) -> Result<(), Problem> {
     session.require(Role::Operator)
 }
 
@@ -189,7 +169,7 @@ fn late(name: &str) -> Problem {
 }
 
 /// Whether an incident is about the host that a fault strikes.
-fn concerns(incident: &Incident, fault: Fault) -> bool {
+pub(super) fn concerns(incident: &Incident, fault: Fault) -> bool {
     incident.verdict.target.host.as_deref() == Some(fault.host) && find(fault.host).is_some()
 }
 

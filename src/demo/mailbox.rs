@@ -25,10 +25,14 @@ const IDLE: Duration = Duration::from_secs(60);
 /// One message as received.
 #[derive(Clone, Debug, Serialize)]
 pub struct Mail {
+    /// Counts from 1 in order of arrival.
+    pub number: u64,
     pub to: Vec<String>,
     pub message_id: String,
     pub references: String,
     pub subject: String,
+    /// As its sender dated it.
+    pub date: String,
     /// Headers and body, as sent.
     pub raw: String,
 }
@@ -43,13 +47,14 @@ impl Mailbox {
     }
 
     fn put(&self, mail: Mail) {
-        let mail = Arc::new(mail);
         self.0.rcu(|old| {
             let mut all = VecDeque::clone(old);
+            let number = all.back().map_or(1, |last| last.number + 1);
+            let mail = Arc::new(Mail { number, ..mail.clone() });
             if all.len() >= MESSAGES_MAX {
                 all.pop_front();
             }
-            all.push_back(Arc::clone(&mail));
+            all.push_back(mail);
             all
         });
     }
@@ -195,7 +200,15 @@ fn read(to: Vec<String>, raw: String) -> Mail {
         }
         found.unwrap_or_default()
     };
-    Mail { to, message_id: header("Message-ID"), references: header("References"), subject: header("Subject"), raw }
+    Mail {
+        number: 0,
+        to,
+        message_id: header("Message-ID"),
+        references: header("References"),
+        subject: header("Subject"),
+        date: header("Date"),
+        raw,
+    }
 }
 
 #[cfg(test)]

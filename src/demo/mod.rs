@@ -8,6 +8,8 @@ pub mod control;
 pub mod fault;
 pub mod inside;
 pub mod mailbox;
+pub mod message;
+pub mod page;
 pub mod plan;
 pub mod port;
 pub mod sim;

@@ -6,6 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 pub const PORT_SHIFT: u16 = 10_000;
 /// A BMC has its host's address with the last octet raised by this.
 const BMC_OFFSET: u8 = 100;
+/// And a broker's vCenter by this.
+const VCENTER_OFFSET: u8 = 150;
 
 /// A port as the demo serves it.
 pub const fn shifted(port: u16) -> u16 {
@@ -80,9 +82,10 @@ impl Net {
         IpAddr::V4(Ipv4Addr::new(127, self.0, plan.zone, plan.number + BMC_OFFSET))
     }
 
-    /// vCenter behind the VMware brokers: an address, no host of the plan.
-    pub const fn vcenter(self) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::new(127, self.0, 2, 50))
+    /// The vCenter behind a VMware broker: an address, no host of the plan. Each broker has its own.
+    /// The vCenter behind a host's VMware broker: an address, no host of the plan. Each broker has its own.
+    pub const fn vcenter(self, plan: &HostPlan) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(127, self.0, plan.zone, plan.number + VCENTER_OFFSET))
     }
 }
 

@@ -64,7 +64,8 @@ struct Host {
 
 struct World {
     hosts: Vec<Host>,
-    vcenter: Port,
+    /// By the host of the broker.
+    vcenters: BTreeMap<&'static str, Port>,
     faults: BTreeSet<Fault>,
     dark: Arc<ArcSwap<BTreeSet<IpAddr>>>,
     tls: TlsAcceptor,
@@ -91,7 +92,7 @@ pub async fn start(clock: Clock, net: Net) -> anyhow::Result<Running> {
     }
     let mut world = World {
         hosts,
-        vcenter: Port::new(SocketAddr::new(net.vcenter(), shifted(443))),
+        vcenters: vcenters(net),
         faults: BTreeSet::new(),
         dark: Arc::clone(&dark),
         tls: acceptor()?,
@@ -117,6 +118,11 @@ fn ports(plan: &HostPlan, net: Net) -> BTreeMap<u16, Port> {
         numbers.extend(served(component).iter().copied());
     }
     numbers.into_iter().map(|number| (number, Port::new(SocketAddr::new(net.host(plan), shifted(number))))).collect()
+}
+
+fn vcenters(net: Net) -> BTreeMap<&'static str, Port> {
+    let brokers = HOSTS.iter().filter(|plan| plan.components.contains(&"vb"));
+    brokers.map(|plan| (plan.name, Port::new(SocketAddr::new(net.vcenter(plan), shifted(443))))).collect()
 }
 
 fn served(component: &str) -> &'static [u16] {
@@ -238,8 +244,13 @@ impl World {
             }
             settle_agent(host, dead, self.hub.as_ref(), &self.clock);
         }
-        let vcenter = !self.faults.iter().any(|f| f.kind == Kind::Resource && f.component == Some("vb"));
-        self.vcenter.set(if vcenter { Behaviour::Banner("") } else { Behaviour::Shut });
+        for (broker, port) in &self.vcenters {
+            let lost = self
+                .faults
+                .iter()
+                .any(|fault| fault.host == *broker && fault.kind == Kind::Resource && fault.component == Some("vb"));
+            port.set(if lost { Behaviour::Shut } else { Behaviour::Banner("") });
+        }
     }
 
     /// Whether the Cloud Controller serves the others: without it they are not in service.

@@ -149,13 +149,13 @@ fn tls_parameters(setup: &EmailSetup) -> Result<TlsParameters, SetupError> {
 }
 
 #[derive(Template)]
-#[template(path = "email.txt", escape = "none", whitespace = "suppress")]
+#[template(path = "email.txt", escape = "none", whitespace = "preserve")]
 struct Text<'a> {
     w: &'a Wording,
 }
 
 #[derive(Template)]
-#[template(path = "email.html", whitespace = "suppress")]
+#[template(path = "email.html", whitespace = "preserve")]
 struct Html<'a> {
     w: &'a Wording,
     colour: &'static str,

@@ -200,6 +200,9 @@ impl Http {
     }
 }
 
+/// Beyond this a date says more than a number of days.
+const TELLING_DAYS_MAX: i64 = 730;
+
 fn tls_facts(mut seen: Observation, tls: &Handshake, now: Timestamp, parts: &mut Vec<String>) -> Observation {
     seen = seen.measure("tls", tls.took.as_secs_f64(), "s");
     if let Some(end) = tls.not_after {
@@ -207,7 +210,10 @@ fn tls_facts(mut seen: Observation, tls: &Handshake, now: Timestamp, parts: &mut
         let days = end.since(now).as_millis().div_euclid(86_400_000);
         seen = seen.fact("tls_days_left", days).fact("tls_not_after", end.to_rfc3339());
         seen = seen.measure("tls_days_left", days as f64, "");
-        parts.push(if days < 0 {
+        let date = end.to_rfc3339();
+        parts.push(if days > TELLING_DAYS_MAX {
+            format!("certificate ends {}", date.get(..10).unwrap_or(&date))
+        } else if days < 0 {
             format!("certificate ended {} days ago", -days)
         } else {
             format!("certificate ends in {days} days")

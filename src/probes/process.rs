@@ -104,6 +104,7 @@ impl Process {
             "absent" => format!("no process matches `{pattern}`"),
             "hung" => format!("all {count} processes of `{pattern}` are blocked or stopped"),
             _ if !within => format!("{count} processes match `{pattern}`, wanted {}", self.wanted()),
+            _ if count == 1 => format!("1 process matches `{pattern}`"),
             _ => format!("{count} processes match `{pattern}`"),
         };
         let listed = found.iter().take(LISTED_MAX).map(|process| {

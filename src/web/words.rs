@@ -39,6 +39,14 @@ pub fn age(span: Span) -> String {
     }
 }
 
+/// As [`age`], and milliseconds below one second: intervals and deadlines.
+pub fn interval(span: Span) -> String {
+    match span.as_millis() {
+        ms @ 1..SECOND => format!("{ms}{NBSP}ms"),
+        _ => age(span),
+    }
+}
+
 /// Clock of an instant seen from `now`, in UTC: `03:02:11` today, `Fri 22:12` within 7 days, `12 Oct`, then `2 Nov 2025`.
 pub fn clock(at: Timestamp, now: Timestamp) -> String {
     let (Some(then), Some(today)) = (civil(at), civil(now)) else {
@@ -201,6 +209,35 @@ pub fn cut(text: &str, max: usize) -> String {
             let end = text.char_indices().nth(max.saturating_sub(1)).map_or(0, |(i, _)| i);
             format!("{}…", text[..end].trim_end())
         }
+    }
+}
+
+/// Up to the first full stop, without it; texts of packs put the most important sentence first.
+pub fn first_sentence(text: &str) -> &str {
+    let text = text.trim();
+    text.split(". ").next().unwrap_or(text).trim_end_matches('.')
+}
+
+/// A lone word of a signal's vocabulary without its underscores: `not_enabled` -> `not enabled`.
+pub fn value(text: &str) -> String {
+    let is_word = !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    if is_word { spaced(text) } else { text.to_owned() }
+}
+
+/// `CRITICAL;HARD;3;disk full` -> `Critical: disk full`, with `try 1` while soft; any other text stays.
+pub fn state_change(text: &str) -> String {
+    let mut parts = text.splitn(4, ';');
+    let (Some(state), Some(kind), Some(attempt), Some(output)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return text.to_owned();
+    };
+    let state = sentence(&state.to_ascii_lowercase());
+    let state = if state == "Ok" { "OK".to_owned() } else { state };
+    match kind {
+        "HARD" => format!("{state}: {output}"),
+        "SOFT" => format!("{state}, try {attempt}: {output}"),
+        _ => text.to_owned(),
     }
 }
 
@@ -371,5 +408,21 @@ mod tests {
             let (a, b) = (Timestamp::from_millis(a), Timestamp::from_millis(b));
             let _ = (clock(a, b), age(a.since(b)), clock_of_day(a), field(b));
         }
+    }
+
+    #[test]
+    fn machine_words_become_sentences() {
+        for (text, read) in [
+            ("CRITICAL;HARD;3;/var 99.8 % used; really", "Critical: /var 99.8 % used; really"),
+            ("WARNING;SOFT;1;refuses connections", "Warning, try 1: refuses connections"),
+            ("OK;HARD;1;open", "OK: open"),
+            ("two;parts", "two;parts"),
+            ("a;b;c;d", "a;b;c;d"),
+        ] {
+            assert_eq!(state_change(text), read);
+        }
+        assert_eq!(first_sentence("No API. And so on."), "No API");
+        assert_eq!(first_sentence("Version 4.4 only."), "Version 4.4 only");
+        assert_eq!((value("not_enabled"), value("/var/a_b")), ("not enabled".into(), "/var/a_b".into()));
     }
 }

@@ -439,9 +439,9 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, incident: &Arc<Incident>, notices: Noti
             .evidence
             .iter()
             .map(|e| EvidenceRow {
-                sig: e.sig.clone(),
+                sig: words::spaced(&e.sig),
                 at: e.at.clone(),
-                value: words::cut(&words::line(&e.value), VALUE_CHARS_MAX),
+                value: words::cut(&words::line(&words::value(&e.value)), VALUE_CHARS_MAX),
                 href: evidence_href(ctx, &e.at),
             })
             .collect(),

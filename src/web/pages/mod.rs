@@ -110,7 +110,7 @@ pub async fn security_headers(request: Request, next: Next) -> Response {
 }
 
 /// Refusals made for programs become pages for people.
-async fn as_page(request: Request, next: Next) -> Response {
+pub async fn as_page(request: Request, next: Next) -> Response {
     /// Problem details are a few lines.
     const PROBLEM_BYTES_MAX: usize = 64 * 1024;
     let response = next.run(request).await;
@@ -142,11 +142,13 @@ struct Asked {
 }
 
 /// What every page starts from.
-struct Visit {
-    snapshot: Arc<Snapshot>,
-    now: Timestamp,
-    scope: Scope,
+pub struct Visit {
+    pub snapshot: Arc<Snapshot>,
+    pub now: Timestamp,
+    pub scope: Scope,
     session: Session,
+    /// The demo has pages of its own.
+    is_demo: bool,
 }
 
 impl Visit {
@@ -155,15 +157,28 @@ impl Visit {
         let Some(scope) = Scope::find(&snapshot, cloud) else {
             return Err(missing(&format!("No cloud is called “{cloud}”.")));
         };
-        Ok(Visit { now: state.clock.now(), scope, session, snapshot })
+        Ok(Visit { now: state.clock.now(), scope, session, snapshot, is_demo: state.demo.is_some() })
     }
 
-    fn ctx(&self) -> Ctx<'_> {
+    /// For pages that belong to no cloud.
+    pub fn home(state: &WebState, session: Session) -> Visit {
+        let snapshot = state.engine.snapshot();
+        let scope = Scope::home(&snapshot);
+        Visit { now: state.clock.now(), scope, session, snapshot, is_demo: state.demo.is_some() }
+    }
+
+    pub fn ctx(&self) -> Ctx<'_> {
         Ctx { snapshot: &self.snapshot, now: self.now, scope: &self.scope, me: &self.session.user }
     }
 
     fn shell(&self, section: Section, live: &[&str], more: &str, asked: &Asked) -> Shell {
-        Shell::build(self.ctx(), &self.session, section, live, more).after(asked.done.as_deref())
+        self.bare_shell(section, live, more).after(asked.done.as_deref())
+    }
+
+    /// Without a word on what was done before.
+    pub fn bare_shell(&self, section: Section, live: &[&str], more: &str) -> Shell {
+        let shell = Shell::build(self.ctx(), &self.session, section, live, more);
+        if self.is_demo { shell.with_demo(section == Section::Demo) } else { shell }
     }
 }
 
@@ -180,7 +195,8 @@ fn missing(what: &str) -> Missing {
     Missing(what.to_owned())
 }
 
-fn html(page: &impl Template) -> Response {
+/// A page as an answer.
+pub fn html(page: &impl Template) -> Response {
     match page.render() {
         Ok(text) => Html(text).into_response(),
         Err(error) => {
@@ -326,7 +342,7 @@ async fn show_incident(
         }
         Err(_) => incident::Notices::Unreadable("What was sent cannot be read: the database is too slow.".to_owned()),
     };
-    let visit = Visit { now: state.clock.now(), scope, session, snapshot };
+    let visit = Visit { now: state.clock.now(), scope, session, snapshot, is_demo: state.demo.is_some() };
     let more = format!("&i={number}");
     let shell = visit.shell(Section::Incidents, &["head", "cause", "timeline"], &more, &asked);
     Ok(html(&incident::build(visit.ctx(), shell, &found, notices)))
@@ -385,7 +401,7 @@ async fn show_object(
     };
     let now = state.clock.now();
     let history = match tokio::time::timeout(STORE_PATIENCE, state.store.history(&query)).await {
-        Ok(Ok(rows)) => object::History::from_rows(&rows, now),
+        Ok(Ok(rows)) => object::History::from_rows(&rows, now, key.service.is_none()),
         Ok(Err(error)) => {
             tracing::warn!(error = %error, host.name = %key.host, "history could not be read for a page");
             object::History::Unreadable("History cannot be read: the database does not answer.".to_owned())
@@ -402,7 +418,7 @@ async fn show_object(
     if let Some(service) = &key.service {
         more.push_str(&format!("&s={}", super::links::encode(service)));
     }
-    let visit = Visit { now, scope, session, snapshot };
+    let visit = Visit { now, scope, session, snapshot, is_demo: state.demo.is_some() };
     let shell = visit.shell(section, &["state", "output"], &more, &asked);
     Ok(html(&object::build(visit.ctx(), shell, object, history)))
 }

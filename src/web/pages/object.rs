@@ -125,13 +125,22 @@ pub struct HistoryEntry {
 }
 
 impl History {
-    pub fn from_rows(rows: &[HistoryRow], now: Timestamp) -> History {
+    /// On the page of a host the rows say which service they are about.
+    pub fn from_rows(rows: &[HistoryRow], now: Timestamp, of_host: bool) -> History {
         let entry = |row: &HistoryRow| HistoryEntry {
             at: p::When { at: row.event.at, now },
             icon: event_sign(row.event.kind, &row.event.text),
-            text: words::cut(&words::line(&row.event.text), 300),
+            text: words::cut(&words::line(&change_words(row, of_host)), 300),
         };
         History::Rows(rows.iter().map(entry).collect())
+    }
+}
+
+fn change_words(row: &HistoryRow, of_host: bool) -> String {
+    let text = words::state_change(&row.event.text);
+    match row.event.object.as_ref().and_then(|object| object.service.as_ref()) {
+        Some(service) if of_host => format!("{service}, {text}"),
+        _ => text,
     }
 }
 
@@ -281,9 +290,9 @@ fn schedule(ctx: Ctx<'_>, object: ObjectId, check: Option<&Check>) -> Vec<(&'sta
     let mut rows = vec![("Check", check.name.to_string())];
     rows.push(("Probe", if passive { "none: results are handed in".to_owned() } else { check.probe.to_string() }));
     if !passive {
-        rows.push(("Every", format!("{}, {} while soft", words::age(check.every), words::age(check.retry))));
+        rows.push(("Every", format!("{}, {} while soft", words::interval(check.every), words::interval(check.retry))));
         rows.push(("Next check", next_check(ctx.now, row.last_check, every)));
-        rows.push(("Deadline", words::age(check.timeout)));
+        rows.push(("Deadline", words::interval(check.timeout)));
     }
     rows.push(("Tries", format!("{} before hard", check.attempts)));
     if check.freshness > Span::ZERO {

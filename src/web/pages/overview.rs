@@ -21,6 +21,11 @@ use crate::web::words;
 const INCIDENTS_MAX: usize = 7;
 /// Rows of "redundancy at risk".
 const RISKS_MAX: usize = 8;
+/// Lines of the banner, and the characters of one.
+const NOTICES_MAX: usize = 3;
+const NOTICE_CHARS_MAX: usize = 180;
+/// Reasons in the banner's heading; the matrix below shows them all.
+const REASONS_MAX: usize = 3;
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -150,10 +155,10 @@ impl Banner {
         for incident in &open {
             let text = incident.users_notice.trim();
             if Level::of(&incident.verdict) >= Level::AtRisk && !text.is_empty() && !notice.iter().any(|n| n == text) {
-                notice.push(words::cut(text, 240));
+                notice.push(noticed(ctx.snapshot, incident, text));
             }
         }
-        notice.truncate(3);
+        notice.truncate(NOTICES_MAX);
         Some(Banner {
             id: format!("core-{}", id.0),
             mark: core_mark(status),
@@ -172,9 +177,32 @@ impl Banner {
     }
 }
 
+/// What users notice of one incident: the component and the first sentence; the incident's page has the rest.
+fn noticed(snapshot: &Snapshot, incident: &Incident, text: &str) -> String {
+    // A resource's cell tells of every resource that may go; the title says which one did.
+    if incident.verdict.cell.as_deref().is_some_and(|cell| cell.ends_with("/resource")) {
+        return words::cut(&incident.title, NOTICE_CHARS_MAX);
+    }
+    let first = words::cut(words::first_sentence(text), NOTICE_CHARS_MAX);
+    let name = incident.verdict.cell.as_deref().and_then(|cell| {
+        let mut parts = cell.split('/');
+        let (platform, key) = (parts.next()?, parts.next()?);
+        let platform = snapshot.catalog.platforms.iter().find(|known| &*known.key == platform)?;
+        platform.components.iter().find(|component| &*component.key == key)
+    });
+    match name {
+        Some(component) => format!("{}: {first}", short_name(&component.name)),
+        None => first,
+    }
+}
+
 /// The one sentence: *available*, *available, with no reserve in N core services*, *degraded: …*, *down: …*, *cannot tell*.
 fn verdict_words(cloud: &str, status: &CloudStatus, core: &[&BoardRow]) -> String {
-    let because = status.diagnosis.core_because.join("; ");
+    let reasons = &status.diagnosis.core_because;
+    let mut because = reasons.iter().take(REASONS_MAX).map(String::as_str).collect::<Vec<_>>().join("; ");
+    if let Some(more) = reasons.len().checked_sub(REASONS_MAX).filter(|more| *more > 0) {
+        because.push_str(&format!("; {more} more"));
+    }
     let with = |state: &str| match because.as_str() {
         "" => format!("{cloud} is {state}"),
         because => format!("{cloud} is {state}: {because}"),
@@ -225,10 +253,18 @@ fn tile(scope: &Scope, row: &BoardRow) -> Tile {
     } else {
         format!("Can lose {margin} more")
     };
+    // Out of service through something else's fault is out of service all the same.
+    let lost = if unknown > 0 || up >= need {
+        Mark::Ok
+    } else if up == 0 {
+        Mark::Crit
+    } else {
+        Mark::Warn
+    };
     Tile {
         href: scope.path(&format!("/matrix#{}", encode(&row.key))),
         margin: if single { "s".to_owned() } else { margin.max(0).to_string() },
-        mark: row.mark,
+        mark: row.mark.max(lost),
         name: tile_name(&row.name),
         pips: row.pips,
         note,
@@ -344,10 +380,7 @@ impl RiskRow {
     fn build(ctx: Ctx<'_>, incident: &Incident) -> RiskRow {
         let verdict = &incident.verdict;
         let (icon, kind) = guard(incident);
-        let guard = match &*verdict.subtype {
-            "" => kind.to_owned(),
-            subtype => words::sentence(&words::spaced(subtype)),
-        };
+        let guard = guard_words(&verdict.subtype).unwrap_or(kind).to_owned();
         let pips = verdict.redundancy.map(|(left, of)| Pips { up: left.min(of), unknown: 0, total: of, need: 0 });
         let unseen = matches!(verdict.class, Class::Unknown | Class::MonitorIsolated);
         RiskRow {
@@ -367,6 +400,31 @@ impl RiskRow {
             incident: format!("INC-{}", incident.number),
         }
     }
+}
+
+/// What guarded against the next fault, for the subtypes that name it.
+fn guard_words(subtype: &str) -> Option<&'static str> {
+    Some(match subtype {
+        "psu_failed" | "psu_input" => "Power supply",
+        "fan" => "Fan",
+        "raid_degraded" | "raid_rebuilding" => "RAID",
+        "raid_battery" => "RAID cache battery",
+        "bond_slave" | "lacp_mismatch" | "lacp_partner" => "Bonded links",
+        "path" | "san_path" => "Storage path",
+        "stack_member" => "Switch stack",
+        "uplink" => "Uplink",
+        "drbd_disk" | "drbd_connection" | "drbd" => "Replica",
+        "peer" => "Peer",
+        "bmc_unreachable" => "BMC",
+        "on_battery" => "Mains power",
+        "disk" | "capacity" => "Space",
+        "smart" => "Disk health",
+        "memory_ecc" => "Memory",
+        "temperature" => "Cooling",
+        "ntp" => "Clock",
+        "cert" => "Certificate",
+        _ => return None,
+    })
 }
 
 fn guard(incident: &Incident) -> (&'static str, &'static str) {

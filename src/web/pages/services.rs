@@ -164,6 +164,8 @@ impl ServiceRow {
         let service = key.service.as_deref().unwrap_or("");
         let host_href = format!("/h/{}", encode(&key.host));
         let output = detail.observation.as_ref().map_or("Not checked yet", |observation| &*observation.text);
+        let last = words::line(words::without_state_prefix(output));
+        let said = if row.is_stale() { format!("No fresh result; the last was: {last}") } else { last };
         let mut tags = Vec::new();
         if let Some(owner) = subject.owner().filter(|_| subject.is(Fact::Acked)) {
             tags.push(p::Tag::new("user", owner, "info"));
@@ -188,7 +190,7 @@ impl ServiceRow {
             service: service.to_owned(),
             href: format!("{host_href}/{}", encode(service)),
             host_href,
-            output: words::cut(&words::line(words::without_state_prefix(output)), OUTPUT_CHARS_MAX),
+            output: words::cut(&said, OUTPUT_CHARS_MAX),
             tags,
             age: p::Age { since: row.last_state_change, now: ctx.now },
             checked: p::Age { since: row.last_check, now: ctx.now },

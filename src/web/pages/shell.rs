@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use stentor_core::diagnosis::Severity;
+use stentor_core::diagnosis::{Class, Evidence, Severity, Verdict};
 use stentor_core::id::CloudId;
 use stentor_core::model::Incident;
 use stentor_core::snapshot::Snapshot;
@@ -261,6 +261,7 @@ pub enum Section {
     Hosts,
     Services,
     Downtimes,
+    Demo,
 }
 
 impl Shell {
@@ -313,6 +314,21 @@ impl Shell {
             foot: Foot::build(ctx),
             done: None,
         }
+    }
+
+    /// Adds the entry of the demo's own pages.
+    #[must_use]
+    pub fn with_demo(mut self, is_current: bool) -> Shell {
+        self.main.push(NavItem {
+            href: "/demo".to_owned(),
+            icon: "play",
+            label: "Demo",
+            go: "x",
+            current: is_current,
+            count: None,
+            tab: true,
+        });
+        self
     }
 
     /// Says what the form before this page did; only known words, never text from the address.
@@ -421,12 +437,24 @@ impl IncidentRow {
     }
 }
 
+/// The fact that tells most about a class; evidence has the tellers of trouble first.
+fn strongest(verdict: &Verdict) -> Option<&Evidence> {
+    let telling = match verdict.class {
+        Class::ServerDown | Class::PowerEvent => "power",
+        Class::ResourceUnavailable | Class::ResourceAtRisk => "resource",
+        Class::SoftwareDown => "process",
+        _ => "",
+    };
+    verdict.evidence.iter().find(|evidence| evidence.sig == telling).or_else(|| verdict.evidence.first())
+}
+
 /// The strongest fact and how much is folded in.
 pub fn reason(incident: &Incident) -> String {
     let verdict = &incident.verdict;
     let mut parts: Vec<String> = Vec::new();
-    if let Some(evidence) = verdict.evidence.first() {
-        parts.push(format!("{} {}: {}", evidence.at, evidence.sig, words::without_state_prefix(&evidence.value)));
+    if let Some(evidence) = strongest(verdict) {
+        let value = words::value(words::without_state_prefix(&evidence.value));
+        parts.push(format!("{} {}: {value}", evidence.at, words::spaced(&evidence.sig)));
     } else if !verdict.subtype.is_empty() {
         parts.push(words::sentence(&words::spaced(&verdict.subtype)));
     }

@@ -114,7 +114,11 @@ fn in_words(signal: &Signal) -> Evidence {
         (None, _) => "self".to_owned(),
     };
     let seen_from = signal.vantage.as_ref().map(|vantage| format!(" (seen from {vantage})")).unwrap_or_default();
-    Evidence { sig: signal.sig.to_string(), at, value: format!("{}{seen_from}", signal.value) }
+    Evidence {
+        sig: signal.sig.to_string(),
+        at,
+        value: format!("{}{seen_from}", super::evidence::in_words(&signal.sig, &signal.value)),
+    }
 }
 
 /// Targets about which too little is known: a lone failed signal, or only signals that went stale.

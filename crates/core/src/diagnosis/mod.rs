@@ -11,6 +11,7 @@ mod confidence;
 mod core_state;
 mod draft;
 mod elements;
+mod evidence;
 mod hardware;
 mod host;
 mod impact;
@@ -26,6 +27,7 @@ pub mod verdict;
 mod world;
 
 pub use signal::Signal;
+pub use suppression::upstream_hosts;
 pub use timing::Timing;
 pub use topology::Topology;
 pub use verdict::{
