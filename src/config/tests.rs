@@ -433,6 +433,7 @@ fn nesting_beyond_any_use_is_a_finding_and_not_the_end_of_the_stack() {
         format!("[{}b]", "a.".repeat(100_000)),
         format!("[[{}b]]", "a.".repeat(100_000)),
         format!("x = {{ {}b = 1 }}", "a.".repeat(100_000)),
+        format!("x = {}{}", "[".repeat(40), "]".repeat(40)),
     ] {
         let found = load_here(&text).expect_err("too deep");
         assert!(found.errors() > 0, "{}", &text[..20]);

@@ -26,7 +26,6 @@ const UNIT: &str = "Id=nginx.service\nLoadState=loaded\nActiveState=active\nSubS
 const HEARTBEAT: &str = "name=eucalyptus           enabled=true       local=true       initialized=true      \n";
 const PLUGIN: &str = "DISK WARNING - free: / 9% | '/ x'=91%;80:;~:95;0;100 time=0.5s;;;U 'it''s'=U\nlong\nline | b=2c";
 const SMTP: &str = "EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nSubject: x\r\n y\r\nMessage-ID: <1@b>\r\n\r\n..\r\n.\r\nQUIT\r\n";
-const AGENT: &str = r#"{"agent":"h","boot":"b","sequence":1,"results":[{"host":"h","service":"s","observed_at":"2026-12-01T22:00:00Z","observation":{"outcome":"observed","text":"t","long_text":"","facts":{"a":[1,{"b":null}]},"measurements":[{"label":"l","value":1.5,"unit":"s","warn":"","crit":"","min":null,"max":2}]}}]}"#;
 
 /// The seeds of one target.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -83,7 +82,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "api_results" => {
             texts(&[r#"[{"host":"h","service":"s","code":2,"output":"x|a=1","observed_at":1795226531250,"id":"i"}]"#])
         }
-        "api_agent" => texts(&[AGENT]),
+        "api_agent" => vec![agent_push()],
         "api_commands" => texts(&[r#"{"host":"h","start":"2026-12-01T22:00:00Z","duration":60,"comment":"c"}"#]),
         "smtp_sink" => texts(&[SMTP]),
         "http_port" => texts(&["GET /services/Heartbeat HTTP/1.1\r\nHost: a\r\n\r\n"]),
@@ -135,8 +134,18 @@ fn event() -> SelEvent {
     }
 }
 
+fn seen() -> Observation {
+    Observation::reported(ServiceState::Warning, "x").measure("a", 1.5, "s").fact("b", vec![1.0, 2.0])
+}
+
+fn agent_push() -> Vec<u8> {
+    let result = serde_json::json!({
+        "host": "h", "service": "s", "observed_at": "2026-12-01T22:00:00Z", "observation": seen(),
+    });
+    serde_json::json!({ "agent": "h", "boot": "b", "sequence": 1, "results": [result] }).to_string().into_bytes()
+}
+
 fn inputs() -> Vec<Input> {
-    let seen = Observation::reported(ServiceState::Warning, "x").measure("a", 1.5, "s").fact("b", vec![1.0, 2.0]);
     vec![
         Input::Tick,
         Input::Catalog(Arc::new(Catalog::default())),
@@ -145,7 +154,7 @@ fn inputs() -> Vec<Input> {
             object: ObjectId::Service(ServiceId(0)),
             observed_at: Timestamp::from_secs(1),
             source: ResultSource::Passive,
-            observation: Arc::new(seen),
+            observation: Arc::new(seen()),
             id: Some("i".into()),
         }),
     ]
