@@ -20,9 +20,6 @@ pub struct Step {
     pub what: What,
 }
 
-/// A line, or what is wrong with it and its time where that could be read.
-pub type Parsed = Result<Step, (Option<Timestamp>, String)>;
-
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
     Result { object: ObjectKey, active: bool, observation: Observation },
