@@ -79,9 +79,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     crate::probes::exec::raise_descriptor_limit();
     let clock = Clock::Machine;
     let registry = Arc::new(Registry::new());
-    let journal: Arc<dyn Journal> =
-        Arc::new(SqliteJournal::open(&settings.storage.journal).await.context("the journal cannot be opened")?);
-    let store = store::open(&settings.storage.url, &settings.folder).await.context("the database cannot be opened")?;
+    let (journal, store) = open_disk(&settings).await?;
     let credentials = auth::ensure_admin(&*store, &clock).await.context("the first administrator cannot be created")?;
     let listener = TcpListener::bind(settings.server.listen)
         .await
@@ -103,6 +101,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         registry: Arc::clone(&registry),
         outbox: Arc::clone(&outbox),
         journal_keep: settings.engine.journal_keep,
+        checkpoint_every: settings.engine.checkpoint_every,
         unrecorded,
     };
     let mut catalog = catalog;
@@ -193,6 +192,19 @@ impl Service {
         wait("relay", self.orders).await;
         wait("history pruning", self.prune).await;
     }
+}
+
+/// Opens what the state is kept in.
+async fn open_disk(settings: &settings::Settings) -> anyhow::Result<(Arc<dyn Journal>, SharedStore)> {
+    let journal = SqliteJournal::open(&settings.storage.journal).await.map_err(|error| {
+        let remedy = error.fault().remedy();
+        anyhow::Error::new(error).context(format!("the journal cannot be opened{remedy}"))
+    })?;
+    let store = store::open(&settings.storage.url, &settings.folder).await.map_err(|error| {
+        let remedy = error.fault().remedy();
+        anyhow::Error::new(error).context(format!("the database cannot be opened{remedy}"))
+    })?;
+    Ok((Arc::new(journal), store))
 }
 
 async fn wait(what: &str, task: JoinHandle<()>) {

@@ -15,7 +15,7 @@ use crate::probes::local_view::LocalView;
 
 #[derive(Clone, Debug, Args)]
 pub struct AgentArgs {
-    /// Base URL of the hub, e.g. https://monitor.example.org:8460.
+    /// Base URL of the hub: `https://monitor.example.org:8460`
     #[arg(long, env = "STENTOR_HUB")]
     pub hub: String,
     /// File that holds the token.

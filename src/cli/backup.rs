@@ -446,7 +446,8 @@ from = "stentor@example.org"
         let copy = site.dir.path().join("copy");
         site.backup(&copy).await.unwrap();
         let before = site.contents().await;
-        let spoil: &[(&str, fn(&Path))] = &[
+        type Spoil = fn(&Path);
+        let spoil: &[(&str, Spoil)] = &[
             ("a flipped byte", |dir| {
                 let mut bytes = fs::read(dir.join("store.db")).unwrap();
                 bytes[5000] ^= 1;

@@ -1,18 +1,21 @@
-//! `stentor classify`: signals in, verdicts out; the classifier alone, without catalog, engine or network.
+//! `stentor classify`: signals in, verdicts out; the classifier alone, without engine or network.
 
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use serde::{Deserialize, Serialize};
+use stentor_core::catalog::Catalog;
 use stentor_core::diagnosis::{
     Class, CoreState, Evidence, Impact, Missing, Rejected, Severity, Signal, Suppressed, Target, Timing, Topology,
     Verdict, Visibility, diagnose,
 };
 use stentor_core::model::Value;
 use stentor_core::{Span, Timestamp};
+
+use crate::config;
 
 /// Scenarios carry ages, not instants; any fixed present gives the same answer.
 const VIRTUAL_NOW: Timestamp = Timestamp::from_secs(1_795_226_531);
@@ -24,11 +27,17 @@ pub struct ClassifyArgs {
     /// File with one `{"topology": …, "signals": […]}` or an array of them; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     pub scenario: PathBuf,
+    /// Configuration to take the topology and the pace from; a scenario then needs signals only, and `"cloud"` where
+    /// there are several
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
 struct Scenario {
-    topology: Topology,
+    topology: Option<Topology>,
+    /// Which cloud of the configuration it is about.
+    cloud: Option<String>,
     #[serde(default)]
     signals: Vec<SignalLine>,
 }
@@ -89,25 +98,24 @@ struct Unknown<'a> {
 /// Prints one JSON line per scenario.
 ///
 /// # Errors
-/// The file cannot be read, is not a scenario, or the output cannot be written.
+/// A file cannot be read or is wrong, or the output cannot be written.
 pub fn run(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<()> {
     let name = args.scenario.display().to_string();
-    let mut text = String::new();
-    if args.scenario.as_os_str() == "-" {
-        std::io::stdin()
-            .lock()
-            .take(SCENARIO_BYTES_MAX)
-            .read_to_string(&mut text)
-            .context("cannot read standard input")?;
-    } else {
-        let file = std::fs::File::open(&args.scenario).with_context(|| format!("cannot open scenario `{name}`"))?;
-        file.take(SCENARIO_BYTES_MAX)
-            .read_to_string(&mut text)
-            .with_context(|| format!("cannot read scenario `{name}`"))?;
-    }
+    let catalog = match &args.config {
+        Some(path) => Some(config::load(path).map_err(|found| anyhow::anyhow!("{found}"))?.catalog),
+        None => None,
+    };
+    let timing = catalog.as_ref().map_or_else(Timing::default, |c| Timing::default().at_pace(c.timing.pace));
+    let text = read(&args.scenario)?;
     for scenario in parse(&text).with_context(|| format!("`{name}` is not a scenario"))? {
+        let topology = match (scenario.topology, &catalog) {
+            (Some(topology), None) => topology,
+            (None, Some(catalog)) => topology_of(catalog, scenario.cloud.as_deref())?,
+            (Some(_), Some(_)) => bail!("`{name}` brings a topology of its own; leave it out, or --config"),
+            (None, None) => bail!("`{name}` has no `topology` on line 1; add one, or give --config FILE"),
+        };
         let signals: Vec<Signal> = scenario.signals.into_iter().map(signal).collect();
-        let diagnosis = diagnose(&scenario.topology, &signals, VIRTUAL_NOW, &Timing::default());
+        let diagnosis = diagnose(&topology, &signals, VIRTUAL_NOW, &timing);
         let answer = Answer {
             alerts: diagnosis.verdicts.iter().map(alert).collect(),
             suppressed: &diagnosis.suppressed,
@@ -120,6 +128,38 @@ pub fn run(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         writeln!(out).context("cannot write the answer")?;
     }
     Ok(())
+}
+
+fn read(scenario: &Path) -> anyhow::Result<String> {
+    let name = scenario.display();
+    let mut text = String::new();
+    if scenario.as_os_str() == "-" {
+        let stdin = std::io::stdin().lock();
+        stdin.take(SCENARIO_BYTES_MAX).read_to_string(&mut text).context("cannot read standard input")?;
+    } else {
+        let file = std::fs::File::open(scenario).with_context(|| format!("cannot open scenario `{name}`"))?;
+        file.take(SCENARIO_BYTES_MAX)
+            .read_to_string(&mut text)
+            .with_context(|| format!("cannot read scenario `{name}`"))?;
+    }
+    Ok(text)
+}
+
+/// The named cloud, or the only one; without clouds, all hosts together, as the engine sees them.
+fn topology_of(catalog: &Catalog, cloud: Option<&str>) -> anyhow::Result<Topology> {
+    let names = || catalog.clouds.iter().map(|cloud| &*cloud.name).collect::<Vec<_>>().join(", ");
+    match (cloud, catalog.clouds.as_slice()) {
+        (Some(name), clouds) => match clouds.iter().find(|cloud| &*cloud.name == name) {
+            Some(cloud) => Ok(cloud.topology.clone()),
+            None => bail!("the configuration has no cloud `{name}`; it has: {}", names()),
+        },
+        (None, [only]) => Ok(only.topology.clone()),
+        (None, []) => {
+            let hosts = catalog.hosts.iter().map(|host| (Arc::clone(&host.name), Vec::new())).collect();
+            Ok(Topology { hosts, ..Topology::default() })
+        }
+        (None, _) => bail!("the configuration has several clouds ({}); name one: \"cloud\": NAME", names()),
+    }
 }
 
 /// Tells one scenario from many by the first character, because the error of an untagged enum says nothing.
@@ -184,7 +224,7 @@ mod tests {
         let scenario = dir.path().join("scenario.json");
         std::fs::write(&scenario, text)?;
         let mut out = Vec::new();
-        run(ClassifyArgs { scenario }, &mut out)?;
+        run(ClassifyArgs { scenario, config: None }, &mut out)?;
         String::from_utf8(out)?.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
     }
 
@@ -218,6 +258,44 @@ mod tests {
         for text in ["", "{", "7", "[1]", r#"{"signals": []}"#, r#"{"topology": {}, "signals": [{"host": "a"}]}"#] {
             let error = answer(text).expect_err(text);
             assert!(format!("{error:#}").contains("line "), "{error:#}");
+        }
+    }
+
+    const CONFIG: &str = "[[cloud]]\nname = \"e\"\nplatform = \"eucalyptus\"\n\
+         [[host]]\nname = \"clc1\"\ncloud = \"e\"\ncomponents = [\"eucalyptus/clc\"]\n";
+
+    fn answer_with(config: &str, scenario: &str) -> anyhow::Result<serde_json::Value> {
+        let dir = tempfile::tempdir()?;
+        let (path, file) = (dir.path().join("stentor.toml"), dir.path().join("scenario.json"));
+        std::fs::write(&path, config)?;
+        std::fs::write(&file, scenario)?;
+        let mut out = Vec::new();
+        run(ClassifyArgs { scenario: file, config: Some(path) }, &mut out)?;
+        Ok(serde_json::from_slice(&out)?)
+    }
+
+    #[test]
+    fn the_topology_comes_from_the_configuration() {
+        let signals = r#"{"signals": [{"host": "clc1", "sig": "ping", "value": "ok"},
+            {"host": "clc1", "component": "clc", "sig": "port", "value": "refused"},
+            {"host": "clc1", "component": "clc", "sig": "process", "value": "absent"}]}"#;
+        let line = answer_with(CONFIG, signals).expect("an answer");
+        assert_eq!(line["alerts"][0]["cell"], "eucalyptus/clc/software", "{line}");
+        let named = answer_with(CONFIG, &signals.replacen('{', r#"{"cloud": "e", "#, 1)).expect("an answer");
+        assert_eq!(named, line);
+    }
+
+    #[test]
+    fn a_cloud_that_is_not_clear_is_refused() {
+        let two = format!("{CONFIG}[[cloud]]\nname = \"f\"\nplatform = \"eucalyptus\"\n");
+        for (config, scenario, words) in [
+            (two.as_str(), r#"{"signals": []}"#, "several clouds (e, f)"),
+            (CONFIG, r#"{"cloud": "x"}"#, "it has: e"),
+            (CONFIG, r#"{"topology": {}}"#, "of its own"),
+            ("[server]\nlisten = 1\n", "{}", "listen"),
+        ] {
+            let error = answer_with(config, scenario).expect_err(words);
+            assert!(format!("{error:#}").contains(words), "{error:#}");
         }
     }
 }

@@ -12,6 +12,10 @@ pub mod debug;
 pub mod demo;
 pub mod downtime;
 pub mod matrix;
+pub mod notify;
+pub mod probe;
+pub mod replay;
+pub mod runbook;
 pub mod serve;
 pub mod status;
 pub mod user;
@@ -54,8 +58,14 @@ enum Command {
     /// Run one native probe as a Nagios plugin
     #[command(disable_help_flag = true)]
     Check(check::CheckArgs),
+    /// Run the configured checks of a host once, and show what the rules make of them
+    Probe(probe::ProbeArgs),
+    /// What to do about a failure, step by step
+    Runbook(runbook::RunbookArgs),
     /// Signals in, verdicts out: the classifier alone
     Classify(classify::ClassifyArgs),
+    /// Recorded inputs through the engine with virtual time
+    Replay(replay::ReplayArgs),
     /// Look at the inner workings: plugin output, threshold ranges
     Debug(debug::DebugArgs),
     /// Copy database, journal and keys of an installation, running or not
@@ -70,6 +80,8 @@ enum Command {
     Downtime(downtime::DowntimeArgs),
     /// Write into the timeline of an incident
     Comment(comment::CommentArgs),
+    /// Try the channels of a contact
+    Notify(notify::NotifyArgs),
     /// Add people, set passwords, make tokens
     User(user::UserArgs),
     /// Measure Stentor itself
@@ -115,6 +127,9 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Verify(args) => verify::run(&args, &mut out),
         Command::Matrix(args) => matrix::run(&args, &mut out),
         Command::Check(args) => check::run(&args, &mut out).await,
+        Command::Probe(args) => probe::run(&args, &mut out).await,
+        Command::Runbook(args) => runbook::run(&args, &mut out),
+        Command::Replay(args) => replay::run(&args, &mut out),
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
         Command::Debug(args) => debug::run(&args, &mut io::stdin().lock(), &mut out),
         Command::Backup(args) => backup::backup(&args, &crate::clock::Clock::Machine, &mut out).await,
@@ -123,6 +138,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Ack(args) => ack::run(&args, &Clock::Machine, &mut out).await,
         Command::Downtime(args) => downtime::run(&args, &Clock::Machine, &mut out).await,
         Command::Comment(args) => comment::run(&args, &mut out).await,
+        Command::Notify(args) => notify::run(&args, &mut out).await,
         Command::User(args) => user::run(&args, &mut out).await,
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "stentor", &mut out);
@@ -147,4 +163,22 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     }
     eprintln!("stentor: {error:#}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_on_the_page_and_no_other() {
+        let page = include_str!("../../docs/command-line.md");
+        let rows: Vec<&str> =
+            page.lines().filter_map(|line| line.strip_prefix("| `stentor ")?.split('`').next()).collect();
+        let mut shown = rows.clone();
+        shown.sort_unstable();
+        let cli = Cli::command();
+        let mut known: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
+        known.sort_unstable();
+        assert_eq!(shown, known);
+    }
 }

@@ -3,6 +3,7 @@
 
 mod lanes;
 mod metrics;
+mod once;
 mod plan;
 mod run;
 mod runner;
@@ -20,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::engine;
 use crate::probes::{self, BuildError, ErasedProbe, ProbeEnv};
+
+pub use once::{Look, once};
 
 /// Orders that may wait; the runner never waits for the engine, so they are taken at once.
 const ORDERS_MAX: usize = 1024;

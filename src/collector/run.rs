@@ -37,7 +37,7 @@ pub async fn run(job: Job, probe: Result<Arc<dyn ErasedProbe>, BuildError>, cloc
     }
 }
 
-async fn observe(probe: &dyn ErasedProbe, job: &Job) -> Observation {
+pub async fn observe(probe: &dyn ErasedProbe, job: &Job) -> Observation {
     let deadline = Instant::now() + job.timeout;
     let run = AssertUnwindSafe(async { probe.run(&job.target, deadline).await }).catch_unwind();
     match timeout_at(deadline + OVERRUN_MAX, run).await {

@@ -189,18 +189,26 @@ pub fn suggest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Str
 
 /// The known name with the fewest edits, if those are few for its length.
 pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = (wrong.chars().count() / 3).clamp(1, 3);
+    let wrong: Vec<char> = wrong.to_lowercase().chars().take(NAME_CHARS_MAX + 1).collect();
+    if wrong.len() > NAME_CHARS_MAX {
+        return None;
+    }
+    let allowed = (wrong.len() / 3).clamp(1, 3);
     known
         .into_iter()
-        .map(|name| (edits(&wrong.to_lowercase(), &name.to_lowercase()), name))
+        // An edit changes the length by one at most. Bytes are at least characters, so short bytes are short names.
+        .filter(|name| name.len() + allowed >= wrong.len() && name.len() <= 4 * (wrong.len() + allowed))
+        .map(|name| (edits(&wrong, &name.to_lowercase().chars().collect::<Vec<char>>()), name))
         .filter(|(edits, _)| *edits <= allowed)
         .min()
         .map(|(_, name)| name)
 }
 
+/// Nobody mistypes longer names; comparing them costs the product of their lengths.
+const NAME_CHARS_MAX: usize = 100;
+
 /// Insertions, deletions, replacements and swaps of neighbours (optimal string alignment).
-fn edits(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+fn edits(a: &[char], b: &[char]) -> usize {
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();
     for i in 1..=a.len() {
@@ -233,6 +241,13 @@ mod tests {
         ] {
             assert_eq!(nearest(wrong, ["address", "parents", "clc", "walrus"]), near, "{wrong}");
         }
+    }
+
+    #[test]
+    fn names_too_long_to_be_mistyped_are_not_compared() {
+        let long = "x".repeat(2 << 20);
+        assert_eq!(nearest(&long, [long.as_str()]), None);
+        assert_eq!(nearest("x", [long.as_str()]), None);
     }
 
     #[test]

@@ -181,7 +181,8 @@ fn refuse_cycles(read: &[ReadHost<'_>], builder: &mut Builder<'_>, found: &mut D
                     let message = format!("parents in a circle: {}", names.join(" -> "));
                     let place = read.iter().find(|host| host.id.index() == parent).map(|host| &host.section);
                     let place = place.and_then(|section| section.node("parents")).map(|node| node.at.clone());
-                    found.error("cyclic-parents", &place.unwrap_or_default(), message, "");
+                    let help = "a parent is nearer to Stentor than its child: remove one of these links";
+                    found.error("cyclic-parents", &place.unwrap_or_default(), message, help);
                 }
             }
         }

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stentor_core::catalog::Catalog;
+use stentor_core::policy::glob_matches;
 
 pub use finding::{Diagnostics, Finding, Level};
 pub use pack::Pack;
@@ -80,6 +81,22 @@ pub fn load_text(text: &str, path: &Path) -> Result<Loaded, Diagnostics> {
     Ok(Loaded { settings, catalog: Arc::new(catalog), packs, warnings: found })
 }
 
+/// A main file and a pack file without any other: what the fuzzer feeds.
+#[doc(hidden)]
+pub fn read_alone(text: &str, packs: &[Pack]) -> Diagnostics {
+    let mut found = Diagnostics::default();
+    let (at, table) = read_file("fuzz.toml".into(), text.into(), &mut found);
+    let roots = [Section::open("", &at, &table, &mut found)];
+    let settings = settings::read(&roots, Path::new(""), &mut found);
+    objects::build(&roots, &settings, packs, &mut found);
+    let mut of_pack = Diagnostics::default();
+    if let Some(pack) = pack::read_pack(vec![("fuzz.toml".into(), text.into())], &mut of_pack) {
+        example::run_all(&[pack], &mut of_pack);
+    }
+    found.sort();
+    found
+}
+
 fn read_file(path: PathBuf, text: Arc<str>, found: &mut Diagnostics) -> (Place, Table) {
     let place = Place { file: found.files.len(), span: 0..0 };
     let table = parse(path, text, found);
@@ -135,22 +152,12 @@ fn files_matching(folder: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        if matches_glob(pattern, &entry.file_name().to_string_lossy()) && entry.path().is_file() {
+        if glob_matches(pattern, &entry.file_name().to_string_lossy()) && entry.path().is_file() {
             paths.push(entry.path());
         }
     }
     paths.sort();
     Ok(paths)
-}
-
-/// `*` stands for any characters, everything else for itself.
-fn matches_glob(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((before, after)) => text.strip_prefix(before).is_some_and(|rest| {
-            rest.char_indices().map(|(at, _)| at).chain([rest.len()]).any(|at| matches_glob(after, &rest[at..]))
-        }),
-    }
 }
 
 /// The one table of that name in all files; a second one is an error.

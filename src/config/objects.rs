@@ -41,6 +41,9 @@ const CLASSES: [Class; 15] = [
     Class::Unknown,
 ];
 
+/// Findings beyond these say what is wrong, but no longer what may be meant.
+const FINDINGS_WITH_GUESS: usize = 200;
+
 /// The names of one kind of object with the row and the place of each.
 #[derive(Debug)]
 pub(super) struct Names {
@@ -78,7 +81,12 @@ impl Names {
                 "timeperiod" => "unknown-timeperiod",
                 _ => "unknown-name",
             };
-            let help = suggest(name.value, self.rows.keys().map(String::as_str));
+            // A forgotten include makes every name unknown; a guess for each would compare all with all.
+            let help = if found.findings.len() < FINDINGS_WITH_GUESS {
+                suggest(name.value, self.rows.keys().map(String::as_str))
+            } else {
+                String::new()
+            };
             found.error(code, &name.at, format!("unknown {} `{}`", self.what, name.value), help);
         }
         row
@@ -339,7 +347,7 @@ fn read_match(section: &Section<'_>, builder: &Builder<'_>, found: &mut Diagnost
     let components = words("component", &components);
     let classes = words("class", &CLASSES.map(Class::as_str));
     for glob in section.texts("host", found) {
-        let hits = builder.catalog.hosts.iter().any(|host| super::matches_glob(glob.value, &host.name));
+        let hits = builder.catalog.hosts.iter().any(|host| stentor_core::policy::glob_matches(glob.value, &host.name));
         if !hits {
             let help = suggest(glob.value, builder.catalog.hosts.iter().map(|host| &*host.name));
             found.warning("no-match", &glob.at, format!("no host matches `{}`", glob.value), help);

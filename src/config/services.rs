@@ -183,8 +183,20 @@ fn bind(
     let place = place_of(template, overlay.as_deref());
     let Some((check, params)) = resolve(template, overlay, found) else { return };
     builder.trial.params(&check, &params, &place, found);
+    let check = expected_from(builder.catalog.hosts[host.index()].view, check);
     let check = builder.check_id(check);
     push(Service { host, name: name.into(), check, params, component }, builder);
+}
+
+/// What an agent reports becomes stale when it is silent: a little after its own sign of life, so that the silence is
+/// known as its before anything else is missed.
+fn expected_from(view: View, check: Check) -> Check {
+    const AGENT_FRESHNESS: Span = Span::from_secs(90);
+    if check.host_side && view == View::Agent && check.freshness == Span::ZERO {
+        let freshness = AGENT_FRESHNESS + check.every * 3;
+        return Check { freshness, ..check };
+    }
+    check
 }
 
 fn push(service: Service, builder: &mut Builder<'_>) {
@@ -255,6 +267,7 @@ fn configured(section: &Section<'_>, builder: &mut Builder<'_>, found: &mut Diag
         };
         refuse_missing_params(&check, &params, section, found);
         builder.trial.params(&check, &params, &section.at, found);
+        let check = expected_from(builder.catalog.hosts[host.index()].view, check);
         let check = builder.check_id(check);
         push(Service { host, name: name.as_str().into(), check, params, component }, builder);
     }

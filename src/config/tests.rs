@@ -414,3 +414,28 @@ fn a_pack_whose_examples_lie_or_lack_is_refused() {
         assert_eq!(codes, expected, "{found}");
     }
 }
+
+#[test]
+fn a_pattern_of_many_stars_is_answered_at_once() {
+    let folder = tempfile::tempdir().expect("folder");
+    std::fs::write(folder.path().join("a".repeat(200)), "").expect("file");
+    let pattern = format!("{}b", "*a".repeat(60));
+    assert!(files_matching(folder.path(), &pattern).expect("listed").is_empty());
+    assert_eq!(files_matching(folder.path(), &"*a".repeat(60)).expect("listed").len(), 1);
+}
+
+#[test]
+fn nesting_beyond_any_use_is_a_finding_and_not_the_end_of_the_stack() {
+    for text in [
+        format!("x = {}{}", "[".repeat(100_000), "]".repeat(100_000)),
+        format!("x = {}", "{ a = ".repeat(100_000)),
+        format!("{}b = 1", "a.".repeat(100_000)),
+        format!("[{}b]", "a.".repeat(100_000)),
+        format!("[[{}b]]", "a.".repeat(100_000)),
+        format!("x = {{ {}b = 1 }}", "a.".repeat(100_000)),
+        format!("x = {}{}", "[".repeat(40), "]".repeat(40)),
+    ] {
+        let found = load_here(&text).expect_err("too deep");
+        assert!(found.errors() > 0, "{}", &text[..20]);
+    }
+}

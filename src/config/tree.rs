@@ -74,22 +74,32 @@ pub fn parse(path: PathBuf, text: Arc<str>, found: &mut Diagnostics) -> Table {
         let place = Place { file, span: error.span().unwrap_or_default() };
         found.error("syntax", &place, error.message().trim(), "");
     }
-    own_table(table.get_ref(), file, found)
+    own_table(table.get_ref(), file, 0, found)
 }
 
-fn own_table(table: &DeTable<'_>, file: usize, found: &mut Diagnostics) -> Table {
+/// Levels of tables and lists in a file: deeper than any section, shallow enough that what is kept of it as a value can
+/// be journalled and read back.
+const LEVELS_MAX: u8 = 32;
+const _: () = assert!(LEVELS_MAX < stentor_core::model::value::DEPTH_MAX);
+
+fn own_table(table: &DeTable<'_>, file: usize, level: u8, found: &mut Diagnostics) -> Table {
     let mut own: Table = table
         .iter()
         .map(|(key, value)| {
             let at = Place { file, span: key.span() };
-            (At { value: key.get_ref().to_string(), at }, own_node(value.get_ref(), value.span(), file, found))
+            (At { value: key.get_ref().to_string(), at }, own_node(value.get_ref(), value.span(), (file, level), found))
         })
         .collect();
     own.sort_by_key(|(key, _)| key.at.span.start);
     own
 }
 
-fn own_node(value: &DeValue<'_>, span: std::ops::Range<usize>, file: usize, found: &mut Diagnostics) -> Node {
+fn own_node(
+    value: &DeValue<'_>,
+    span: std::ops::Range<usize>,
+    (file, level): (usize, u8),
+    found: &mut Diagnostics,
+) -> Node {
     let at = Place { file, span };
     let kind = match value {
         DeValue::String(text) => Kind::Text(text.to_string()),
@@ -103,10 +113,14 @@ fn own_node(value: &DeValue<'_>, span: std::ops::Range<usize>, file: usize, foun
         DeValue::Float(number) => Kind::Float(number.as_str().parse().unwrap_or(f64::NAN)),
         DeValue::Boolean(bool) => Kind::Bool(*bool),
         DeValue::Datetime(date) => Kind::Datetime(date.to_string()),
-        DeValue::Array(items) => {
-            Kind::List(items.iter().map(|item| own_node(item.get_ref(), item.span(), file, found)).collect())
+        DeValue::Array(_) | DeValue::Table(_) if level >= LEVELS_MAX => {
+            found.error("too-deep", &at, format!("nested deeper than {LEVELS_MAX}"), "");
+            Kind::List(Vec::new())
         }
-        DeValue::Table(table) => Kind::Table(own_table(table, file, found)),
+        DeValue::Array(items) => Kind::List(
+            items.iter().map(|item| own_node(item.get_ref(), item.span(), (file, level + 1), found)).collect(),
+        ),
+        DeValue::Table(table) => Kind::Table(own_table(table, file, level + 1, found)),
     };
     Node { at, kind }
 }

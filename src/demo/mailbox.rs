@@ -8,14 +8,18 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use serde::Serialize;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// Messages kept, the newest.
 const MESSAGES_MAX: usize = 500;
 /// A message longer than this is refused (RFC 5321 §4.5.3.1.7 asks for at least 64 KiB).
 const MESSAGE_BYTES_MAX: usize = 1 << 20;
+/// Of one line, command or text; far above the 1,000 of RFC 5321 §4.5.3.1.6. More ends the session.
+const LINE_BYTES_MAX: u64 = 64 * 1024;
+/// Of one message (RFC 5321 §4.5.3.1.8 asks for at least 100).
+const RECIPIENTS_MAX: usize = 100;
 const IDLE: Duration = Duration::from_secs(60);
 
 /// One message as received.
@@ -97,16 +101,20 @@ pub async fn start() -> io::Result<Running> {
     Ok(Running { addr, mailbox, task })
 }
 
-async fn session(stream: TcpStream, mailbox: &Mailbox) -> io::Result<()> {
+/// Talks with one client until it is done.
+///
+/// # Errors
+/// The client broke off, or sent a line without an end.
+pub async fn session<S: AsyncRead + AsyncWrite + Unpin>(stream: S, mailbox: &Mailbox) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     stream.write_all(b"220 demo.example ESMTP Stentor demo\r\n").await?;
     let mut to = Vec::new();
-    let mut line = String::new();
+    let mut bytes = Vec::new();
     loop {
-        line.clear();
-        if stream.read_line(&mut line).await? == 0 {
+        if !next_line(&mut stream, &mut bytes).await? {
             return Ok(());
         }
+        let line = String::from_utf8_lossy(&bytes);
         let verb = line.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
         let answer = match verb.as_str() {
             "EHLO" => "250-demo.example\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n",
@@ -115,6 +123,7 @@ async fn session(stream: TcpStream, mailbox: &Mailbox) -> io::Result<()> {
                 to.clear();
                 "250 OK\r\n"
             }
+            "RCPT" if to.len() >= RECIPIENTS_MAX => "452 Too many recipients\r\n",
             "RCPT" => {
                 to.push(address_of(&line));
                 "250 OK\r\n"
@@ -139,13 +148,22 @@ async fn session(stream: TcpStream, mailbox: &Mailbox) -> io::Result<()> {
     }
 }
 
-async fn data(stream: &mut BufReader<TcpStream>) -> io::Result<Option<String>> {
+/// The next line with its end; false where the client closed.
+async fn next_line<S: AsyncBufRead + Unpin>(stream: &mut S, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    let read = stream.take(LINE_BYTES_MAX).read_until(b'\n', line).await? as u64;
+    if read == LINE_BYTES_MAX && line.last() != Some(&b'\n') {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a line without an end"));
+    }
+    Ok(read > 0)
+}
+
+async fn data<S: AsyncBufRead + Unpin>(stream: &mut S) -> io::Result<Option<String>> {
     let mut raw = String::new();
     let mut too_large = false;
     let mut line = Vec::new();
     loop {
-        line.clear();
-        if stream.read_until(b'\n', &mut line).await? == 0 {
+        if !next_line(stream, &mut line).await? {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if line == b".\r\n" || line == b".\n" {
@@ -190,5 +208,34 @@ fn read(to: Vec<String>, raw: String) -> Mail {
         subject: header("Subject"),
         date: header("Date"),
         raw,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn talk(said: &[u8]) -> (io::Result<()>, Mailbox) {
+        let mailbox = Mailbox::default();
+        let ended = session(tokio::io::join(said, tokio::io::sink()), &mailbox).await;
+        (ended, mailbox)
+    }
+
+    #[tokio::test]
+    async fn a_line_without_an_end_ends_the_session_instead_of_filling_the_memory() {
+        let endless = vec![b'x'; 1 << 20];
+        assert!(talk(&endless).await.0.is_err());
+        let in_a_message = [b"DATA\r\n".as_slice(), &endless].concat();
+        assert!(talk(&in_a_message).await.0.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_message_keeps_at_most_a_hundred_recipients() {
+        let said = format!("{}DATA\r\nSubject: a\r\n b\r\n\r\n..x\r\n.\r\n", "RCPT TO:<a@b>\r\n".repeat(1000));
+        let (ended, mailbox) = talk(said.as_bytes()).await;
+        ended.expect("closed in order");
+        let all = mailbox.all();
+        assert_eq!((all.len(), all[0].to.len()), (1, RECIPIENTS_MAX));
+        assert_eq!((all[0].subject.as_str(), all[0].raw.ends_with("\r\n.x\r\n")), ("a b", true));
     }
 }

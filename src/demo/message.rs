@@ -28,7 +28,8 @@ pub fn words(header: &str) -> String {
     for word in header.split(' ').filter(|word| !word.is_empty()) {
         let encoded = encoded_word(word);
         // RFC 2047 §6.2: white space between two encoded words is not shown.
-        if !(out.is_empty() || was_encoded && encoded.is_some()) {
+        let is_joined = was_encoded && encoded.is_some();
+        if !out.is_empty() && !is_joined {
             out.push(' ');
         }
         was_encoded = encoded.is_some();

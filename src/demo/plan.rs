@@ -83,6 +83,7 @@ impl Net {
     }
 
     /// The vCenter behind a VMware broker: an address, no host of the plan. Each broker has its own.
+    /// The vCenter behind a host's VMware broker: an address, no host of the plan. Each broker has its own.
     pub const fn vcenter(self, plan: &HostPlan) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(127, self.0, plan.zone, plan.number + VCENTER_OFFSET))
     }

@@ -130,7 +130,11 @@ async fn answer(mut stream: TcpStream, behaviour: Behaviour) -> io::Result<()> {
     }
 }
 
-async fn http<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
+/// Answers one request.
+///
+/// # Errors
+/// The client broke off.
+pub async fn http<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(
     stream: &mut S,
     pages: &Pages,
 ) -> io::Result<()> {

@@ -19,6 +19,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::fingerprint::Fingerprint;
+pub use super::restore::StartError;
+use super::restore::{Restored, restore};
 use super::{Accepted, AgentBatch, Handle, INBOX_MAX, KeyedResult, Post, Published, Receipt, Refused};
 use crate::clock::Clock;
 use crate::journal::{Journal, Turn};
@@ -32,12 +34,12 @@ const TICK: Span = Span::from_secs(1);
 const TICK_MIN: Duration = Duration::from_millis(50);
 /// A snapshot costs a copy of two columns: at most four a second.
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
 /// Turns that wait for a lost store; the oldest history is dropped first, never a notification.
 const UNCOMMITTED_MAX: usize = 10_000;
 const JOURNAL_RETRY_EVERY: Duration = Duration::from_secs(5);
-/// Turns read at a time when catching up after a restart.
-const REPLAY_BATCH: u32 = 1000;
+/// A restart that did more turns again than this saves a checkpoint at once: a process that dies again and again must
+/// not start more slowly each time.
+const REPLAY_MAX: u64 = 1000;
 
 /// What the writer needs of the world.
 pub struct Parts {
@@ -49,6 +51,7 @@ pub struct Parts {
     pub outbox: Arc<Notify>,
     /// How long journal turns are kept beyond the newest checkpoint.
     pub journal_keep: Span,
+    pub checkpoint_every: Span,
     /// Where notifications go that the outbox could not take.
     pub unrecorded: mpsc::Sender<Notification>,
 }
@@ -62,17 +65,6 @@ pub enum ToCollector {
 
 /// Room for orders to the collector; a full queue drops reschedules, never catalogs: every check still has its phase.
 const TO_COLLECTOR_MAX: usize = 4096;
-
-/// Could not start from what the disk holds.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error("cannot read the journal")]
-    Journal(#[source] crate::journal::JournalError),
-    #[error("cannot read the newest checkpoint")]
-    Store(#[source] crate::store::StoreError),
-    #[error("the checkpoint at sequence {seq} is damaged or of another version: {why}")]
-    Checkpoint { seq: u64, why: String },
-}
 
 /// The running writer.
 pub struct Running {
@@ -89,7 +81,7 @@ pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, Start
     let (inbox_tx, inbox) = mpsc::channel(INBOX_MAX);
     let (published, _) = broadcast::channel(1024);
     let (to_collector, from_writer) = mpsc::channel(TO_COLLECTOR_MAX);
-    let engine = restore(&parts).await?;
+    let Restored { engine, replayed } = restore(&parts).await?;
     let snapshot = Arc::new(ArcSwap::from_pointee(engine.snapshot()));
     let handle = Handle { inbox: inbox_tx, snapshot: Arc::clone(&snapshot), published: published.clone() };
     let metrics = Metrics::new(&parts.registry);
@@ -103,8 +95,10 @@ pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, Start
         to_collector,
         metrics,
         uncommitted: VecDeque::new(),
-        degraded: None,
+        journal_lost: None,
+        store_lost: None,
         journal_retry_at: Instant::now(),
+        next_checkpoint: Instant::now(),
         dirty: true,
         published_at: Instant::now(),
     };
@@ -114,44 +108,12 @@ pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, Start
     } else {
         writer.turn(vec![Post::Catalog(catalog, oneshot::channel().0)]).await;
     }
+    if replayed <= REPLAY_MAX {
+        writer.next_checkpoint += writer.parts.checkpoint_every.to_std();
+    }
     writer.publish();
     let task = tokio::spawn(writer.run());
     Ok(Running { handle, to_collector: from_writer, task })
-}
-
-async fn restore(parts: &Parts) -> Result<Engine, StartError> {
-    let mut engine = match parts.store.latest_checkpoint().await.map_err(StartError::Store)? {
-        None => Engine::new(),
-        Some((seq, bytes)) => {
-            let damaged = |why: String| StartError::Checkpoint { seq, why };
-            let checkpoint: stentor_core::engine::checkpoint::Checkpoint =
-                postcard::from_bytes(&bytes).map_err(|error| damaged(error.to_string()))?;
-            if checkpoint.version != stentor_core::engine::checkpoint::CHECKPOINT_VERSION {
-                return Err(damaged(format!("version {}", checkpoint.version)));
-            }
-            Engine::from_checkpoint(checkpoint)
-        }
-    };
-    loop {
-        let turns = parts.journal.read(engine.seq(), REPLAY_BATCH).await.map_err(StartError::Journal)?;
-        if turns.is_empty() {
-            return Ok(engine);
-        }
-        for turn in turns {
-            engine.begin_turn(turn.seq);
-            let (mut events, mut notifications) = (Vec::new(), Vec::new());
-            for input in &turn.inputs {
-                let effects = engine.apply(turn.at, input);
-                events.extend(effects.events);
-                notifications.extend(effects.notifications);
-            }
-            if events.is_empty() && notifications.is_empty() {
-                continue;
-            }
-            // A turn that was committed before the crash is recognised by its keys and changes nothing.
-            parts.store.commit_turn(turn.seq, &events, &notifications).await.map_err(StartError::Store)?;
-        }
-    }
 }
 
 struct Metrics {
@@ -199,9 +161,13 @@ struct Writer {
     to_collector: mpsc::Sender<ToCollector>,
     metrics: Metrics,
     uncommitted: VecDeque<Uncommitted>,
-    degraded: Option<Arc<str>>,
+    /// Why the journal takes nothing.
+    journal_lost: Option<Arc<str>>,
+    /// Why the store takes nothing.
+    store_lost: Option<Arc<str>>,
     /// A lost journal is tried again at this time.
     journal_retry_at: Instant,
+    next_checkpoint: Instant,
     dirty: bool,
     published_at: Instant,
 }
@@ -228,7 +194,6 @@ struct Gathered {
 impl Writer {
     async fn run(mut self) {
         let mut next_tick = Instant::now();
-        let mut next_checkpoint = Instant::now() + CHECKPOINT_EVERY;
         loop {
             let publish_at = if self.dirty { self.published_at + PUBLISH_EVERY } else { next_tick };
             let wake = next_tick.min(publish_at);
@@ -261,9 +226,9 @@ impl Writer {
             if self.dirty && self.published_at.elapsed() >= PUBLISH_EVERY {
                 self.publish();
             }
-            if Instant::now() >= next_checkpoint {
+            if Instant::now() >= self.next_checkpoint {
                 self.checkpoint().await;
-                next_checkpoint = Instant::now() + CHECKPOINT_EVERY;
+                self.next_checkpoint = Instant::now() + self.parts.checkpoint_every.to_std();
             }
             if let Some(Post::Stop(done)) = stopping {
                 self.checkpoint().await;
@@ -397,26 +362,28 @@ impl Writer {
     }
 
     async fn write_ahead(&mut self, turn: &Turn) {
-        let lost = self.degraded.as_deref().is_some_and(|why| why.starts_with("journal"));
-        if lost && !self.restart_journal().await {
+        if self.journal_lost.is_some() && !self.restart_journal().await {
             return;
         }
         match self.parts.journal.append(turn).await {
             Ok(()) => {
                 self.metrics.sequence.set(i64::try_from(turn.seq).unwrap_or(i64::MAX));
-                if lost {
+                if self.journal_lost.take().is_some() {
                     tracing::info!(seq = turn.seq, "journal is back");
-                    self.degraded = None;
                 }
             }
             Err(error) => {
-                if !lost {
+                if self.journal_lost.is_none() {
                     tracing::error!(error = %Chain(&error), seq = turn.seq, "journal lost: going on from memory");
                 }
-                self.journal_retry_at = Instant::now() + JOURNAL_RETRY_EVERY;
-                self.degraded = Some(format!("journal lost: {}", Chain(&error)).into());
+                self.lose_journal(&error);
             }
         }
+    }
+
+    fn lose_journal(&mut self, error: &crate::journal::JournalError) {
+        self.journal_retry_at = Instant::now() + JOURNAL_RETRY_EVERY;
+        self.journal_lost = Some(format!("journal lost: {}", Chain(error)).into());
     }
 
     /// Turns were applied that the journal does not hold. Once a checkpoint holds their effect, the old journal is
@@ -429,8 +396,13 @@ impl Writer {
         if !self.save_checkpoint().await {
             return false;
         }
-        let everything = Timestamp::from_millis(i64::MAX);
-        self.parts.journal.prune(self.engine.seq(), everything).await.is_ok()
+        match self.parts.journal.clear().await {
+            Ok(()) => true,
+            Err(error) => {
+                self.lose_journal(&error);
+                false
+            }
+        }
     }
 
     fn apply(
@@ -441,7 +413,8 @@ impl Writer {
         self.engine.begin_turn(turn.seq);
         let (mut events, mut notifications, mut checks) = (Vec::new(), Vec::new(), Vec::new());
         for input in &turn.inputs {
-            let Effects { notifications: n, events: e, checks: c, reply } = self.engine.apply(turn.at, input);
+            let Effects { notifications: n, events: e, withheld: _, checks: c, reply } =
+                self.engine.apply(turn.at, input);
             events.extend(e);
             notifications.extend(n);
             checks.extend(c);
@@ -467,10 +440,8 @@ impl Writer {
                         // Nobody watching is fine.
                         let _ = self.published.send(Published { seq: done.seq, events });
                     }
-                    if self.uncommitted.is_empty()
-                        && self.degraded.as_deref().is_some_and(|why| why.starts_with("store"))
-                    {
-                        self.degraded = None;
+                    if self.uncommitted.is_empty() && self.store_lost.take().is_some() {
+                        tracing::info!(seq, "store is back");
                     }
                 }
                 Err(error) => {
@@ -486,10 +457,10 @@ impl Writer {
 
     /// The store is gone: page from memory, keep what fits for later.
     async fn lose_store(&mut self, error: &crate::store::StoreError, at: Timestamp) {
-        if self.degraded.is_none() {
+        if self.store_lost.is_none() {
             tracing::error!(error = %Chain(error), %at, "store lost: paging from memory");
         }
-        self.degraded = Some(format!("store lost: {}", Chain(error)).into());
+        self.store_lost = Some(format!("store lost: {}", Chain(error)).into());
         if let Some(newest) = self.uncommitted.back_mut() {
             for notification in std::mem::take(&mut newest.notifications) {
                 if self.parts.unrecorded.send(notification).await.is_err() {
@@ -510,8 +481,11 @@ impl Writer {
 
     fn publish(&mut self) {
         let mut snapshot = self.engine.snapshot();
-        snapshot.degraded.clone_from(&self.degraded);
-        self.metrics.degraded.set(i64::from(self.degraded.is_some()));
+        snapshot.degraded = match (&self.journal_lost, &self.store_lost) {
+            (Some(journal), Some(store)) => Some(format!("{journal}; {store}").into()),
+            (one, other) => one.as_ref().or(other.as_ref()).map(Arc::clone),
+        };
+        self.metrics.degraded.set(i64::from(snapshot.degraded.is_some()));
         self.snapshot.store(Arc::new(snapshot));
         self.dirty = false;
         self.published_at = Instant::now();

@@ -30,7 +30,11 @@ impl JournalError {
 
     /// What is wrong, in the few kinds that lead to different actions.
     pub fn fault(&self) -> Fault {
-        fault_of(&*self.cause)
+        match self.cause.downcast_ref::<JournalTrouble>() {
+            Some(JournalTrouble::Damaged { .. } | JournalTrouble::Missing { .. }) => Fault::Damaged,
+            Some(JournalTrouble::OutOfOrder { .. } | JournalTrouble::TooLarge { .. }) => Fault::Other,
+            None => fault_of(&*self.cause),
+        }
     }
 }
 
@@ -67,6 +71,9 @@ pub trait Journal: Send + Sync {
     /// Forgets turns up to and including `seq` that are older than `before`; the newest turn always stays, it carries
     /// the sequence on. Returns how many.
     async fn prune(&self, seq: u64, before: Timestamp) -> Result<u64, JournalError>;
+    /// Forgets everything, so that the next append may carry any sequence: for when a checkpoint holds turns that the
+    /// journal missed.
+    async fn clear(&self) -> Result<(), JournalError>;
     /// Size on disk, for the limit of the journal.
     async fn bytes(&self) -> Result<u64, JournalError>;
 }

@@ -32,6 +32,9 @@ const CHECKSUM: &str = "SELECT checksum FROM turn WHERE seq = $1";
 const CATALOG: &str = "SELECT body FROM catalog WHERE hash = $1";
 const PRUNE: &str = "DELETE FROM turn WHERE seq IN (SELECT seq FROM turn WHERE seq <= $1 AND at < $2 \
      AND seq < (SELECT MAX(seq) FROM turn) ORDER BY seq LIMIT $3)";
+// Oldest first: whatever is left after a crash is a journal without gaps.
+const CLEAR: &str = "DELETE FROM turn WHERE seq IN (SELECT seq FROM turn ORDER BY seq LIMIT $1)";
+const CLEAR_CATALOGS: &str = "DELETE FROM catalog WHERE NOT EXISTS (SELECT 1 FROM turn)";
 const PRUNE_CATALOGS: &str = "DELETE FROM catalog WHERE last_seq < (SELECT COALESCE(MIN(seq), 0) FROM turn)";
 const PAGES: &str = "SELECT (page_count - freelist_count) * page_size \
      FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()";
@@ -230,6 +233,17 @@ impl Journal for SqliteJournal {
             within(sqlx::query(PRUNE_CATALOGS).execute(&self.file.writer)).await.map_err(failed)?;
         }
         Ok(pruned)
+    }
+
+    async fn clear(&self) -> Result<(), JournalError> {
+        let failed = |cause: Cause| JournalError::new("empty the journal", cause);
+        loop {
+            let done = within(sqlx::query(CLEAR).bind(PRUNE_CHUNK).execute(&self.file.writer)).await.map_err(failed)?;
+            if done.rows_affected() < PRUNE_CHUNK.cast_unsigned() {
+                break;
+            }
+        }
+        within(sqlx::query(CLEAR_CATALOGS).execute(&self.file.writer)).await.map(drop).map_err(failed)
     }
 
     async fn bytes(&self) -> Result<u64, JournalError> {

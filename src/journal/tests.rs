@@ -196,7 +196,10 @@ async fn a_turn_out_of_order_is_refused_and_a_repeated_one_is_taken_as_done() {
 #[tokio::test]
 async fn a_journal_that_was_lost_goes_on_at_the_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
-    let journal = SqliteJournal::open(dir.path()).await.unwrap();
+    let journal = journal_with(dir.path(), 3).await;
+    journal.append(&turn(501)).await.expect_err("turns between are missing");
+    journal.clear().await.unwrap();
+    assert_eq!(journal.newest().await.unwrap(), 0);
     journal.append(&turn(501)).await.unwrap();
     journal.append(&turn(502)).await.unwrap();
     assert_eq!(journal.read(500, 10).await.unwrap().len(), 2);

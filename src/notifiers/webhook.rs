@@ -9,7 +9,7 @@ use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use stentor_core::Timestamp;
-use stentor_core::model::Incident;
+use stentor_core::model::{Incident, Reason};
 
 use super::wording::{block, line};
 use super::{Message, Notifier, Receipt, Secret, SendError, SetupError};
@@ -99,6 +99,7 @@ pub fn body(message: &Message) -> Value {
     let notification = &message.notification;
     let base = message.url.trim_end_matches('/');
     let number = notification.incident.number;
+    let test = notification.reason == Reason::Test;
     json!({
         "version": BODY_VERSION,
         "instance": message.instance,
@@ -109,9 +110,14 @@ pub fn body(message: &Message) -> Value {
         "at": notification.created_at.to_rfc3339(),
         "by": notification.by.as_deref(),
         "comment": notification.comment.as_deref().map(block),
-        "url": if base.is_empty() { Value::Null } else { format!("{base}/i/{number}").into() },
+        "url": match (base.is_empty(), test) {
+            (true, _) => Value::Null,
+            (false, true) => format!("{base}/").into(),
+            (false, false) => format!("{base}/i/{number}").into(),
+        },
+        "text": if test { line(&notification.incident.title).into() } else { Value::Null },
         "steps": message.steps,
-        "incident": incident_body(&notification.incident),
+        "incident": if test { Value::Null } else { incident_body(&notification.incident) },
     })
 }
 

@@ -39,6 +39,9 @@ pub fn wording(message: &Message) -> Wording {
     let incident = &*notification.incident;
     let cloud = incident.cloud.as_deref().unwrap_or(&message.instance);
     let headline = headline(message);
+    if notification.reason == Reason::Test {
+        return test_wording(message, headline);
+    }
     let title = line(&incident.title);
     let base = message.url.trim_end_matches('/');
     let page = format!("{base}/i/{}", incident.number);
@@ -55,6 +58,30 @@ pub fn wording(message: &Message) -> Wording {
         steps,
         ack_url: if base.is_empty() || !actionable { String::new() } else { format!("{page}/ack") },
         open_url: if base.is_empty() { String::new() } else { page },
+        why: why(message),
+    }
+}
+
+/// A test names no incident, asks for nothing and leads nowhere.
+fn test_wording(message: &Message, headline: String) -> Wording {
+    let notification = &message.notification;
+    let title = line(&notification.incident.title);
+    let by = notification.by.as_deref().unwrap_or("somebody");
+    Wording {
+        subject: line(&format!("[Stentor {}] {headline}: {title}", message.instance)),
+        headline,
+        title,
+        number: notification.incident.number,
+        place: line(&message.instance),
+        users_notice: String::new(),
+        rows: vec![
+            ("Sent by", line(by)),
+            ("Channel", line(&notification.channel)),
+            ("Sent at", clock(notification.created_at)),
+        ],
+        steps: Vec::new(),
+        ack_url: String::new(),
+        open_url: String::new(),
         why: why(message),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use stentor_core::model::{Delivery, DeliveryOutcome, Notification};
+use stentor_core::model::{Delivery, DeliveryOutcome, Notification, Reason};
 use stentor_core::{Span, Timestamp};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
@@ -268,6 +268,11 @@ impl Channel {
                 Outcome::End(DeliveryOutcome::Failed(message))
             }
             Err(SendError::Transient { message, retry_after }) => {
+                if notification.reason == Reason::Test {
+                    // Whoever tries a channel wants to know now, and the next try is theirs.
+                    self.count("failed");
+                    return Outcome::End(DeliveryOutcome::Failed(message));
+                }
                 let attempts = flight.row.attempts.saturating_add(1);
                 let created_at = notification.created_at;
                 match self.shared.retry.next(&Retry { key, attempts, created_at, now: at, retry_after }) {

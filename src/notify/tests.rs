@@ -396,3 +396,17 @@ async fn an_accepted_page_is_not_sent_again_while_its_record_is_impossible() {
     world.running.stop().await;
     assert_eq!(world.store.outbox_keys(None).await.unwrap()[0].1, "sent", "recorded at the latest when stopping");
 }
+
+#[tokio::test]
+async fn a_test_that_is_not_taken_fails_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::new(dir.path(), vec![Script::Transient]).await;
+    let test = notification(0, Reason::Test, "noc", "email", 1);
+    world.page(std::slice::from_ref(&test)).await;
+    world.attempt("email").await;
+    assert_eq!(world.told().await.outcome, DeliveryOutcome::Failed("busy".into()));
+    let store = Arc::clone(&world.store);
+    world.running.stop().await;
+    let end = store.outbox_end(&test.key).await.unwrap().expect("it has ended");
+    assert_eq!((end.sent, end.text.as_str()), (false, "busy"));
+}

@@ -17,9 +17,10 @@ use tokio::time::Instant;
 
 use super::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
 use child::{Finished, Plan};
-use command::CommandLine;
 
 pub use child::raise_descriptor_limit;
+#[doc(hidden)]
+pub use command::CommandLine;
 pub use report::observation;
 
 /// What plugins find as their search path; ours may hold anything.

@@ -122,15 +122,15 @@ impl Heartbeat {
 
 /// One line of the page.
 #[derive(Clone, Debug, PartialEq)]
-struct Line {
-    name: String,
-    enabled: bool,
-    local: bool,
-    initialized: bool,
+pub struct Line {
+    pub name: String,
+    pub enabled: bool,
+    pub local: bool,
+    pub initialized: bool,
 }
 
 /// `name=%-20.20s enabled=%-10.10s local=%-10.10s initialized=%-10.10s`, one a component.
-fn parse_heartbeat(text: &str) -> Vec<Line> {
+pub fn parse_heartbeat(text: &str) -> Vec<Line> {
     text.lines().filter_map(parse_line).collect()
 }
 

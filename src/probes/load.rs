@@ -31,10 +31,13 @@ impl Probe for Load {
             Ok((view.read("/proc/loadavg")?, view.read("/proc/stat").unwrap_or_default()))
         })
         .await?;
-        let averages =
-            parse_loadavg(&loadavg).ok_or_else(|| ProbeError::Failed("/proc/loadavg holds no three numbers".into()))?;
-        Ok(observe(averages, processors(&stat)))
+        read(&loadavg, &stat).ok_or_else(|| ProbeError::Failed("/proc/loadavg holds no three numbers".into()))
     }
+}
+
+/// What the texts of /proc/loadavg and /proc/stat say.
+pub fn read(loadavg: &str, stat: &str) -> Option<Observation> {
+    Some(observe(parse_loadavg(loadavg)?, processors(stat)))
 }
 
 fn observe(averages: [f64; 3], cpus: usize) -> Observation {

@@ -319,6 +319,14 @@ fn parse_parent(stat: &str) -> Option<u32> {
     rest.split_whitespace().nth(1)?.parse().ok()
 }
 
+/// Every parser of this file over the same text, for the fuzzer.
+#[doc(hidden)]
+pub fn read_tables(text: &str) {
+    let mounts: Vec<Mount> = text.lines().filter_map(parse_mount).collect();
+    let _ = data_mounts(&mounts);
+    let _ = (parse_stat(text), parse_parent(text), parse_unit("unit", text));
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -28,9 +28,7 @@ impl Probe for Memory {
 
     async fn run(&self, _: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
         let text = look(&self.view, Lane::Kernel, deadline, |view| view.read("/proc/meminfo")).await?;
-        let info = parse_meminfo(&text)
-            .ok_or_else(|| ProbeError::Failed("/proc/meminfo names no MemTotal and MemAvailable".into()))?;
-        Ok(observe(&info))
+        read(&text).ok_or_else(|| ProbeError::Failed("/proc/meminfo names no MemTotal and MemAvailable".into()))
     }
 }
 
@@ -41,6 +39,11 @@ struct MemInfo {
     available: f64,
     swap_total: f64,
     swap_free: f64,
+}
+
+/// What a text of /proc/meminfo says; `None` if it lacks the totals.
+pub fn read(text: &str) -> Option<Observation> {
+    parse_meminfo(text).as_ref().map(observe)
 }
 
 fn observe(info: &MemInfo) -> Observation {
@@ -120,7 +123,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in "(Mem|Swap)(Total|Free|Available):\\PC{0,40}") {
-            let _ = parse_meminfo(&text).as_ref().map(observe);
+            let _ = read(&text);
         }
     }
 }

@@ -108,7 +108,7 @@ impl Keeper {
 }
 
 /// `notAfter` of a certificate in DER.
-fn not_after(der: &[u8]) -> Option<Timestamp> {
+pub fn not_after(der: &[u8]) -> Option<Timestamp> {
     let certificate = x509_cert::Certificate::from_der(der).ok()?;
     let since_1970 = certificate.tbs_certificate().validity().not_after.to_unix_duration();
     Some(Timestamp::from_secs(i64::try_from(since_1970.as_secs()).ok()?))

@@ -40,6 +40,17 @@ impl Fault {
         }
     }
 
+    /// What a person can do about a database that cannot be opened, to follow what is wrong.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Fault::DiskFull => "; make room on its disk",
+            Fault::ReadOnly | Fault::Refused => "; the user that runs Stentor must be able to write there",
+            Fault::Unavailable => "; it must be there, and the user that runs Stentor must be able to write there",
+            Fault::Damaged => "; `stentor restore` puts a backup back",
+            Fault::Locked | Fault::WrongSchema | Fault::Other => "",
+        }
+    }
+
     /// Whether the same operation may succeed later without anybody changing a program or a file.
     pub const fn may_pass(self) -> bool {
         match self {
@@ -83,16 +94,6 @@ fn fault_here(error: &(dyn Error + 'static)) -> Option<Fault> {
         return match error {
             LockError::Held { .. } => Some(Fault::Locked),
             LockError::Io { .. } => None,
-        };
-    }
-    if let Some(error) = error.downcast_ref::<crate::journal::JournalTrouble>() {
-        return match error {
-            crate::journal::JournalTrouble::Damaged { .. } | crate::journal::JournalTrouble::Missing { .. } => {
-                Some(Fault::Damaged)
-            }
-            crate::journal::JournalTrouble::OutOfOrder { .. } | crate::journal::JournalTrouble::TooLarge { .. } => {
-                Some(Fault::Other)
-            }
         };
     }
     error.downcast_ref::<io::Error>().and_then(fault_of_io)

@@ -131,6 +131,7 @@ async fn a_notification_ends_once(store: &dyn Store) {
     store.commit_turn(1, &[], std::slice::from_ref(&page)).await.unwrap();
     assert_eq!(due(store, 0).await, Vec::<String>::new(), "not before its time");
     store.outbox_retry(&page.key, at(60), "421 busy").await.unwrap();
+    assert_eq!(store.outbox_end(&page.key).await.unwrap(), None, "still to be sent");
     assert_eq!(due(store, 59).await, Vec::<String>::new());
     let row = store.outbox_due(at(60), 10).await.unwrap().remove(0);
     assert_eq!(row.attempts, 1);
@@ -179,6 +180,9 @@ async fn ends_are_told_once(store: &dyn Store) {
     let ends = store.outbox_undelivered_outcomes().await.unwrap();
     let told: Vec<_> = ends.iter().map(|end| (&*end.notification.contact, end.sent, end.text.as_str())).collect();
     assert_eq!(told, [("a", true, "250 queued"), ("b", false, "550 no such user")]);
+    let end = store.outbox_end(&b.key).await.unwrap().expect("it has ended");
+    assert_eq!((end.sent, end.text.as_str()), (false, "550 no such user"));
+    assert_eq!(store.outbox_end("no/such/key").await.unwrap(), None);
     store.outbox_outcome_told(&a.key).await.unwrap();
     let ends = store.outbox_undelivered_outcomes().await.unwrap();
     assert_eq!(ends.len(), 1);

@@ -97,6 +97,9 @@ impl Store for MemoryStore {
             rows.map(|(key, _)| (key.clone(), "pending".to_owned())).collect()
         })
     }
+    async fn outbox_end(&self, _: &str) -> Result<Option<OutboxEnd>, StoreError> {
+        Ok(None)
+    }
     async fn outbox_undelivered_outcomes(&self) -> Result<Vec<OutboxEnd>, StoreError> {
         Ok(Vec::new())
     }

@@ -147,6 +147,8 @@ pub trait Store: Send + Sync {
     async fn outbox_failed(&self, key: &str, at: Timestamp, error: &str) -> Result<(), StoreError>;
     /// All keys with their outcome (`pending`, `sent`, `failed`), for tests and the page.
     async fn outbox_keys(&self, incident: Option<u64>) -> Result<Vec<(String, String)>, StoreError>;
+    /// How a row ended; `None` while it is pending, or if there is none of that key.
+    async fn outbox_end(&self, key: &str) -> Result<Option<OutboxEnd>, StoreError>;
     /// Keys whose end (sent or failed) is recorded but may not have reached the engine before a crash.
     async fn outbox_undelivered_outcomes(&self) -> Result<Vec<OutboxEnd>, StoreError>;
     async fn outbox_outcome_told(&self, key: &str) -> Result<(), StoreError>;

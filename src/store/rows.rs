@@ -289,6 +289,12 @@ macro_rules! sql_store {
                 keys.map_err(|cause| StoreError::new("read the keys of the outbox", cause))
             }
 
+            async fn outbox_end(&self, key: &str) -> Result<Option<OutboxEnd>, StoreError> {
+                let columns = within(sqlx::query_as(statements::OUTBOX_ENDED).bind(key).fetch_all(&self.reader)).await;
+                let columns = columns.map_err(|cause| StoreError::new(format!("read the end of `{key}`"), cause))?;
+                Ok(rows::ends(columns).0.pop())
+            }
+
             async fn outbox_undelivered_outcomes(&self) -> Result<Vec<OutboxEnd>, StoreError> {
                 let columns = within(sqlx::query_as(statements::OUTBOX_UNTOLD).fetch_all(&self.reader)).await;
                 let columns = columns.map_err(|cause| StoreError::new("read ended outbox rows", cause))?;

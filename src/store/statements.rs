@@ -35,6 +35,8 @@ pub const OUTBOX_KEYS: &str =
 pub const OUTBOX_UNTOLD: &str = "SELECT key, outcome, answer, body FROM outbox \
      WHERE outcome <> 'pending' AND NOT told ORDER BY seq, ordinal";
 
+pub const OUTBOX_ENDED: &str = "SELECT key, outcome, answer, body FROM outbox WHERE key = $1 AND outcome <> 'pending'";
+
 pub const OUTBOX_TOLD: &str = "UPDATE outbox SET told = TRUE WHERE key = $1";
 
 pub const OUTBOX_PRUNE: &str = "DELETE FROM outbox WHERE outcome <> 'pending' AND told AND ended_at < $1";
@@ -93,6 +95,7 @@ pub const ALL: &[&str] = &[
     OUTBOX_RETRY,
     OUTBOX_KEYS,
     OUTBOX_UNTOLD,
+    OUTBOX_ENDED,
     OUTBOX_TOLD,
     OUTBOX_PRUNE,
     HISTORY_OF_ALL,

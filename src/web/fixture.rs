@@ -553,13 +553,13 @@ fn disturb(b: &mut Builder) {
     ];
     disk.1.observation = Some(Arc::new(observation));
     disk.1.because = "used_pct > 90".into();
-    disk.1.ack = Some(Ack {
+    disk.1.ack = Some(Box::new(Ack {
         by: "jonas".into(),
         comment: "Cleaning up <tonight>".into(),
         at: mins(200),
         until: None,
         sticky: Sticky::No,
-    });
+    }));
     disk.0.flags.set(Flags::ACKNOWLEDGED, true);
     let soft = b.set("clc-01", "load", Warning, mins(1), "WARNING - load 14.2, 13.0, 8.8");
     soft.0.kind = StateKind::Soft;

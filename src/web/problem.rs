@@ -81,9 +81,10 @@ impl From<Refused> for Problem {
             Refused::Stopping => Problem::unavailable("Stentor is stopping; nothing was changed"),
             Refused::Command(error) => {
                 let (status, code) = match error {
-                    CommandError::NoIncident(_) | CommandError::NoObject(_) | CommandError::NoDowntime(_) => {
-                        (StatusCode::NOT_FOUND, "not-found")
-                    }
+                    CommandError::NoIncident(_)
+                    | CommandError::NoObject(_)
+                    | CommandError::NoDowntime(_)
+                    | CommandError::NoContact(_) => (StatusCode::NOT_FOUND, "not-found"),
                     CommandError::IncidentNotLive(_) | CommandError::NoProblem(_) => (StatusCode::CONFLICT, "conflict"),
                     CommandError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"),
                 };

@@ -6,7 +6,7 @@ mod client;
 #[path = "ipmi/peer.rs"]
 mod peer;
 #[path = "ipmi/simulator.rs"]
-mod simulator;
+pub mod simulator;
 #[path = "ipmi/tools.rs"]
 mod tools;
 

@@ -1,11 +1,24 @@
 //! The one integration-test binary: each extra one would link the world again.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(clippy::print_stdout, reason = "a test that takes long says what it does")]
 
+mod agent;
+mod backup;
+mod badconfig;
+mod bmc_mail;
 mod browser;
+mod demo;
+mod faults;
+mod fuzz;
 mod ipmi;
+mod kill9;
 mod mail;
 mod metrics;
+mod outside;
 mod plugins;
+mod plugins_page;
 mod postgres;
+mod running;
+mod serve;
 mod smtp;
 mod tidy;

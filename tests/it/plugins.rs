@@ -66,7 +66,7 @@ fn measurement<'a>(seen: &'a Observation, label: &str) -> &'a Measurement {
 }
 
 /// Listens on a free port of loopback and answers each connection with `answer`, after the request if it has one.
-async fn serve(reads_request: bool, answer: &'static [u8]) -> SocketAddr {
+pub async fn serve(reads_request: bool, answer: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
     let address = listener.local_addr().expect("bound");
     tokio::spawn(async move {

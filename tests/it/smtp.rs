@@ -76,6 +76,10 @@ struct Service {
 
 impl SmtpServer {
     pub async fn start(protection: Protection, login_needed: bool) -> SmtpServer {
+        SmtpServer::start_on(0, protection, login_needed).await
+    }
+
+    pub async fn start_on(port: u16, protection: Protection, login_needed: bool) -> SmtpServer {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let ca_file = dir.path().join("ca.pem");
@@ -86,7 +90,7 @@ impl SmtpServer {
             .with_no_client_auth()
             .with_single_cert(vec![certified.cert.der().clone()], key)
             .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
         let tls = TlsAcceptor::from(Arc::new(config));

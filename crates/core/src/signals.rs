@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, Check};
-use crate::diagnosis::{Signal, Topology};
+use crate::diagnosis::{Signal, Target, Topology};
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::{Observation, Value};
 use crate::rules::Judgement;
@@ -27,6 +27,8 @@ pub struct Group {
     pub cloud: Option<Arc<str>>,
     pub topology: Topology,
     voices: Vec<Voice>,
+    /// What was told directly, not by a check.
+    pub(crate) told: Vec<Signal>,
     pub dirty: bool,
     pub diagnosed_at: Timestamp,
 }
@@ -42,7 +44,24 @@ impl Group {
                 ..voice.template.clone()
             })
         })
+        .chain(self.told.iter().cloned())
         .collect()
+    }
+
+    /// Nobody has said anything yet, so age changes nothing.
+    pub fn is_silent(&self) -> bool {
+        self.told.is_empty() && self.voices.iter().all(|voice| voice.template.observed_at == Timestamp::ZERO)
+    }
+
+    fn names(&self, name: &str) -> bool {
+        let topology = &self.topology;
+        topology.hosts.contains_key(name)
+            || topology.switches.contains_key(name)
+            || topology.feeds.contains_key(name)
+            || topology.backends.contains_key(name)
+            || topology.drbd.contains_key(name)
+            || topology.zones.contains_key(name)
+            || topology.sites.contains_key(name)
     }
 }
 
@@ -63,6 +82,8 @@ pub struct Board {
     pub groups: Vec<Group>,
     hosts: Vec<Slot>,
     services: Vec<Slot>,
+    /// Longest time that any contributing check may take to answer.
+    pub answer_max: Span,
 }
 
 /// What a judged result says to the board.
@@ -88,6 +109,7 @@ impl Board {
                 .collect(),
             hosts: Vec::with_capacity(catalog.hosts.len()),
             services: vec![Slot::NONE; catalog.services.len()],
+            answer_max: Span::ZERO,
         };
         let mut outside = Group::default();
         for host in catalog.hosts.iter().filter(|host| host.cloud.is_none()) {
@@ -125,6 +147,7 @@ impl Board {
         if check.signals.is_empty() {
             return Slot::NONE;
         }
+        self.answer_max = self.answer_max.max(check.timeout);
         let voices = &mut self.groups[group].voices;
         let first = voices.len();
         for spec in &check.signals {
@@ -198,6 +221,40 @@ impl Board {
         }
     }
 
+    /// Whether something was told directly about a target, and too long ago to speak for it either way.
+    pub fn told_has_aged(&self, target: &Target, at: Timestamp, floor: Span) -> bool {
+        self.groups.iter().flat_map(|group| &group.told).any(|signal| {
+            signal.host == target.host
+                && (target.component.is_none() || signal.component.is_none() || signal.component == target.component)
+                && !signal.is_fresh(at, floor)
+        })
+    }
+
+    /// Takes over a fact that no check said. A newer one of the same origin replaces it.
+    pub fn tell(&mut self, catalog: &Catalog, signal: &Signal) {
+        let of_host = signal.host.as_deref().and_then(|name| catalog.host_id(name));
+        let index = match (of_host, signal.host.as_deref()) {
+            (Some(host), _) => self.group_of(catalog, host),
+            (None, Some(name)) => self.groups.iter().position(|group| group.names(name)).unwrap_or(0),
+            (None, None) => 0,
+        };
+        let Some(group) = self.groups.get_mut(index) else { return };
+        let mut signal = signal.clone();
+        match group.told.iter_mut().find(|old| same_origin(old, &signal)) {
+            Some(old) => {
+                group.dirty |= is_news(&signal.sig, &[(old.value.clone(), old.changed_at)], &[signal.value.clone()]);
+                if old.value == signal.value {
+                    signal.changed_at = old.changed_at;
+                }
+                *old = signal;
+            }
+            None => {
+                group.dirty = true;
+                group.told.push(signal);
+            }
+        }
+    }
+
     /// The group of a host.
     pub fn group_of(&self, catalog: &Catalog, host: HostId) -> usize {
         catalog.hosts[host.index()].cloud.map_or(catalog.clouds.len(), |cloud| cloud.index())
@@ -213,6 +270,9 @@ impl Board {
             let host = &catalog.hosts[service.host.index()].name;
             let Some(old_service) = old_catalog.service_id(host, &service.name) else { continue };
             self.copy(ObjectId::Service(ServiceId::from_index(i)), old, ObjectId::Service(old_service));
+        }
+        for signal in old.groups.iter().flat_map(|group| &group.told) {
+            self.tell(catalog, signal);
         }
         for group in &mut self.groups {
             group.dirty = true;
@@ -238,6 +298,11 @@ impl Board {
         }
     }
 
+    /// What was told directly, group by group, for the checkpoint.
+    pub fn told(&self) -> Vec<Vec<Signal>> {
+        self.groups.iter().map(|group| group.told.clone()).collect()
+    }
+
     /// What every voice said and when, for the checkpoint; same order as a board of the same catalog.
     pub fn said(&self) -> Vec<Vec<Said>> {
         let copy = |voice: &Voice| Said { values: voice.values.clone(), observed_at: voice.template.observed_at };
@@ -261,6 +326,15 @@ impl Board {
 pub struct Said {
     values: Vec<(Value, Timestamp)>,
     observed_at: Timestamp,
+}
+
+/// Hosts have several power supplies, bonds, arrays: their records are told apart by the name inside the value.
+fn same_origin(a: &Signal, b: &Signal) -> bool {
+    let part = |signal: &Signal| {
+        let names = ["id", "name", "map", "vd", "res", "member", "kind", "about"];
+        names.iter().find_map(|name| signal.value.get(name).cloned())
+    };
+    a.host == b.host && a.component == b.component && a.sig == b.sig && a.vantage == b.vantage && part(a) == part(b)
 }
 
 /// Whether new values can change a diagnosis: a longer uptime or another wording of the same level cannot.

@@ -135,7 +135,7 @@ pub struct Detail {
     pub unknown_cause: Option<UnknownCause>,
     /// Which rule decided, in words; empty for plugins.
     pub because: Arc<str>,
-    pub ack: Option<Ack>,
+    pub ack: Option<Box<Ack>>,
 }
 
 /// A cloud as the classifier last saw it.

@@ -1,5 +1,6 @@
 //! `stentor bench`: the project's own benchmarks. Each prints one JSON object with what was run and the figures.
 
+mod engine;
 mod journal;
 mod spawn;
 
@@ -15,6 +16,8 @@ pub struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
+    /// Results that the engine applies per second on one core, and bytes a service costs.
+    Engine(engine::EngineArgs),
     /// Plugin executions per second of the exec probe against a bare spawn loop with pipes.
     Spawn(spawn::SpawnArgs),
     /// Turns and inputs per second that the journal makes durable, and reads back.
@@ -27,6 +30,7 @@ pub enum BenchCommand {
 /// What is measured cannot be run, or the output cannot be written.
 pub fn run(args: &BenchArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     match &args.what {
+        BenchCommand::Engine(args) => engine::run(args, out),
         BenchCommand::Spawn(args) => spawn::run(args, out),
         BenchCommand::Journal(args) => journal::run(args, out),
     }

@@ -95,7 +95,7 @@ pub async fn schedule(
 fn find<'a>(snapshot: &'a Snapshot, reply: &Reply, wanted: &input::DowntimeRequest) -> Option<&'a Downtime> {
     match reply {
         Reply::DowntimeScheduled(id) => snapshot.downtimes.get(id),
-        Reply::Repeated | Reply::Done => (snapshot.downtimes.values().rev())
+        Reply::Repeated | Reply::Done | Reply::TestsSent(_) => (snapshot.downtimes.values().rev())
             .find(|d| d.target == wanted.target && d.author == wanted.author && d.comment == wanted.comment),
     }
 }

@@ -304,7 +304,7 @@ fn status<'a>(
         attempt: row.attempt,
         max_attempts: check.map_or(1, |check| check.attempts),
         acknowledged: row.is_acknowledged(),
-        ack: detail.ack.as_ref().map(Ack::from),
+        ack: detail.ack.as_ref().map(|ack| Ack::from(&**ack)),
         downtime_depth: row.downtime_depth,
         flapping: row.flags.has(Flags::FLAPPING),
         stale: row.is_stale(),

@@ -13,13 +13,11 @@ use stentor_core::model::{Ack, Incident, Sticky};
 use super::extract::{IdempotencyKey, InJson, InPath, InQuery};
 use super::select::filter;
 use super::{ListQuery, dto, json, page};
+use crate::nagios::external::COMMENT_BYTES_MAX;
 use crate::web::WebState;
 use crate::web::auth::{Role, Session};
 use crate::web::problem::Problem;
 use crate::web::subject::IncidentSubject;
-
-/// Longest comment kept; more belongs into a ticket.
-pub const COMMENT_BYTES_MAX: usize = 4096;
 
 /// Newest first.
 pub async fn list(

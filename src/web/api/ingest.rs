@@ -15,8 +15,9 @@ use stentor_core::{Span, Timestamp};
 
 use super::extract::{InJson, InJsonList, InQuery};
 use super::objects::describe;
-use super::{dto, json, passive};
+use super::{dto, json};
 use crate::engine::{AgentBatch, KeyedResult, Receipt, Refused};
+use crate::nagios::passive;
 use crate::web::WebState;
 use crate::web::auth::{Role, Session};
 use crate::web::problem::Problem;

@@ -10,8 +10,8 @@ pub mod incidents;
 pub mod ingest;
 pub mod matrix;
 pub mod objects;
-pub mod passive;
 pub mod select;
+pub mod trial;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -60,6 +60,7 @@ pub fn routes() -> Router<WebState> {
         .route("/api/v1/core", get(cloud::core))
         .route("/api/v1/counts", get(cloud::counts))
         .route("/api/v1/history", get(history::list))
+        .route("/api/v1/notify/test", post(trial::notify))
         .route("/api/v1/agent/checks", get(ingest::agent_checks))
         .route("/api/v1/openapi.json", get(openapi))
         .layer(DefaultBodyLimit::max(SMALL_BYTES_MAX))

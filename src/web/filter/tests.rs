@@ -1,3 +1,5 @@
+//! The filter language: what it finds, what it refuses, and that it never panics.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -94,9 +94,12 @@ impl From<Refused> for Refusal {
         let status = match &refused {
             Refused::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Refused::Command(CommandError::Invalid(_)) => StatusCode::BAD_REQUEST,
-            Refused::Command(CommandError::NoIncident(_) | CommandError::NoObject(_) | CommandError::NoDowntime(_)) => {
-                StatusCode::NOT_FOUND
-            }
+            Refused::Command(
+                CommandError::NoIncident(_)
+                | CommandError::NoObject(_)
+                | CommandError::NoDowntime(_)
+                | CommandError::NoContact(_),
+            ) => StatusCode::NOT_FOUND,
             Refused::Command(CommandError::IncidentNotLive(_) | CommandError::NoProblem(_)) => StatusCode::CONFLICT,
         };
         Refusal { status, what: words::sentence(&format!("{refused}.")) }

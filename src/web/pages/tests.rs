@@ -1,3 +1,5 @@
+//! Every page, rendered over the fixture: content, links, escaping, forms and refusals.
+
 use std::collections::BTreeSet;
 
 use axum::body::Body;

@@ -1,3 +1,5 @@
+//! The stream of live updates: what is sent, when, and what happens to slow readers.
+
 use std::sync::Arc;
 
 use axum::body::Body;

@@ -43,6 +43,7 @@ fn examples() -> Vec<(&'static str, &'static str, &'static str, String)> {
         get("/api/v1/counts", "/api/v1/counts"),
         get("/api/v1/history", "/api/v1/history"),
         post("/api/v1/commands", "/api/v1/commands", "NONSENSE"),
+        post("/api/v1/notify/test", "/api/v1/notify/test", r#"{"contact":"noc","wait":0}"#),
         post("/api/v1/results", "/api/v1/results", r#"[{"host":"none","code":0}]"#),
         get("/api/v1/agent/checks", "/api/v1/agent/checks?host=clc1"),
         post("/api/v1/agent/results", "/api/v1/agent/results", &push.to_string()),

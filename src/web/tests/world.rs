@@ -270,6 +270,12 @@ fn apply(snapshot: &mut Snapshot, command: Command) -> Result<Reply, CommandErro
             Ok(Reply::Done)
         }
         Command::CheckNow { .. } => Ok(Reply::Done),
+        Command::TestContact { contact, .. } => {
+            if &*contact == "nobody" {
+                return Err(CommandError::NoContact(contact));
+            }
+            Ok(Reply::TestsSent(vec![format!("ECC/test/1-1/{contact}/email").into()]))
+        }
     }
 }
 
@@ -297,6 +303,6 @@ fn object_flag(
         return Err(());
     }
     rows[index].flags.set(Flags::ACKNOWLEDGED, ack.is_some());
-    details[index] = Arc::new(Detail { ack, ..(*details[index]).clone() });
+    details[index] = Arc::new(Detail { ack: ack.map(Box::new), ..(*details[index]).clone() });
     Ok(Reply::Done)
 }

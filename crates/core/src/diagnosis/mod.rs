@@ -27,6 +27,7 @@ pub mod verdict;
 mod world;
 
 pub use signal::Signal;
+pub use suppression::upstream_hosts;
 pub use timing::Timing;
 pub use topology::Topology;
 pub use verdict::{

@@ -1,10 +1,13 @@
 //! Who explains whom: the dependency graph of specification 10, section 7, and the verdicts that remain.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::draft::{Board, Draft, Explained, Fate, Finding, known_since, target};
 use super::host::{booted_recently, is_cut_off};
 use super::signal::Signal;
+use super::topology::Topology;
 use super::verdict::{Class, Target, TargetKind};
-use super::world::World;
+use super::world::{World, is_zonal};
 use crate::Span;
 
 /// What the failure of an upstream group can explain.
@@ -34,35 +37,46 @@ impl Edge {
 
 /// Upstream groups of a component: all of a group must be out of service to explain anything.
 fn upstream<'w>(world: &'w World<'_>, comp: usize) -> Vec<(Edge, &'w [usize])> {
-    let kind = world.comps[comp].kind;
     let zone = world.comps[comp].partition;
-    let cloud = |kind: &str| world.group(kind, None);
-    match (world.topology.platform.as_str(), kind) {
-        ("eucalyptus", "ufs") => vec![(Edge::Control, cloud("clc")), (Edge::Store, cloud("walrus"))],
-        ("eucalyptus", "walrus" | "sc" | "vb" | "cc") => vec![(Edge::Control, cloud("clc"))],
-        ("eucalyptus", "console" | "elb" | "iw") => vec![(Edge::Control, cloud("clc")), (Edge::Control, cloud("ufs"))],
+    let groups = upstream_kinds(world.topology, world.comps[comp].kind).into_iter();
+    groups.map(|(edge, kind)| (edge, world.group(kind, zone.filter(|_| is_zonal(kind))))).collect()
+}
+
+/// Hosts whose failure, or that of a component on them, could explain what `component` looks like. More than need be
+/// (those of other zones too), never fewer.
+pub fn upstream_hosts<'t>(topology: &'t Topology, component: &str) -> BTreeMap<&'t str, BTreeSet<&'t str>> {
+    let above: BTreeSet<&str> = upstream_kinds(topology, component).into_iter().map(|(_, kind)| kind).collect();
+    let hosts = topology.hosts.iter().filter_map(|(host, keys)| {
+        let keys: BTreeSet<&str> = keys.iter().map(|key| &**key).filter(|key| above.contains(key)).collect();
+        (!keys.is_empty()).then_some((&**host, keys))
+    });
+    hosts.collect()
+}
+
+fn upstream_kinds(topology: &Topology, kind: &str) -> Vec<(Edge, &'static str)> {
+    match (topology.platform.as_str(), kind) {
+        ("eucalyptus", "ufs") => vec![(Edge::Control, "clc"), (Edge::Store, "walrus")],
+        ("eucalyptus", "walrus" | "sc" | "vb" | "cc") => vec![(Edge::Control, "clc")],
+        ("eucalyptus", "console" | "elb" | "iw") => vec![(Edge::Control, "clc"), (Edge::Control, "ufs")],
         ("eucalyptus", "nc") => {
-            let mut edges = vec![(Edge::Control, world.group("cc", zone))];
-            if matches!(world.topology.ebs.as_deref(), Some("overlay" | "das")) {
-                edges.push((Edge::DataPath, world.group("sc", zone)));
+            let mut edges = vec![(Edge::Control, "cc")];
+            if matches!(topology.ebs.as_deref(), Some("overlay" | "das")) {
+                edges.push((Edge::DataPath, "sc"));
             }
             edges
         }
-        ("cloudstack", "ms") => vec![(Edge::Control, cloud("mysql"))],
+        ("cloudstack", "ms") => vec![(Edge::Control, "mysql")],
         ("cloudstack", "kvm_agent") => {
-            vec![(Edge::Control, cloud("ms")), (Edge::Control, cloud("lb")), (Edge::Store, cloud("primary"))]
+            vec![(Edge::Control, "ms"), (Edge::Control, "lb"), (Edge::Store, "primary")]
         }
-        ("cloudstack", "ssvm") => vec![
-            (Edge::Control, cloud("ms")),
-            (Edge::Control, cloud("lb")),
-            (Edge::Store, cloud("primary")),
-            (Edge::Store, cloud("secondary")),
-        ],
+        ("cloudstack", "ssvm") => {
+            vec![(Edge::Control, "ms"), (Edge::Control, "lb"), (Edge::Store, "primary"), (Edge::Store, "secondary")]
+        }
         ("cloudstack", "cpvm" | "usage" | "vr") => {
-            vec![(Edge::Control, cloud("ms")), (Edge::Control, cloud("lb")), (Edge::Store, cloud("primary"))]
+            vec![(Edge::Control, "ms"), (Edge::Control, "lb"), (Edge::Store, "primary")]
         }
         ("openstack", kind) if !matches!(kind, "rabbitmq" | "galera") => {
-            vec![(Edge::Control, cloud("rabbitmq")), (Edge::Control, cloud("galera"))]
+            vec![(Edge::Control, "rabbitmq"), (Edge::Control, "galera")]
         }
         _ => Vec::new(),
     }

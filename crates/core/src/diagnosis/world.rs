@@ -15,6 +15,10 @@ use crate::{Span, Timestamp};
 /// Component types that exist once per zone; all others exist once per cloud.
 const ZONAL: [&str; 4] = ["cc", "sc", "vb", "nc"];
 
+pub(super) fn is_zonal(kind: &str) -> bool {
+    ZONAL.contains(&kind)
+}
+
 /// What is known about one host, component or element: at most one fresh fact per source and kind.
 #[derive(Default)]
 pub(super) struct Facts<'a> {
@@ -261,7 +265,7 @@ impl<'a> World<'a> {
                 continue;
             }
             let kind: &'a str = if system_vm { key.trim_end_matches(|c: char| c.is_ascii_digit()) } else { key };
-            let partition = if ZONAL.contains(&kind) { zone } else { None };
+            let partition = if is_zonal(kind) { zone } else { None };
             self.comps.push(Comp { host, key, kind, partition, facts: Facts::default(), maintenance: None });
         }
         self.index.insert(&**name, host);

@@ -17,7 +17,7 @@ use crate::signals::{Board, Said};
 use crate::snapshot::{CloudStatus, Counters, Detail, Row};
 
 /// Rises when the shape changes; an older checkpoint is then read by its own version or refused by name.
-pub const CHECKPOINT_VERSION: u32 = 1;
+pub const CHECKPOINT_VERSION: u32 = 2;
 
 /// Everything that cannot be derived.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -31,6 +31,7 @@ pub struct Checkpoint {
     services: Vec<Row>,
     service_details: Vec<Arc<Detail>>,
     said: Vec<Vec<Said>>,
+    told: Vec<Vec<crate::diagnosis::Signal>>,
     diagnosed_at: Vec<Timestamp>,
     dirty: Vec<bool>,
     clouds: Vec<(CoreState, Timestamp, Diagnosis)>,
@@ -57,6 +58,7 @@ impl Engine {
             services: self.services.clone(),
             service_details: self.service_details.clone(),
             said: self.board.said(),
+            told: self.board.told(),
             diagnosed_at: self.board.groups.iter().map(|group| group.diagnosed_at).collect(),
             dirty: self.board.groups.iter().map(|group| group.dirty).collect(),
             clouds: self.clouds.iter().map(|c| (c.core, c.core_since, c.diagnosis.clone())).collect(),
@@ -77,6 +79,9 @@ impl Engine {
         Arc::make_mut(&mut catalog).reindex();
         let mut board = Board::new(&catalog);
         board.restore(checkpoint.said);
+        for (group, told) in board.groups.iter_mut().zip(checkpoint.told) {
+            group.told = told;
+        }
         let marks = checkpoint.diagnosed_at.iter().zip(&checkpoint.dirty);
         for (group, (diagnosed_at, dirty)) in board.groups.iter_mut().zip(marks) {
             group.diagnosed_at = *diagnosed_at;

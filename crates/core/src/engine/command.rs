@@ -7,7 +7,7 @@ use super::effect::{CheckRequest, Effects, Event, EventKind};
 use super::input::{Command, CommandError, CommandInput, DowntimeRequest, Notify, Reply};
 use crate::id::{ObjectId, ServiceId};
 use crate::model::{Ack, Covers, Downtime, ObjectKey, Reason, TimelineEntry, TimelineKind};
-use crate::policy::By;
+use crate::policy::{By, Test};
 use crate::snapshot::Flags;
 
 impl Engine {
@@ -39,6 +39,14 @@ impl Engine {
                 Ok(Reply::Done)
             }
             Command::NoteIncident { number, by, text } => self.note_incident(*number, by, text, effects),
+            Command::TestContact { contact, channel, by } => {
+                let test = Test { channel: channel.as_ref(), by, at: self.at, seq: self.seq };
+                let sent = test.notifications(&self.catalog, contact, self.counters.inputs_applied)?;
+                self.counters.notifications += sent.len() as u64;
+                let keys = sent.iter().map(|notification| Arc::clone(&notification.key)).collect();
+                effects.notifications.extend(sent);
+                Ok(Reply::TestsSent(keys))
+            }
         }
     }
 
@@ -149,7 +157,7 @@ impl Engine {
         let row = self.row_mut(id);
         row.flags.set(Flags::ACKNOWLEDGED, ack.is_some());
         row.changed = at;
-        self.detail_mut(id).ack = ack;
+        self.detail_mut(id).ack = ack.map(Box::new);
     }
 
     fn schedule_downtime(&mut self, request: &DowntimeRequest, effects: &mut Effects) -> Result<Reply, CommandError> {

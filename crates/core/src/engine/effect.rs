@@ -17,6 +17,8 @@ pub struct Effects {
     pub notifications: Vec<Notification>,
     /// To history and to everyone who watches.
     pub events: Vec<Event>,
+    /// What was not sent, and the stage that stopped it; `events` tells the same in words.
+    pub withheld: Vec<Withheld>,
     /// To the collector.
     pub checks: Vec<CheckRequest>,
     /// Answer to a command.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::catalog::Catalog;
+use crate::diagnosis::Signal;
 use crate::id::ObjectId;
 use crate::model::{Ack, Covers, Delivery, ObjectKey, Observation};
 
@@ -20,6 +21,8 @@ pub enum Input {
     AgentSeen(AgentSeen),
     /// Time has passed; freshness, downtimes, holds and re-notifications are looked at.
     Tick,
+    /// A fact that no check here observed: recorded, or told by another vantage point.
+    Signal(Signal),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,14 +62,44 @@ pub struct CommandInput {
 /// What a person or program asks for.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Command {
-    AckIncident { number: u64, ack: Ack, notify: Notify },
-    UnackIncident { number: u64, by: Arc<str> },
-    AckObject { object: ObjectKey, ack: Ack, notify: Notify },
-    UnackObject { object: ObjectKey, by: Arc<str> },
+    AckIncident {
+        number: u64,
+        ack: Ack,
+        notify: Notify,
+    },
+    UnackIncident {
+        number: u64,
+        by: Arc<str>,
+    },
+    AckObject {
+        object: ObjectKey,
+        ack: Ack,
+        notify: Notify,
+    },
+    UnackObject {
+        object: ObjectKey,
+        by: Arc<str>,
+    },
     ScheduleDowntime(DowntimeRequest),
-    CancelDowntime { id: u64, by: Arc<str> },
-    CheckNow { object: ObjectKey, by: Arc<str> },
-    NoteIncident { number: u64, by: Arc<str>, text: Arc<str> },
+    CancelDowntime {
+        id: u64,
+        by: Arc<str>,
+    },
+    CheckNow {
+        object: ObjectKey,
+        by: Arc<str>,
+    },
+    NoteIncident {
+        number: u64,
+        by: Arc<str>,
+        text: Arc<str>,
+    },
+    /// Sends a message that says it is a test, on one channel of the contact or on all of them.
+    TestContact {
+        contact: Arc<str>,
+        channel: Option<Arc<str>>,
+        by: Arc<str>,
+    },
 }
 
 /// Whether an acknowledgement is told to the contacts.
@@ -92,6 +125,8 @@ pub struct DowntimeRequest {
 pub enum Reply {
     Done,
     DowntimeScheduled(u64),
+    /// Keys of the notifications that went to the outbox.
+    TestsSent(Vec<Arc<str>>),
     /// The id was seen before; the first answer stands.
     Repeated,
 }
@@ -109,6 +144,8 @@ pub enum CommandError {
     NoProblem(String),
     #[error("there is no downtime {0}")]
     NoDowntime(u64),
+    #[error("there is no contact `{0}`")]
+    NoContact(Arc<str>),
     #[error("{0}")]
     Invalid(String),
 }

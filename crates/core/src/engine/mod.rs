@@ -5,6 +5,7 @@
 
 pub mod checkpoint;
 mod command;
+mod due;
 pub mod effect;
 pub mod input;
 mod reload;
@@ -19,7 +20,7 @@ use crate::catalog::Catalog;
 use crate::diagnosis::Diagnosis;
 use crate::id::{ObjectId, ServiceId};
 use crate::incident::Tracker;
-use crate::model::{DeliveryOutcome, Downtime, TimelineEntry, TimelineKind};
+use crate::model::{DeliveryOutcome, Downtime, Reason, TimelineEntry, TimelineKind};
 use crate::policy::Ledger;
 use crate::seen::Seen;
 use crate::signals::Board;
@@ -127,6 +128,7 @@ impl Engine {
             Input::Delivery(delivery) => self.apply_delivery(delivery, &mut effects),
             Input::AgentSeen(seen) => self.apply_agent(seen, &mut effects),
             Input::Tick => self.tick(&mut effects),
+            Input::Signal(signal) => self.board.tell(&self.catalog, signal),
         }
         effects
     }
@@ -166,6 +168,10 @@ impl Engine {
             DeliveryOutcome::Failed(error) => (TimelineKind::PageFailed, EventKind::NotificationFailed, error),
         };
         let text = format!("{} to {} by {}: {text}", delivery.reason.as_str(), delivery.contact, delivery.channel);
+        if delivery.reason == Reason::Test {
+            effects.events.push(Event { at: self.at, kind: event, object: None, incident: None, text });
+            return;
+        }
         let entry = TimelineEntry { at: self.at, kind, by: None, text: text.clone() };
         self.tracker.note(delivery.incident, entry);
         effects.events.push(Event::of_incident(self.at, event, delivery.incident, text));

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::effect::{CheckRequest, Effects, Event, EventKind};
-use crate::catalog::Timing;
-use crate::diagnosis::{self, Class, Signal, Target, TargetKind, Verdict};
-use crate::id::ObjectId;
+use crate::catalog::View;
+use crate::diagnosis::{self, Class, Diagnosis, Signal, Target, TargetKind, Verdict};
+use crate::id::{ObjectId, ServiceId};
 use crate::incident::cover::{self, CoverIndex, World};
 use crate::incident::{CauseKey, Clearance, Wanted};
 use crate::model::{Incident, ObjectKey, Phase, Reason, Sticky, TimelineEntry, TimelineKind, Value};
@@ -54,7 +54,10 @@ impl Engine {
     /// Runs the classifier over each group whose signals changed, or aged; true if any ran.
     fn diagnose(&mut self, effects: &mut Effects) -> bool {
         let catalog = Arc::clone(&self.catalog);
-        let timing = diagnosis::Timing::default().at_pace(catalog.timing.pace);
+        let mut timing = diagnosis::Timing::default().at_pace(catalog.timing.pace);
+        // No pace shortens the time that a silent peer takes to be called silent: an answer that is as old as its
+        // check's deadline when it arrives is not an old answer, nor is the one before it.
+        timing.fresh_floor = catalog.timing.fresh_floor.max(self.board.answer_max * 3);
         let again = REDIAGNOSE_AFTER.at_pace(catalog.timing.pace);
         let mut ran = false;
         for index in 0..self.board.groups.len() {
@@ -114,18 +117,37 @@ impl Engine {
     fn wanted(&self) -> BTreeMap<CauseKey, Wanted> {
         let timing = &self.catalog.timing;
         let mut wanted = BTreeMap::new();
-        let clouds = self.catalog.clouds.iter().map(|cloud| Some(Arc::clone(&cloud.name)));
-        let diagnoses = clouds.zip(self.clouds.iter().map(|status| &status.diagnosis));
-        for (cloud, diagnosis) in diagnoses.chain([(None, &self.outside)]) {
+        for (cloud, diagnosis) in self.diagnoses() {
             for verdict in diagnosis.verdicts.iter().filter(|verdict| opens(verdict.class)) {
                 let key = CauseKey { cloud: cloud.clone(), target: verdict.target.clone(), class: verdict.class };
-                let hold = hold_of(verdict, timing);
+                let hold = match verdict.class {
+                    Class::ServerDown | Class::SiteDown => timing.hold_server,
+                    Class::Network | Class::PowerEvent | Class::MonitorIsolated => {
+                        timing.hold_server + timing.hold_group
+                    }
+                    Class::SoftwareDown
+                    | Class::ResourceUnavailable
+                    | Class::NetworkPath
+                    | Class::SplitBrain
+                    | Class::RedundancyLost
+                    | Class::ResourceAtRisk
+                    | Class::AdminStopped
+                    | Class::Starting
+                    | Class::Flapping
+                    | Class::Unknown => timing.hold_software,
+                };
                 wanted.insert(key, Wanted { verdict: verdict.clone(), hold });
             }
         }
         let plain = self.plain_causes(&wanted);
         wanted.extend(plain);
         wanted
+    }
+
+    /// The newest diagnosis of each cloud, and of the hosts outside clouds.
+    fn diagnoses(&self) -> impl Iterator<Item = (Option<Arc<str>>, &Diagnosis)> {
+        let clouds = self.catalog.clouds.iter().map(|cloud| Some(Arc::clone(&cloud.name)));
+        clouds.zip(self.clouds.iter().map(|status| &status.diagnosis)).chain([(None, &self.outside)])
     }
 
     fn world(&self) -> World<'_> {
@@ -149,10 +171,18 @@ impl Engine {
             .filter(|(key, _)| key.class != Class::Unknown)
             .filter_map(|(key, live)| self.tracker.get(live.number).map(|incident| (key, incident)))
             .collect();
+        // What starts, or was stopped on purpose, is no incident, and what its checks say meanwhile is none either.
+        let calm: Vec<(CauseKey, &Verdict)> = self
+            .diagnoses()
+            .flat_map(|(cloud, diagnosis)| diagnosis.verdicts.iter().map(move |verdict| (cloud.clone(), verdict)))
+            .filter(|(_, verdict)| matches!(verdict.class, Class::Starting | Class::AdminStopped))
+            .map(|(cloud, v)| (CauseKey { cloud, target: v.target.clone(), class: v.class }, v))
+            .collect();
         let causes = wanted
             .iter()
             .map(|(key, want)| (key, &want.verdict))
-            .chain(live.iter().map(|(key, incident)| (*key, &incident.verdict)));
+            .chain(live.iter().map(|(key, incident)| (*key, &incident.verdict)))
+            .chain(calm.iter().map(|(key, verdict)| (key, *verdict)));
         let index = CoverIndex::new(causes);
         let maintained = self.maintained();
         let world = self.world();
@@ -213,6 +243,43 @@ impl Engine {
         }
         let checks = row.services.iter().map(|id| CheckRequest { object: ObjectId::Service(*id), due: self.at });
         effects.checks.extend(checks);
+        let above = self.witnesses(suspect).into_iter().map(|object| CheckRequest { object, due: self.at });
+        effects.checks.extend(above);
+    }
+
+    /// Objects whose checks decide whether a component fails by itself: its own, and those of everything whose failure
+    /// could explain it. Of a host as a whole: all of its checks. Only checks that this process runs: an agent speaks
+    /// when it speaks, if its host lives.
+    fn witnesses(&self, suspect: &Target) -> Vec<ObjectId> {
+        let Some(host) = &suspect.host else { return Vec::new() };
+        let Some(id) = self.catalog.host_id(host) else { return Vec::new() };
+        let group = &self.board.groups[self.board.group_of(&self.catalog, id)];
+        let mut hosts = match (&suspect.component, suspect.kind) {
+            (Some(component), TargetKind::Component) => diagnosis::upstream_hosts(&group.topology, component),
+            (None, TargetKind::Host) => BTreeMap::new(),
+            _ => return Vec::new(),
+        };
+        hosts.entry(host).or_default().extend(suspect.component.as_deref());
+        let whole = suspect.component.is_none();
+        let mut found = Vec::new();
+        for (name, components) in hosts {
+            let Some(id) = self.catalog.host_id(name) else { continue };
+            let row = &self.catalog.hosts[id.index()];
+            if row.check.is_some() {
+                found.push(ObjectId::Host(id));
+            }
+            let speaks = |id: &&ServiceId| {
+                let service = &self.catalog.services[id.index()];
+                let check = &self.catalog.checks[service.check.index()];
+                let of = service.component.map(|id| &*self.catalog.components[id.index()].key);
+                (whole || of.is_some_and(|key| components.contains(key)))
+                    && !check.signals.is_empty()
+                    && !check.probe.is_empty()
+                    && !(check.host_side && row.view == View::Agent)
+            };
+            found.extend(row.services.iter().filter(speaks).map(|id| ObjectId::Service(*id)));
+        }
+        found
     }
 
     fn tell_resolved(&mut self, number: u64, effects: &mut Effects) {
@@ -309,6 +376,7 @@ impl Engine {
             let entry = TimelineEntry { at: withheld.at, kind: TimelineKind::Withheld, by: None, text };
             self.tracker.note(withheld.incident, entry);
         }
+        effects.withheld.extend(decisions.withheld);
         effects.notifications.extend(decisions.send);
     }
 }
@@ -332,26 +400,6 @@ fn opens(class: Class) -> bool {
     }
 }
 
-/// How long a verdict must hold before it is believed.
-fn hold_of(verdict: &Verdict, timing: &Timing) -> Span {
-    match verdict.class {
-        Class::ServerDown | Class::SiteDown => timing.hold_server,
-        Class::Network | Class::PowerEvent | Class::MonitorIsolated => timing.hold_server + timing.hold_group,
-        // Not ready for a reason nobody has named yet: what it depends on may be about to be found dead.
-        Class::ResourceUnavailable if &*verdict.subtype == "dependency" => timing.hold_server + timing.hold_group,
-        Class::SoftwareDown
-        | Class::ResourceUnavailable
-        | Class::NetworkPath
-        | Class::SplitBrain
-        | Class::RedundancyLost
-        | Class::ResourceAtRisk
-        | Class::AdminStopped
-        | Class::Starting
-        | Class::Flapping
-        | Class::Unknown => timing.hold_software,
-    }
-}
-
 fn set_owner(rows: &mut [Row], at: Timestamp, owner: impl Fn(usize) -> Option<u64>) {
     for (i, row) in rows.iter_mut().enumerate() {
         let incident = owner(i).unwrap_or(0);
@@ -363,9 +411,29 @@ fn set_owner(rows: &mut [Row], at: Timestamp, owner: impl Fn(usize) -> Option<u6
 }
 
 impl Clearance for Engine {
+    /// A component that is not ready looks the same whether it fails or what it needs does; a host that came back looks
+    /// cut off while the last of its checks still waits. Whichever check is slower, the second must not be taken for the
+    /// first. Checks that do not come in any time they may take are not waited for.
+    fn is_looked_into(&self, want: &Wanted, since: Timestamp) -> bool {
+        let verdict = &want.verdict;
+        // Of a dead host every check waits for its deadline; they all say the same.
+        let is_sure = verdict.target.component.is_none() && verdict.class != Class::NetworkPath;
+        if is_sure || self.at.since(since) >= want.hold + self.board.answer_max * 3 {
+            return true;
+        }
+        let seen = |object: &ObjectId| match object {
+            ObjectId::Host(id) => self.hosts[id.index()].last_check,
+            ObjectId::Service(id) => self.services[id.index()].last_check,
+        };
+        self.witnesses(&verdict.target).iter().all(|object| seen(object) >= since)
+    }
+
     /// Absence is never recovery: the checks that spoke for the verdict must have answered, and well.
     fn is_clear(&self, incident: &Incident) -> bool {
         let verdict: &Verdict = &incident.verdict;
+        if self.board.told_has_aged(&verdict.target, self.at, self.catalog.timing.fresh_floor) {
+            return false;
+        }
         let Some(host) = verdict.target.host.as_deref().and_then(|name| self.catalog.host_id(name)) else {
             return true;
         };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{CauseKey, Wanted};
 use crate::Span;
 use crate::Timestamp;
-use crate::catalog::{Catalog, SignalValue};
+use crate::catalog::{Catalog, SignalSpec, SignalValue};
 use crate::diagnosis::{Class, CoreState, Evidence, Impact, Severity, Target, TargetKind, Verdict, Visibility};
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::{HostState, ServiceState};
@@ -88,8 +88,33 @@ impl<'a> CoverIndex<'a> {
         }
         // A host-level check that is itself evidence for a component's verdict (its data disk, its process).
         let id = service?;
-        causes.iter().find(|(_, _, verdict)| component.is_none() && speaks(catalog, id, verdict)).map(|c| c.1)
+        let same = |c: &&Touch<'_>| speaks(catalog, id, c.2) || looks_at_the_same(catalog, id, c.2);
+        causes.iter().filter(|_| component.is_none()).find(same).map(|c| c.1)
     }
+}
+
+/// Whether a check of the host as a whole looks with the same probe at what the verdict rests on: one full file system
+/// fails the host's disk check and the component's, one dead power supply its own check and the list of all sensors.
+/// Each pair is one failure. A check with signals of its own speaks for itself.
+fn looks_at_the_same(catalog: &Catalog, service: ServiceId, verdict: &Verdict) -> bool {
+    let own = &catalog.services[service.index()];
+    let own_check = &catalog.checks[own.check.index()];
+    let names = |spec: &SignalSpec| match (&spec.value, verdict.class) {
+        (SignalValue::Resource { kind, .. }, Class::ResourceUnavailable | Class::ResourceAtRisk) => {
+            **kind == *verdict.subtype
+        }
+        (_, Class::RedundancyLost) => verdict.evidence.iter().any(|evidence| *evidence.sig == *spec.sig),
+        (_, _) => false,
+    };
+    own_check.signals.is_empty()
+        && catalog.hosts[own.host.index()].services.iter().any(|&id| {
+            let other = &catalog.services[id.index()];
+            let check = &catalog.checks[other.check.index()];
+            let component = other.component.map(|id| &*catalog.components[id.index()].key);
+            component == verdict.target.component.as_deref()
+                && check.probe == own_check.probe
+                && check.signals.iter().any(names)
+        })
 }
 
 /// Whether a service's check contributes a signal that the verdict rests on.
@@ -190,7 +215,10 @@ fn hold_of(world: &World<'_>, service: Option<ServiceId>) -> Span {
         Some(id) => {
             let row = &world.catalog.services[id.index()];
             let classified = row.component.is_some() || !world.catalog.checks[row.check.index()].signals.is_empty();
-            if classified { timing.hold_server * 2 } else { Span::ZERO }
+            let hold = if classified { timing.hold_server * 2 } else { Span::ZERO };
+            // An agent that is heard again has yet to run its checks: what they said is old, and not lost.
+            let check = &world.catalog.checks[row.check.index()];
+            if world.services[id.index()].is_stale() { hold.max(check.every + check.timeout) } else { hold }
         }
     }
 }

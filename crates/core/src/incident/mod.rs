@@ -73,14 +73,23 @@ pub struct Outcome {
     pub changed: bool,
 }
 
-/// Whether the evidence that opened an incident is positively gone (absence is never recovery).
+/// What the rows of the checks say about causes.
 pub trait Clearance {
+    /// Whether the evidence that opened an incident is positively gone (absence is never recovery).
     fn is_clear(&self, incident: &Incident) -> bool;
+    /// Whether everything that could contradict or explain a cause suspected at `since` was looked at again.
+    fn is_looked_into(&self, want: &Wanted, since: Timestamp) -> bool;
 }
 
 impl Tracker {
     pub fn live(&self) -> impl Iterator<Item = (&CauseKey, &Live)> {
         self.live.iter()
+    }
+
+    /// Whether a hold or a recovery runs: the next tick may open or resolve something.
+    pub fn is_waiting(&self) -> bool {
+        let recovering = |live: &Live| self.incidents.get(&live.number).is_some_and(|i| i.phase == Phase::Recovering);
+        !self.candidates.is_empty() || self.live.values().any(recovering)
     }
 
     pub fn get(&self, number: u64) -> Option<&Arc<Incident>> {
@@ -119,8 +128,8 @@ impl Tracker {
                 outcome.suspects.push(key.target.clone());
                 Candidate { since: at }
             });
-            if at.since(candidate.since) >= want.hold {
-                let since = candidate.since;
+            let since = candidate.since;
+            if at.since(since) >= want.hold && clearance.is_looked_into(want, since) {
                 self.candidates.remove(key);
                 self.open(catalog, key, &want.verdict, since, at, &mut outcome);
             }
@@ -225,20 +234,35 @@ impl Tracker {
 
     /// A live incident whose target another live incident explains is closed as its effect.
     fn replace_explained(&mut self, at: Timestamp, outcome: &mut Outcome) {
-        let mut explained: Vec<(CauseKey, u64, u64)> = Vec::new();
-        for (key, live) in &self.live {
-            let root = self.live.iter().find(|(other, candidate)| {
-                *other != key
-                    && other.cloud == key.cloud
-                    && candidate.absent_since.is_none()
-                    && self.incidents.get(&candidate.number).is_some_and(|root| explains(&root.verdict, &key.target))
-            });
-            if live.absent_since.is_some()
-                && let Some((_, root)) = root
-            {
-                explained.push((key.clone(), live.number, root.number));
+        let gone: Vec<(&CauseKey, u64)> = self
+            .live
+            .iter()
+            .filter(|(_, live)| live.absent_since.is_some())
+            .map(|(key, live)| (key, live.number))
+            .collect();
+        if gone.is_empty() {
+            return;
+        }
+        // Roots by the hosts they take with them: a storm must not compare every incident with every other.
+        let mut roots: BTreeMap<&str, Vec<(&CauseKey, &Arc<Incident>)>> = BTreeMap::new();
+        for (key, live) in self.live.iter().filter(|(_, live)| live.absent_since.is_none()) {
+            let Some(incident) = self.incidents.get(&live.number) else { continue };
+            for effect in &incident.verdict.suppressed {
+                if let Some(host) = effect.host.as_deref() {
+                    roots.entry(host).or_default().push((key, incident));
+                }
             }
         }
+        let explained: Vec<(CauseKey, u64, u64)> = gone
+            .into_iter()
+            .filter_map(|(key, number)| {
+                let candidates = roots.get(key.target.host.as_deref()?)?;
+                let root = candidates.iter().find(|(other, root)| {
+                    *other != key && other.cloud == key.cloud && explains(&root.verdict, &key.target)
+                })?;
+                Some((key.clone(), number, root.1.number))
+            })
+            .collect();
         for (key, number, root) in explained {
             self.live.remove(&key);
             let text = format!("Caused by INC-{root}");

@@ -58,7 +58,7 @@ impl Observation {
         Observation {
             outcome: Outcome::Observed,
             text: text.into(),
-            long_text: "".into(),
+            long_text: Arc::default(),
             facts: BTreeMap::new(),
             measurements: Vec::new(),
         }
@@ -99,8 +99,8 @@ impl Measurement {
             label: label.into(),
             value: Some(value),
             unit: unit.into(),
-            warn: "".into(),
-            crit: "".into(),
+            warn: Arc::default(),
+            crit: Arc::default(),
             min: None,
             max: None,
         }

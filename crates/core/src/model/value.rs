@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
@@ -152,8 +152,8 @@ impl fmt::Display for Value {
     }
 }
 
-/// The same variants with derived, tagged codecs: the binary form.
-#[derive(Serialize, Deserialize)]
+/// The same variants with a derived, tagged codec: the binary form, as it is written. [`Level`] reads it.
+#[derive(Serialize)]
 enum Tagged {
     Null,
     Bool(bool),
@@ -188,25 +188,69 @@ impl Serialize for Value {
     }
 }
 
+/// Deepest nesting that is read back, from any format: a few damaged bytes of a binary one could otherwise ask for more
+/// levels than the stack has. One limit for all, so that what came in as JSON is never too deep for the journal.
+pub const DEPTH_MAX: u8 = 64;
+
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if !deserializer.is_human_readable() {
-            return Ok(match Tagged::deserialize(deserializer)? {
-                Tagged::Null => Value::Null,
-                Tagged::Bool(v) => Value::Bool(v),
-                Tagged::Number(v) => Value::Number(v),
-                Tagged::Text(v) => Value::Text(v),
-                Tagged::List(v) => Value::List(v),
-                Tagged::Map(v) => Value::Map(v),
-            });
-        }
-        deserializer.deserialize_any(ValueVisitor)
+        Level(DEPTH_MAX).deserialize(deserializer)
     }
 }
 
-struct ValueVisitor;
+/// Reads one value that may have this many levels of lists and maps.
+#[derive(Clone, Copy)]
+struct Level(u8);
 
-impl<'de> Visitor<'de> for ValueVisitor {
+impl Level {
+    fn inner<E: de::Error>(self) -> Result<Level, E> {
+        self.0.checked_sub(1).map(Level).ok_or_else(|| E::custom(format_args!("nested deeper than {DEPTH_MAX}")))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Level {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        if deserializer.is_human_readable() {
+            return deserializer.deserialize_any(self);
+        }
+        deserializer.deserialize_enum("Tagged", &["Null", "Bool", "Number", "Text", "List", "Map"], self)
+    }
+}
+
+/// The variants of [`Tagged`], in its order.
+#[derive(Deserialize)]
+enum Tag {
+    Null,
+    Bool,
+    Number,
+    Text,
+    List,
+    Map,
+}
+
+/// What stands behind a tag.
+struct ListAt(Level);
+struct MapAt(Level);
+
+impl<'de> DeserializeSeed<'de> for ListAt {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_seq(self.0)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for MapAt {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_map(self.0)
+    }
+}
+
+impl<'de> Visitor<'de> for Level {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -237,17 +281,79 @@ impl<'de> Visitor<'de> for ValueVisitor {
         Ok(Value::Text(v))
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let inner = self.inner()?;
         let mut list = Vec::new();
-        while let Some(item) = seq.next_element()? {
+        while let Some(item) = seq.next_element_seed(inner)? {
             list.push(item);
         }
         Ok(Value::List(list))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let inner = self.inner()?;
         let mut map = BTreeMap::new();
-        while let Some((key, value)) = access.next_entry()? {
-            map.insert(key, value);
+        while let Some(key) = access.next_key()? {
+            map.insert(key, access.next_value_seed(inner)?);
         }
         Ok(Value::Map(map))
+    }
+    fn visit_enum<A: EnumAccess<'de>>(self, access: A) -> Result<Value, A::Error> {
+        let (tag, content) = access.variant()?;
+        Ok(match tag {
+            Tag::Null => {
+                content.unit_variant()?;
+                Value::Null
+            }
+            Tag::Bool => Value::Bool(content.newtype_variant()?),
+            Tag::Number => Value::Number(content.newtype_variant()?),
+            Tag::Text => Value::Text(content.newtype_variant()?),
+            Tag::List => content.newtype_variant_seed(ListAt(self))?,
+            Tag::Map => content.newtype_variant_seed(MapAt(self))?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nested(depth: usize) -> Value {
+        (0..depth).fold(Value::Null, |inner, i| {
+            if i % 2 == 0 { Value::List(vec![inner]) } else { [("k", inner)].into_iter().collect() }
+        })
+    }
+
+    #[test]
+    fn what_json_lets_in_the_journal_can_read_back() {
+        let deepest = nested(usize::from(DEPTH_MAX));
+        let json = serde_json::to_string(&deepest).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), deepest);
+        assert_eq!(postcard::from_bytes::<Value>(&postcard::to_allocvec(&deepest).unwrap()).unwrap(), deepest);
+
+        let too_deep = nested(usize::from(DEPTH_MAX) + 1);
+        let refusal = serde_json::from_str::<Value>(&serde_json::to_string(&too_deep).unwrap()).unwrap_err();
+        assert!(refusal.to_string().contains("nested deeper than 64"), "{refusal}");
+        assert!(postcard::from_bytes::<Value>(&postcard::to_allocvec(&too_deep).unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_few_damaged_bytes_do_not_exhaust_the_stack() {
+        // Tag 4 = list, length 1, over and over.
+        assert!(postcard::from_bytes::<Value>(&[4u8, 1].repeat(1 << 20)).is_err());
+        // Tag 5 = map with one member of the empty name.
+        assert!(postcard::from_bytes::<Value>(&[5u8, 1, 0].repeat(1 << 20)).is_err());
+    }
+
+    #[test]
+    fn every_kind_comes_back_from_the_binary_form() {
+        for value in [
+            Value::Null,
+            Value::Bool(true),
+            Value::Number(-2.5),
+            Value::from("x"),
+            Value::List(vec![Value::Null, Value::from("y")]),
+            [("a", Value::Bool(false)), ("b", Value::List(Vec::new()))].into_iter().collect(),
+        ] {
+            assert_eq!(postcard::from_bytes::<Value>(&postcard::to_allocvec(&value).unwrap()).unwrap(), value);
+        }
     }
 }

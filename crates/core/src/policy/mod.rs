@@ -2,6 +2,8 @@
 //!
 //! Each stage lets a message pass or holds it with a reason; nothing is dropped without a record (invariant 6).
 
+mod trial;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,6 +14,17 @@ use crate::diagnosis::Severity;
 use crate::id::{ContactId, TimeperiodId};
 use crate::model::{Incident, Notification, Phase, Reason, Withheld};
 use crate::{Span, Timestamp};
+
+pub use trial::{NO_INCIDENT, Test};
+
+/// Incident, contact, channel.
+type Slot = (u64, Arc<str>, Arc<str>);
+
+/// The slots of one incident; they stand together in the order of the map.
+fn of_incident<T>(map: &BTreeMap<Slot, T>, incident: u64) -> Vec<Slot> {
+    let first: Slot = (incident, "".into(), "".into());
+    map.range(first..).map(|(slot, _)| slot).take_while(|slot| slot.0 == incident).cloned().collect()
+}
 
 /// What one contact was told about one incident on one channel.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,9 +38,9 @@ pub struct Told {
 /// Everything that was told or withheld about live incidents.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Ledger {
-    told: BTreeMap<(u64, Arc<str>, Arc<str>), Told>,
+    told: BTreeMap<Slot, Told>,
     /// The last stage that held a message back, so that it is reported once and not every second.
-    held: BTreeMap<(u64, Arc<str>, Arc<str>), Arc<str>>,
+    held: BTreeMap<Slot, Arc<str>>,
 }
 
 /// Facts about an incident that the stages need and the incident itself does not carry.
@@ -72,6 +85,11 @@ const STAGES: &[Stage] = &[
     ("severity", below_contact_severity),
     ("period", outside_period),
 ];
+
+/// Names of the stages in the order in which a message passes them; the first finds its recipients.
+pub fn stages() -> impl Iterator<Item = &'static str> {
+    std::iter::once("route").chain(STAGES.iter().map(|(name, _)| *name))
+}
 
 fn in_downtime(case: &Case<'_>) -> Option<String> {
     let tells_of_trouble = matches!(case.reason, Reason::Problem | Reason::Changed | Reason::Renotify);
@@ -152,7 +170,7 @@ impl Ledger {
         }
     }
 
-    fn is_held(&mut self, case: &Case<'_>, slot: &(u64, Arc<str>, Arc<str>), decisions: &mut Decisions) -> bool {
+    fn is_held(&mut self, case: &Case<'_>, slot: &Slot, decisions: &mut Decisions) -> bool {
         for (stage, holds) in STAGES {
             let Some(why) = holds(case) else { continue };
             let stage: Arc<str> = (*stage).into();
@@ -184,7 +202,7 @@ impl Ledger {
         seq: u64,
     ) -> Decisions {
         let mut decisions = Decisions::default();
-        let slots: Vec<_> = self.told.keys().filter(|slot| slot.0 == incident.number).cloned().collect();
+        let slots: Vec<Slot> = of_incident(&self.told, incident.number);
         for slot in slots {
             let Some(contact) = catalog.index.contact.get(&slot.1).map(|id| &catalog.contacts[id.index()]) else {
                 continue;
@@ -205,10 +223,24 @@ impl Ledger {
         decisions
     }
 
+    /// When somebody who was told of an open incident is to be reminded; earlier than that, time alone sends nothing.
+    pub fn next_renotify(&self, catalog: &Catalog, incident: &Incident) -> Option<Timestamp> {
+        let every = renotify_every(catalog, incident.severity());
+        if every <= Span::ZERO || incident.ack.is_some() {
+            return None;
+        }
+        let told = self.told.iter().filter(|(slot, _)| slot.0 == incident.number).map(|(_, told)| told.at + every);
+        told.min()
+    }
+
     /// Drops the bookkeeping of an incident that has ended.
     pub fn forget(&mut self, incident: u64) {
-        self.told.retain(|slot, _| slot.0 != incident);
-        self.held.retain(|slot, _| slot.0 != incident);
+        for slot in of_incident(&self.told, incident) {
+            self.told.remove(&slot);
+        }
+        for slot in of_incident(&self.held, incident) {
+            self.held.remove(&slot);
+        }
     }
 }
 

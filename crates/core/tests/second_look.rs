@@ -1,0 +1,211 @@
+//! What looks like several failures while checks are still on their way is one incident when they have come.
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::sync::Arc;
+
+use stentor_core::catalog::{
+    Catalog, Check, Cloud, Component, Host, Service, SignalSpec, SignalValue, Timing, View, Zone,
+};
+use stentor_core::diagnosis::{Class, Topology};
+use stentor_core::engine::{CheckResult, Engine, Input, ResultSource};
+use stentor_core::id::{CheckId, CloudId, ComponentId, HostId, ServiceId, ZoneId};
+use stentor_core::model::{Incident, Observation, ServiceState, Value};
+use stentor_core::{Span, Timestamp};
+
+const HOSTS: [(&str, &str); 2] = [("clc1", "clc"), ("walrus1", "walrus")];
+
+fn check(name: &str, probe: &str, signals: Vec<SignalSpec>) -> Check {
+    Check {
+        name: name.into(),
+        probe: probe.into(),
+        params: Value::Null,
+        every: Span::from_millis(500),
+        retry: Span::from_millis(200),
+        timeout: Span::from_secs(10),
+        attempts: 1,
+        rules: Vec::new(),
+        signals,
+        host_side: false,
+        freshness: Span::ZERO,
+    }
+}
+
+fn signal(sig: &str, value: SignalValue) -> SignalSpec {
+    SignalSpec { sig: sig.into(), value, of_host: false }
+}
+
+/// A controller and an object store, watched thirty times faster than usual; only timeouts are as long as ever.
+fn catalog() -> Catalog {
+    let fact = |name: &str| signal(name, SignalValue::Fact(name.into()));
+    let disk = signal("resource", SignalValue::Resource { kind: "disk".into(), blocks_start: true });
+    let mut catalog = Catalog {
+        instance: "test".into(),
+        site: "here".into(),
+        timing: Timing { hold_software: Span::from_secs(1), fresh_floor: Span::from_secs(6), ..Timing::default() },
+        zones: vec![Zone { name: "main".into(), cloud: Some(CloudId(0)) }],
+        checks: vec![
+            check("port", "tcp", vec![fact("port")]),
+            check("heartbeat", "heartbeat", vec![fact("heartbeat"), fact("service_state")]),
+            check("component disk", "disk", vec![disk]),
+            check("disk", "disk", Vec::new()),
+        ],
+        ..Catalog::default()
+    };
+    let mut topology = Topology { platform: "eucalyptus".to_owned(), ..Topology::default() };
+    for (i, (name, key)) in HOSTS.into_iter().enumerate() {
+        let first = catalog.services.len();
+        let of = |name: &str, check: u32, component: Option<ComponentId>| Service {
+            host: HostId::from_index(i),
+            name: name.into(),
+            check: CheckId(check),
+            params: Value::Null,
+            component,
+        };
+        let own = Some(ComponentId::from_index(i));
+        catalog.services.extend([of("port", 0, own), of("heartbeat", 1, own), of("own disk", 2, own)]);
+        catalog.services.push(of("disk", 3, None));
+        let services: Vec<ServiceId> = (first..catalog.services.len()).map(ServiceId::from_index).collect();
+        catalog.components.push(Component {
+            host: HostId::from_index(i),
+            key: key.into(),
+            platform: "eucalyptus".into(),
+            services: services[..3].to_vec(),
+        });
+        catalog.hosts.push(Host {
+            name: name.into(),
+            display: name.into(),
+            address: "192.0.2.1".into(),
+            zone: ZoneId(0),
+            cloud: Some(CloudId(0)),
+            parents: Vec::new(),
+            components: vec![ComponentId::from_index(i)],
+            check: None,
+            params: Value::Null,
+            view: View::None,
+            bmc: None,
+            services,
+        });
+        topology.hosts.insert(name.into(), vec![key.into()]);
+    }
+    catalog.clouds.push(Cloud {
+        name: "euca".into(),
+        platform: "eucalyptus".into(),
+        min_nc: 1,
+        topology,
+        hosts: vec![HostId(0), HostId(1)],
+    });
+    catalog.reindex();
+    catalog
+}
+
+struct Story {
+    engine: Engine,
+    at: Timestamp,
+}
+
+impl Story {
+    /// Everything was looked at and is well.
+    fn new() -> Story {
+        let mut story = Story { engine: Engine::new(), at: Timestamp::from_secs(1_000_000) };
+        story.engine.apply(story.at, &Input::Catalog(Arc::new(catalog())));
+        for (host, _) in HOSTS {
+            story.well(host);
+        }
+        story.pass(2);
+        assert!(story.incidents().is_empty());
+        story
+    }
+
+    fn well(&mut self, host: &str) {
+        self.see(host, "port", 0, &[("port", "open")], self.at);
+        self.see(host, "heartbeat", 0, &[("heartbeat", "enabled"), ("service_state", "ENABLED")], self.at);
+        self.see(host, "own disk", 0, &[], self.at);
+        self.see(host, "disk", 0, &[], self.at);
+    }
+
+    fn see(&mut self, host: &str, service: &str, code: i32, facts: &[(&str, &str)], observed_at: Timestamp) {
+        let state = ServiceState::from_code(code).unwrap();
+        let seen = Observation::reported(state, format!("{host} {service}"));
+        let seen = facts.iter().fold(seen, |seen, (name, value)| seen.fact(name, *value));
+        let object = self.engine.catalog().object_id(&key(host, service)).unwrap();
+        let source = ResultSource::Active;
+        let result = CheckResult { object, observed_at, source, observation: Arc::new(seen), id: None };
+        self.engine.apply(self.at, &Input::Result(result));
+    }
+
+    fn not_ready(&mut self, host: &str) {
+        let facts = [("heartbeat", "not_enabled"), ("service_state", "NOTREADY")];
+        self.see(host, "heartbeat", 2, &facts, self.at);
+    }
+
+    fn pass(&mut self, secs: i64) {
+        for _ in 0..secs * 4 {
+            self.at += Span::from_millis(250);
+            self.engine.apply(self.at, &Input::Tick);
+        }
+    }
+
+    fn incidents(&self) -> Vec<Arc<Incident>> {
+        self.engine.snapshot().incidents.values().cloned().collect()
+    }
+}
+
+fn key(host: &str, service: &str) -> stentor_core::model::ObjectKey {
+    stentor_core::model::ObjectKey { host: host.into(), service: Some(service.into()) }
+}
+
+#[test]
+fn what_hangs_on_a_silent_controller_waits_until_that_was_looked_at() {
+    let mut story = Story::new();
+    let begun = story.at;
+    story.not_ready("walrus1");
+    for _ in 0..8 {
+        story.pass(1);
+        story.not_ready("walrus1");
+    }
+    assert!(story.incidents().is_empty(), "the controller's check is still waiting for its answer");
+    // Begun with the rest, at its deadline only now.
+    story.see("clc1", "heartbeat", 2, &[("heartbeat", "none")], begun + Span::from_millis(500));
+    for _ in 0..4 {
+        story.see("clc1", "port", 0, &[("port", "open")], story.at);
+        story.see("clc1", "own disk", 0, &[], story.at);
+        story.see("clc1", "heartbeat", 2, &[("heartbeat", "none")], story.at);
+        story.not_ready("walrus1");
+        story.pass(1);
+    }
+    let incidents = story.incidents();
+    let [only] = incidents.as_slice() else { panic!("{} incidents", incidents.len()) };
+    assert_eq!((only.verdict.class, &*only.verdict.subtype), (Class::SoftwareDown, "hung"));
+    assert_eq!(only.verdict.target.host.as_deref(), Some("clc1"));
+    let effects: Vec<_> = only.verdict.suppressed.iter().filter_map(|effect| effect.component.as_deref()).collect();
+    assert_eq!(effects, ["walrus"]);
+}
+
+#[test]
+fn nobody_waits_for_ever_for_a_look_that_does_not_come() {
+    let mut story = Story::new();
+    for _ in 0..33 {
+        story.not_ready("walrus1");
+        story.pass(1);
+    }
+    let incidents = story.incidents();
+    assert_eq!(incidents.len(), 1, "after three deadlines of ten seconds");
+    assert_eq!(incidents[0].verdict.target.host.as_deref(), Some("walrus1"));
+}
+
+#[test]
+fn a_full_disk_that_two_checks_see_is_one_incident() {
+    let mut story = Story::new();
+    for _ in 0..5 {
+        story.well("clc1");
+        story.see("walrus1", "port", 0, &[("port", "open")], story.at);
+        story.see("walrus1", "own disk", 2, &[], story.at);
+        story.see("walrus1", "disk", 2, &[], story.at);
+        story.not_ready("walrus1");
+        story.pass(2);
+    }
+    let incidents = story.incidents();
+    let [only] = incidents.as_slice() else { panic!("{} incidents", incidents.len()) };
+    assert_eq!((only.verdict.class, &*only.verdict.subtype), (Class::ResourceUnavailable, "disk"));
+    assert!(only.problems.contains(&key("walrus1", "disk")), "{:?}", only.problems);
+}

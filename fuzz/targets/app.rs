@@ -1,0 +1,136 @@
+//! Fuzz targets of the program: probes, configuration, journal, web and the demo's servers.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use stentor::config::{self, Diagnostics, Pack};
+use stentor::demo::{mailbox, port};
+use stentor::journal::codec;
+use stentor::nagios::passive;
+use stentor::probes::exec::{self, CommandLine};
+use stentor::probes::icmp::{Family, echo_reply};
+use stentor::probes::{bonding, heartbeat, load, local_view, mdstat, memory, tls};
+use stentor::web::api::dto;
+use stentor::web::filter::Filter;
+use stentor_core::engine::checkpoint::Checkpoint;
+use stentor_core::model::{Observation, ServiceState, Value};
+
+/// Name and entry of a target.
+pub type Target = (&'static str, fn(&[u8]));
+
+pub const TARGETS: &[Target] = &[
+    ("mdstat", |data| drop(mdstat::parse_mdstat(&text(data)))),
+    ("bonding", |data| drop(bonding::parse_bonding(&text(data)))),
+    ("proc", proc),
+    ("heartbeat", |data| drop(heartbeat::parse_heartbeat(&text(data)))),
+    ("ping_reply", ping_reply),
+    ("certificate", |data| _ = tls::not_after(data)),
+    ("command_line", |data| drop(CommandLine::parse(&text(data)))),
+    ("plugin_result", |data| drop(exec::observation(ServiceState::Ok, data))),
+    ("filter", filter),
+    ("config", config),
+    ("journal", journal),
+    ("checkpoint", |data| drop(postcard::from_bytes::<Checkpoint>(data))),
+    ("value", value),
+    ("api_results", api_results),
+    ("api_agent", api_agent),
+    ("api_commands", api_commands),
+    ("smtp_sink", smtp_sink),
+    ("http_port", http_port),
+];
+
+fn text(data: &[u8]) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(data)
+}
+
+fn all_finite(seen: &Observation) -> bool {
+    seen.facts.values().filter_map(Value::number).all(f64::is_finite)
+        && seen.measurements.iter().filter_map(|measured| measured.value).all(f64::is_finite)
+}
+
+fn proc(data: &[u8]) {
+    let text = text(data);
+    local_view::read_tables(&text);
+    assert!(memory::read(&text).is_none_or(|seen| all_finite(&seen)), "meminfo");
+    assert!(load::read(&text, &text).is_none_or(|seen| all_finite(&seen)), "loadavg");
+}
+
+fn ping_reply(data: &[u8]) {
+    let _ = (echo_reply(Family::V4, data, *b"stentor!"), echo_reply(Family::V6, data, *b"stentor!"));
+}
+
+fn filter(data: &[u8]) {
+    let filter = Filter::parse(&text(data));
+    for index in 0..filter.terms.len() {
+        let _ = filter.without(index);
+    }
+    let again = Filter::parse(&filter.with("host:x"));
+    assert!(again.terms.len() <= filter.terms.len() + 1, "a term falls apart when it is written again");
+}
+
+fn config(data: &[u8]) {
+    static PACKS: OnceLock<Vec<Pack>> = OnceLock::new();
+    let packs = PACKS.get_or_init(|| config::pack::load(&[], &mut Diagnostics::default()));
+    let found = config::read_alone(&text(data), packs);
+    for finding in found.findings.iter().take(20) {
+        let _ = found.render(finding);
+    }
+}
+
+fn journal(data: &[u8]) {
+    let _ = codec::decode(data, &BTreeMap::new());
+    let _ = codec::catalogs_of(data);
+    let _ = codec::decode_catalog(data);
+}
+
+/// What comes in as JSON or from a journal can go the other way and back.
+fn value(data: &[u8]) {
+    if let Ok(value) = serde_json::from_slice::<Value>(data) {
+        let bytes = postcard::to_allocvec(&value).expect("a value can be journalled");
+        assert_eq!(postcard::from_bytes::<Value>(&bytes).as_ref(), Ok(&value), "the journal reads what came in");
+    }
+    if let Ok(value) = postcard::from_bytes::<Value>(data) {
+        let _ = (value.to_string(), serde_json::to_string(&value), value.overlaid(&value));
+    }
+}
+
+fn api_results(data: &[u8]) {
+    let Ok(requests) = serde_json::from_slice::<Vec<dto::ResultRequest>>(data) else { return };
+    for request in requests {
+        let _ = passive::of_host(request.code, &request.output);
+        assert!(all_finite(&passive::of_service(request.code, &request.output)));
+        let _ = request.observed_at.map(|when| when.instant());
+    }
+}
+
+fn api_agent(data: &[u8]) {
+    let Ok(push) = serde_json::from_slice::<dto::AgentPush>(data) else { return };
+    for result in push.results {
+        let _ = result.observed_at.instant();
+        let kept = Arc::new(passive::bound(result.observation));
+        let bytes = postcard::to_allocvec(&kept).expect("an observation can be journalled");
+        assert!(postcard::from_bytes::<Observation>(&bytes).is_ok(), "the journal reads what an agent pushed");
+    }
+}
+
+fn api_commands(data: &[u8]) {
+    let _ = serde_json::from_slice::<dto::DowntimeRequest>(data);
+    let _ = serde_json::from_slice::<dto::NoteRequest>(data);
+}
+
+/// Runs a server over bytes at hand. Nothing in it waits, so one poll is the whole session.
+fn served<F: Future>(session: F) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime without I/O");
+    runtime.block_on(async { drop(session.await) });
+}
+
+fn smtp_sink(data: &[u8]) {
+    let mailbox = mailbox::Mailbox::default();
+    served(mailbox::session(tokio::io::join(data, tokio::io::sink()), &mailbox));
+    assert!(mailbox.all().iter().all(|mail| mail.raw.len() <= 1 << 20));
+}
+
+fn http_port(data: &[u8]) {
+    let pages: port::Pages = Arc::new(|path| (200, path.to_owned()));
+    served(port::http(&mut tokio::io::join(data, tokio::io::sink()), &pages));
+}

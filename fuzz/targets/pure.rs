@@ -1,0 +1,209 @@
+//! Fuzz targets of the pure crates. One ordinary function each; a finding is a panic.
+
+use std::sync::OnceLock;
+
+use stentor_core::model::{Observation, ServiceState, Value};
+use stentor_core::policy::glob_matches;
+use stentor_core::rules::{Expr, Rule, judge};
+use stentor_core::{Span, Timestamp};
+use stentor_wire::ipmi::bmc::{Arrival, BmcSetup, BmcSide, BmcUser, ManagedSystem, Reply};
+use stentor_wire::ipmi::command::{
+    Command, GetAuthCapabilities, GetChassisStatus, GetDeviceId, GetReadingFactors, GetSdr, GetSdrInfo, GetSelEntry,
+    GetSelInfo, GetSensorReading, ReserveSdr,
+};
+use stentor_wire::ipmi::console::{Credentials, Handshake, Progress, SessionRequest, UserLookup};
+use stentor_wire::ipmi::sdr::{SdrRecord, SensorKey};
+use stentor_wire::ipmi::sel::SelRecord;
+use stentor_wire::ipmi::setup::{OpenRequest, OpenResponse, Rakp1, Rakp2, Rakp3, Rakp4};
+use stentor_wire::ipmi::{Privilege, Request, Response, Suite, packet};
+use stentor_wire::nagios::range::Range;
+use stentor_wire::nagios::{external_command, output, perfdata};
+
+/// Name and entry of a target.
+pub type Target = (&'static str, fn(&[u8]));
+
+pub const TARGETS: &[Target] = &[
+    ("plugin_output", plugin_output),
+    ("perfdata", perfdata),
+    ("range", range),
+    ("external_command", external_command),
+    ("ipmi_packet", ipmi_packet),
+    ("ipmi_session", ipmi_session),
+    ("ipmi_sdr", ipmi_sdr),
+    ("ipmi_sel", ipmi_sel),
+    ("ipmi_answer", ipmi_answer),
+    ("expr", expr),
+    ("time", time),
+    ("glob", glob),
+];
+
+fn plugin_output(data: &[u8]) {
+    let parts = output::parse(data);
+    let shown = output::displayable(data);
+    assert_eq!(output::displayable(shown.as_bytes()), shown, "what may be shown is shown as it is");
+    assert!(!parts.short.contains(['\n', '|']) && !parts.long.contains('\u{1b}'));
+    let _ = perfdata::parse(&parts.perfdata);
+}
+
+fn perfdata(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let items = perfdata::parse(&text);
+    assert_eq!(perfdata::parse_strict(&text).is_ok(), items.iter().all(Result::is_ok));
+    for item in items.into_iter().flatten() {
+        let numbers = [item.number(), item.min_number(), item.max_number()];
+        assert!(numbers.into_iter().flatten().all(f64::is_finite));
+    }
+}
+
+fn range(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let Ok(range) = text.parse::<Range>() else { return };
+    for value in [f64::NEG_INFINITY, -1.0, 0.0, 1.5, f64::MAX, f64::NAN] {
+        let _ = (range.contains(value), range.alerts(value));
+    }
+    let printed = range.to_string();
+    assert_eq!(printed.parse::<Range>().as_ref(), Ok(&range), "{text:?} printed as {printed:?}");
+}
+
+fn external_command(data: &[u8]) {
+    let _ = external_command::parse(&String::from_utf8_lossy(data));
+}
+
+fn ipmi_packet(data: &[u8]) {
+    let _ = (packet::decode(data), packet::addressed_session(data), packet::encode_pong(data));
+    let _ = (Request::decode(data), Response::decode(data));
+    let _ = (OpenRequest::decode(data), OpenResponse::decode(data), Rakp1::decode(data), Rakp3::decode(data));
+    let _ = (Rakp2::decode(data, Suite::Three), Rakp2::decode(data, Suite::Seventeen), Rakp4::decode(data));
+}
+
+struct Echo;
+
+impl ManagedSystem for Echo {
+    fn execute(&mut self, request: &Request, _: Privilege) -> Reply {
+        Reply::ok(request.data.clone())
+    }
+}
+
+/// A fresh controller and a console that is about to log in to it.
+fn both_ends() -> (BmcSide, Handshake) {
+    let bmc = BmcSide::new(BmcSetup {
+        guid: [0x42; 16],
+        users: vec![BmcUser { name: b"admin".to_vec(), password: b"secret".to_vec(), privilege_max: Privilege::User }],
+        kg: None,
+        suites: Suite::ALL.to_vec(),
+        sessions_max: 2,
+    });
+    let credentials = Credentials::new(b"admin", b"secret", None).expect("short enough");
+    let request = SessionRequest {
+        suite: Suite::Seventeen,
+        privilege: Privilege::User,
+        lookup: UserLookup::NameOnly,
+        console_session: 0xA1B2_C3D4,
+        console_nonce: [0x77; 16],
+    };
+    (bmc, Handshake::new(credentials, request))
+}
+
+fn deliver(bmc: &mut BmcSide, datagram: &[u8], at_ms: u64) -> Option<Vec<u8>> {
+    bmc.receive(datagram, Arrival { at_ms, entropy: &mut |out| out.fill(0x55) }, &mut Echo)
+}
+
+/// Both ends at each step: the input stands in for a datagram, and is laid (XOR) over a genuine one.
+fn ipmi_session(data: &[u8]) {
+    let over = |genuine: &[u8]| -> Vec<u8> {
+        let mask = data.iter().copied().chain(std::iter::repeat(0));
+        genuine.iter().zip(mask).map(|(byte, mask)| byte ^ mask).collect()
+    };
+    // The four bytes of the RMCP header are under no code (specification, section 13.1.3).
+    let is_changed = |genuine: &[u8]| over(genuine).get(4..) != genuine.get(4..);
+    let (mut bmc, mut handshake) = both_ends();
+    for step in 0..3 {
+        let asked = handshake.packet();
+        let _ = deliver(&mut bmc, data, step);
+        let _ = deliver(&mut bmc, &over(&asked), step);
+        // A damaged request may have been taken for another genuine one; start over on a clean controller.
+        let (mut clean, mut fresh) = both_ends();
+        let mut answer = None;
+        for _ in 0..=step {
+            let asked = fresh.packet();
+            answer = deliver(&mut clean, &asked, step);
+            let Some(answer) = &answer else { return };
+            if let Progress::Established(mut session) = fresh.receive(answer) {
+                let request = session.request(6, 0, 1, data.iter().copied().take(64).collect());
+                let sealed = session.seal(&request, [3; 16]);
+                let answer = deliver(&mut clean, &sealed, step).expect("a genuine request is answered");
+                assert!(session.open(data).is_err(), "nobody guesses an authentication code");
+                assert!(!is_changed(&answer) || session.open(&over(&answer)).is_err(), "a changed answer got through");
+                assert!(session.open(&answer).is_ok_and(|response| response.data == request.data));
+                return;
+            }
+        }
+        let _ = handshake.receive(data);
+        let Some(answer) = answer else { return };
+        let _ = both_ends().1.receive(&over(&answer));
+        handshake = fresh;
+        bmc = clean;
+    }
+}
+
+fn ipmi_sdr(data: &[u8]) {
+    let Some(record) = SdrRecord::decode(data) else { return };
+    if let SdrRecord::Full(full) = &record {
+        let _ = (full.unit.symbol(), full.threshold_values(), full.key.is_threshold());
+        for raw in 0..=u8::MAX {
+            assert!(full.value(raw).is_none_or(f64::is_finite));
+        }
+    }
+    let _ = record.key().map(SensorKey::expand);
+}
+
+fn ipmi_sel(data: &[u8]) {
+    if let Some(event) = SelRecord::decode(data).and_then(|record| record.event().copied()) {
+        let _ = (event.text(), event.severity(), event.offset(), event.unix_time(), event.is_ended_by(&event));
+    }
+}
+
+fn ipmi_answer(data: &[u8]) {
+    let _ = (GetDeviceId.parse(data), GetChassisStatus.parse(data), GetSdrInfo.parse(data), ReserveSdr.parse(data));
+    let _ = GetSdr { reservation: 0, record: 0, offset: 0, count: 0 }.parse(data);
+    let _ = GetSensorReading { number: 0, lun: 0 }.parse(data);
+    let _ = GetReadingFactors { number: 0, lun: 0, raw: 0 }.parse(data);
+    let _ = (GetSelInfo.parse(data), GetSelEntry { record: 0 }.parse(data));
+    let _ = GetAuthCapabilities { privilege: Privilege::User }.parse(data);
+}
+
+fn expr(data: &[u8]) {
+    static SEEN: OnceLock<(Value, Observation)> = OnceLock::new();
+    let (params, seen) = SEEN.get_or_init(|| {
+        let supply: Value = [("id", Value::from("PS")), ("n", Value::from(vec![0.0, 3.0]))].into_iter().collect();
+        let seen = Observation::observed("text").measure("load1", 0.5, "").fact("a", 1.0).fact("b", "x");
+        let seen = seen.fact("c", true).fact("n", Value::Null).fact("psu", Value::List(vec![supply.clone(), supply]));
+        ([("warn", 80.0), ("crit", 95.0)].into_iter().collect(), seen)
+    });
+    let text = String::from_utf8_lossy(data);
+    match Expr::parse(&text) {
+        Err(refusal) => assert!(refusal.offset <= text.len().max(4096)),
+        Ok(when) => {
+            let _ = when.names();
+            let rule = Rule { when, state: ServiceState::Critical, source: "fuzz".into() };
+            let _ = judge(&[rule], params, seen);
+        }
+    }
+}
+
+fn time(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(span) = text.parse::<Span>() {
+        assert_eq!(span.to_string().parse(), Ok(span), "{text:?}");
+    }
+    if let Ok(at) = Timestamp::from_rfc3339(&text) {
+        assert_eq!(Timestamp::from_rfc3339(&at.to_rfc3339()), Ok(at), "{text:?}");
+    }
+}
+
+fn glob(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (glob, name) = text.split_once('\n').unwrap_or((&text, "host-1"));
+    let _ = glob_matches(glob, name);
+    assert!(glob_matches(&format!("*{name}*"), name) && glob_matches(&format!("{name}*"), name));
+}

@@ -1,0 +1,205 @@
+//! Everything that the demo can break, on several demos at once: each fault is one incident in its cell, told once,
+//! mended and told once more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::running::{Running, brief, is_live, number, until};
+
+/// How much faster than real the demos run. Timeouts of probes are real at any pace.
+const PACE: u32 = 30;
+
+/// What is broken, one after the other, on one demo each. Together: every component in every way, and the hardware.
+const SHARES: [&[&str]; 4] = [
+    &[
+        "clc/software",
+        "ufs/software",
+        "clc/hang",
+        "walrus/server",
+        "iw/resource",
+        "console/hang",
+        "clc/resource",
+        "cc/hang",
+        "psu/clc1",
+        "clc/server",
+        "nc/software",
+    ],
+    &[
+        "jvm/front1",
+        "walrus/software",
+        "ufs/server",
+        "console/resource",
+        "sc/hang",
+        "elb/software",
+        "ufs/hang",
+        "cc/resource",
+        "iw/server",
+        "nc/hang",
+        "raid/nc1",
+    ],
+    &[
+        "sc/software",
+        "console/server",
+        "ufs/resource",
+        "vb/hang",
+        "cc/software",
+        "sc/server",
+        "walrus/resource",
+        "elb/hang",
+        "nc/resource",
+        "iw/software",
+        "bond/walrus1",
+    ],
+    &[
+        "vb/software",
+        "cc/server",
+        "sc/resource",
+        "walrus/hang",
+        "console/software",
+        "vb/server",
+        "elb/resource",
+        "iw/hang",
+        "nc/server",
+        "vb/resource",
+        "elb/server",
+    ],
+];
+
+/// Components that are not in service without their Cloud Controller.
+const BEHIND_THE_CLC: [&str; 4] = ["sc", "ufs", "vb", "walrus"];
+
+#[test]
+fn each_component_is_broken_in_every_way() {
+    let tried = SHARES.concat();
+    for key in ["console", "ufs", "clc", "walrus", "sc", "cc", "vb", "iw", "elb", "nc"] {
+        for kind in ["software", "server", "resource", "hang"] {
+            assert!(tried.contains(&format!("{key}/{kind}").as_str()), "{key}/{kind} is in no share");
+        }
+    }
+    for kind in ["jvm", "psu", "raid", "bond"] {
+        assert!(tried.iter().any(|name| name.starts_with(kind)), "no {kind} is in a share");
+    }
+}
+
+#[tokio::test]
+async fn each_fault_is_one_incident_in_its_cell_and_heals() {
+    let demos = (21..).zip(SHARES).map(|(net, share)| all_of(net, share));
+    let failures = futures_util::future::join_all(demos).await.concat();
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// One demo with its share of the faults: what went wrong.
+async fn all_of(net: u8, share: &[&str]) -> Vec<String> {
+    let demo = Running::demo(net, PACE).await;
+    until("all is well at first", async || well(&demo).await).await;
+    let mut failures = Vec::new();
+    for name in share {
+        if let Err(why) = break_and_mend(&demo, name).await {
+            failures.push(format!("{name}: {why}"));
+            demo.post("demo/heal-all?wait=1").await.expect("heals");
+            until("all is well again", async || well(&demo).await).await;
+        }
+    }
+    let incidents = demo.incidents().await;
+    if failures.is_empty() {
+        assert_eq!(incidents.len(), share.len(), "one incident a fault: {:?}", incidents.iter().map(brief));
+        told_once(&demo, &incidents).await;
+    }
+    demo.stop().await;
+    failures
+}
+
+async fn break_and_mend(demo: &Running, name: &str) -> Result<(), String> {
+    let faults = demo.get("demo/faults").await;
+    let fault = faults.as_array().and_then(|all| all.iter().find(|fault| fault["name"] == name));
+    let expect = &fault.ok_or("no such fault")?["expect"];
+    let before = demo.incidents().await.last().map_or(0, number);
+    let since = async || -> Vec<Value> {
+        demo.incidents().await.into_iter().filter(|incident| number(incident) > before).collect()
+    };
+
+    let opened = demo.post(&format!("demo/inject/{name}?wait=1")).await?;
+    for key in ["class", "subtype", "cell", "runbook"] {
+        if opened[key] != expect[key] {
+            return Err(format!("{key} is not {}: {}", expect[key], brief(&opened)));
+        }
+    }
+    if name.starts_with("clc/") {
+        until("what hangs on the CLC is an effect", async || effects_of_the_clc(&since().await)).await;
+    }
+    demo.post(&format!("demo/heal/{name}?wait=1")).await?;
+    until("all is well again", async || well(demo).await).await;
+    match since().await.as_slice() {
+        [only] if only["phase"] == "resolved" && only["number"] == opened["number"] => Ok(()),
+        several => Err(format!("not one resolved incident:{}", several.iter().map(brief).collect::<String>())),
+    }
+}
+
+/// Every host and service is well and no incident lives.
+async fn well(demo: &Running) -> Result<(), String> {
+    let live: Vec<String> = demo.incidents().await.iter().filter(|incident| is_live(incident)).map(brief).collect();
+    if !live.is_empty() {
+        return Err(live.join(""));
+    }
+    let bad = |service: &&Value| service["state"] != "OK";
+    match demo.services().await.iter().find(bad) {
+        Some(service) => Err(format!("{}/{} is {}", service["host"], service["service"], service["state"])),
+        None => Ok(()),
+    }
+}
+
+fn effects_of_the_clc(incidents: &[Value]) -> Result<(), String> {
+    let effects = incidents.first().and_then(|incident| incident["effects"].as_array()).ok_or("no incident")?;
+    let folded = |key: &&str| effects.iter().any(|effect| effect["component"] == **key);
+    let missing: Vec<_> = BEHIND_THE_CLC.iter().filter(|key| !folded(key)).collect();
+    if missing.is_empty() { Ok(()) } else { Err(format!("{missing:?} not among {effects:?}")) }
+}
+
+/// Each incident sent one problem mail, and one recovery mail in the same thread.
+async fn told_once(demo: &Running, incidents: &[Value]) {
+    let marks = |incident: &Value| ["problem", "recovery"].map(|reason| format!("/INC-{}/{reason}/", number(incident)));
+    let mails = until("the mails of every incident", async || {
+        let mails = demo.get("demo/mails").await.as_array().expect("a list").clone();
+        let arrived = |mark: &String| mails.iter().any(|mail| key_of(mail).contains(mark.as_str()));
+        let missing: Vec<String> = incidents.iter().flat_map(marks).filter(|mark| !arrived(mark)).collect();
+        if missing.is_empty() { Ok(mails) } else { Err(missing) }
+    })
+    .await;
+    let mut by_key = BTreeMap::new();
+    let mut ids = BTreeSet::new();
+    for mail in &mails {
+        let id = mail["message_id"].as_str().expect("a Message-ID").to_owned();
+        assert!(ids.insert(id.clone()), "{id} came twice");
+        let key = key_of(mail);
+        assert!(by_key.insert(key.clone(), mail).is_none(), "{key} came twice");
+    }
+    for incident in incidents {
+        let [problem, recovery] = marks(incident).map(|mark| {
+            let found: Vec<&Value> =
+                by_key.iter().filter(|(key, _)| key.contains(&mark)).map(|(_, mail)| *mail).collect();
+            assert_eq!(found.len(), 1, "mails {mark} of {}", brief(incident));
+            found[0]
+        });
+        assert_eq!(header(recovery, "In-Reply-To").as_deref(), problem["message_id"].as_str());
+        assert_eq!(recovery["references"], problem["message_id"]);
+        assert!(problem["references"] == "" && header(problem, "In-Reply-To").is_none(), "a problem begins a thread");
+        let named = format!("(INC-{})", number(incident));
+        assert!(problem["subject"].as_str().is_some_and(|subject| subject.contains(&named)), "{problem}");
+    }
+}
+
+/// The key of the notification that a mail carries.
+fn key_of(mail: &Value) -> String {
+    header(mail, "X-Stentor-Key").unwrap_or_else(|| panic!("no key: {mail}"))
+}
+
+/// A header as sent, unfolded.
+fn header(mail: &Value, name: &str) -> Option<String> {
+    let raw = mail["raw"].as_str()?.replace("\r\n ", " ");
+    let head = raw.split("\r\n\r\n").next()?;
+    head.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
+    })
+}

@@ -1,0 +1,161 @@
+//! Good inputs to start from: what machines printed, and what our own encoders write.
+
+use std::fs;
+use std::sync::Arc;
+
+use stentor::journal::codec;
+use stentor_core::Timestamp;
+use stentor_core::catalog::Catalog;
+use stentor_core::engine::checkpoint::Checkpoint;
+use stentor_core::engine::input::{AgentSeen, CheckResult};
+use stentor_core::engine::{Engine, Input, ResultSource};
+use stentor_core::id::{ObjectId, ServiceId};
+use stentor_core::model::{Observation, ServiceState, Value};
+use stentor_wire::ipmi::sdr::{AnalogFormat, SensorFactors, Thresholds};
+use stentor_wire::ipmi::sdr_encode::FullSpec;
+use stentor_wire::ipmi::sel::{SelBody, SelEvent, SelRecord};
+use stentor_wire::ipmi::{Request, packet};
+
+use crate::tidy::source::{files, root};
+
+const MEMINFO: &str = "MemTotal: 1000 kB\nMemFree: 100 kB\nMemAvailable: 750 kB\nSwapTotal: 200 kB\nSwapFree: 1 kB\n";
+const STAT: &str = "7 (a) b (c) D 1 7 7 0 -1 4194560 1 0 0 0 5 6 0 0 20 0 1 0 4242 1000 77 1844 1 1 0";
+const MOUNTS: &str =
+    "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n30 27 8:1 / /srv/my\\040data ro - xfs /dev/sdb1 rw\n";
+const UNIT: &str = "Id=nginx.service\nLoadState=loaded\nActiveState=active\nSubState=running\nMainPID=77\n";
+const HEARTBEAT: &str = "name=eucalyptus           enabled=true       local=true       initialized=true      \n";
+const PLUGIN: &str = "DISK WARNING - free: / 9% | '/ x'=91%;80:;~:95;0;100 time=0.5s;;;U 'it''s'=U\nlong\nline | b=2c";
+const SMTP: &str = "EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nSubject: x\r\n y\r\nMessage-ID: <1@b>\r\n\r\n..\r\n.\r\nQUIT\r\n";
+
+/// The seeds of one target.
+pub fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let texts = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect();
+    match target {
+        "plugin_output" | "plugin_result" | "perfdata" => texts(&[PLUGIN, "OK", "a=1;2;3;4;5 b=U c=1e9KB"]),
+        "range" => texts(&["10", "10:", "~:10", "10:20", "@10:20", "@~:", "-1.5:2e3"]),
+        "external_command" => texts(&[
+            "[1795226531] PROCESS_SERVICE_CHECK_RESULT;h;s;2;text;with|perf=1",
+            "ACKNOWLEDGE_SVC_PROBLEM;h;s;2;1;1;me;why",
+            "SCHEDULE_HOST_DOWNTIME;h;1;2;1;0;7200;me;c",
+        ]),
+        "ipmi_packet" => packets(),
+        "ipmi_session" => vec![vec![], vec![0; 48], [vec![0; 30], vec![1]].concat(), packets().remove(0)],
+        "ipmi_sdr" => vec![sensor().encode(9)],
+        "ipmi_sel" => vec![SelRecord { id: 1, body: SelBody::Event(event()) }.encode().to_vec()],
+        "ipmi_answer" => vec![vec![0; 16], (0..64).collect(), vec![0x51; 20]],
+        "expr" => texts(&[
+            "port != 'open' and pct >= params.crit or not (a in [1, 2.5]) and present(`x y`)",
+            "psu.n contains 3 and -a < b * 2 - 1 / 3",
+            "absent(n) or b == \"x\\n\"",
+        ]),
+        "time" => texts(&["1h30m", "250ms", "2d", "2026-12-01T22:00:00.25+01:00", "1970-01-01T00:00:00Z"]),
+        "glob" => texts(&["web-*-x\nweb-1-x", "*a*b*\naab", "*\n"]),
+        "mdstat" => captures("mdstat_"),
+        "bonding" => captures("bond_"),
+        "proc" => texts(&[MEMINFO, STAT, MOUNTS, UNIT, "0.50 1.25 2.00 1/234 5678\ncpu 1\ncpu0 1\ncpu1 2\n"]),
+        "heartbeat" => texts(&[HEARTBEAT]),
+        "ping_reply" => vec![b"\x00\x00\xab\xcd\x12\x34\x00\x07stentor!".to_vec(), vec![0x45; 40], vec![129; 24]],
+        "certificate" => vec![rcgen::generate_simple_self_signed(["a.example".into()]).unwrap().cert.der().to_vec()],
+        "command_line" => {
+            texts(&["/bin/sh -c 'a \"b\"' $HOSTADDRESS$ $$ | x", "/bin/check_x -w 1: \\  \"$HOSTNAME$\""])
+        }
+        "filter" => texts(&[
+            "state:critical,warning -host:web* impact:>=degraded age:>1h is:acked sort:-age,host \"free text\" perf:a>=1",
+            "owner:me out:x type:server checked:<5m comp:clc http://x",
+        ]),
+        "config" => {
+            let mut all: Vec<Vec<u8>> = ["config.example.toml", "checks/host/host.toml"]
+                .map(|path| fs::read(root().join(path)).unwrap())
+                .into();
+            all.push(b"[pack]\nplatform = \"x\"\n[[host]]\nname = \"a\"\naddress = \"192.0.2.1\"\n".to_vec());
+            all
+        }
+        "journal" => {
+            let inputs = inputs();
+            vec![codec::encode(&inputs).unwrap().batch, codec::encode_catalog(&Catalog::default()).unwrap()]
+        }
+        "checkpoint" => vec![postcard::to_allocvec::<Checkpoint>(&Engine::new().checkpoint()).unwrap()],
+        "value" => {
+            let json = br#"{"a":[1,2.5,{"b":null}],"c":"x","d":[true]}"#.to_vec();
+            vec![postcard::to_allocvec(&serde_json::from_slice::<Value>(&json).unwrap()).unwrap(), json]
+        }
+        "api_results" => {
+            texts(&[r#"[{"host":"h","service":"s","code":2,"output":"x|a=1","observed_at":1795226531250,"id":"i"}]"#])
+        }
+        "api_agent" => vec![agent_push()],
+        "api_commands" => texts(&[r#"{"host":"h","start":"2026-12-01T22:00:00Z","duration":60,"comment":"c"}"#]),
+        "smtp_sink" => texts(&[SMTP]),
+        "http_port" => texts(&["GET /services/Heartbeat HTTP/1.1\r\nHost: a\r\n\r\n"]),
+        other => panic!("no seeds for `{other}`"),
+    }
+}
+
+fn captures(prefix: &str) -> Vec<Vec<u8>> {
+    let all = files("tests/data/captures").into_iter();
+    all.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(prefix)))
+        .map(|path| fs::read(path).unwrap())
+        .collect()
+}
+
+fn packets() -> Vec<Vec<u8>> {
+    let request = Request { netfn: 6, lun: 0, command: 0x38, sequence: 1, data: vec![0x8E, 2] };
+    vec![
+        packet::encode_plain(&request.encode()),
+        packet::encode_plain(&request.answer(0, vec![1; 8]).encode()),
+        packet::encode_setup(0x10, &[0; 32]),
+        vec![6, 0, 0xFF, 6, 0, 0, 0x11, 0xBE, 0x80, 0, 0, 0],
+    ]
+}
+
+fn sensor() -> FullSpec {
+    FullSpec {
+        number: 7,
+        entity: (0x0A, 2),
+        sensor_type: 2,
+        format: AnalogFormat::TwosComplement,
+        unit: 4,
+        linearization: 7,
+        factors: SensorFactors { m: 511, b: -512, b_exponent: 7, result_exponent: -8 },
+        thresholds: Thresholds { upper_critical: Some(200), lower_critical: Some(10), ..Thresholds::default() },
+        nominal: 0,
+        name: "P12V".to_owned(),
+    }
+}
+
+fn event() -> SelEvent {
+    SelEvent {
+        timestamp: 1_795_226_531,
+        generator: 0x20,
+        sensor_type: 8,
+        sensor_number: 7,
+        event_type: 0x6F,
+        is_assertion: true,
+        data: [0x03, 0xFF, 0xFF],
+    }
+}
+
+fn seen() -> Observation {
+    Observation::reported(ServiceState::Warning, "x").measure("a", 1.5, "s").fact("b", vec![1.0, 2.0])
+}
+
+fn agent_push() -> Vec<u8> {
+    let result = serde_json::json!({
+        "host": "h", "service": "s", "observed_at": "2026-12-01T22:00:00Z", "observation": seen(),
+    });
+    serde_json::json!({ "agent": "h", "boot": "b", "sequence": 1, "results": [result] }).to_string().into_bytes()
+}
+
+fn inputs() -> Vec<Input> {
+    vec![
+        Input::Tick,
+        Input::Catalog(Arc::new(Catalog::default())),
+        Input::AgentSeen(AgentSeen { agent: "h".into(), boot: "b".into(), sequence: 1 }),
+        Input::Result(CheckResult {
+            object: ObjectId::Service(ServiceId(0)),
+            observed_at: Timestamp::from_secs(1),
+            source: ResultSource::Passive,
+            observation: Arc::new(seen()),
+            id: Some("i".into()),
+        }),
+    ]
+}
