@@ -152,3 +152,18 @@ proptest! {
         }
     }
 }
+
+/// A seed that is refused at once leaves most of its parser untouched.
+#[test]
+fn the_structured_seeds_are_accepted() {
+    use stentor::journal::codec;
+    use stentor::web::api::dto;
+    let first = |target| corpus::seeds(target).swap_remove(0);
+    serde_json::from_slice::<dto::AgentPush>(&first("api_agent")).unwrap();
+    serde_json::from_slice::<Vec<dto::ResultRequest>>(&first("api_results")).unwrap();
+    serde_json::from_slice::<dto::DowntimeRequest>(&first("api_commands")).unwrap();
+    assert_eq!(codec::catalogs_of(&first("journal")).unwrap().len(), 1);
+    codec::decode_catalog(&corpus::seeds("journal")[1]).unwrap();
+    assert!(stentor::probes::tls::not_after(&first("certificate")).is_some());
+    assert_eq!(stentor::probes::heartbeat::parse_heartbeat(&String::from_utf8(first("heartbeat")).unwrap()).len(), 1);
+}
