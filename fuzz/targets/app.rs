@@ -15,8 +15,10 @@ use stentor::web::filter::Filter;
 use stentor_core::engine::checkpoint::Checkpoint;
 use stentor_core::model::{Observation, ServiceState, Value};
 
-/// Name and entry of each target.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+/// Name and entry.
+pub type Target = (&'static str, fn(&[u8]));
+
+pub const TARGETS: &[Target] = &[
     ("mdstat", |data| drop(mdstat::parse_mdstat(&text(data)))),
     ("bonding", |data| drop(bonding::parse_bonding(&text(data)))),
     ("proc", proc),

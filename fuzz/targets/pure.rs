@@ -19,8 +19,10 @@ use stentor_wire::ipmi::{Privilege, Request, Response, Suite, packet};
 use stentor_wire::nagios::range::Range;
 use stentor_wire::nagios::{external_command, output, perfdata};
 
-/// Name and entry of each target.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+/// Name and entry.
+pub type Target = (&'static str, fn(&[u8]));
+
+pub const TARGETS: &[Target] = &[
     ("plugin_output", plugin_output),
     ("perfdata", perfdata),
     ("range", range),
