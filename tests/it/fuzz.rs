@@ -13,8 +13,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-
-type Target = (&'static str, fn(&[u8]));
+use pure::Target;
 
 /// For each target; all of them together stay below 20 s.
 const TIME: Duration = Duration::from_millis(400);
@@ -109,7 +108,7 @@ fn hammer(targets: &[Target]) {
             feed(*target, &input, &format!("STENTOR_FUZZ_SEED={seed}, run {runs}"));
             runs += 1;
         }
-        println!("{:>16} {runs:>9} runs in {:.1} s", target.0, begun.elapsed().as_secs_f64());
+        eprintln!("{:>16} {runs:>9} runs in {:.1} s", target.0, begun.elapsed().as_secs_f64());
         assert!(runs > 0);
     }
 }
