@@ -60,6 +60,8 @@ pub struct Service {
     pub url: String,
     /// Only after the very first start: the administrator that was made.
     pub credentials: Option<Credentials>,
+    /// What it was started with; a reload changes only the watched world.
+    settings: String,
     network: Network,
     stop: CancellationToken,
     web: JoinHandle<()>,
@@ -102,6 +104,8 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         outbox: Arc::clone(&outbox),
         journal_keep: settings.engine.journal_keep,
         checkpoint_every: settings.engine.checkpoint_every,
+        inbox: settings.engine.inbox,
+        turn_inputs: settings.engine.turn_inputs,
         unrecorded,
     };
     let mut catalog = catalog;
@@ -156,6 +160,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         addr,
         url,
         credentials,
+        settings: format!("{settings:?}"),
         network: options.network,
         stop,
         web,
@@ -174,6 +179,11 @@ impl Service {
     /// The configuration has errors (all are in the text), or the engine is stopping.
     pub async fn reload(&self, path: &std::path::Path) -> anyhow::Result<()> {
         let loaded = config::load(path).map_err(|found| anyhow::anyhow!("{found}"))?;
+        if format!("{:?}", loaded.settings) != self.settings {
+            tracing::warn!(
+                "server, storage, notifier, collector or log settings changed: they take effect at the next start"
+            );
+        }
         let mut catalog = loaded.catalog;
         Arc::make_mut(&mut catalog).url = self.url.as_str().into();
         self.engine.load(catalog).await.context("the new configuration was not taken over")

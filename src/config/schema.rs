@@ -34,7 +34,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
     ),
     ("[server]", &["listen", "tls_cert", "tls_key", "url"]),
     ("[storage]", &["url", "journal", "keep"]),
-    ("[engine]", &["inbox", "turn_inputs", "turn_ms", "journal_keep", "checkpoint_every"]),
+    ("[engine]", &["inbox", "turn_inputs", "journal_keep", "checkpoint_every"]),
     (
         "[timing]",
         &[

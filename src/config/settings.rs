@@ -62,8 +62,6 @@ pub struct Limits {
     pub inbox: usize,
     /// Inputs applied and made durable together.
     pub turn_inputs: usize,
-    /// Longest time inputs wait for others of their turn.
-    pub turn: Duration,
     pub journal_keep: Span,
     pub checkpoint_every: Span,
 }
@@ -244,11 +242,9 @@ fn read_limits(roots: &[Section<'_>], found: &mut Diagnostics) -> Limits {
     let mut span = |key, default| section.map_or(default, |section| section.span_or(key, default, found));
     let journal_keep = span("journal_keep", Span::from_hours(24));
     let checkpoint_every = span("checkpoint_every", Span::from_mins(5));
-    let turn_ms = whole(section, "turn_ms", 100, 10_000, found);
     Limits {
         inbox: whole(section, "inbox", 65_536, 10_000_000, found),
         turn_inputs: whole(section, "turn_inputs", 1024, 65_536, found),
-        turn: Duration::from_millis(u64::try_from(turn_ms).unwrap_or(100)),
         journal_keep,
         checkpoint_every,
     }

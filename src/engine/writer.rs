@@ -21,13 +21,11 @@ use tokio::time::Instant;
 use super::fingerprint::Fingerprint;
 pub use super::restore::StartError;
 use super::restore::{Restored, restore};
-use super::{Accepted, AgentBatch, Handle, INBOX_MAX, KeyedResult, Post, Published, Receipt, Refused};
+use super::{Accepted, AgentBatch, Handle, KeyedResult, Post, Published, Receipt, Refused};
 use crate::clock::Clock;
 use crate::journal::{Journal, Turn};
 use crate::store::SharedStore;
 
-/// Inputs of one turn at most: bounds the time until a reply.
-pub const TURN_INPUTS_MAX: usize = 1024;
 /// Time between ticks at pace 1.
 const TICK: Span = Span::from_secs(1);
 /// No pace makes ticks closer than this.
@@ -52,6 +50,10 @@ pub struct Parts {
     /// How long journal turns are kept beyond the newest checkpoint.
     pub journal_keep: Span,
     pub checkpoint_every: Span,
+    /// Inputs that may wait; a full inbox pushes back on its senders.
+    pub inbox: usize,
+    /// Inputs of one turn at most: bounds the time until a reply.
+    pub turn_inputs: usize,
     /// Where notifications go that the outbox could not take.
     pub unrecorded: mpsc::Sender<Notification>,
 }
@@ -78,7 +80,7 @@ pub struct Running {
 /// # Errors
 /// Journal or checkpoint cannot be read; nothing was changed.
 pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, StartError> {
-    let (inbox_tx, inbox) = mpsc::channel(INBOX_MAX);
+    let (inbox_tx, inbox) = mpsc::channel(parts.inbox.max(1));
     let (published, _) = broadcast::channel(1024);
     let (to_collector, from_writer) = mpsc::channel(TO_COLLECTOR_MAX);
     let Restored { engine, replayed } = restore(&parts).await?;
@@ -207,7 +209,7 @@ impl Writer {
             };
             let mut posts = Vec::new();
             posts.extend(first);
-            while posts.len() < TURN_INPUTS_MAX
+            while posts.len() < self.parts.turn_inputs
                 && let Ok(post) = self.inbox.try_recv()
             {
                 posts.push(post);
