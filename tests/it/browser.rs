@@ -17,8 +17,10 @@ use thirtyfour::{ChromiumCapabilities, ChromiumLikeCapabilities, LoggingPrefsLog
 const TOTAL_MAX: Duration = Duration::from_secs(85);
 /// Any single fact; at pace 30 an incident opens within two seconds on an idle machine.
 const FACT_MAX: Duration = Duration::from_secs(30);
-/// Loopback network of this demo; other tests and a demo of the developer's have others.
-const NET: &str = "31";
+/// Loopback network of this demo: one by process, so that two runs and a developer's own demo (16) get along.
+fn net() -> String {
+    (64 + std::process::id() % 128).to_string()
+}
 
 /// A child process with a group of its own, ended with the test.
 struct Running(Child);
@@ -66,7 +68,7 @@ struct Demo {
 impl Demo {
     fn start(folder: &Path) -> (Running, Demo) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stentor"));
-        command.args(["demo", "--json", "--listen", "127.0.0.1:0", "--net", NET, "--pace", "30"]);
+        command.args(["demo", "--json", "--listen", "127.0.0.1:0", "--net", &net(), "--pace", "30"]);
         // Where the demo notes how it is reached.
         command.env("XDG_RUNTIME_DIR", folder);
         let (running, ready) = Running::start(&mut command, |line| serde_json::from_str::<Value>(line).ok());
