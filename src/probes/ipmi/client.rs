@@ -32,7 +32,7 @@ const IDLE_MAX: Duration = Duration::from_secs(300);
 const REPLY_MARGIN: Duration = Duration::from_millis(50);
 
 /// How long one poll's result is shared, unless set otherwise.
-pub const SHARE_FOR: Duration = Duration::from_secs(2);
+pub const SHARE_FOR: Duration = Duration::from_millis(500);
 
 /// Polls controllers. Cheap to clone; all clones share sockets, sessions and results.
 #[derive(Clone)]

@@ -247,6 +247,10 @@ impl Engine {
         effects.checks.extend(above);
     }
 
+    fn tells_power(&self, object: ObjectId) -> bool {
+        self.catalog.check_of(object).is_some_and(|check| check.signals.iter().any(|spec| &*spec.sig == "power"))
+    }
+
     /// Objects whose checks decide whether a component fails by itself: its own, and those of everything whose failure
     /// could explain it. Of a host as a whole: all of its checks. Only checks that this process runs: an agent speaks
     /// when it speaks, if its host lives.
@@ -416,16 +420,21 @@ impl Clearance for Engine {
     /// first. Checks that do not come in any time they may take are not waited for.
     fn is_looked_into(&self, want: &Wanted, since: Timestamp) -> bool {
         let verdict = &want.verdict;
-        // Of a dead host every check waits for its deadline; they all say the same.
-        let is_sure = verdict.target.component.is_none() && verdict.class != Class::NetworkPath;
-        if is_sure || self.at.since(since) >= want.hold + self.board.answer_max * 3 {
+        if self.at.since(since) >= want.hold + self.board.answer_max * 3 {
             return true;
         }
         let seen = |object: &ObjectId| match object {
             ObjectId::Host(id) => self.hosts[id.index()].last_check,
             ObjectId::Service(id) => self.services[id.index()].last_check,
         };
-        self.witnesses(&verdict.target).iter().all(|object| seen(object) >= since)
+        let witnesses = self.witnesses(&verdict.target);
+        if verdict.target.component.is_none() && verdict.class != Class::NetworkPath {
+            // Of a dead host every check waits for its deadline, and they all say the same; only its BMC knows
+            // whether it has power.
+            let mut bmc = witnesses.iter().filter(|object| self.tells_power(**object));
+            return verdict.class != Class::ServerDown || bmc.all(|object| seen(object) >= since);
+        }
+        witnesses.iter().all(|object| seen(object) >= since)
     }
 
     /// Absence is never recovery: the checks that spoke for the verdict must have answered, and well.
