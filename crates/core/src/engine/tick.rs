@@ -432,7 +432,8 @@ impl Clearance for Engine {
             // Of a dead host every check waits for its deadline, and they all say the same; only its BMC knows
             // whether it has power.
             let mut bmc = witnesses.iter().filter(|object| self.tells_power(**object));
-            return verdict.class != Class::ServerDown || bmc.all(|object| seen(object) >= since);
+            let is_told = verdict.class != Class::ServerDown || &*verdict.subtype == "power_off";
+            return is_told || bmc.all(|object| seen(object) >= since);
         }
         witnesses.iter().all(|object| seen(object) >= since)
     }
