@@ -2,6 +2,7 @@
 //! recorded in the journal as one input, compared by key on reload.
 
 pub mod diff;
+pub mod nagios;
 pub mod platform;
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,6 +17,7 @@ use crate::rules::Rule;
 use crate::{Span, Timestamp};
 
 pub use diff::{Carried, CatalogDiff, diff};
+pub use nagios::Nagios;
 pub use platform::{Cell, CellKey, ComponentType, Platform, Runbook, Step, StepKind};
 
 /// Everything that is configured.
@@ -39,6 +41,8 @@ pub struct Catalog {
     pub routes: Vec<Route>,
     /// Planned windows from the configuration (`[[downtime]]`).
     pub downtimes: Vec<PlannedDowntime>,
+    /// What a Nagios object tree adds.
+    pub nagios: Nagios,
     #[serde(skip)]
     pub index: Index,
 }
@@ -321,6 +325,7 @@ impl Catalog {
             index.contact.insert(Arc::clone(&contact.name), ContactId::from_index(i));
         }
         self.index = index;
+        self.nagios.reindex();
     }
 
     pub fn host_id(&self, name: &str) -> Option<HostId> {

@@ -17,7 +17,7 @@ use crate::signals::{Board, Said};
 use crate::snapshot::{CloudStatus, Counters, Detail, Row};
 
 /// Rises when the shape changes; an older checkpoint is then read by its own version or refused by name.
-pub const CHECKPOINT_VERSION: u32 = 2;
+pub const CHECKPOINT_VERSION: u32 = 3;
 
 /// Everything that cannot be derived.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -1,12 +1,14 @@
 //! The nouns of the glossary as plain data; no behaviour beyond reading and printing themselves.
 
 pub mod incident;
+pub mod notice;
 pub mod notification;
 pub mod observation;
 pub mod state;
 pub mod value;
 
 pub use incident::{Ack, Covers, Downtime, Incident, ObjectKey, Phase, Sticky, TimelineEntry, TimelineKind};
+pub use notice::{CommandRun, HeldNotice, Notice, NoticeKind};
 pub use notification::{Delivery, DeliveryOutcome, Notification, Reason, Withheld};
 pub use observation::{Measurement, Observation, Outcome};
 pub use state::{HostState, ServiceState, StateKind, UnknownCause};
