@@ -11,6 +11,7 @@ pub mod input;
 mod reload;
 mod result;
 mod tick;
+pub mod track;
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;

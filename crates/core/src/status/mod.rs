@@ -1,6 +1,8 @@
 //! The soft/hard state machine of services and hosts: attempts, retries, what counts as a change
 //! (specification 03, sections 2 and 3; Nagios Core 4.5 where peers differ).
 
+pub mod flapping;
+
 use crate::Timestamp;
 use crate::model::StateKind;
 use crate::snapshot::{Flags, Row};
