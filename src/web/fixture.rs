@@ -661,6 +661,8 @@ fn build(b: Builder) -> Snapshot {
         host_details: host_details.into_iter().map(Arc::new).collect(),
         services,
         service_details: service_details.into_iter().map(Arc::new).collect(),
+        host_tracks: Vec::new(),
+        service_tracks: Vec::new(),
         incidents: Arc::new(BTreeMap::new()),
         downtimes: Arc::new(BTreeMap::new()),
         clouds: Arc::new(vec![]),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
+use crate::engine::track::Track;
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::{Ack, Downtime, HostState, Incident, Observation, ServiceState, StateKind, UnknownCause};
 
@@ -24,6 +25,10 @@ pub struct Snapshot {
     /// Parallel to `catalog.services`.
     pub services: Vec<Row>,
     pub service_details: Vec<Arc<Detail>>,
+    /// Parallel to `catalog.nagios.hosts`: hosts of Stentor's own configuration have none.
+    pub host_tracks: Vec<Arc<Track>>,
+    /// Parallel to `catalog.nagios.services`.
+    pub service_tracks: Vec<Arc<Track>>,
     /// Live ones and the most recently ended, by number.
     pub incidents: Arc<BTreeMap<u64, Arc<Incident>>>,
     pub downtimes: Arc<BTreeMap<u64, Downtime>>,
@@ -175,6 +180,14 @@ impl Snapshot {
         match object {
             ObjectId::Host(id) => &self.host_details[id.index()],
             ObjectId::Service(id) => &self.service_details[id.index()],
+        }
+    }
+
+    /// What Nagios remembers of it; `None` for an object of Stentor's own configuration.
+    pub fn track(&self, object: ObjectId) -> Option<&Arc<Track>> {
+        match object {
+            ObjectId::Host(id) => self.host_tracks.get(id.index()),
+            ObjectId::Service(id) => self.service_tracks.get(id.index()),
         }
     }
 
