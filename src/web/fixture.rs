@@ -742,6 +742,7 @@ async fn fill_history(store: &MemoryStore) {
         created_at: mins(12),
         by: None,
         comment: None,
+        notice: None,
     };
     store.commit_turn(1, &events, &[notification("email"), notification("webhook")]).await.unwrap();
 }

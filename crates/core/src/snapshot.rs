@@ -73,6 +73,8 @@ impl Flags {
     pub const FLAPPING: u8 = 8;
     /// Explained by a host or parent that is down: not a problem of its own.
     pub const EFFECT: u8 = 16;
+    /// Its incident let go of it at `changed`, and it was not looked at since: what it says may be over with the cause.
+    pub const RELEASED: u8 = 128;
 
     pub const fn has(self, flag: u8) -> bool {
         self.0 & flag != 0
@@ -129,6 +131,13 @@ impl Row {
 
     pub fn is_stale(&self) -> bool {
         self.flags.has(Flags::STALE)
+    }
+
+    /// Something looked at `observed_at`, and saw `state`: after a release that is news, before it is not.
+    pub fn looked_at(&mut self, observed_at: Timestamp, state: u8) {
+        if observed_at >= self.changed || state == 0 {
+            self.flags.set(Flags::RELEASED, false);
+        }
     }
 }
 
