@@ -3,14 +3,19 @@
 //! Composes the modules around it and owns no policy of its own. Total and deterministic: the same inputs give the
 //! same effects on every machine.
 
+mod alert;
 pub mod change;
 pub mod checkpoint;
 mod command;
 mod due;
 pub mod effect;
+mod flapping;
+mod freshness;
+mod handlers;
 pub mod input;
 mod nagios;
 mod notify;
+mod ondemand;
 mod reload;
 mod result;
 mod tick;
@@ -22,7 +27,7 @@ use std::sync::Arc;
 use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::Diagnosis;
-use crate::id::{ObjectId, ServiceId};
+use crate::id::ObjectId;
 use crate::incident::Tracker;
 use crate::model::{DeliveryOutcome, Downtime, Reason, TimelineEntry, TimelineKind};
 use crate::policy::Ledger;
@@ -71,8 +76,8 @@ pub struct Engine {
     /// Hosts and services in a hard not-OK state.
     problems: BTreeSet<ObjectId>,
     problems_dirty: bool,
-    /// When a service would become stale if nothing more came; an entry is looked at, not trusted.
-    expiries: BinaryHeap<std::cmp::Reverse<(Timestamp, ServiceId)>>,
+    /// When an object would become stale if nothing more came; an entry is looked at, not trusted.
+    expiries: BinaryHeap<std::cmp::Reverse<(Timestamp, ObjectId)>>,
     agents: Arc<BTreeMap<Arc<str>, AgentState>>,
     seen: Seen,
     counters: Counters,
