@@ -21,7 +21,7 @@ use crate::catalog::Catalog;
 use crate::diagnosis::Diagnosis;
 use crate::id::{ObjectId, ServiceId};
 use crate::incident::Tracker;
-use crate::model::{DeliveryOutcome, Downtime, Reason, TimelineEntry, TimelineKind};
+use crate::model::{DeliveryOutcome, Downtime, TimelineEntry, TimelineKind};
 use crate::policy::Ledger;
 use crate::seen::Seen;
 use crate::signals::Board;
@@ -169,7 +169,8 @@ impl Engine {
             DeliveryOutcome::Failed(error) => (TimelineKind::PageFailed, EventKind::NotificationFailed, error),
         };
         let text = format!("{} to {} by {}: {text}", delivery.reason.as_str(), delivery.contact, delivery.channel);
-        if delivery.reason == Reason::Test {
+        // Tests and notices are about no incident.
+        if delivery.incident == 0 {
             effects.events.push(Event { at: self.at, kind: event, object: None, incident: None, text });
             return;
         }
