@@ -63,6 +63,8 @@ pub struct Engine {
     problems_dirty: bool,
     /// When a service would become stale if nothing more came; an entry is looked at, not trusted.
     expiries: BinaryHeap<std::cmp::Reverse<(Timestamp, ServiceId)>>,
+    /// End of the newest time in which nobody could be heard.
+    resumed_at: Timestamp,
     agents: Arc<BTreeMap<Arc<str>, AgentState>>,
     seen: Seen,
     counters: Counters,
@@ -88,6 +90,7 @@ impl Default for Engine {
             problems: BTreeSet::new(),
             problems_dirty: false,
             expiries: BinaryHeap::new(),
+            resumed_at: Timestamp::ZERO,
             agents: Arc::default(),
             seen: Seen::default(),
             counters: Counters::default(),
@@ -113,6 +116,11 @@ impl Engine {
         self.seq
     }
 
+    /// Time of the newest input; zero before the first.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
     }
@@ -130,6 +138,7 @@ impl Engine {
             Input::AgentSeen(seen) => self.apply_agent(seen, &mut effects),
             Input::Tick => self.tick(&mut effects),
             Input::Signal(signal) => self.board.tell(&self.catalog, signal),
+            Input::Gap(gap) => self.pass_over(*gap),
         }
         effects
     }

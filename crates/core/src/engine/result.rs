@@ -241,7 +241,8 @@ impl Engine {
             if check.freshness == Span::ZERO || before.is_pending() {
                 continue;
             }
-            let really_due = before.last_check + check.freshness;
+            // After a gap everyone gets the whole time again to be heard.
+            let really_due = before.last_check.max(self.resumed_at) + check.freshness;
             if really_due > self.at {
                 self.expiries.push(Reverse((really_due, id)));
                 continue;
