@@ -4,6 +4,7 @@
 pub mod example;
 pub mod finding;
 mod hosts;
+pub mod nagios_files;
 mod objects;
 pub mod pack;
 pub mod probe_kinds;

@@ -65,14 +65,19 @@ fn same_list(found: Option<&String>, expected: &Value) -> bool {
 /// The expected values, in any order, are those of the objects that match.
 fn check_expectation(expect: &Value, dumped: &[(String, HashMap<String, String>)], id: &str) {
     let matches = |object: &&HashMap<String, String>| {
-        expect["where"].as_object().expect("where").iter().all(|(key, value)| object.get(key).map(String::as_str) == value.as_str())
+        expect["where"]
+            .as_object()
+            .expect("where")
+            .iter()
+            .all(|(key, value)| object.get(key).map(String::as_str) == value.as_str())
     };
     let of_type = dumped.iter().filter(|(kind, _)| *kind == expect["type"].as_str().expect("type"));
     let mut objects: Vec<&HashMap<String, String>> = of_type.map(|(_, object)| object).filter(matches).collect();
     assert_eq!(objects.len() as u64, expect["count"].as_u64().expect("count"), "{id}: {expect}");
     for values in expect["values"].as_array().expect("values") {
         let values = values.as_object().expect("an object");
-        let fits = |object: &&HashMap<String, String>| values.iter().all(|(key, value)| same_list(object.get(key), value));
+        let fits =
+            |object: &&HashMap<String, String>| values.iter().all(|(key, value)| same_list(object.get(key), value));
         let at = objects.iter().position(fits).unwrap_or_else(|| panic!("{id}: no {values:?} among {objects:#?}"));
         objects.remove(at);
     }
@@ -130,9 +135,9 @@ const PLANTED: [(&str, u32, &str, &str, &str); 12] = [
     ("parents in a circle", 23, "circular-parents", "`h3` -> `h4`", "remove one"),
     ("unknown type", 32, "unknown-type", "`hostgruop`", "`hostgroup`"),
     ("unknown host", 37, "unknown-host", "`h9`", "did you mean `h"),
-    ("missing check_command", 41, "missing-directive", "check_command", "add `check_command`"),
-    ("bad timeperiod line", 48, "bad-timeperiod-line", "mondey", "`monday`"),
-    ("unclosed definition", 51, "unclosed-definition", "contact", "close it"),
+    ("missing check_command", 42, "missing-directive", "check_command", "add `check_command`"),
+    ("bad timeperiod line", 49, "bad-timeperiod-line", "mondey", "`monday`"),
+    ("unclosed definition", 52, "unclosed-definition", "contact", "close it"),
 ];
 
 #[test]
@@ -141,7 +146,10 @@ fn twelve_planted_errors_are_all_named_with_line_and_remedy() {
     let loaded = loaded("", text);
     for (what, line, code, message, help) in PLANTED {
         let hit = loaded.findings.iter().find(|finding| {
-            finding.place.line == line && finding.code == code && finding.message.contains(message) && finding.help.contains(help)
+            finding.place.line == line
+                && finding.code == code
+                && finding.message.contains(message)
+                && finding.help.contains(help)
         });
         assert!(hit.is_some(), "{what}: {:#?}", loaded.findings);
         assert_eq!(loaded.files[hit.expect("found").place.file as usize].path, "/etc/n/objects.cfg");
