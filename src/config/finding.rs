@@ -79,20 +79,14 @@ impl Diagnostics {
         }
     }
 
-    /// Takes a finding whose place is a line and a column; `first` is the number of the first file of its reader.
-    pub fn found_at(&mut self, level: Level, finding: &stentor_wire::nagios::finding::Finding, first: usize) {
-        let file = first + finding.place.file as usize;
-        let text = self.files.get(file).map_or("", |file| &file.text);
-        let line = text.split_inclusive('\n').take((finding.place.line as usize).saturating_sub(1));
-        let start = line.map(str::len).sum::<usize>() + (finding.place.column as usize).saturating_sub(1);
-        let place = Place { file, span: start..start + 1 };
-        self.findings.push(Finding {
-            level,
-            code: finding.code,
-            place,
-            message: finding.message.clone(),
-            help: finding.help.clone(),
-        });
+    /// Takes the findings of another reader with the files that it read.
+    pub fn append(&mut self, other: Diagnostics) {
+        let first = self.files.len();
+        self.files.extend(other.files);
+        self.findings.extend(other.findings.into_iter().map(|finding| {
+            let place = Place { file: first + finding.place.file, span: finding.place.span };
+            Finding { place, ..finding }
+        }));
     }
 
     pub fn errors(&self) -> usize {

@@ -5,7 +5,7 @@ pub mod example;
 pub mod finding;
 mod hosts;
 pub mod nagios;
-mod nagios_files;
+pub mod nagios_files;
 mod objects;
 pub mod pack;
 pub mod probe_kinds;
@@ -30,6 +30,7 @@ pub use settings::Settings;
 
 use finding::Place;
 use nagios::Tree;
+use nagios_files::Kind;
 use tree::{At, Section, Table, parse};
 
 /// A configuration that Stentor would start with.
@@ -66,7 +67,7 @@ pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
 /// # Errors
 /// As [`load`].
 pub fn load_text(text: &str, path: &Path) -> Result<Loaded, Diagnostics> {
-    if nagios::is_main_file(path, text) {
+    if nagios_files::kind_of_text(path, text) == Kind::Nagios {
         return load_nagios(path);
     }
     let mut found = Diagnostics::default();

@@ -135,9 +135,9 @@ const PLANTED: [(&str, u32, &str, &str, &str); 12] = [
     ("parents in a circle", 23, "circular-parents", "`h3` -> `h4`", "remove one"),
     ("unknown type", 32, "unknown-type", "`hostgruop`", "`hostgroup`"),
     ("unknown host", 37, "unknown-host", "`h9`", "did you mean `h"),
-    ("missing check_command", 41, "missing-directive", "check_command", "add `check_command`"),
-    ("bad timeperiod line", 48, "bad-timeperiod-line", "mondey", "`monday`"),
-    ("unclosed definition", 51, "unclosed-definition", "contact", "close it"),
+    ("missing check_command", 42, "missing-directive", "check_command", "add `check_command`"),
+    ("bad timeperiod line", 49, "bad-timeperiod-line", "mondey", "`monday`"),
+    ("unclosed definition", 52, "unclosed-definition", "contact", "close it"),
 ];
 
 #[test]

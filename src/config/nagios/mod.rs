@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stentor_core::Span;
-use stentor_wire::nagios::finding::Severity;
-use stentor_wire::nagios::load::{Loaded, load};
-use stentor_wire::nagios::main_config;
+use stentor_wire::nagios::load::Loaded;
 
-use super::finding::{Diagnostics, Level};
-use super::nagios_files::DiskFiles;
+use super::finding::Diagnostics;
+use super::nagios_files;
 use super::objects::Builder;
 
 pub use convert::{COMMAND_PARAM, COMMAND_PROBE};
@@ -38,18 +36,8 @@ pub struct Tree {
 impl Tree {
     /// Reads a main file with everything that it names. What is wrong is reported; with errors there is no tree.
     pub fn read(path: &Path, notify: Notify, found: &mut Diagnostics) -> Option<Tree> {
-        let loaded = load(&path.to_string_lossy(), &mut DiskFiles);
-        let first = found.files.len();
-        for file in &loaded.files {
-            found.files.push(super::finding::SourceFile { path: (&file.path).into(), text: file.text.as_str().into() });
-        }
-        for finding in &loaded.findings {
-            let level = match finding.severity {
-                Severity::Error => Level::Error,
-                Severity::Warning => Level::Warning,
-            };
-            found.found_at(level, finding, first);
-        }
+        let loaded = nagios_files::load(path);
+        found.append(nagios_files::diagnostics(&loaded));
         (loaded.findings.errors() == 0).then(|| Tree { loaded, path: path.to_owned(), notify })
     }
 
@@ -72,19 +60,6 @@ impl Tree {
     pub fn settings(&self) -> NagiosSettings {
         program::settings(&self.loaded.main, self.path.parent().unwrap_or(Path::new("")))
     }
-}
-
-/// Whether a file is a `nagios.cfg` and no TOML: its name, or else the first line that says something.
-pub fn is_main_file(path: &Path, text: &str) -> bool {
-    if path.extension().is_some_and(|extension| extension == "toml") {
-        return false;
-    }
-    let says = |line: &&str| !line.is_empty() && !line.starts_with('#');
-    let Some(line) = text.lines().map(str::trim).find(says) else { return false };
-    line.split_once('=').is_some_and(|(key, value)| {
-        let is_toml_value = value.starts_with(' ') && key.ends_with(' ');
-        !line.starts_with('[') && !is_toml_value && main_config::is_key(key.trim())
-    })
 }
 
 #[cfg(test)]

@@ -219,18 +219,3 @@ fn what_is_wrong_in_a_tree_is_shown_with_its_place() {
     let line = found.json_lines().into_iter().find(|line| line.contains("\"level\":\"error\"")).unwrap();
     assert!(line.contains("b.cfg") && line.contains("\"line\":4") && line.contains("did you mean `gate`?"), "{line}");
 }
-
-#[test]
-fn the_first_line_that_says_something_decides() {
-    for (name, text, nagios) in [
-        ("nagios.cfg", "# c\n\nlog_file=/var/log/nagios.log\n", true),
-        ("a.cfg", "cfg_dir=objects\n", true),
-        ("a.toml", "cfg_dir=objects\n", false),
-        ("a.conf", "instance = \"x\"\n", false),
-        ("a.conf", "[server]\nlisten=\"x\"\n", false),
-        ("a.conf", "log_file = \"x\"\n", false),
-        ("empty", "", false),
-    ] {
-        assert_eq!(is_main_file(Path::new(name), text), nagios, "{name}: {text}");
-    }
-}

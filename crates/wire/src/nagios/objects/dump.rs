@@ -117,7 +117,9 @@ impl<'o> Dump<'o> {
         self.block("timeperiod", |out| {
             out.value("timeperiod_name", &period.name);
             out.value("alias", &period.alias);
-            for (line, _) in &period.lines {
+            let mut lines: Vec<&str> = period.lines.iter().map(|(line, _)| line.as_str()).collect();
+            lines.sort_by_key(|line| super::dates::weekday(line).unwrap_or(usize::MAX));
+            for line in lines {
                 let days = super::dates::days_of(line);
                 let hours = line.get(days.len()..).unwrap_or_default().trim();
                 out.value(days, hours);
@@ -152,8 +154,8 @@ impl<'o> Dump<'o> {
             out.period("service_notification_period", contact.service.period);
             out.period("host_notification_period", contact.host.period);
             let letters = |options: Option<OptionSet>, family| options.unwrap_or_default().letters(family);
-            out.value("service_notification_options", letters(contact.service.options, &options::SERVICE_NOTIFICATION));
-            out.value("host_notification_options", letters(contact.host.options, &options::HOST_NOTIFICATION));
+            out.text("service_notification_options", &letters(contact.service.options, &options::SERVICE_NOTIFICATION));
+            out.text("host_notification_options", &letters(contact.host.options, &options::HOST_NOTIFICATION));
             out.hearing("service", &contact.service);
             out.hearing("host", &contact.host);
             out.option("email", contact.email.as_deref());
