@@ -236,6 +236,15 @@ impl Service {
         self.engine.load(catalog).await.context("the new configuration was not taken over")
     }
 
+    /// The credentials have been shown; until then each start makes and shows new ones.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn greeted(&self) -> anyhow::Result<()> {
+        let Some(made) = &self.credentials else { return Ok(()) };
+        auth::admin_is_told(&*self.store, made).await.context("the first administrator cannot be recorded")
+    }
+
     /// Stops in reverse order: no new work, then what is under way, last the writer with its checkpoint.
     pub async fn stop(self) {
         self.stop.cancel();
