@@ -568,8 +568,10 @@ impl Writer {
             (Some(journal), Some(store)) => Some(format!("{journal}; {store}").into()),
             (one, other) => one.as_ref().or(other.as_ref()).map(Arc::clone),
         };
-        self.metrics.degraded.set(i64::from(snapshot.degraded.is_some()));
+        let degraded = i64::from(snapshot.degraded.is_some());
         self.snapshot.store(Arc::new(snapshot));
+        // After the snapshot: whoever reads the metric finds the pages saying the same.
+        self.metrics.degraded.set(degraded);
         self.dirty = false;
         self.published_at = Instant::now();
     }

@@ -128,6 +128,12 @@ async fn a_full_disk_silences_nobody_and_passes_by_itself() {
     site.result("a", "one", 0).await;
     receiver.has("test/INC-1/recovery/2/noc/webhook").await;
     told(&site, 3).await;
+    // A page may be quicker than the snapshot that shows why.
+    until("the recovery shows", async || {
+        let incident = site.get("/api/v1/incidents/1").await;
+        (incident["phase"] == "resolved").then_some(())
+    })
+    .await;
     let before = seen(&site).await;
     server.kill();
     let _server = site.start().await;
