@@ -203,6 +203,7 @@ fn engine_of(catalog: &Arc<Catalog>) -> (engine::Handle, mpsc::Receiver<Post>) {
         service_tracks: Vec::new(),
         incidents: Arc::default(),
         downtimes: Arc::default(),
+        comments: Arc::default(),
         clouds: Arc::default(),
         agents: Arc::default(),
         counters: Counters::default(),

@@ -84,6 +84,7 @@ fn snapshot(hosts: usize) -> Snapshot {
         service_tracks: Vec::new(),
         incidents: Arc::new(BTreeMap::new()),
         downtimes: Arc::default(),
+        comments: Default::default(),
         clouds: Arc::default(),
         agents: Arc::default(),
         counters: Counters::default(),

@@ -10,7 +10,7 @@ use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
 use crate::engine::track::Track;
 use crate::id::{HostId, ObjectId, ServiceId};
-use crate::model::{Ack, Downtime, HostState, Incident, Observation, ServiceState, StateKind, UnknownCause};
+use crate::model::{Ack, Comment, Downtime, HostState, Incident, Observation, ServiceState, StateKind, UnknownCause};
 
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -32,6 +32,8 @@ pub struct Snapshot {
     /// Live ones and the most recently ended, by number.
     pub incidents: Arc<BTreeMap<u64, Arc<Incident>>>,
     pub downtimes: Arc<BTreeMap<u64, Downtime>>,
+    /// On hosts and services, by id.
+    pub comments: Arc<BTreeMap<u64, Comment>>,
     /// Parallel to `catalog.clouds`.
     pub clouds: Arc<Vec<CloudStatus>>,
     /// Agents by name and when they were last heard.

@@ -139,13 +139,18 @@ fn a_repeated_result_id_counts_once() {
 #[test]
 fn refused_commands_say_why() {
     let mut story = Story::new();
-    let unknown = Command::AckIncident { number: 9, ack: ack("mara"), notify: Notify::No };
+    let unknown = Command::AckIncident { number: 9, ack: ack("mara"), notify: Notify::No, persistent: false };
     assert_eq!(story.command(unknown), Err(CommandError::NoIncident(9)));
     let nobody = Command::CheckNow { object: key("nowhere", None), by: "mara".into() };
     let refused = story.command(nobody).expect_err("refused");
     assert_eq!(refused.to_string(), "there is no host nowhere");
     story.result("web1", Some("http"), 0);
-    let fine = Command::AckObject { object: key("web1", Some("http")), ack: ack("mara"), notify: Notify::No };
+    let fine = Command::AckObject {
+        object: key("web1", Some("http")),
+        ack: ack("mara"),
+        notify: Notify::No,
+        persistent: false,
+    };
     assert_eq!(
         story.command(fine).expect_err("refused").to_string(),
         "service http on host web1 has no problem to acknowledge"
