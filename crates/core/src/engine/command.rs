@@ -40,7 +40,7 @@ impl Engine {
             Command::CancelDowntime { id, by } => self.cancel_downtime(*id, by, effects),
             Command::CheckNow { object, .. } => {
                 let id = self.find(object)?;
-                effects.checks.push(CheckRequest { object: id, due: self.at });
+                effects.checks.push(CheckRequest::forced(id, self.at));
                 Ok(Reply::Done)
             }
             Command::AddComment(request) => self.comment(request, effects),

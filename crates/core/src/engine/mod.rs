@@ -4,6 +4,7 @@
 //! same effects on every machine.
 
 mod acknowledge;
+mod alert;
 pub mod change;
 pub mod checkpoint;
 mod command;
@@ -11,9 +12,13 @@ mod comment;
 mod downtime;
 mod due;
 pub mod effect;
+mod flapping;
+mod freshness;
+mod handlers;
 pub mod input;
 mod nagios;
 mod notify;
+mod ondemand;
 mod reload;
 mod result;
 mod tick;
@@ -25,7 +30,7 @@ use std::sync::Arc;
 use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::Diagnosis;
-use crate::id::{ObjectId, ServiceId};
+use crate::id::ObjectId;
 use crate::incident::Tracker;
 use crate::model::{Comment, DeliveryOutcome, Downtime, Reason, TimelineEntry, TimelineKind};
 use crate::policy::Ledger;
@@ -79,8 +84,8 @@ pub struct Engine {
     /// Hosts and services in a hard not-OK state.
     problems: BTreeSet<ObjectId>,
     problems_dirty: bool,
-    /// When a service would become stale if nothing more came; an entry is looked at, not trusted.
-    expiries: BinaryHeap<std::cmp::Reverse<(Timestamp, ServiceId)>>,
+    /// When an object would become stale if nothing more came; an entry is looked at, not trusted.
+    expiries: BinaryHeap<std::cmp::Reverse<(Timestamp, ObjectId)>>,
     agents: Arc<BTreeMap<Arc<str>, AgentState>>,
     seen: Seen,
     counters: Counters,

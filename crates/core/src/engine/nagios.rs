@@ -8,7 +8,7 @@ use super::Engine;
 use super::track::Track;
 use crate::Span;
 use crate::catalog::Catalog;
-use crate::catalog::nagios::{Directives, Program, Switches};
+use crate::catalog::nagios::{CommandCall, Directives, Program, Switches};
 use crate::id::{HostId, ObjectId, ServiceId, TimeperiodId};
 use crate::snapshot::Row;
 
@@ -49,6 +49,16 @@ impl Engine {
     pub(super) fn check_period(&self, object: ObjectId) -> Option<TimeperiodId> {
         let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.check_period);
         changed.unwrap_or_else(|| self.directives(object)?.check_period)
+    }
+
+    pub(super) fn event_handler(&self, object: ObjectId) -> Option<&CommandCall> {
+        let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.event_handler.as_ref());
+        changed.map_or_else(|| self.directives(object)?.event_handler.as_ref(), Option::as_ref)
+    }
+
+    pub(super) fn event_handler_period(&self, object: ObjectId) -> Option<TimeperiodId> {
+        let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.event_handler_period);
+        changed.unwrap_or_else(|| self.directives(object)?.event_handler_period)
     }
 
     /// `max_check_attempts`; at least 1.

@@ -212,17 +212,17 @@ impl Engine {
     fn expedite(&self, suspect: &Target, effects: &mut Effects) {
         let Some(host) = suspect.host.as_deref().and_then(|name| self.catalog.host_id(name)) else { return };
         if suspect.kind == TargetKind::Service {
-            let same = self.witnesses(suspect).into_iter().map(|object| CheckRequest { object, due: self.at });
+            let same = self.witnesses(suspect).into_iter().map(|object| CheckRequest::at(object, self.at));
             effects.checks.extend(same);
             return;
         }
         let row = &self.catalog.hosts[host.index()];
         if row.check.is_some() {
-            effects.checks.push(CheckRequest { object: ObjectId::Host(host), due: self.at });
+            effects.checks.push(CheckRequest::at(ObjectId::Host(host), self.at));
         }
-        let checks = row.services.iter().map(|id| CheckRequest { object: ObjectId::Service(*id), due: self.at });
+        let checks = row.services.iter().map(|id| CheckRequest::at(ObjectId::Service(*id), self.at));
         effects.checks.extend(checks);
-        let above = self.witnesses(suspect).into_iter().map(|object| CheckRequest { object, due: self.at });
+        let above = self.witnesses(suspect).into_iter().map(|object| CheckRequest::at(object, self.at));
         effects.checks.extend(above);
     }
 
@@ -318,7 +318,7 @@ impl Engine {
             if row.incident != 0 && can_be_asked {
                 row.flags.set(Flags::RELEASED, true);
                 row.changed = at;
-                effects.checks.push(CheckRequest { object, due: at });
+                effects.checks.push(CheckRequest::at(object, at));
             }
         }
     }
