@@ -139,7 +139,7 @@ fn a_repeated_result_id_counts_once() {
 #[test]
 fn refused_commands_say_why() {
     let mut story = Story::new();
-    let unknown = Command::AckIncident { number: 9, ack: ack("mara"), notify: Notify::No, persistent: false };
+    let unknown = Command::AckIncident { number: 9, ack: ack("mara"), notify: Notify::No };
     assert_eq!(story.command(unknown), Err(CommandError::NoIncident(9)));
     let nobody = Command::CheckNow { object: key("nowhere", None), by: "mara".into() };
     let refused = story.command(nobody).expect_err("refused");

@@ -240,11 +240,10 @@ impl Engine {
         if self.directives(object).is_none() {
             return;
         }
-        let (word, noun) = match object {
-            ObjectId::Host(_) => ("HOST", "Host"),
-            ObjectId::Service(_) => ("SERVICE", "Service"),
+        let noun = match object {
+            ObjectId::Host(_) => "Host",
+            ObjectId::Service(_) => "Service",
         };
-        let service = downtime.target.service.as_ref().map(|name| format!(";{name}")).unwrap_or_default();
         let what = match kind {
             NoticeKind::DowntimeStart => format!("STARTED; {noun} has entered a period of scheduled downtime"),
             NoticeKind::DowntimeCancelled => {
@@ -259,7 +258,7 @@ impl Engine {
             | NoticeKind::FlappingDisabled
             | NoticeKind::Custom => format!("STOPPED; {noun} has exited from a period of scheduled downtime"),
         };
-        effects.log.push(format!("{word} DOWNTIME ALERT: {}{service};{what}", downtime.target.host));
+        effects.log.push(self.line_of(object, "DOWNTIME ALERT", &what));
         let by = By { author: Arc::clone(&downtime.author), comment: Arc::clone(&downtime.comment) };
         self.tell(&Asked::of(object, kind), &by, effects);
     }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::Engine;
+use super::alert::{kind_of, state_word};
 use super::change::{Change, FlapChange};
 use super::comment::ENGINE;
 use super::effect::Effects;
@@ -110,14 +111,12 @@ impl Engine {
         let id = self.add_comment(CommentType::Flapping, &request);
         if let Some(track) = self.track_mut(object) {
             track.notice.flapping_comment = id;
-            track.notice.recovery_after_flapping = track.notice.number > 0;
         }
     }
 
     fn uncomment_flapping(&mut self, object: ObjectId) {
         let Some(track) = self.track_mut(object) else { return };
         let id = std::mem::take(&mut track.notice.flapping_comment);
-        track.notice.recovery_after_flapping = false;
         if id != 0 {
             self.remove_comment(id);
         }
@@ -207,7 +206,7 @@ impl Engine {
         self.count(asked, sending, id);
         for &contact in &sending.tell {
             let notice = self.notice(asked, by, sending, contact);
-            self.log_notice(&notice, effects);
+            self.log_notice(asked.object, &notice, effects);
             effects.notices.push(notice);
         }
         Told::Yes
@@ -245,7 +244,7 @@ impl Engine {
             id,
             kind: asked.kind,
             contact: name,
-            state: self.state_word(asked.object).into(),
+            state: state_word(asked.object, self.row(asked.object)).into(),
             number: sending.number,
             escalated: sending.escalated,
             output: self.output_of(asked.object),
@@ -264,14 +263,6 @@ impl Engine {
         let command = self.catalog.nagios.commands.get(call.command.index());
         let name = command.map_or_else(|| Arc::clone(&call.text), |command| Arc::clone(&command.name));
         CommandRun { name, line: Arc::clone(&call.text), environment: Vec::new() }
-    }
-
-    fn state_word(&self, object: ObjectId) -> &'static str {
-        let row = self.row(object);
-        match object {
-            ObjectId::Host(_) => row.host_state().as_str(),
-            ObjectId::Service(_) => row.service_state().as_str(),
-        }
     }
 
     fn output_of(&self, object: ObjectId) -> Arc<str> {
@@ -293,12 +284,10 @@ impl Engine {
     }
 
     /// One line for the contact and each of its commands.
-    fn log_notice(&self, notice: &Notice, effects: &mut Effects) {
+    fn log_notice(&self, object: ObjectId, notice: &Notice, effects: &mut Effects) {
         if !self.program().log_notifications {
             return;
         }
-        let word = if notice.object.service.is_some() { "SERVICE" } else { "HOST" };
-        let service = notice.object.service.as_ref().map(|name| format!("{name};")).unwrap_or_default();
         let said = match notice.kind {
             NoticeKind::Acknowledgement | NoticeKind::Custom => format!(";{};{}", notice.author, notice.comment),
             NoticeKind::Problem
@@ -310,16 +299,11 @@ impl Engine {
             | NoticeKind::DowntimeEnd
             | NoticeKind::DowntimeCancelled => String::new(),
         };
-        // A semicolon would look like the next field (decision 09).
-        let output = notice.output.replace(';', ":");
+        let (kind, contact, name) = (kind_of(object), &notice.contact, self.name_fields(object));
+        let (state, output) = (notice.shown_state(), self.short_output(object));
         for command in &notice.commands {
-            effects.log.push(format!(
-                "{word} NOTIFICATION: {};{};{service}{};{};{output}{said}",
-                notice.contact,
-                notice.object.host,
-                notice.shown_state(),
-                command.name
-            ));
+            let command = &command.name;
+            effects.log.push(format!("{kind} NOTIFICATION: {contact};{name};{state};{command};{output}{said}"));
         }
     }
 
@@ -328,7 +312,7 @@ impl Engine {
             kind: asked.kind,
             object: self.catalog.object_key(asked.object),
             contact: contact.map(|id| Arc::clone(&self.catalog.contacts[id.index()].name)),
-            state: self.state_word(asked.object).into(),
+            state: state_word(asked.object, self.row(asked.object)).into(),
             number: self.track(asked.object).map_or(0, |track| track.notice.number),
             stage: hold.stage,
             why: hold.why.clone(),
