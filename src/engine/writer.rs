@@ -30,6 +30,9 @@ use crate::store::SharedStore;
 const TICK: Span = Span::from_secs(1);
 /// No pace makes ticks closer than this.
 const TICK_MIN: Duration = Duration::from_millis(50);
+/// Ticks further apart than so many usual ones: this process did not run, whatever the reason. Up to there the time
+/// counts, so that a machine which is merely slow still comes to its conclusions.
+const GAP_TICKS: u32 = 5;
 /// A snapshot costs a copy of two columns: at most four a second.
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 /// Turns that wait for a lost store; the oldest history is dropped first, never a notification.
@@ -100,8 +103,10 @@ pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, Start
     let handle = Handle { inbox: inbox_tx, snapshot: Arc::clone(&snapshot), published: published.clone() };
     let metrics = Metrics::new(&parts.registry);
     let known = Fingerprint::of(engine.catalog());
+    let ticked_at = engine.at();
     let mut writer = Writer {
         engine,
+        ticked_at,
         parts,
         inbox,
         snapshot,
@@ -116,6 +121,7 @@ pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, Start
         dirty: true,
         published_at: Instant::now(),
     };
+    writer.pass_over().await;
     if known == Fingerprint::of(&catalog) {
         let current = Arc::clone(writer.engine.catalog());
         writer.send_catalog(current).await;
@@ -189,6 +195,8 @@ struct Writer {
     next_checkpoint: Instant,
     dirty: bool,
     published_at: Instant,
+    /// Wall time of the newest tick, of the newest input after a restart; zero before the very first.
+    ticked_at: Timestamp,
 }
 
 /// Everything that the inputs of one turn asked for.
@@ -247,8 +255,7 @@ impl Writer {
             }
             if tick_due {
                 self.tick().await;
-                let pace = self.engine.catalog().timing.pace;
-                next_tick = Instant::now() + TICK.at_pace(pace).to_std().max(TICK_MIN);
+                next_tick = Instant::now() + self.tick_every();
             }
             if self.dirty && self.published_at.elapsed() >= PUBLISH_EVERY {
                 self.publish();
@@ -266,7 +273,28 @@ impl Writer {
         }
     }
 
+    /// Tells the engine of the time since its last input, if that was not just a tick. By the wall clock: the other one
+    /// stands still while the machine sleeps.
+    async fn pass_over(&mut self) {
+        let now = self.parts.clock.now();
+        let since = std::mem::replace(&mut self.ticked_at, now);
+        let usual = self.tick_every() * GAP_TICKS;
+        let gap = now.since(since);
+        if since == Timestamp::ZERO || gap <= Span::from(usual) {
+            return;
+        }
+        let gap = gap - Span::from(usual);
+        tracing::info!(gap_ms = gap.as_millis(), "this process did not run for {gap}: that time counts for nothing");
+        let gathered = Gathered { inputs: vec![Input::Gap(gap)], ..Gathered::default() };
+        self.work(gathered).await;
+    }
+
+    fn tick_every(&self) -> Duration {
+        TICK.at_pace(self.engine.catalog().timing.pace).to_std().max(TICK_MIN)
+    }
+
     async fn tick(&mut self) {
+        self.pass_over().await;
         let gathered = Gathered { inputs: vec![Input::Tick], ..Gathered::default() };
         self.work(gathered).await;
     }

@@ -90,7 +90,8 @@ impl Engine {
             (true, true) => self.retry_interval(object) + program.additional_freshness_latency,
             (true, false) => self.check_interval(object) + program.additional_freshness_latency,
         };
-        Some(Deadline { expires: row.last_check.max(self.started) + threshold, threshold })
+        let heard = row.last_check.max(self.started).max(self.resumed_at);
+        Some(Deadline { expires: heard + threshold, threshold })
     }
 
     /// When to look at it next.
@@ -108,8 +109,12 @@ impl Engine {
             self.expiries.push(Reverse((due, object)));
             return;
         }
-        if !self.is_within(self.check_period(object)) {
-            self.expiries.push(Reverse((self.at + FORCE_AGAIN, object)));
+        if let Some(period) = self.check_period(object)
+            && !self.catalog.in_period(period, self.at)
+        {
+            if let Some(opens) = self.catalog.next_valid(period, self.at) {
+                self.expiries.push(Reverse((opens, object)));
+            }
             return;
         }
         if let Some(deadline) = self.deadline(object) {
@@ -141,7 +146,8 @@ impl Engine {
         if check.freshness == Span::ZERO || before.is_pending() {
             return;
         }
-        let really_due = before.last_check + check.freshness;
+        // After a gap everyone gets the whole time again to be heard.
+        let really_due = before.last_check.max(self.resumed_at) + check.freshness;
         if really_due > self.at {
             self.expiries.push(Reverse((really_due, ObjectId::Service(id))));
             return;

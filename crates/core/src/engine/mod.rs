@@ -32,7 +32,7 @@ use crate::catalog::Catalog;
 use crate::diagnosis::Diagnosis;
 use crate::id::ObjectId;
 use crate::incident::Tracker;
-use crate::model::{Comment, DeliveryOutcome, Downtime, Reason, TimelineEntry, TimelineKind};
+use crate::model::{Comment, DeliveryOutcome, Downtime, TimelineEntry, TimelineKind};
 use crate::policy::Ledger;
 use crate::seen::Seen;
 use crate::signals::Board;
@@ -86,6 +86,8 @@ pub struct Engine {
     problems_dirty: bool,
     /// When an object would become stale if nothing more came; an entry is looked at, not trusted.
     expiries: BinaryHeap<std::cmp::Reverse<(Timestamp, ObjectId)>>,
+    /// End of the newest time in which nobody could be heard.
+    resumed_at: Timestamp,
     agents: Arc<BTreeMap<Arc<str>, AgentState>>,
     seen: Seen,
     counters: Counters,
@@ -117,6 +119,7 @@ impl Default for Engine {
             problems: BTreeSet::new(),
             problems_dirty: false,
             expiries: BinaryHeap::new(),
+            resumed_at: Timestamp::ZERO,
             agents: Arc::default(),
             seen: Seen::default(),
             counters: Counters::default(),
@@ -142,6 +145,11 @@ impl Engine {
         self.seq
     }
 
+    /// Time of the newest input; zero before the first.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
     }
@@ -159,6 +167,7 @@ impl Engine {
             Input::AgentSeen(seen) => self.apply_agent(seen, &mut effects),
             Input::Tick => self.tick(&mut effects),
             Input::Signal(signal) => self.board.tell(&self.catalog, signal),
+            Input::Gap(gap) => self.pass_over(*gap),
         }
         effects
     }
@@ -198,7 +207,8 @@ impl Engine {
             DeliveryOutcome::Failed(error) => (TimelineKind::PageFailed, EventKind::NotificationFailed, error),
         };
         let text = format!("{} to {} by {}: {text}", delivery.reason.as_str(), delivery.contact, delivery.channel);
-        if delivery.reason == Reason::Test {
+        // Tests and notices are about no incident.
+        if delivery.incident == 0 {
             effects.events.push(Event { at: self.at, kind: event, object: None, incident: None, text });
             return;
         }

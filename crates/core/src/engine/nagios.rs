@@ -89,7 +89,7 @@ impl Engine {
 
     /// Whether now is inside the period; no period is always.
     pub(super) fn is_within(&self, period: Option<TimeperiodId>) -> bool {
-        period.is_none_or(|id| self.catalog.timeperiods[id.index()].contains(self.at))
+        period.is_none_or(|id| self.catalog.in_period(id, self.at))
     }
 }
 

@@ -28,6 +28,14 @@ impl Engine {
         self.page(effects);
     }
 
+    /// Time in which this process did not run counts for no hold, no recovery and no freshness. Downtimes,
+    /// acknowledgements and periods are people's, and end by the clock.
+    pub(super) fn pass_over(&mut self, gap: Span) {
+        self.resumed_at = self.at;
+        self.board.pass_over(gap, self.at);
+        self.tracker.pass_over(gap, self.at);
+    }
+
     /// Runs the classifier over each group whose signals changed, or aged; true if any ran.
     fn diagnose(&mut self, effects: &mut Effects) -> bool {
         let catalog = Arc::clone(&self.catalog);
@@ -331,7 +339,10 @@ impl Engine {
         };
         let longest = |check: &Check| (check.every + check.timeout).max(self.board.answer_max * 3);
         row.flags.has(Flags::RELEASED)
-            && self.catalog.check_of(object).is_some_and(|check| self.at.since(row.changed) < longest(check))
+            && self
+                .catalog
+                .check_of(object)
+                .is_some_and(|check| self.at.since(row.changed.max(self.resumed_at)) < longest(check))
     }
 
     /// First pages, changes and re-notifications of everything that is open.

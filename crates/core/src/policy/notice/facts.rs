@@ -107,14 +107,14 @@ impl<'a> World<'a> {
     }
 
     pub fn is_inside(&self, period: TimeperiodId) -> bool {
-        self.catalog.timeperiods.get(period.index()).is_none_or(|period| period.contains(self.at))
+        self.catalog.in_period(period, self.at)
     }
 
     fn window(&self, period: TimeperiodId) -> Option<Window> {
-        let period = self.catalog.timeperiods.get(period.index())?;
-        let inside = period.contains(self.at);
-        let opens = if inside { None } else { period.next_boundary(self.at) };
-        Some(Window { name: Arc::clone(&period.name), inside, opens })
+        let name = Arc::clone(&self.catalog.timeperiods.get(period.index())?.name);
+        let inside = self.is_inside(period);
+        let opens = if inside { None } else { self.catalog.next_valid(period, self.at) };
+        Some(Window { name, inside, opens })
     }
 
     /// The contact and the side of it that hears of this object; `None` for a contact of Stentor's own routes.
