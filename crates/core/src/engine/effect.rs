@@ -37,6 +37,18 @@ pub struct Effects {
 pub struct CheckRequest {
     pub object: ObjectId,
     pub due: Timestamp,
+    /// Whatever is switched off, out of its period, or depended on.
+    pub forced: bool,
+}
+
+impl CheckRequest {
+    pub fn at(object: ObjectId, due: Timestamp) -> CheckRequest {
+        CheckRequest { object, due, forced: false }
+    }
+
+    pub fn forced(object: ObjectId, due: Timestamp) -> CheckRequest {
+        CheckRequest { object, due, forced: true }
+    }
 }
 
 /// Something that happened; history keeps it.
