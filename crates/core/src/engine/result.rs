@@ -18,7 +18,7 @@ use crate::{Span, Timestamp};
 /// A host check is asked for when a service changed and the host's own result is older than this (at pace 1).
 const HOST_CHECK_FRESH: Span = Span::from_secs(15);
 /// Name of the passive service that says whether a host's agent is heard.
-const AGENT_SERVICE: &str = "agent";
+pub(super) const AGENT_SERVICE: &str = "agent";
 
 impl Engine {
     pub(super) fn apply_result(&mut self, result: &CheckResult, effects: &mut Effects) {
@@ -241,8 +241,7 @@ impl Engine {
             if check.freshness == Span::ZERO || before.is_pending() {
                 continue;
             }
-            // After a gap everyone gets the whole time again to be heard.
-            let really_due = before.last_check.max(self.resumed_at) + check.freshness;
+            let really_due = before.last_check + check.freshness + self.away_since(before.last_check);
             if really_due > self.at {
                 self.expiries.push(Reverse((really_due, id)));
                 continue;
