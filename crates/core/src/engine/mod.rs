@@ -24,10 +24,9 @@ mod result;
 mod tick;
 pub mod track;
 
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::Diagnosis;
 use crate::id::ObjectId;
@@ -37,6 +36,7 @@ use crate::policy::Ledger;
 use crate::seen::Seen;
 use crate::signals::Board;
 use crate::snapshot::{CloudStatus, Counters, Detail, Row, Snapshot};
+use crate::{Span, Timestamp};
 use track::{Ids, Track};
 
 pub use effect::{CheckRequest, Effects, Event, EventKind};
@@ -86,8 +86,8 @@ pub struct Engine {
     problems_dirty: bool,
     /// When an object would become stale if nothing more came; an entry is looked at, not trusted.
     expiries: BinaryHeap<std::cmp::Reverse<(Timestamp, ObjectId)>>,
-    /// End of the newest time in which nobody could be heard.
-    resumed_at: Timestamp,
+    /// Times in which nobody could be heard, the newest last: when each ended, and how long it was.
+    gaps: VecDeque<(Timestamp, Span)>,
     agents: Arc<BTreeMap<Arc<str>, AgentState>>,
     seen: Seen,
     counters: Counters,
@@ -119,7 +119,7 @@ impl Default for Engine {
             problems: BTreeSet::new(),
             problems_dirty: false,
             expiries: BinaryHeap::new(),
-            resumed_at: Timestamp::ZERO,
+            gaps: VecDeque::new(),
             agents: Arc::default(),
             seen: Seen::default(),
             counters: Counters::default(),
