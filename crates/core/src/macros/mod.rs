@@ -10,6 +10,7 @@ pub mod facts;
 mod moment;
 pub mod table;
 mod values;
+pub mod view;
 
 use std::borrow::Cow;
 use std::cell::Cell;
