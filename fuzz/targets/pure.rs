@@ -8,7 +8,9 @@ use std::sync::OnceLock;
 use stentor_core::catalog::Timeperiod;
 use stentor_core::id::TimeperiodId;
 use stentor_core::macros::facts::{ProgramFacts, World};
-use stentor_core::macros::{CommandCall, Context, EnvironmentSize, Options, environment, expand, expand_command};
+use stentor_core::macros::{
+    CommandCall, Context, EnvironmentSize, Options, environment, expand, expand_command, expand_command_held,
+};
 use stentor_core::model::{Observation, ServiceState, Value};
 use stentor_core::policy::glob_matches;
 use stentor_core::rules::{Expr, Rule, judge};
@@ -266,6 +268,10 @@ fn macros(data: &[u8]) {
         let options = Options { bytes_max: BYTES_MAX, ..options };
         if let Ok(expanded) = expand_command(line, &call, &context, options) {
             assert!(expanded.len() <= BYTES_MAX);
+            if let Ok(held) = expand_command_held(line, &call, &context, options) {
+                let _ = held.for_shell();
+                assert!(text.contains('\u{FDD0}') || held.fill(held.line()) == expanded);
+            }
         }
         let made = environment(&context, options, EnvironmentSize::Full);
         assert!(made.variables.iter().all(|(name, value)| name.len() + value.len() <= BYTES_MAX + "NAGIOS_".len()));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::context::{ARGS_MAX, Context};
 use super::facts::World;
-use super::{ExpandError, Options, expand};
+use super::{Encode, ExpandError, Held, Options, Run, expand};
 
 /// The call of a command: its name and what stands between exclamation marks.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,9 +35,13 @@ impl<'a> CommandCall<'a> {
         context: &Context<'_, W>,
         options: Options<'_>,
     ) -> Result<Vec<String>, ExpandError> {
+        self.args_in(context, &Run::new(options))
+    }
+
+    fn args_in<W: World + ?Sized>(&self, context: &Context<'_, W>, run: &Run<'_>) -> Result<Vec<String>, ExpandError> {
         // Arguments know no arguments.
         let context = Context { args: &[], ..*context };
-        self.args.iter().map(|arg| expand(arg, &context, options)).collect()
+        self.args.iter().map(|arg| run.expand(arg, &context, Encode::No)).collect()
     }
 }
 
@@ -71,6 +75,26 @@ pub fn expand_command<W: World + ?Sized>(
 ) -> Result<String, ExpandError> {
     let args = call.expand_args(context, options)?;
     expand(command_line, &Context { args: &args, ..*context }, options)
+}
+
+/// As [`expand_command`], with the values from outside kept apart: what becomes of them is decided when it is known
+/// whether a shell reads the line.
+///
+/// # Errors
+/// The line, or one of the values, would grow past the limit.
+pub fn expand_command_held<W: World + ?Sized>(
+    command_line: &str,
+    call: &CommandCall<'_>,
+    context: &Context<'_, W>,
+    options: Options<'_>,
+) -> Result<Held, ExpandError> {
+    let run = Run::holding(options);
+    let args = call.args_in(context, &run)?;
+    let line = run.expand(command_line, &Context { args: &args, ..*context }, Encode::No)?;
+    let filled = Held::new(line, run.into_held());
+    // One mark may stand in many places.
+    Run::new(options).check_length(filled.length())?;
+    Ok(filled)
 }
 
 #[cfg(test)]

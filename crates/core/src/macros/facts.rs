@@ -201,3 +201,52 @@ pub trait World {
     /// The inner `None`: no instant follows that is inside.
     fn next_valid(&self, name: &str, at: Timestamp) -> Option<Option<Timestamp>>;
 }
+
+/// A world in which nothing is found: for a context that is all there is.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct NoWorld;
+
+impl World for NoWorld {
+    fn host<'a>(&'a self, _: &str) -> Option<HostFacts<'a>> {
+        None
+    }
+
+    fn service<'a>(&'a self, _: &str, _: &str) -> Option<ServiceFacts<'a>> {
+        None
+    }
+
+    fn contact<'a>(&'a self, _: &str) -> Option<ContactFacts<'a>> {
+        None
+    }
+
+    fn host_group<'a>(&'a self, _: &str) -> Option<GroupFacts<'a>> {
+        None
+    }
+
+    fn service_group<'a>(&'a self, _: &str) -> Option<GroupFacts<'a>> {
+        None
+    }
+
+    fn contact_group<'a>(&'a self, _: &str) -> Option<GroupFacts<'a>> {
+        None
+    }
+
+    fn hosts_in<'a>(&'a self, _: &str, _: &mut dyn FnMut(HostFacts<'a>)) {}
+    fn services_in<'a>(&'a self, _: &str, _: &mut dyn FnMut(ServiceFacts<'a>)) {}
+    fn contacts_in<'a>(&'a self, _: &str, _: &mut dyn FnMut(ContactFacts<'a>)) {}
+    fn services_of<'a>(&'a self, _: &str, _: &mut dyn FnMut(ServiceFacts<'a>)) {}
+    fn groups_of<'a>(&'a self, _: Owner<'_>, _: &mut dyn FnMut(GroupFacts<'a>)) {}
+    fn variables_of<'a>(&'a self, _: Owner<'_>, _: &mut dyn FnMut(&'a str, &'a str)) {}
+
+    fn totals(&self) -> Totals {
+        Totals::default()
+    }
+
+    fn in_period(&self, _: &str, _: Timestamp) -> Option<bool> {
+        None
+    }
+
+    fn next_valid(&self, _: &str, _: Timestamp) -> Option<Option<Timestamp>> {
+        None
+    }
+}

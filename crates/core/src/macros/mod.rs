@@ -7,17 +7,19 @@ mod command;
 mod context;
 mod environment;
 pub mod facts;
+mod held;
 mod moment;
 pub mod table;
 mod values;
 pub mod view;
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
-pub use command::{CommandCall, expand_command};
+pub use command::{CommandCall, expand_command, expand_command_held};
 pub use context::Context;
 pub use environment::{Environment, EnvironmentSize, environment};
+pub use held::Held;
 pub use table::Macro;
 
 /// Linux takes at most 128 KiB, its end included, as one argument or environment variable (`MAX_ARG_STRLEN`).
@@ -126,11 +128,32 @@ pub struct Run<'o> {
     options: Options<'o>,
     steps: Cell<u32>,
     depth: Cell<u8>,
+    /// Whatever is read now will be percent-encoded.
+    in_url: Cell<bool>,
+    /// Where values from outside are kept apart from the text, see [`Held`].
+    held: Option<RefCell<Vec<String>>>,
+    held_bytes: Cell<usize>,
 }
 
 impl<'o> Run<'o> {
     pub(crate) fn new(options: Options<'o>) -> Self {
-        Run { options, steps: Cell::new(STEPS_MAX), depth: Cell::new(0) }
+        Run {
+            options,
+            steps: Cell::new(STEPS_MAX),
+            depth: Cell::new(0),
+            in_url: Cell::new(false),
+            held: None,
+            held_bytes: Cell::new(0),
+        }
+    }
+
+    /// Keeps values from outside apart.
+    pub(crate) fn holding(options: Options<'o>) -> Self {
+        Run { held: Some(RefCell::new(Vec::new())), ..Run::new(options) }
+    }
+
+    pub(crate) fn into_held(self) -> Vec<String> {
+        self.held.map(RefCell::into_inner).unwrap_or_default()
     }
 
     /// Refuses a length that is past the limit.
@@ -144,9 +167,12 @@ impl<'o> Run<'o> {
         if self.depth.get() >= DEPTH_MAX {
             return Ok(text.to_owned());
         }
-        self.depth.set(self.depth.get() + 1);
+        let (depth, in_url) = (self.depth.get(), self.in_url.get());
+        self.depth.set(depth + 1);
+        self.in_url.set(in_url || encode == Encode::Url);
         let expanded = self.expand(text, lookup, encode);
-        self.depth.set(self.depth.get() - 1);
+        self.depth.set(depth);
+        self.in_url.set(in_url);
         expanded
     }
 
@@ -173,7 +199,7 @@ impl<'o> Run<'o> {
                     }
                 }
             }
-            self.check_length(out.len())?;
+            self.check_length(out.len() + self.held_bytes.get())?;
             out.push_str(pieces.next().unwrap_or_default());
         }
         self.check_length(out.len())?;
@@ -185,9 +211,14 @@ impl<'o> Run<'o> {
             Clean::Strip { illegal } if value.is_output => clean(&value.text, illegal),
             Clean::Strip { .. } | Clean::Raw => Cow::Borrowed(&*value.text),
         };
-        match encode {
-            Encode::No => out.push_str(&text),
-            Encode::Url => push_url_encoded(out, &text),
+        match (encode, &self.held) {
+            (Encode::No, Some(held)) if value.is_output && !self.in_url.get() => {
+                self.held_bytes.set(self.held_bytes.get() + text.len());
+                held::push_mark(out, &mut held.borrow_mut(), text.into_owned());
+            }
+            (Encode::No, _) => out.push_str(&text),
+            // What is encoded means nothing to a shell.
+            (Encode::Url, _) => push_url_encoded(out, &text),
         }
     }
 }
