@@ -222,6 +222,7 @@ impl Engine {
         Snapshot {
             seq: self.seq,
             at: self.at,
+            started: self.started,
             catalog: Arc::clone(&self.catalog),
             hosts: self.hosts.clone(),
             host_details: self.host_details.clone(),
