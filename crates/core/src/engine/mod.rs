@@ -14,6 +14,7 @@ mod due;
 pub mod effect;
 mod flapping;
 mod freshness;
+pub mod gate;
 mod handlers;
 pub mod input;
 mod nagios;
@@ -86,6 +87,8 @@ pub struct Engine {
     problems_dirty: bool,
     /// When an object would become stale if nothing more came; an entry is looked at, not trusted.
     expiries: BinaryHeap<std::cmp::Reverse<(Timestamp, ObjectId)>>,
+    /// When the live entry in `expiries` of each object with a track is due; zero = it has none.
+    watched: freshness::Watched,
     /// End of the newest time in which nobody could be heard.
     resumed_at: Timestamp,
     agents: Arc<BTreeMap<Arc<str>, AgentState>>,
@@ -119,6 +122,7 @@ impl Default for Engine {
             problems: BTreeSet::new(),
             problems_dirty: false,
             expiries: BinaryHeap::new(),
+            watched: freshness::Watched::default(),
             resumed_at: Timestamp::ZERO,
             agents: Arc::default(),
             seen: Seen::default(),
