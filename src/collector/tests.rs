@@ -174,6 +174,7 @@ fn engine_of(catalog: &Arc<Catalog>) -> (engine::Handle, mpsc::Receiver<Post>) {
     let snapshot = Snapshot {
         seq: 0,
         at: NOW,
+        started: Timestamp::ZERO,
         catalog: Arc::clone(catalog),
         hosts: vec![Row::default(); catalog.hosts.len()],
         host_details: vec![Arc::clone(&detail); catalog.hosts.len()],

@@ -14,6 +14,7 @@ mod due;
 pub mod effect;
 mod flapping;
 mod freshness;
+pub mod gate;
 mod handlers;
 pub mod input;
 mod nagios;
@@ -88,6 +89,8 @@ pub struct Engine {
     expiries: BinaryHeap<std::cmp::Reverse<(Timestamp, ObjectId)>>,
     /// Times in which nobody could be heard, the newest last: when each ended, and how long it was.
     gaps: VecDeque<(Timestamp, Span)>,
+    /// When the live entry in `expiries` of each object with a track is due; zero = it has none.
+    watched: freshness::Watched,
     agents: Arc<BTreeMap<Arc<str>, AgentState>>,
     seen: Seen,
     counters: Counters,
@@ -120,6 +123,7 @@ impl Default for Engine {
             problems_dirty: false,
             expiries: BinaryHeap::new(),
             gaps: VecDeque::new(),
+            watched: freshness::Watched::default(),
             agents: Arc::default(),
             seen: Seen::default(),
             counters: Counters::default(),
@@ -222,6 +226,7 @@ impl Engine {
         Snapshot {
             seq: self.seq,
             at: self.at,
+            started: self.started,
             catalog: Arc::clone(&self.catalog),
             hosts: self.hosts.clone(),
             host_details: self.host_details.clone(),

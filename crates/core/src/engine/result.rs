@@ -182,6 +182,8 @@ impl Engine {
         }
         if self.track(object).is_some() {
             self.follow(object, change, effects);
+        } else if transition.state_changed {
+            self.start_flexible(object, effects);
         }
         let at = self.at;
         if let ObjectId::Service(id) = object {
