@@ -26,8 +26,12 @@ use stentor_wire::ipmi::sdr::{SdrRecord, SensorKey};
 use stentor_wire::ipmi::sel::SelRecord;
 use stentor_wire::ipmi::setup::{OpenRequest, OpenResponse, Rakp1, Rakp2, Rakp3, Rakp4};
 use stentor_wire::ipmi::{Privilege, Request, Response, Suite, packet};
+use stentor_wire::nagios::finding::Findings;
+use stentor_wire::nagios::load::{self, Files};
+use stentor_wire::nagios::main_config::MainConfig;
 use stentor_wire::nagios::range::Range;
-use stentor_wire::nagios::{external_command, output, perfdata};
+use stentor_wire::nagios::resource::Resources;
+use stentor_wire::nagios::{external_command, objects, output, perfdata};
 
 /// Name and entry of a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -37,6 +41,8 @@ pub const TARGETS: &[Target] = &[
     ("perfdata", perfdata),
     ("range", range),
     ("external_command", external_command),
+    ("nagios_objects", nagios_objects),
+    ("nagios_main_config", nagios_main_config),
     ("ipmi_packet", ipmi_packet),
     ("ipmi_session", ipmi_session),
     ("ipmi_sdr", ipmi_sdr),
@@ -79,6 +85,45 @@ fn range(data: &[u8]) {
 
 fn external_command(data: &[u8]) {
     let _ = external_command::parse(&String::from_utf8_lossy(data));
+}
+
+/// One object file below a main file that reads all names as patterns.
+struct OneFile<'f>(&'f [u8]);
+
+impl Files for OneFile<'_> {
+    fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {
+        match path {
+            "main" => Ok(b"cfg_file=objects\nuse_regexp_matching=1\nillegal_object_name_chars=!\n".to_vec()),
+            "objects" => Ok(self.0.to_vec()),
+            _ => Err("no such file".to_owned()),
+        }
+    }
+
+    fn list(&mut self, _: &str) -> Result<Vec<String>, String> {
+        Err("no such folder".to_owned())
+    }
+}
+
+fn nagios_objects(data: &[u8]) {
+    let loaded = load::load("main", &mut OneFile(data));
+    for finding in &loaded.findings {
+        assert!((finding.place.file as usize) < loaded.files.len(), "{finding:?}");
+        assert!(finding.message.len() + finding.help.len() < 8192, "{finding:?}");
+    }
+    let world = &loaded.objects;
+    assert!(world.services.iter().all(|service| (service.host as usize) < world.hosts.len()));
+    for (id, service) in (0..).zip(&world.services) {
+        assert_eq!(world.find_service(service.host, &service.description), Some(id));
+    }
+    objects::dump(world);
+}
+
+fn nagios_main_config(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (mut main, mut found) = (MainConfig::default(), Findings::default());
+    main.read(0, &text, &mut found);
+    assert!(main.interval_length > 0);
+    Resources::default().read(0, &text, &mut found);
 }
 
 fn ipmi_packet(data: &[u8]) {

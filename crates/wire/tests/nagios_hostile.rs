@@ -32,10 +32,10 @@ fn huge_lines_end() {
         format!("define host {{\n host_name {long}\n}}\n"),
         format!("define host {{\n {long} a\n}}\n"),
         format!("define {long} {{\n}}\n"),
-        format!("define host {{\n contacts {}\n}}\n", "a,".repeat(1 << 20)),
-        format!("define host {{\n use {}\n}}\n", "a,".repeat(1 << 20)),
-        format!("define host {{\n alias {}\n}}\n", "\\;".repeat(1 << 20)),
-        format!("define host {{\n alias {}\n}}\n", "a\\\n".repeat(1 << 20)),
+        format!("define host {{\n contacts {}\n}}\n", "a,".repeat(1 << 17)),
+        format!("define host {{\n use {}\n}}\n", "a,".repeat(1 << 17)),
+        format!("define host {{\n alias {}\n}}\n", "\\;".repeat(1 << 18)),
+        format!("define host {{\n alias {}\n}}\n", "a\\\n".repeat(1 << 18)),
         format!("define timeperiod {{\n monday {}\n}}\n", "00:00-01:00,".repeat(1 << 18)),
         format!("define timeperiod {{\n {}\n}}\n", "monday ".repeat(1 << 18)),
         format!("define host {{\n 2d_coords {}\n}}\n", "1,".repeat(1 << 20)),
@@ -50,20 +50,20 @@ fn huge_lines_end() {
 fn long_chains_and_wide_circles_end() {
     let chain = |count: usize, block: &dyn Fn(usize) -> String| (0..count).map(block).collect::<String>();
     let templates =
-        chain(50_000, &|n| format!("define host {{\n name t{n}\n use t{}\n contacts +a\n register 0\n}}\n", n + 1));
+        chain(10_000, &|n| format!("define host {{\n name t{n}\n use t{}\n contacts +a\n register 0\n}}\n", n + 1));
     assert!(has(&in_time("templates", &templates), "deep-template"));
     let groups =
-        chain(50_000, &|n| format!("define hostgroup {{\n hostgroup_name g{n}\n hostgroup_members g{}\n}}\n", n + 1));
+        chain(10_000, &|n| format!("define hostgroup {{\n hostgroup_name g{n}\n hostgroup_members g{}\n}}\n", n + 1));
     in_time("groups", &groups);
-    let circle = chain(50_000, &|n| {
-        format!("define host {{\n host_name h{n}\n max_check_attempts 1\n parents h{}\n}}\n", (n + 1) % 50_000)
+    let circle = chain(10_000, &|n| {
+        format!("define host {{\n host_name h{n}\n max_check_attempts 1\n parents h{}\n}}\n", (n + 1) % 10_000)
     });
     let loaded = in_time("parents", &circle);
     assert_eq!(loaded.findings.iter().filter(|finding| finding.code == "circular-parents").count(), 1);
-    let doubles = chain(50_000, &|_| "define command {\n command_name c\n command_line x\n}\n".to_owned());
+    let doubles = chain(10_000, &|_| "define command {\n command_name c\n command_line x\n}\n".to_owned());
     assert!(has(&in_time("duplicates", &doubles), "duplicate-object"));
-    let unknown = chain(50_000, &|n| format!("define host {{\n use no{n}\n host_name h{n}\n check_command c{n}\n}}\n"));
-    assert!(in_time("unknown names", &unknown).findings.errors() > 100_000);
+    let unknown = chain(10_000, &|n| format!("define host {{\n use no{n}\n host_name h{n}\n check_command c{n}\n}}\n"));
+    assert!(in_time("unknown names", &unknown).findings.errors() > 20_000);
 }
 
 #[test]

@@ -37,6 +37,14 @@ const TIMEPERIODS: &[&str] = &[
     "2026-10-25 - 2026-11-30 / 7 01:30-02:30\nwednesday 1 - friday 2 00:00-24:00\nexclude\nsunday 02:00-02:15",
 ];
 
+const NAGIOS_RULES: &str = "define host {\n name t\n register 0\n max_check_attempts 3\n contacts +a\n _X 1\n}\n\
+    define host {\n use t\n host_name h\\;1\n parents g\n hostgroups +hg\n}\n\
+    define service {\n host_name h.*,!g\n hostgroup_name hg\n service_description s\n check_command !c!1!2\n}\n\
+    define servicedependency {\n host_name *\n service_description *\n dependent_service_description s\n \
+    execution_failure_criteria w,u\n}\ndefine serviceescalation {\n servicegroup_name sg\n contacts +a\n}\n\
+    define timeperiod {\n timeperiod_name p\n monday 3 january - tuesday -1 march / 2 00:00-24:00\n exclude p\n}\n\
+    define servicegroup {\n servicegroup_name sg\n members h,s\n servicegroup_members sg\n}\ninclude_file=objects\n";
+
 /// The seeds of one target.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     let texts = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect();
@@ -47,6 +55,12 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "[1795226531] PROCESS_SERVICE_CHECK_RESULT;h;s;2;text;with|perf=1",
             "ACKNOWLEDGE_SVC_PROBLEM;h;s;2;1;1;me;why",
             "SCHEDULE_HOST_DOWNTIME;h;1;2;1;0;7200;me;c",
+        ]),
+        "nagios_objects" => nagios_objects(),
+        "nagios_main_config" => texts(&[
+            "# c\ncfg_file=a.cfg\ncfg_dir=b\nresource_file=r\ninterval_length=60\nlow_host_flap_threshold=5.0\n",
+            "service_inter_check_delay_method=0.5\ndate_format=iso8601\nhost_perfdata_file_template=a\\tb\nx=1\n",
+            "$USER1$=/usr/lib\n$USER256$=x\ninclude_file=y\n",
         ]),
         "ipmi_packet" => packets(),
         "ipmi_session" => vec![vec![], vec![0; 48], [vec![0; 30], vec![1]].concat(), packets().remove(0)],
@@ -100,6 +114,12 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "http_port" => texts(&["GET /services/Heartbeat HTTP/1.1\r\nHost: a\r\n\r\n"]),
         other => panic!("no seeds for `{other}`"),
     }
+}
+
+fn nagios_objects() -> Vec<Vec<u8>> {
+    let names = ["sample_objects.cache", "twelve_errors.cfg"];
+    let data = names.map(|name| fs::read(root().join("crates/wire/tests/data").join(name)).unwrap());
+    data.into_iter().chain([NAGIOS_RULES.as_bytes().to_vec()]).collect()
 }
 
 fn captures(prefix: &str) -> Vec<Vec<u8>> {

@@ -64,17 +64,17 @@ struct Effective<'e> {
 impl<'o> Dump<'o> {
     fn block(&mut self, kind: &str, body: impl FnOnce(&mut Self)) {
         // Writing to a text cannot fail.
-        let _ = write!(self.text, "define {kind} {{\n");
+        let _ = writeln!(self.text, "define {kind} {{");
         body(self);
         self.text.push_str("\t}\n\n");
     }
 
     fn text(&mut self, key: &str, value: &str) {
-        let _ = write!(self.text, "\t{key}\t{value} \n");
+        let _ = writeln!(self.text, "\t{key}\t{value} ");
     }
 
     fn value(&mut self, key: &str, value: impl Display) {
-        let _ = write!(self.text, "\t{key}\t{value}\n");
+        let _ = writeln!(self.text, "\t{key}\t{value}");
     }
 
     fn flag(&mut self, key: &str, value: bool) {
@@ -175,7 +175,7 @@ impl<'o> Dump<'o> {
 
     fn variables(&mut self, variables: &[Variable]) {
         for variable in variables {
-            let _ = write!(self.text, "\t_{}\t{}\n", variable.name, variable.value);
+            let _ = writeln!(self.text, "\t_{}\t{}", variable.name, variable.value);
         }
     }
 

@@ -306,12 +306,12 @@ impl Services {
             let Some((list, place)) = parent else { continue };
             let Some(host) = self.services.get(id as usize).map(|service| service.host) else { continue };
             let ids = if list.contains(',') {
-                if !known.contains_key(&(Arc::clone(list), *place)) {
+                let expand = || {
                     let mut own = Membership::default();
                     self.pairs(list, *place, hosts, &mut own, cx);
-                    known.insert((Arc::clone(list), *place), without(own.added, own.removed));
-                }
-                known.get(&(Arc::clone(list), *place)).cloned().unwrap_or_default()
+                    without(own.added, own.removed)
+                };
+                known.entry((Arc::clone(list), *place)).or_insert_with(expand).clone()
             } else {
                 self.on_host(host, list, *place, hosts, cx)
             };
