@@ -10,7 +10,11 @@ use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
 use crate::engine::track::Track;
 use crate::id::{HostId, ObjectId, ServiceId};
-use crate::model::{Ack, Downtime, HostState, Incident, Observation, ServiceState, StateKind, UnknownCause};
+use crate::model::{
+    Ack, Comment, Downtime, HostState, Incident, NoticeKind, Observation, ServiceState, StateKind, UnknownCause,
+};
+use crate::policy::notice::explain::{Explanation, explain};
+use crate::policy::notice::facts::{Asked, World};
 
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -18,6 +22,8 @@ pub struct Snapshot {
     pub seq: u64,
     /// Time of the newest input in it.
     pub at: Timestamp,
+    /// When the first catalog came.
+    pub started: Timestamp,
     pub catalog: Arc<Catalog>,
     /// Parallel to `catalog.hosts`.
     pub hosts: Vec<Row>,
@@ -32,6 +38,8 @@ pub struct Snapshot {
     /// Live ones and the most recently ended, by number.
     pub incidents: Arc<BTreeMap<u64, Arc<Incident>>>,
     pub downtimes: Arc<BTreeMap<u64, Downtime>>,
+    /// On hosts and services, by id.
+    pub comments: Arc<BTreeMap<u64, Comment>>,
     /// Parallel to `catalog.clouds`.
     pub clouds: Arc<Vec<CloudStatus>>,
     /// Agents by name and when they were last heard.
@@ -198,6 +206,27 @@ impl Snapshot {
             ObjectId::Host(id) => self.host_tracks.get(id.index()),
             ObjectId::Service(id) => self.service_tracks.get(id.index()),
         }
+    }
+
+    /// What the stages of notices look at, as it is here.
+    pub fn notice_world(&self) -> World<'_> {
+        World {
+            catalog: &self.catalog,
+            program: &self.catalog.nagios.program,
+            at: self.at,
+            started: self.started,
+            hosts: &self.hosts,
+            services: &self.services,
+            host_tracks: &self.host_tracks,
+            service_tracks: &self.service_tracks,
+        }
+    }
+
+    /// Why the contacts of an imported object are told of it, or not; `kind` = `None`: of what a result would tell now.
+    /// `None` for an object of Stentor's own configuration: its incidents notify.
+    pub fn explain_notice(&self, object: ObjectId, kind: Option<NoticeKind>) -> Option<Explanation> {
+        let world = self.notice_world();
+        explain(&world, &Asked::of(object, kind.unwrap_or_else(|| world.kind_now(object))))
     }
 
     pub fn host(&self, name: &str) -> Option<HostId> {

@@ -1,21 +1,21 @@
 //! The engine's state as one value that a codec can write and read: restart = checkpoint + journal suffix.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::track::{Ids, Track};
 use super::{AgentState, Engine};
-use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
 use crate::incident::Tracker;
-use crate::model::Downtime;
+use crate::model::{Comment, Downtime};
 use crate::policy::Ledger;
 use crate::seen::Seen;
 use crate::signals::{Board, Said};
 use crate::snapshot::{CloudStatus, Counters, Detail, Row};
+use crate::{Span, Timestamp};
 
 /// Rises when the shape changes; an older checkpoint is then read by its own version or refused by name.
 pub const CHECKPOINT_VERSION: u32 = 4;
@@ -45,10 +45,11 @@ pub struct Checkpoint {
     ledger: Ledger,
     downtimes: BTreeMap<u64, Downtime>,
     downtimes_newest: u64,
+    comments: BTreeMap<u64, Comment>,
     agents: BTreeMap<Arc<str>, AgentState>,
     seen: Seen,
     counters: Counters,
-    resumed_at: Timestamp,
+    gaps: VecDeque<(Timestamp, Span)>,
 }
 
 impl Engine {
@@ -77,10 +78,11 @@ impl Engine {
             ledger: self.ledger.clone(),
             downtimes: (*self.downtimes).clone(),
             downtimes_newest: self.downtimes_newest,
+            comments: (*self.comments).clone(),
             agents: (*self.agents).clone(),
             seen: self.seen.clone(),
             counters: self.counters,
-            resumed_at: self.resumed_at,
+            gaps: self.gaps.clone(),
         }
     }
 
@@ -122,10 +124,11 @@ impl Engine {
             ledger: checkpoint.ledger,
             downtimes: Arc::new(checkpoint.downtimes),
             downtimes_newest: checkpoint.downtimes_newest,
+            comments: Arc::new(checkpoint.comments),
             agents: Arc::new(checkpoint.agents),
             seen: checkpoint.seen,
             counters: checkpoint.counters,
-            resumed_at: checkpoint.resumed_at,
+            gaps: checkpoint.gaps,
             ..Engine::default()
         };
         engine.rederive();

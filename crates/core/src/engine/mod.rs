@@ -3,10 +3,13 @@
 //! Composes the modules around it and owns no policy of its own. Total and deterministic: the same inputs give the
 //! same effects on every machine.
 
+mod acknowledge;
 mod alert;
 pub mod change;
 pub mod checkpoint;
 mod command;
+mod comment;
+mod downtime;
 mod due;
 pub mod effect;
 mod flapping;
@@ -22,24 +25,25 @@ mod result;
 mod tick;
 pub mod track;
 
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::Diagnosis;
 use crate::id::ObjectId;
 use crate::incident::Tracker;
-use crate::model::{DeliveryOutcome, Downtime, TimelineEntry, TimelineKind};
+use crate::model::{Comment, DeliveryOutcome, Downtime, TimelineEntry, TimelineKind};
 use crate::policy::Ledger;
 use crate::seen::Seen;
 use crate::signals::Board;
 use crate::snapshot::{CloudStatus, Counters, Detail, Row, Snapshot};
+use crate::{Span, Timestamp};
 use track::{Ids, Track};
 
 pub use effect::{CheckRequest, Effects, Event, EventKind};
 pub use input::{
-    AgentSeen, CheckResult, Command, CommandError, CommandInput, DowntimeRequest, Input, Notify, Reply, ResultSource,
+    AgentSeen, CheckResult, Command, CommandError, CommandInput, CommentRequest, CustomOptions, DowntimeRequest, Input,
+    Notify, Reply, ResultSource, Spread,
 };
 
 /// An agent as last heard.
@@ -74,15 +78,19 @@ pub struct Engine {
     ledger: Ledger,
     downtimes: Arc<BTreeMap<u64, Downtime>>,
     downtimes_newest: u64,
+    /// On hosts and services, by id.
+    comments: Arc<BTreeMap<u64, Comment>>,
+    /// When acknowledgements of objects end; an entry is looked at, not trusted.
+    ack_ends: BTreeSet<(Timestamp, ObjectId)>,
     /// Hosts and services in a hard not-OK state.
     problems: BTreeSet<ObjectId>,
     problems_dirty: bool,
     /// When an object would become stale if nothing more came; an entry is looked at, not trusted.
     expiries: BinaryHeap<std::cmp::Reverse<(Timestamp, ObjectId)>>,
+    /// Times in which nobody could be heard, the newest last: when each ended, and how long it was.
+    gaps: VecDeque<(Timestamp, Span)>,
     /// When the live entry in `expiries` of each object with a track is due; zero = it has none.
     watched: freshness::Watched,
-    /// End of the newest time in which nobody could be heard.
-    resumed_at: Timestamp,
     agents: Arc<BTreeMap<Arc<str>, AgentState>>,
     seen: Seen,
     counters: Counters,
@@ -109,11 +117,13 @@ impl Default for Engine {
             ledger: Ledger::default(),
             downtimes: Arc::default(),
             downtimes_newest: 0,
+            comments: Arc::default(),
+            ack_ends: BTreeSet::new(),
             problems: BTreeSet::new(),
             problems_dirty: false,
             expiries: BinaryHeap::new(),
+            gaps: VecDeque::new(),
             watched: freshness::Watched::default(),
-            resumed_at: Timestamp::ZERO,
             agents: Arc::default(),
             seen: Seen::default(),
             counters: Counters::default(),
@@ -216,6 +226,7 @@ impl Engine {
         Snapshot {
             seq: self.seq,
             at: self.at,
+            started: self.started,
             catalog: Arc::clone(&self.catalog),
             hosts: self.hosts.clone(),
             host_details: self.host_details.clone(),
@@ -225,6 +236,7 @@ impl Engine {
             service_tracks: self.service_tracks.clone(),
             incidents: Arc::clone(&self.tracker.incidents),
             downtimes: Arc::clone(&self.downtimes),
+            comments: Arc::clone(&self.comments),
             clouds: Arc::clone(&self.clouds),
             agents: Arc::new(self.agents.iter().map(|(name, agent)| (Arc::clone(name), agent.seen_at)).collect()),
             counters: self.counters,

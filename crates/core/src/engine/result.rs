@@ -17,7 +17,7 @@ use crate::snapshot::{Counters, Flags, Row};
 use crate::status::{self, HostResult, ServiceResult};
 
 /// Name of the passive service that says whether a host's agent is heard.
-const AGENT_SERVICE: &str = "agent";
+pub(super) const AGENT_SERVICE: &str = "agent";
 
 impl Engine {
     pub(super) fn apply_result(&mut self, result: &CheckResult, effects: &mut Effects) {
@@ -186,6 +186,8 @@ impl Engine {
         }
         if self.track(object).is_some() {
             self.follow(object, change, effects);
+        } else if transition.state_changed {
+            self.start_flexible(object, effects);
         }
         let at = self.at;
         if let ObjectId::Service(id) = object {
@@ -218,19 +220,6 @@ impl Engine {
         };
         let text = format!("{word};{};{};{output}", row.kind.as_str(), row.attempt);
         effects.events.push(Event::of_object(self.at, kind, self.catalog.object_key(object), text));
-    }
-
-    fn end_ack_on_change(&mut self, object: ObjectId, row: &Row) {
-        if !row.is_acknowledged() {
-            return;
-        }
-        let recovered = row.state == 0;
-        let detail = self.detail_mut(object);
-        let normal = detail.ack.as_ref().is_none_or(|ack| ack.sticky == crate::model::Sticky::No);
-        if recovered || normal {
-            detail.ack = None;
-            self.row_mut(object).flags.set(Flags::ACKNOWLEDGED, false);
-        }
     }
 
     pub(super) fn apply_agent(&mut self, seen: &AgentSeen, effects: &mut Effects) {

@@ -414,7 +414,7 @@ fn acknowledgements_end_as_their_kind_says() {
         pair.site.active(pair.service, 1, "o");
         let object = ObjectKey { host: "h".into(), service: Some("s".into()) };
         let ack = Ack { by: "joe".into(), comment: "on it".into(), at: pair.site.at, until: None, sticky };
-        pair.site.command(Command::AckObject { object, ack, notify: Notify::No }).expect("taken");
+        pair.site.command(Command::AckObject { object, ack, notify: Notify::No, persistent: false }).expect("taken");
         let mut acknowledged = Vec::new();
         for code in [1, 2, 0] {
             pair.site.active(pair.service, code, "o");
