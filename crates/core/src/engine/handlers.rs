@@ -1,12 +1,11 @@
 //! Commands that run beside notifications: event handlers, obsessive and perfdata commands (specification 03, section 9).
 
-use std::sync::Arc;
-
 use super::Engine;
 use super::effect::Effects;
 use crate::catalog::nagios::CommandCall;
 use crate::id::ObjectId;
-use crate::model::CommandRun;
+use crate::macros::view::{Kept, Subject, View};
+use crate::macros::{self, Options};
 
 impl Engine {
     /// The global handler, then the object's own.
@@ -33,7 +32,7 @@ impl Engine {
 
     fn run_handler(&self, scope: &str, call: &CommandCall, object: ObjectId, effects: &mut Effects) {
         if self.program().log_event_handlers {
-            let rest = format!("{};{}", self.state_fields(object), call.text);
+            let rest = format!("{};{}", self.state_fields(object), self.shown_call(call, object));
             effects.log.push(format!("{scope}{}", self.line_of(object, "EVENT HANDLER", &rest)));
         }
         self.run_command(call, object, effects);
@@ -72,16 +71,34 @@ impl Engine {
 
     /// Has a command run once for this object as it is now.
     pub(super) fn run_command(&self, call: &CommandCall, object: ObjectId, effects: &mut Effects) {
-        let Some(command) = self.catalog.nagios.commands.get(call.command.index()) else { return };
-        effects.runs.push(CommandRun {
-            name: Arc::clone(&command.name),
-            line: self.expand(call, object),
-            environment: Vec::new(),
-        });
+        match self.macros().command(call, Subject::of(object)) {
+            Ok(run) => effects.runs.push(run),
+            Err(error) => effects.log.push(format!("Warning: The command '{}' is not run: {error}", call.text)),
+        }
     }
 
-    /// The command line with its macros expanded.
-    fn expand(&self, call: &CommandCall, _object: ObjectId) -> Arc<str> {
-        Arc::clone(&call.text)
+    /// The call as lines of the log show it.
+    fn shown_call(&self, call: &CommandCall, object: ObjectId) -> String {
+        let options = Options::strip(&self.program().illegal_macro_output_chars);
+        let expanded =
+            self.macros().with_context(Subject::of(object), |context| macros::expand(&call.text, context, options));
+        expanded.unwrap_or_else(|_| call.text.to_string())
+    }
+
+    /// What macros say now.
+    pub(super) fn macros(&self) -> View<'_> {
+        View {
+            catalog: &self.catalog,
+            program: self.program(),
+            now: self.at,
+            started: self.started,
+            hosts: &self.hosts,
+            host_details: &self.host_details,
+            services: &self.services,
+            service_details: &self.service_details,
+            host_tracks: &self.host_tracks,
+            service_tracks: &self.service_tracks,
+            kept: Kept::default(),
+        }
     }
 }
