@@ -180,6 +180,7 @@ async fn start_core(
         inbox: settings.engine.inbox,
         turn_inputs: settings.engine.turn_inputs,
         unrecorded,
+        aside: None,
     };
     let writer = writer::start(parts, Arc::clone(catalog)).await.context("the engine cannot start")?;
     let notify = notify::start(notify::Parts {

@@ -179,8 +179,11 @@ fn engine_of(catalog: &Arc<Catalog>) -> (engine::Handle, mpsc::Receiver<Post>) {
         host_details: vec![Arc::clone(&detail); catalog.hosts.len()],
         services: vec![Row::default(); catalog.services.len()],
         service_details: vec![detail; catalog.services.len()],
+        host_tracks: Vec::new(),
+        service_tracks: Vec::new(),
         incidents: Arc::default(),
         downtimes: Arc::default(),
+        comments: Arc::default(),
         clouds: Arc::default(),
         agents: Arc::default(),
         counters: Counters::default(),
@@ -223,7 +226,7 @@ const WIDE: Limits = Limits { native: 100, exec: 100, per_host: 100 };
 impl World {
     /// Asks for services by number, now.
     async fn ask(&self, services: impl IntoIterator<Item = u32>) {
-        let request = |i| CheckRequest { object: ObjectId::Service(ServiceId(i)), due: self.clock.now() };
+        let request = |i| CheckRequest::at(ObjectId::Service(ServiceId(i)), self.clock.now());
         self.handle.request(services.into_iter().map(request).collect()).await.expect("the collector lives");
     }
 
@@ -429,7 +432,7 @@ async fn a_reload_adds_and_removes_checks_and_keeps_requests() {
     assert_eq!(name(&world.result().await), "new");
 
     let soon = world.clock.now() + Span::from_millis(300);
-    let request = CheckRequest { object: ObjectId::Service(ServiceId(0)), due: soon };
+    let request = CheckRequest::at(ObjectId::Service(ServiceId(0)), soon);
     world.handle.request(vec![request]).await.expect("alive");
     world.handle.reload(one("new")).await.expect("alive");
     assert_eq!(name(&world.result().await), "new", "the retry was lost");

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use stentor_core::catalog::Catalog;
 use stentor_core::engine::{Command, input};
 use stentor_core::id::ObjectId;
-use stentor_core::model::{Ack, Covers, Downtime, ObjectKey, Observation, Sticky};
+use stentor_core::model::{Ack, Covers, Downtime, DowntimeKind, ObjectKey, Observation, Sticky};
 use stentor_core::{Span, Timestamp};
 use stentor_wire::nagios::external_command::{
-    self as wire, Acknowledge, DowntimeKind, DowntimeTarget, ExternalCommand, PassiveResult, ScheduleDowntime,
+    self as wire, Acknowledge, DowntimeTarget, ExternalCommand, PassiveResult, ScheduleDowntime,
 };
 
 use super::passive;
@@ -104,24 +104,29 @@ fn acknowledge(wanted: Acknowledge, user: &Arc<str>, at: Timestamp) -> Result<Co
         sticky: if wanted.sticky { Sticky::Yes } else { Sticky::No },
     };
     let notify = if wanted.notify { input::Notify::Yes } else { input::Notify::No };
-    Ok(Command::AckObject { object: key_of(wanted.object), ack, notify })
+    Ok(Command::AckObject { object: key_of(wanted.object), ack, notify, persistent: wanted.persistent })
 }
 
 fn schedule(world: &World<'_>, wanted: ScheduleDowntime) -> Result<Vec<Command>, String> {
-    if !wanted.fixed || wanted.trigger_id != 0 {
-        return Err("flexible and triggered downtimes are not supported: send fixed=1 and trigger_id=0".to_owned());
-    }
     let (start, end) = (Timestamp::from_secs(wanted.start), Timestamp::from_secs(wanted.end));
     if end <= start || end <= world.now {
         return Err("the end must lie after the start and in the future".to_owned());
     }
     let author = author(&wanted.author, world.user);
     let comment = comment(&wanted.comment)?;
+    let kind = match wanted.fixed {
+        true => DowntimeKind::Fixed,
+        false => DowntimeKind::Flexible { duration: Span::from_secs(wanted.duration) },
+    };
+    let triggered_by = (wanted.trigger_id != 0).then_some(wanted.trigger_id);
     let request = |target| {
         // A host's own window only: the services are SCHEDULE_HOST_SVC_DOWNTIME's.
         Command::ScheduleDowntime(input::DowntimeRequest {
             target,
             covers: Covers::ObjectOnly,
+            kind,
+            triggered_by,
+            spread: input::Spread::TargetOnly,
             start,
             end,
             author: Arc::clone(&author),
@@ -143,10 +148,10 @@ fn targets(catalog: &Catalog, target: DowntimeTarget) -> Result<Vec<ObjectKey>, 
 }
 
 /// Ids are shared by hosts and services; the name of the command must fit what the id is on.
-fn delete_downtime(world: &World<'_>, id: u64, of: DowntimeKind) -> Result<Command, String> {
+fn delete_downtime(world: &World<'_>, id: u64, of: wire::DowntimeKind) -> Result<Command, String> {
     if let Some(downtime) = world.downtimes.get(&id) {
         let is_service = downtime.target.service.is_some();
-        if is_service != (of == DowntimeKind::Service) {
+        if is_service != (of == wire::DowntimeKind::Service) {
             return Err(format!("downtime {id} is on {}", describe(&downtime.target)));
         }
     }

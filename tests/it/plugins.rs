@@ -30,7 +30,9 @@ async fn run(plugin: &str, arguments: &str) -> (ServiceState, Observation) {
     let seen = probe.run(&target, Instant::now() + Duration::from_secs(60)).await.expect("the plugin starts");
     match seen.outcome {
         Outcome::Reported(state) => (state, seen),
-        Outcome::Observed | Outcome::Failed(_) => panic!("{plugin} reported no state: {seen:?}"),
+        Outcome::Observed | Outcome::Failed(_) | Outcome::ReportedHost(_) => {
+            panic!("{plugin} reported no state: {seen:?}")
+        }
     }
 }
 

@@ -41,6 +41,18 @@ dense_id!(
     ContactId,
     /// A row of [`crate::catalog::Catalog::timeperiods`].
     TimeperiodId,
+    /// A row of [`crate::catalog::Nagios::commands`].
+    CommandId,
+    /// A row of [`crate::catalog::Nagios::directives`].
+    DirectivesId,
+    /// A row of [`crate::catalog::Nagios::appearances`].
+    AppearanceId,
+    /// A row of [`crate::catalog::Nagios::hostgroups`].
+    HostGroupId,
+    /// A row of [`crate::catalog::Nagios::servicegroups`].
+    ServiceGroupId,
+    /// A row of [`crate::catalog::Nagios::contactgroups`].
+    ContactGroupId,
 );
 
 /// A host or a service by id: what a result, an acknowledgement or a downtime is about.

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
+use crate::engine::track::Track;
 use crate::id::{HostId, ObjectId, ServiceId};
-use crate::model::{Ack, Downtime, HostState, Incident, Observation, ServiceState, StateKind, UnknownCause};
+use crate::model::{Ack, Comment, Downtime, HostState, Incident, Observation, ServiceState, StateKind, UnknownCause};
 
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -24,9 +25,15 @@ pub struct Snapshot {
     /// Parallel to `catalog.services`.
     pub services: Vec<Row>,
     pub service_details: Vec<Arc<Detail>>,
+    /// Parallel to `catalog.nagios.hosts`: hosts of Stentor's own configuration have none.
+    pub host_tracks: Vec<Arc<Track>>,
+    /// Parallel to `catalog.nagios.services`.
+    pub service_tracks: Vec<Arc<Track>>,
     /// Live ones and the most recently ended, by number.
     pub incidents: Arc<BTreeMap<u64, Arc<Incident>>>,
     pub downtimes: Arc<BTreeMap<u64, Downtime>>,
+    /// On hosts and services, by id.
+    pub comments: Arc<BTreeMap<u64, Comment>>,
     /// Parallel to `catalog.clouds`.
     pub clouds: Arc<Vec<CloudStatus>>,
     /// Agents by name and when they were last heard.
@@ -184,6 +191,14 @@ impl Snapshot {
         match object {
             ObjectId::Host(id) => &self.host_details[id.index()],
             ObjectId::Service(id) => &self.service_details[id.index()],
+        }
+    }
+
+    /// What Nagios remembers of it; `None` for an object of Stentor's own configuration.
+    pub fn track(&self, object: ObjectId) -> Option<&Arc<Track>> {
+        match object {
+            ObjectId::Host(id) => self.host_tracks.get(id.index()),
+            ObjectId::Service(id) => self.service_tracks.get(id.index()),
         }
     }
 

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use stentor_core::Timestamp;
 use stentor_core::engine::{Command, CommandError, Reply};
 use stentor_core::id::ObjectId;
-use stentor_core::model::{Downtime, Incident, ObjectKey, Outcome, TimelineEntry, TimelineKind};
+use stentor_core::model::{Downtime, DowntimeKind, Incident, ObjectKey, Outcome, TimelineEntry, TimelineKind};
 use stentor_core::snapshot::{Detail, Flags, Snapshot};
 use tokio::sync::{broadcast, mpsc};
 use tower::ServiceExt;
@@ -215,7 +215,7 @@ async fn write(mut posts: mpsc::Receiver<Post>, shared: Arc<ArcSwap<Snapshot>>, 
 fn take(snapshot: &mut Snapshot, object: ObjectId, result: &KeyedResult) {
     let state = match result.observation.outcome {
         Outcome::Reported(state) => state.code(),
-        Outcome::Observed | Outcome::Failed(_) => 3,
+        Outcome::Observed | Outcome::Failed(_) | Outcome::ReportedHost(_) => 3,
     };
     let detail = Arc::new(Detail { observation: Some(Arc::clone(&result.observation)), ..Detail::default() });
     let (rows, details, index) = match object {
@@ -252,12 +252,16 @@ fn apply(snapshot: &mut Snapshot, command: Command) -> Result<Reply, CommandErro
                 id,
                 target: wanted.target,
                 covers: wanted.covers,
+                kind: wanted.kind,
+                triggered_by: wanted.triggered_by,
                 start: wanted.start,
                 end: wanted.end,
                 author: wanted.author,
                 comment: wanted.comment,
                 entered_at: NOW,
-                active: wanted.start <= NOW,
+                active: wanted.kind == DowntimeKind::Fixed && wanted.start <= NOW,
+                started_at: None,
+                comment_id: 0,
             };
             all.insert(id, downtime);
             snapshot.downtimes = Arc::new(all);
@@ -269,7 +273,13 @@ fn apply(snapshot: &mut Snapshot, command: Command) -> Result<Reply, CommandErro
             snapshot.downtimes = Arc::new(all);
             Ok(Reply::Done)
         }
-        Command::CheckNow { .. } => Ok(Reply::Done),
+        Command::CheckNow { .. }
+        | Command::DeleteComment { .. }
+        | Command::DeleteAllComments { .. }
+        | Command::CustomNotification { .. }
+        | Command::DelayNotification { .. }
+        | Command::SetNotificationNumber { .. } => Ok(Reply::Done),
+        Command::AddComment(_) => Ok(Reply::CommentAdded(1)),
         Command::TestContact { contact, .. } => {
             if &*contact == "nobody" {
                 return Err(CommandError::NoContact(contact));

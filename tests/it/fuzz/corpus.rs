@@ -26,6 +26,16 @@ const UNIT: &str = "Id=nginx.service\nLoadState=loaded\nActiveState=active\nSubS
 const HEARTBEAT: &str = "name=eucalyptus           enabled=true       local=true       initialized=true      \n";
 const PLUGIN: &str = "DISK WARNING - free: / 9% | '/ x'=91%;80:;~:95;0;100 time=0.5s;;;U 'it''s'=U\nlong\nline | b=2c";
 const SMTP: &str = "EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nSubject: x\r\n y\r\nMessage-ID: <1@b>\r\n\r\n..\r\n.\r\nQUIT\r\n";
+const MACROS: &[&str] = &[
+    "$USER1$/c $ARG1$ $ARG2$ $HOSTOUTPUT$ $$ 100$ x\ncmd!a\\!b!$HOSTNAME$\nOK $HOSTNOTES$ `id` | a=1",
+    "$SERVICEOUTPUT:h:s$ $HOSTNAME:g:,$ $_HOSTX:h$ $HOSTNOTESURL$\nc\nhttp://x/?h=$HOSTOUTPUT$$SERVICENOTES$",
+    "$ISVALIDTIME:t:5$ $NEXTVALIDTIME:t$ $CONTACTGROUPMEMBERS:g$ $LONGDATETIME$ $TOTALHOSTSUP$\n\n",
+];
+const TIMEPERIODS: &[&str] = &[
+    "monday 09:00-17:00\nfriday -1 / 2 18:00-20:00\nday 1 - 15 / 5 00:00-24:00\nexclude\n2026-10-25 00:00-00:00",
+    "november 20 - february -1 00:00-09:00,17:00-24:00\nthursday 4 november 00:00-24:00",
+    "2026-10-25 - 2026-11-30 / 7 01:30-02:30\nwednesday 1 - friday 2 00:00-24:00\nexclude\nsunday 02:00-02:15",
+];
 
 /// The seeds of one target.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -49,6 +59,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "absent(n) or b == \"x\\n\"",
         ]),
         "time" => texts(&["1h30m", "250ms", "2d", "2026-12-01T22:00:00.25+01:00", "1970-01-01T00:00:00Z"]),
+        "macros" => texts(MACROS),
+        "timeperiod" => texts(TIMEPERIODS),
         "glob" => texts(&["web-*-x\nweb-1-x", "*a*b*\naab", "*\n"]),
         "mdstat" => captures("mdstat_"),
         "bonding" => captures("bond_"),

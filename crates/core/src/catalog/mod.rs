@@ -2,6 +2,7 @@
 //! recorded in the journal as one input, compared by key on reload.
 
 pub mod diff;
+pub mod nagios;
 pub mod platform;
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,9 +14,11 @@ use crate::diagnosis::{Severity, Topology};
 use crate::id::{CheckId, CloudId, ComponentId, ContactId, HostId, ObjectId, ServiceId, TimeperiodId, ZoneId};
 use crate::model::{ObjectKey, Value};
 use crate::rules::Rule;
+use crate::timeperiod::DateRule;
 use crate::{Span, Timestamp};
 
 pub use diff::{Carried, CatalogDiff, diff};
+pub use nagios::Nagios;
 pub use platform::{Cell, CellKey, ComponentType, Platform, Runbook, Step, StepKind};
 
 /// Everything that is configured.
@@ -39,6 +42,8 @@ pub struct Catalog {
     pub routes: Vec<Route>,
     /// Planned windows from the configuration (`[[downtime]]`).
     pub downtimes: Vec<PlannedDowntime>,
+    /// What a Nagios object tree adds.
+    pub nagios: Nagios,
     #[serde(skip)]
     pub index: Index,
 }
@@ -246,7 +251,7 @@ pub struct Component {
     pub services: Vec<ServiceId>,
 }
 
-/// A weekly window in a time zone; the full calendar language comes with Nagios timeperiods.
+/// Weekly windows in a time zone, days by date that differ from them, and periods left out; see [`crate::timeperiod`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Timeperiod {
     pub name: Arc<str>,
@@ -254,6 +259,10 @@ pub struct Timeperiod {
     pub zone: Arc<str>,
     /// Per weekday (0 = Monday): half-open ranges in minutes of the civil day, 0..=1440.
     pub weekly: [Vec<(u16, u16)>; 7],
+    /// In the order of the configuration.
+    pub exceptions: Vec<DateRule>,
+    /// What is inside one of these is not inside here.
+    pub exclude: Vec<TimeperiodId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -321,6 +330,7 @@ impl Catalog {
             index.contact.insert(Arc::clone(&contact.name), ContactId::from_index(i));
         }
         self.index = index;
+        self.nagios.reindex();
     }
 
     pub fn host_id(&self, name: &str) -> Option<HostId> {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::track::{Ids, Track};
 use super::{AgentState, Engine};
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
 use crate::incident::Tracker;
-use crate::model::Downtime;
+use crate::model::{Comment, Downtime};
 use crate::policy::Ledger;
 use crate::seen::Seen;
 use crate::signals::{Board, Said};
@@ -17,7 +18,7 @@ use crate::snapshot::{CloudStatus, Counters, Detail, Row};
 use crate::{Span, Timestamp};
 
 /// Rises when the shape changes; an older checkpoint is then read by its own version or refused by name.
-pub const CHECKPOINT_VERSION: u32 = 3;
+pub const CHECKPOINT_VERSION: u32 = 4;
 
 /// Everything that cannot be derived.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,6 +31,10 @@ pub struct Checkpoint {
     host_details: Vec<Arc<Detail>>,
     services: Vec<Row>,
     service_details: Vec<Arc<Detail>>,
+    host_tracks: Vec<Arc<Track>>,
+    service_tracks: Vec<Arc<Track>>,
+    ids: Ids,
+    started: Timestamp,
     said: Vec<Vec<Said>>,
     told: Vec<Vec<crate::diagnosis::Signal>>,
     diagnosed_at: Vec<Timestamp>,
@@ -40,6 +45,7 @@ pub struct Checkpoint {
     ledger: Ledger,
     downtimes: BTreeMap<u64, Downtime>,
     downtimes_newest: u64,
+    comments: BTreeMap<u64, Comment>,
     agents: BTreeMap<Arc<str>, AgentState>,
     seen: Seen,
     counters: Counters,
@@ -58,6 +64,10 @@ impl Engine {
             host_details: self.host_details.clone(),
             services: self.services.clone(),
             service_details: self.service_details.clone(),
+            host_tracks: self.host_tracks.clone(),
+            service_tracks: self.service_tracks.clone(),
+            ids: self.ids,
+            started: self.started,
             said: self.board.said(),
             told: self.board.told(),
             diagnosed_at: self.board.groups.iter().map(|group| group.diagnosed_at).collect(),
@@ -68,6 +78,7 @@ impl Engine {
             ledger: self.ledger.clone(),
             downtimes: (*self.downtimes).clone(),
             downtimes_newest: self.downtimes_newest,
+            comments: (*self.comments).clone(),
             agents: (*self.agents).clone(),
             seen: self.seen.clone(),
             counters: self.counters,
@@ -102,6 +113,10 @@ impl Engine {
             host_details: checkpoint.host_details,
             services: checkpoint.services,
             service_details: checkpoint.service_details,
+            host_tracks: checkpoint.host_tracks,
+            service_tracks: checkpoint.service_tracks,
+            ids: checkpoint.ids,
+            started: checkpoint.started,
             board,
             clouds: Arc::new(clouds),
             outside: checkpoint.outside,
@@ -109,6 +124,7 @@ impl Engine {
             ledger: checkpoint.ledger,
             downtimes: Arc::new(checkpoint.downtimes),
             downtimes_newest: checkpoint.downtimes_newest,
+            comments: Arc::new(checkpoint.comments),
             agents: Arc::new(checkpoint.agents),
             seen: checkpoint.seen,
             counters: checkpoint.counters,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::id::ObjectId;
-use crate::model::{Notification, ObjectKey, Withheld};
+use crate::model::{CommandRun, HeldNotice, Notice, Notification, ObjectKey, Withheld};
 
 use super::input::{CommandError, Reply};
 
@@ -19,6 +19,13 @@ pub struct Effects {
     pub events: Vec<Event>,
     /// What was not sent, and the stage that stopped it; `events` tells the same in words.
     pub withheld: Vec<Withheld>,
+    /// In Nagios's way, to the outbox too.
+    pub notices: Vec<Notice>,
+    pub held_notices: Vec<HeldNotice>,
+    /// Event handlers, obsessive and perfdata commands: run once, results ignored.
+    pub runs: Vec<CommandRun>,
+    /// Lines of `nagios.log` without their time.
+    pub log: Vec<String>,
     /// To the collector.
     pub checks: Vec<CheckRequest>,
     /// Answer to a command.
@@ -30,6 +37,18 @@ pub struct Effects {
 pub struct CheckRequest {
     pub object: ObjectId,
     pub due: Timestamp,
+    /// Whatever is switched off, out of its period, or depended on.
+    pub forced: bool,
+}
+
+impl CheckRequest {
+    pub fn at(object: ObjectId, due: Timestamp) -> CheckRequest {
+        CheckRequest { object, due, forced: false }
+    }
+
+    pub fn forced(object: ObjectId, due: Timestamp) -> CheckRequest {
+        CheckRequest { object, due, forced: true }
+    }
 }
 
 /// Something that happened; history keeps it.

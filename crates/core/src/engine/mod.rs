@@ -3,32 +3,46 @@
 //! Composes the modules around it and owns no policy of its own. Total and deterministic: the same inputs give the
 //! same effects on every machine.
 
+mod acknowledge;
+mod alert;
+pub mod change;
 pub mod checkpoint;
 mod command;
+mod comment;
+mod downtime;
 mod due;
 pub mod effect;
+mod flapping;
+mod freshness;
+mod handlers;
 pub mod input;
+mod nagios;
+mod notify;
+mod ondemand;
 mod reload;
 mod result;
 mod tick;
+pub mod track;
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use crate::catalog::Catalog;
 use crate::diagnosis::Diagnosis;
-use crate::id::{ObjectId, ServiceId};
+use crate::id::ObjectId;
 use crate::incident::Tracker;
-use crate::model::{DeliveryOutcome, Downtime, Reason, TimelineEntry, TimelineKind};
+use crate::model::{Comment, DeliveryOutcome, Downtime, TimelineEntry, TimelineKind};
 use crate::policy::Ledger;
 use crate::seen::Seen;
 use crate::signals::Board;
 use crate::snapshot::{CloudStatus, Counters, Detail, Row, Snapshot};
 use crate::{Span, Timestamp};
+use track::{Ids, Track};
 
 pub use effect::{CheckRequest, Effects, Event, EventKind};
 pub use input::{
-    AgentSeen, CheckResult, Command, CommandError, CommandInput, DowntimeRequest, Input, Notify, Reply, ResultSource,
+    AgentSeen, CheckResult, Command, CommandError, CommandInput, CommentRequest, CustomOptions, DowntimeRequest, Input,
+    Notify, Reply, ResultSource, Spread,
 };
 
 /// An agent as last heard.
@@ -49,6 +63,12 @@ pub struct Engine {
     host_details: Vec<Arc<Detail>>,
     services: Vec<Row>,
     service_details: Vec<Arc<Detail>>,
+    /// Parallel to `catalog.nagios.hosts` and `services`: objects of Stentor's own configuration have none.
+    host_tracks: Vec<Arc<Track>>,
+    service_tracks: Vec<Arc<Track>>,
+    ids: Ids,
+    /// When the first catalog came: freshness and first notifications count from here where nothing else is known.
+    started: Timestamp,
     board: Board,
     clouds: Arc<Vec<CloudStatus>>,
     /// What the classifier says about the hosts outside clouds.
@@ -57,11 +77,15 @@ pub struct Engine {
     ledger: Ledger,
     downtimes: Arc<BTreeMap<u64, Downtime>>,
     downtimes_newest: u64,
+    /// On hosts and services, by id.
+    comments: Arc<BTreeMap<u64, Comment>>,
+    /// When acknowledgements of objects end; an entry is looked at, not trusted.
+    ack_ends: BTreeSet<(Timestamp, ObjectId)>,
     /// Hosts and services in a hard not-OK state.
     problems: BTreeSet<ObjectId>,
     problems_dirty: bool,
-    /// When a service would become stale if nothing more came; an entry is looked at, not trusted.
-    expiries: BinaryHeap<std::cmp::Reverse<(Timestamp, ServiceId)>>,
+    /// When an object would become stale if nothing more came; an entry is looked at, not trusted.
+    expiries: BinaryHeap<std::cmp::Reverse<(Timestamp, ObjectId)>>,
     /// Times in which nobody could be heard, the newest last: when each ended, and how long it was.
     gaps: VecDeque<(Timestamp, Span)>,
     agents: Arc<BTreeMap<Arc<str>, AgentState>>,
@@ -79,6 +103,10 @@ impl Default for Engine {
             host_details: Vec::new(),
             services: Vec::new(),
             service_details: Vec::new(),
+            host_tracks: Vec::new(),
+            service_tracks: Vec::new(),
+            ids: Ids::default(),
+            started: Timestamp::ZERO,
             board: Board::default(),
             clouds: Arc::default(),
             outside: Diagnosis::nothing_known(),
@@ -86,6 +114,8 @@ impl Default for Engine {
             ledger: Ledger::default(),
             downtimes: Arc::default(),
             downtimes_newest: 0,
+            comments: Arc::default(),
+            ack_ends: BTreeSet::new(),
             problems: BTreeSet::new(),
             problems_dirty: false,
             expiries: BinaryHeap::new(),
@@ -177,7 +207,8 @@ impl Engine {
             DeliveryOutcome::Failed(error) => (TimelineKind::PageFailed, EventKind::NotificationFailed, error),
         };
         let text = format!("{} to {} by {}: {text}", delivery.reason.as_str(), delivery.contact, delivery.channel);
-        if delivery.reason == Reason::Test {
+        // Tests and notices are about no incident.
+        if delivery.incident == 0 {
             effects.events.push(Event { at: self.at, kind: event, object: None, incident: None, text });
             return;
         }
@@ -196,8 +227,11 @@ impl Engine {
             host_details: self.host_details.clone(),
             services: self.services.clone(),
             service_details: self.service_details.clone(),
+            host_tracks: self.host_tracks.clone(),
+            service_tracks: self.service_tracks.clone(),
             incidents: Arc::clone(&self.tracker.incidents),
             downtimes: Arc::clone(&self.downtimes),
+            comments: Arc::clone(&self.comments),
             clouds: Arc::clone(&self.clouds),
             agents: Arc::new(self.agents.iter().map(|(name, agent)| (Arc::clone(name), agent.seen_at)).collect()),
             counters: self.counters,

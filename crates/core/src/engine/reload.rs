@@ -1,16 +1,15 @@
 //! A new catalog: every row that both worlds know is carried over by its key; nothing is forgotten by a reload.
 
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Engine;
 use super::effect::{Effects, Event, EventKind};
-use crate::Span;
+use super::nagios::carried_tracks;
+use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
 use crate::id::{HostId, ObjectId, ServiceId};
-use crate::model::Downtime;
 use crate::signals::Board;
 use crate::snapshot::{CloudStatus, Detail, Row};
 
@@ -34,6 +33,16 @@ impl Engine {
                 service_details[i] = Arc::clone(&self.service_details[id.index()]);
             }
         }
+        let host_tracks = carried_tracks(catalog.nagios.hosts.len(), &self.host_tracks, |i| {
+            old.host_id(&catalog.hosts[i].name).map(HostId::index)
+        });
+        let service_tracks = carried_tracks(catalog.nagios.services.len(), &self.service_tracks, |i| {
+            let service = &catalog.services[i];
+            old.service_id(&catalog.hosts[service.host.index()].name, &service.name).map(ServiceId::index)
+        });
+        if self.started == Timestamp::ZERO {
+            self.started = self.at;
+        }
         let mut board = Board::new(catalog);
         board.carry_over(catalog, &self.board, &old);
         self.clouds = Arc::new(self.carried_clouds(catalog, &old));
@@ -41,7 +50,11 @@ impl Engine {
         self.board = board;
         (self.hosts, self.host_details) = (hosts, host_details);
         (self.services, self.service_details) = (services, service_details);
+        (self.host_tracks, self.service_tracks) = (host_tracks, service_tracks);
+        self.begin_in_initial_state();
         self.rederive();
+        self.recount_depths();
+        self.forget_lost_comments();
         self.add_planned_downtimes();
         let text = format!(
             "configuration with {} hosts, {} services, {} clouds",
@@ -76,45 +89,31 @@ impl Engine {
                 problems.insert(ObjectId::Host(HostId::from_index(i)));
             }
         }
-        self.expiries.clear();
         for (i, row) in self.services.iter().enumerate() {
-            let id = ServiceId::from_index(i);
             if row.is_hard_problem() {
-                problems.insert(ObjectId::Service(id));
-            }
-            let freshness = self.catalog.checks[self.catalog.services[i].check.index()].freshness;
-            if freshness > Span::ZERO && !row.is_pending() {
-                self.expiries.push(Reverse((row.last_check + freshness, id)));
+                problems.insert(ObjectId::Service(ServiceId::from_index(i)));
             }
         }
+        self.watch_all();
         self.problems = problems;
         self.problems_dirty = true;
         self.recount_all();
+        self.find_ack_ends();
     }
 
     /// Windows of the configuration that are not known yet.
     fn add_planned_downtimes(&mut self) {
         let catalog = Arc::clone(&self.catalog);
         for planned in &catalog.downtimes {
-            let known = self.downtimes.values().any(|downtime| {
-                downtime.target == planned.target && downtime.start == planned.start && downtime.end == planned.end
-            });
-            if known || planned.end <= self.at {
-                continue;
-            }
-            self.downtimes_newest += 1;
-            let downtime = Downtime {
-                id: self.downtimes_newest,
-                target: planned.target.clone(),
-                covers: crate::model::Covers::HostAndServices,
-                start: planned.start,
-                end: planned.end,
-                author: "configuration".into(),
-                comment: Arc::clone(&planned.comment),
-                entered_at: self.at,
-                active: false,
-            };
-            Arc::make_mut(&mut self.downtimes).insert(downtime.id, downtime);
+            self.plan_configured(planned);
+        }
+    }
+
+    /// Comments on objects that are no more cannot be seen or deleted by anybody.
+    fn forget_lost_comments(&mut self) {
+        let catalog = Arc::clone(&self.catalog);
+        if self.comments.values().any(|comment| catalog.object_id(&comment.object).is_none()) {
+            Arc::make_mut(&mut self.comments).retain(|_, comment| catalog.object_id(&comment.object).is_some());
         }
     }
 }

@@ -25,6 +25,7 @@ impl Engine {
         self.turn_downtimes(effects);
         self.expire(effects);
         self.end_acks(effects);
+        self.expire_comments();
         let diagnosed = self.diagnose(effects);
         let wanted = self.wanted();
         self.reconcile(&wanted, diagnosed, effects);
@@ -46,30 +47,6 @@ impl Engine {
     pub(super) fn away_since(&self, then: Timestamp) -> Span {
         let newer = self.gaps.iter().rev().take_while(|(end, _)| *end > then);
         newer.fold(Span::ZERO, |sum, (end, gap)| sum + (*gap).min(end.since(then)))
-    }
-
-    /// Acknowledgements end at their own time.
-    fn end_acks(&mut self, effects: &mut Effects) {
-        let ended: Vec<(u64, Vec<ObjectKey>)> = self
-            .tracker
-            .live()
-            .filter_map(|(_, live)| self.tracker.get(live.number))
-            .filter(|i| i.ack.as_ref().is_some_and(|ack| ack.until.is_some_and(|until| until <= self.at)))
-            .map(|incident| (incident.number, incident.problems.clone()))
-            .collect();
-        for (number, problems) in ended {
-            self.tracker.edit(number, |incident| {
-                incident.ack = None;
-                incident.owner = None;
-            });
-            let text = "The acknowledgement has run out".to_owned();
-            let entry = TimelineEntry { at: self.at, kind: TimelineKind::Unacknowledged, by: None, text: text.clone() };
-            self.tracker.note(number, entry);
-            for id in problems.iter().filter_map(|key| self.catalog.object_id(key)).collect::<Vec<_>>() {
-                self.set_ack(id, None);
-            }
-            effects.events.push(Event::of_incident(self.at, EventKind::Unacknowledged, number, text));
-        }
     }
 
     /// Runs the classifier over each group whose signals changed, or aged; true if any ran.
@@ -107,7 +84,7 @@ impl Engine {
                 value: Value::Bool(true),
                 vantage: None,
                 observed_at: self.at,
-                changed_at: downtime.start,
+                changed_at: downtime.started_at.unwrap_or(downtime.start),
                 every: Span::ZERO,
             });
         }
@@ -256,17 +233,17 @@ impl Engine {
     fn expedite(&self, suspect: &Target, effects: &mut Effects) {
         let Some(host) = suspect.host.as_deref().and_then(|name| self.catalog.host_id(name)) else { return };
         if suspect.kind == TargetKind::Service {
-            let same = self.witnesses(suspect).into_iter().map(|object| CheckRequest { object, due: self.at });
+            let same = self.witnesses(suspect).into_iter().map(|object| CheckRequest::at(object, self.at));
             effects.checks.extend(same);
             return;
         }
         let row = &self.catalog.hosts[host.index()];
         if row.check.is_some() {
-            effects.checks.push(CheckRequest { object: ObjectId::Host(host), due: self.at });
+            effects.checks.push(CheckRequest::at(ObjectId::Host(host), self.at));
         }
-        let checks = row.services.iter().map(|id| CheckRequest { object: ObjectId::Service(*id), due: self.at });
+        let checks = row.services.iter().map(|id| CheckRequest::at(ObjectId::Service(*id), self.at));
         effects.checks.extend(checks);
-        let above = self.witnesses(suspect).into_iter().map(|object| CheckRequest { object, due: self.at });
+        let above = self.witnesses(suspect).into_iter().map(|object| CheckRequest::at(object, self.at));
         effects.checks.extend(above);
     }
 
@@ -362,7 +339,7 @@ impl Engine {
             if row.incident != 0 && can_be_asked {
                 row.flags.set(Flags::RELEASED, true);
                 row.changed = at;
-                effects.checks.push(CheckRequest { object, due: at });
+                effects.checks.push(CheckRequest::at(object, at));
             }
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Each stage lets a message pass or holds it with a reason; nothing is dropped without a record (invariant 6).
 
+pub mod notice;
 mod trial;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use crate::id::{ContactId, TimeperiodId};
 use crate::model::{Incident, Notification, Phase, Reason, Withheld};
 use crate::{Span, Timestamp};
 
-pub use trial::{NO_INCIDENT, Test};
+pub use trial::Test;
 
 /// Incident, contact, channel.
 type Slot = (u64, Arc<str>, Arc<str>);
@@ -109,8 +110,8 @@ fn below_contact_severity(case: &Case<'_>) -> Option<String> {
 
 fn outside_period(case: &Case<'_>) -> Option<String> {
     for id in [case.contact.period, case.route_period].into_iter().flatten() {
-        let period = &case.catalog.timeperiods[id.index()];
-        if !period.contains(case.at) {
+        if !case.catalog.in_period(id, case.at) {
+            let period = &case.catalog.timeperiods[id.index()];
             return Some(format!("outside timeperiod {}", period.name));
         }
     }
@@ -333,5 +334,6 @@ fn notification(
         created_at: at,
         by: by.map(|by| Arc::clone(&by.who)),
         comment: by.map(|by| Arc::clone(&by.comment)),
+        notice: None,
     }
 }
