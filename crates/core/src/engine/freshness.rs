@@ -179,7 +179,6 @@ impl Engine {
         if check.freshness == Span::ZERO || before.is_pending() {
             return;
         }
-        // Time in which nobody could be heard does not count.
         let really_due = before.last_check + check.freshness + self.away_since(before.last_check);
         if really_due > self.at {
             self.expiries.push(Reverse((really_due, ObjectId::Service(id))));

@@ -6,6 +6,7 @@ use crate::catalog::nagios::CommandCall;
 use crate::id::ObjectId;
 use crate::macros::view::{Kept, Subject, View};
 use crate::macros::{self, Options};
+use crate::model::CommandRun;
 
 impl Engine {
     /// The global handler, then the object's own.
@@ -71,9 +72,24 @@ impl Engine {
 
     /// Has a command run once for this object as it is now.
     pub(super) fn run_command(&self, call: &CommandCall, object: ObjectId, effects: &mut Effects) {
-        match self.macros().command(call, Subject::of(object)) {
-            Ok(run) => effects.runs.push(run),
-            Err(error) => effects.log.push(format!("Warning: The command '{}' is not run: {error}", call.text)),
+        let run = self.command_run(call, Subject::of(object), &mut effects.log);
+        effects.runs.extend(run);
+    }
+
+    /// The command line with its macros expanded; `None`, and a line in the log, if it grows past what a command line
+    /// may be.
+    pub(super) fn command_run(
+        &self,
+        call: &CommandCall,
+        subject: Subject<'_>,
+        log: &mut Vec<String>,
+    ) -> Option<CommandRun> {
+        match self.macros().command(call, subject) {
+            Ok(run) => Some(run),
+            Err(error) => {
+                log.push(format!("Error: command '{}' was not run: {error}", call.text));
+                None
+            }
         }
     }
 
@@ -85,7 +101,7 @@ impl Engine {
         expanded.unwrap_or_else(|_| call.text.to_string())
     }
 
-    /// What macros say now.
+    /// Everything that a macro can ask for, now.
     pub(super) fn macros(&self) -> View<'_> {
         View {
             catalog: &self.catalog,
