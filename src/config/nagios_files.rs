@@ -27,6 +27,10 @@ pub fn kind_of(path: &Path) -> io::Result<Kind> {
     if path.extension().is_some_and(|extension| extension == "toml") {
         return Ok(Kind::Toml);
     }
+    // A pipe can be read only once, and a Nagios configuration is a tree of files.
+    if !fs::metadata(path)?.is_file() {
+        return Ok(Kind::Toml);
+    }
     Ok(kind_of_text(&String::from_utf8_lossy(&fs::read(path)?)))
 }
 
