@@ -28,6 +28,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "route",
             "notifier",
             "downtime",
+            "nagios",
             "metrics",
             "log",
         ],
@@ -109,6 +110,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
     ),
     ("[notifier.webhook]", &["enabled", "url", "token_file", "secret_file", "timeout"]),
     ("[[downtime]]", &["host", "service", "start", "end", "comment"]),
+    ("[nagios]", &["config", "notify"]),
     ("[metrics]", &["enabled", "token_file"]),
     ("[log]", &["level", "format"]),
 ];

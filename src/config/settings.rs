@@ -8,6 +8,7 @@ use stentor_core::Span;
 use stentor_core::catalog::Timing;
 
 use super::finding::Diagnostics;
+use super::nagios::Notify;
 use super::tree::{At, Section, word};
 use super::{named_file, single};
 
@@ -28,6 +29,8 @@ pub struct Settings {
     pub timezone: String,
     pub email: Option<Email>,
     pub webhook: Option<Webhook>,
+    /// A Nagios tree that is watched too.
+    pub nagios: Option<NagiosTree>,
     pub metrics: Metrics,
     pub log: Log,
 }
@@ -109,6 +112,14 @@ pub struct Webhook {
     pub timeout: Duration,
 }
 
+/// `[nagios]`
+#[derive(Clone, Debug)]
+pub struct NagiosTree {
+    /// The main file, `nagios.cfg`.
+    pub config: At<PathBuf>,
+    pub notify: Notify,
+}
+
 #[derive(Clone, Debug)]
 pub struct Metrics {
     pub enabled: bool,
@@ -156,6 +167,7 @@ pub(super) fn read(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics
         timezone,
         email: email.and_then(|section| read_email(&section, folder, found)),
         webhook: webhook.and_then(|section| read_webhook(&section, folder, found)),
+        nagios: read_nagios(roots, folder, found),
         metrics: read_metrics(roots, folder, found),
         log: read_log(roots, found),
     }
@@ -326,6 +338,15 @@ fn read_webhook(section: &Section<'_>, folder: &Path, found: &mut Diagnostics) -
         timeout: timeout(section, found),
     };
     section.bool_or("enabled", true, found).then_some(webhook)
+}
+
+fn read_nagios(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) -> Option<NagiosTree> {
+    const NOTIFY: &[(&str, Notify)] = &[("exact", Notify::Exact), ("incidents", Notify::Incidents)];
+    let section = single(roots, "nagios", "[nagios]", found)?;
+    let notify = section.text("notify", found).and_then(|text| word(&text, "notify", NOTIFY, found));
+    let config = section.needed("config", found)?;
+    let config = At { value: folder.join(config.value), at: config.at };
+    Some(NagiosTree { config, notify: notify.unwrap_or_default() })
 }
 
 fn read_metrics(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) -> Metrics {

@@ -123,8 +123,8 @@ impl Engine {
             (true, true) => self.retry_interval(object) + program.additional_freshness_latency,
             (true, false) => self.check_interval(object) + program.additional_freshness_latency,
         };
-        let heard = row.last_check.max(self.started).max(self.resumed_at);
-        Some(Deadline { expires: heard + threshold, threshold })
+        let heard = row.last_check.max(self.started);
+        Some(Deadline { expires: heard + threshold + self.away_since(heard), threshold })
     }
 
     /// When to look at it next.
@@ -180,7 +180,7 @@ impl Engine {
             return;
         }
         // After a gap everyone gets the whole time again to be heard.
-        let really_due = before.last_check.max(self.resumed_at) + check.freshness;
+        let really_due = before.last_check + check.freshness + self.away_since(before.last_check);
         if really_due > self.at {
             self.expiries.push(Reverse((really_due, ObjectId::Service(id))));
             return;

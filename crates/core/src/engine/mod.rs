@@ -25,10 +25,9 @@ mod result;
 mod tick;
 pub mod track;
 
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::Diagnosis;
 use crate::id::ObjectId;
@@ -38,6 +37,7 @@ use crate::policy::Ledger;
 use crate::seen::Seen;
 use crate::signals::Board;
 use crate::snapshot::{CloudStatus, Counters, Detail, Row, Snapshot};
+use crate::{Span, Timestamp};
 use track::{Ids, Track};
 
 pub use effect::{CheckRequest, Effects, Event, EventKind};
@@ -87,10 +87,10 @@ pub struct Engine {
     problems_dirty: bool,
     /// When an object would become stale if nothing more came; an entry is looked at, not trusted.
     expiries: BinaryHeap<std::cmp::Reverse<(Timestamp, ObjectId)>>,
+    /// Times in which nobody could be heard, the newest last: when each ended, and how long it was.
+    gaps: VecDeque<(Timestamp, Span)>,
     /// When the live entry in `expiries` of each object with a track is due; zero = it has none.
     watched: freshness::Watched,
-    /// End of the newest time in which nobody could be heard.
-    resumed_at: Timestamp,
     agents: Arc<BTreeMap<Arc<str>, AgentState>>,
     seen: Seen,
     counters: Counters,
@@ -122,8 +122,8 @@ impl Default for Engine {
             problems: BTreeSet::new(),
             problems_dirty: false,
             expiries: BinaryHeap::new(),
+            gaps: VecDeque::new(),
             watched: freshness::Watched::default(),
-            resumed_at: Timestamp::ZERO,
             agents: Arc::default(),
             seen: Seen::default(),
             counters: Counters::default(),

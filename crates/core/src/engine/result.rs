@@ -17,7 +17,7 @@ use crate::snapshot::{Counters, Flags, Row};
 use crate::status::{self, HostResult, ServiceResult};
 
 /// Name of the passive service that says whether a host's agent is heard.
-const AGENT_SERVICE: &str = "agent";
+pub(super) const AGENT_SERVICE: &str = "agent";
 
 impl Engine {
     pub(super) fn apply_result(&mut self, result: &CheckResult, effects: &mut Effects) {
