@@ -107,6 +107,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         inbox: settings.engine.inbox,
         turn_inputs: settings.engine.turn_inputs,
         unrecorded,
+        aside: None,
     };
     let mut catalog = catalog;
     if &*catalog.url != url.as_str() {

@@ -131,6 +131,6 @@ fn smtp_sink(data: &[u8]) {
 }
 
 fn http_port(data: &[u8]) {
-    let pages: port::Pages = Arc::new(|path| (200, path.to_owned()));
-    served(port::http(&mut tokio::io::join(data, tokio::io::sink()), &pages));
+    let page = port::Page { path: "/", status: 200, body: "here\n".to_owned() };
+    served(port::http(&mut tokio::io::join(data, tokio::io::sink()), &page));
 }

@@ -217,7 +217,7 @@ impl Found<'_> {
 fn outcome(seen: &Observation) -> &'static str {
     match seen.outcome {
         Outcome::Observed => "observed",
-        Outcome::Reported(_) => "reported",
+        Outcome::Reported(_) | Outcome::ReportedHost(_) => "reported",
         Outcome::Failed(_) => "failed",
     }
 }

@@ -199,6 +199,8 @@ fn engine_of(catalog: &Arc<Catalog>) -> (engine::Handle, mpsc::Receiver<Post>) {
         host_details: vec![Arc::clone(&detail); catalog.hosts.len()],
         services: vec![Row::default(); catalog.services.len()],
         service_details: vec![detail; catalog.services.len()],
+        host_tracks: Vec::new(),
+        service_tracks: Vec::new(),
         incidents: Arc::default(),
         downtimes: Arc::default(),
         clouds: Arc::default(),

@@ -15,7 +15,7 @@ use super::bmc::{BmcIdentity, SimulatedBmc};
 use super::fault::{Fault, Kind, Resource};
 use super::inside::{inside, is_killed, taken};
 use super::plan::{HOSTS, HostPlan, Net, shifted};
-use super::port::{Behaviour, Pages, Port};
+use super::port::{Behaviour, Page, Port};
 use crate::agent::{Agent, AgentConfig, Token};
 use crate::clock::Clock;
 use crate::probes::Network;
@@ -337,19 +337,19 @@ fn behaviour(plan: &HostPlan, number: u16, faults: &BTreeSet<Fault>, database: b
                 ("elb", Some(_)) => 503,
                 (_, Some(_)) => 500,
             };
-            let pages = match owner {
+            let page = match owner {
                 "cc" => page("/axis2/services", status, axis("EucalyptusCC")),
                 "nc" => page("/axis2/services", status, axis("EucalyptusNC")),
                 "console" => page("/", status, "Eucalyptus Management Console: log in\n".to_owned()),
                 _ => page("/", status, "a page behind the load balancer\n".to_owned()),
             };
-            if owner == "console" { Behaviour::Https(pages, tls.clone()) } else { Behaviour::Http(pages) }
+            if owner == "console" { Behaviour::Https(page, tls.clone()) } else { Behaviour::Http(page) }
         }
     }
 }
 
-fn page(at: &'static str, status: u16, body: String) -> Pages {
-    Arc::new(move |path| if path == at { (status, body.clone()) } else { (404, "not here\n".to_owned()) })
+fn page(path: &'static str, status: u16, body: String) -> Page {
+    Page { path, status, body }
 }
 
 fn axis(service: &str) -> String {

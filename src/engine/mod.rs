@@ -14,6 +14,8 @@ use stentor_core::model::{Delivery, ObjectKey, Observation};
 use stentor_core::snapshot::Snapshot;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+pub use writer::Aside;
+
 /// Inputs that may wait for the writer; a full inbox pushes back on its senders.
 pub const INBOX_MAX: usize = 65_536;
 

@@ -12,7 +12,7 @@ use prometheus::{IntCounter, IntGauge, Registry};
 use stentor_core::catalog::Catalog;
 use stentor_core::engine::{AgentSeen, CheckRequest, CheckResult, CommandInput, Effects, Engine, Event, Input, Reply};
 use stentor_core::id::ObjectId;
-use stentor_core::model::{Notification, ObjectKey};
+use stentor_core::model::{CommandRun, Notification, ObjectKey};
 use stentor_core::{Span, Timestamp};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -56,6 +56,18 @@ pub struct Parts {
     pub turn_inputs: usize,
     /// Where notifications go that the outbox could not take.
     pub unrecorded: mpsc::Sender<Notification>,
+    /// Who runs event handlers and writes `nagios.log`; `None` = nobody.
+    pub aside: Option<mpsc::Sender<Aside>>,
+}
+
+/// What one turn wants done beside pages: once, and without an answer.
+#[derive(Debug)]
+pub struct Aside {
+    pub at: Timestamp,
+    /// Lines of `nagios.log`.
+    pub log: Vec<String>,
+    /// Event handlers, obsessive and perfdata commands.
+    pub runs: Vec<CommandRun>,
 }
 
 /// Receives what the collector must know, in the order it was decided.
@@ -123,6 +135,7 @@ struct Metrics {
     inbox: IntGauge,
     sequence: IntGauge,
     degraded: IntGauge,
+    aside_dropped: IntCounter,
 }
 
 impl Metrics {
@@ -142,6 +155,10 @@ impl Metrics {
             inputs: counter("stentor_engine_inputs_total", "Inputs applied by the engine."),
             inbox: gauge("stentor_engine_inbox_length", "Inputs that wait for the engine."),
             sequence: gauge("stentor_journal_sequence", "Newest journal sequence."),
+            aside_dropped: counter(
+                "stentor_handlers_dropped_total",
+                "Event handlers and lines of nagios.log dropped because their worker was behind.",
+            ),
             degraded: gauge("stentor_engine_degraded", "1 while journal or store is lost."),
         }
     }
@@ -172,6 +189,14 @@ struct Writer {
     next_checkpoint: Instant,
     dirty: bool,
     published_at: Instant,
+}
+
+/// Everything that the inputs of one turn asked for.
+struct Applied {
+    events: Vec<Event>,
+    notifications: Vec<Notification>,
+    checks: Vec<CheckRequest>,
+    aside: Aside,
 }
 
 /// Who waits for what at the end of a turn.
@@ -334,8 +359,9 @@ impl Writer {
         if !inputs.is_empty() {
             let turn = Turn { seq: self.engine.seq() + 1, at: self.parts.clock.now(), inputs };
             self.write_ahead(&turn).await;
-            let (events, notifications, checks) = self.apply(&turn, &mut replies);
+            let Applied { events, notifications, checks, aside } = self.apply(&turn, &mut replies);
             self.dirty = true;
+            self.hand_aside(aside);
             if let Some(catalog) = catalog {
                 self.send_catalog(catalog).await;
             }
@@ -407,24 +433,51 @@ impl Writer {
         }
     }
 
-    fn apply(
-        &mut self,
-        turn: &Turn,
-        replies: &mut Vec<Option<Result<Reply, Refused>>>,
-    ) -> (Vec<Event>, Vec<Notification>, Vec<CheckRequest>) {
+    fn apply(&mut self, turn: &Turn, replies: &mut Vec<Option<Result<Reply, Refused>>>) -> Applied {
         self.engine.begin_turn(turn.seq);
-        let (mut events, mut notifications, mut checks) = (Vec::new(), Vec::new(), Vec::new());
+        let site = Arc::clone(&self.engine.catalog().site);
+        let mut applied = Applied {
+            events: Vec::new(),
+            notifications: Vec::new(),
+            checks: Vec::new(),
+            aside: Aside { at: turn.at, log: Vec::new(), runs: Vec::new() },
+        };
         for input in &turn.inputs {
-            let Effects { notifications: n, events: e, withheld: _, checks: c, reply } =
+            // What was withheld is told in words by the events.
+            let Effects { notifications, events, withheld: _, notices, held_notices: _, runs, log, checks, reply } =
                 self.engine.apply(turn.at, input);
-            events.extend(e);
-            notifications.extend(n);
-            checks.extend(c);
+            applied.events.extend(events);
+            applied.notifications.extend(notifications);
+            applied.notifications.extend(notices.into_iter().map(|notice| Notification::of_notice(notice, &site)));
+            applied.checks.extend(checks);
+            applied.aside.log.extend(log);
+            applied.aside.runs.extend(runs);
             replies.push(reply.map(|reply| reply.map_err(Refused::from)));
         }
         self.metrics.inputs.inc_by(turn.inputs.len() as u64);
         self.metrics.inbox.set(i64::try_from(self.inbox.len()).unwrap_or(i64::MAX));
-        (events, notifications, checks)
+        applied
+    }
+
+    fn hand_aside(&self, aside: Aside) {
+        if aside.log.is_empty() && aside.runs.is_empty() {
+            return;
+        }
+        if let Some(sender) = &self.parts.aside
+            && let Err(error) = sender.try_send(aside)
+        {
+            let (lines, runs) = match error {
+                mpsc::error::TrySendError::Full(aside) | mpsc::error::TrySendError::Closed(aside) => {
+                    (aside.log.len(), aside.runs.len())
+                }
+            };
+            self.metrics.aside_dropped.inc_by((lines + runs) as u64);
+            tracing::warn!(
+                lines,
+                runs,
+                "handlers are behind: {runs} event handlers and {lines} log lines were dropped"
+            );
+        }
     }
 
     async fn commit(&mut self, seq: u64, at: Timestamp, events: Vec<Event>, notifications: Vec<Notification>) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stentor_core::model::observation::{MEASUREMENTS_MAX, OUTPUT_BYTES_MAX};
-use stentor_core::model::{Measurement, Observation, ServiceState};
+use stentor_core::model::{HostState, Measurement, Observation, Outcome, ServiceState};
 use stentor_wire::nagios::{output, perfdata};
 
 /// Shown when a result came without text (Nagios's words).
@@ -16,14 +16,11 @@ pub fn of_service(code: i32, text: &str) -> Observation {
     observation(ServiceState::from_code(code).unwrap_or(ServiceState::Unknown), text)
 }
 
-/// A host's result: 0 is UP, 1 and 2 are not UP; whether that is DOWN or UNREACHABLE the engine decides by reachability.
-/// `None` for other codes.
+/// A host's result: 0 is UP, 1 DOWN, 2 UNREACHABLE; whether the engine takes the last two at their word or asks the
+/// reachability graph is configured there. `None` for other codes.
 pub fn of_host(code: i32, text: &str) -> Option<Observation> {
-    match code {
-        0 => Some(observation(ServiceState::Ok, text)),
-        1 | 2 => Some(observation(ServiceState::Critical, text)),
-        _ => None,
-    }
+    let state = HostState::from_code(code)?;
+    Some(Observation { outcome: Outcome::ReportedHost(state), ..observation(ServiceState::Ok, text) })
 }
 
 fn observation(state: ServiceState, text: &str) -> Observation {
@@ -85,11 +82,10 @@ mod tests {
 
     #[test]
     fn a_service_code_beyond_three_is_unknown_and_a_host_code_beyond_two_is_refused() {
-        use stentor_core::model::Outcome;
         assert_eq!(of_service(7, "x").outcome, Outcome::Reported(ServiceState::Unknown));
         assert_eq!(of_service(-1, "").text.as_ref(), NO_OUTPUT);
         assert!(of_host(3, "x").is_none());
-        assert_eq!(of_host(1, "x").unwrap().outcome, Outcome::Reported(ServiceState::Critical));
+        assert_eq!(of_host(1, "x").unwrap().outcome, Outcome::ReportedHost(HostState::Down));
     }
 
     #[test]

@@ -103,6 +103,7 @@ pub fn message(reason: Reason, address: &str) -> Message {
         created_at: Timestamp::from_secs(1_795_226_540),
         by: (reason == Reason::Acknowledgement).then(|| "mara".into()),
         comment: None,
+        notice: None,
     };
     Message {
         notification,

@@ -24,7 +24,7 @@ const THREADS_MAX: usize = 10_000;
 
 type Sent = Result<Receipt, SendError>;
 /// Incident, contact: within one channel, what is delivered in order.
-type Thread = (u64, Arc<str>);
+type Thread = (i64, Arc<str>);
 
 pub(super) struct Channel {
     name: String,
@@ -365,5 +365,5 @@ async fn record(shared: &Shared, settlement: &Settlement) -> Result<(), StoreErr
 }
 
 fn thread_of(notification: &Notification) -> Thread {
-    (notification.incident.number, Arc::clone(&notification.contact))
+    (notification.thread_number(), Arc::clone(&notification.contact))
 }

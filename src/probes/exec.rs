@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use stentor_core::model::Observation;
@@ -18,7 +19,7 @@ use tokio::time::Instant;
 use super::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
 use child::{Finished, Plan};
 
-pub use child::raise_descriptor_limit;
+pub use child::{End, raise_descriptor_limit};
 #[doc(hidden)]
 pub use command::CommandLine;
 pub use report::observation;
@@ -84,24 +85,51 @@ impl Probe for Exec {
         let limit_s = deadline.saturating_duration_since(Instant::now()).as_secs_f64();
         let args = self.command.args(target).map_err(|e| ProbeError::Failed(e.to_string()))?;
         let program = self.command.program();
-        match self.start(program, args, deadline).await {
+        match start(program, args, &self.env, deadline).await {
             Ok(finished) => Ok(report::of_run(&finished, limit_s, self.timeout_state)),
             Err(e) => not_started(program, &e),
         }
     }
 }
 
-impl Exec {
-    async fn start(&self, program: &Path, args: Vec<OsString>, deadline: Deadline) -> io::Result<Finished> {
-        let plan = |program: &Path, args| Plan { program: program.to_owned(), args, env: Arc::clone(&self.env) };
-        match child::run(plan(program, args.clone()), deadline).await {
-            // A script without `#!`: execvp, and so every other runner of plugins, gives it to the shell.
-            Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
-                let args = std::iter::once(program.as_os_str().to_owned()).chain(args).collect();
-                child::run(plan(Path::new("/bin/sh"), args), deadline).await
-            }
-            other => other,
+/// What a command line left that was run for its effect: a notification command, an event handler.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ran {
+    pub end: End,
+    /// The beginning of standard output, or of standard error if that is empty.
+    pub said: String,
+}
+
+/// Runs a line in which no macro is left, in a process group of its own that is killed after `timeout`.
+///
+/// # Errors
+/// It cannot be started.
+pub async fn run_line(line: &str, env: &[(Arc<str>, Arc<str>)], timeout: Duration) -> io::Result<Ran> {
+    let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
+    let (program, args) = CommandLine::literal(line).map_err(|e| invalid(e.to_string()))?.into_parts();
+    let named = env.iter().map(|(name, value)| (name.to_string(), value.replace('\0', ""))).collect();
+    let env = Arc::new(environment(named).map_err(|e| invalid(e.message))?);
+    let finished = start(&program, args, &env, Instant::now() + timeout).await?;
+    let blank = finished.stdout.bytes.iter().all(u8::is_ascii_whitespace);
+    let said = if blank { &finished.stderr.bytes } else { &finished.stdout.bytes };
+    Ok(Ran { end: finished.end, said: String::from_utf8_lossy(said).trim().to_owned() })
+}
+
+/// Starts a program and waits for it.
+async fn start(
+    program: &Path,
+    args: Vec<OsString>,
+    env: &Arc<BTreeMap<OsString, OsString>>,
+    deadline: Deadline,
+) -> io::Result<Finished> {
+    let plan = |program: &Path, args| Plan { program: program.to_owned(), args, env: Arc::clone(env) };
+    match child::run(plan(program, args.clone()), deadline).await {
+        // A script without `#!`: execvp, and so every other runner of plugins, gives it to the shell.
+        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
+            let args = std::iter::once(program.as_os_str().to_owned()).chain(args).collect();
+            child::run(plan(Path::new("/bin/sh"), args), deadline).await
         }
+        other => other,
     }
 }
 

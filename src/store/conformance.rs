@@ -66,6 +66,7 @@ pub fn notification(number: u64, reason: Reason, contact: &str, channel: &str, s
         created_at: at(seq.cast_signed()),
         by: None,
         comment: None,
+        notice: None,
     }
 }
 

@@ -156,7 +156,7 @@ macro_rules! sql_store {
                     for (ordinal, (notification, body)) in (0i64..).zip(notifications.iter().zip(&bodies)) {
                         sqlx::query(statements::OUTBOX_ADD)
                             .bind(&*notification.key)
-                            .bind(notification.incident.number.cast_signed())
+                            .bind(notification.thread_number())
                             .bind(&*notification.contact)
                             .bind(&*notification.channel)
                             .bind(notification.reason.as_str())

@@ -661,6 +661,8 @@ fn build(b: Builder) -> Snapshot {
         host_details: host_details.into_iter().map(Arc::new).collect(),
         services,
         service_details: service_details.into_iter().map(Arc::new).collect(),
+        host_tracks: Vec::new(),
+        service_tracks: Vec::new(),
         incidents: Arc::new(BTreeMap::new()),
         downtimes: Arc::new(BTreeMap::new()),
         clouds: Arc::new(vec![]),
@@ -740,6 +742,7 @@ async fn fill_history(store: &MemoryStore) {
         created_at: mins(12),
         by: None,
         comment: None,
+        notice: None,
     };
     store.commit_turn(1, &events, &[notification("email"), notification("webhook")]).await.unwrap();
 }

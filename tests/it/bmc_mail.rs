@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::ipmi::simulator::{PASSWORD, PSU_2, Simulator, USER};
-use crate::running::{Running, brief, is_live, until};
+use crate::running::{Running, alone, brief, is_live, until};
 use crate::smtp::{Mail, Protection, SmtpServer};
 
 /// Offset 1 of a power supply: failure detected (IPMI 2.0, table 42-3).
@@ -129,6 +129,7 @@ from = "stentor@example.org"
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_supply_and_a_power_off_are_told_once_each_and_their_ends_in_their_threads() {
+    let _alone = alone().await;
     let bmc = Simulator::start().await;
     let smtp = SmtpServer::start(Protection::None, false).await;
     let mut ports = [Port::open("SSH-2.0-Test\r\n"), Port::open(HEARTBEAT), Port::open("")];

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::running::{Running, brief, is_live, number, until};
+use crate::running::{Running, alone, brief, is_live, number, within_patience};
 
 /// How much faster than real the demos run. Timeouts of probes are real at any pace.
 const PACE: u32 = 30;
@@ -84,30 +84,46 @@ fn each_component_is_broken_in_every_way() {
 
 #[tokio::test]
 async fn each_fault_is_one_incident_in_its_cell_and_heals() {
+    let _alone = alone().await;
     let demos = (21..).zip(SHARES).map(|(net, share)| all_of(net, share));
     let failures = futures_util::future::join_all(demos).await.concat();
     assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// One demo with its share of the faults: what went wrong.
+/// One demo with its share of the faults: what went wrong, with everything that this demo ever said.
 async fn all_of(net: u8, share: &[&str]) -> Vec<String> {
     let demo = Running::demo(net, PACE).await;
-    until("all is well at first", async || well(&demo).await).await;
     let mut failures = Vec::new();
-    for name in share {
-        if let Err(why) = break_and_mend(&demo, name).await {
-            failures.push(format!("{name}: {why}"));
-            demo.post("demo/heal-all?wait=1").await.expect("heals");
-            until("all is well again", async || well(&demo).await).await;
-        }
+    if let Err(why) = each_of(&demo, share, &mut failures).await {
+        failures.push(why);
     }
-    let incidents = demo.incidents().await;
-    if failures.is_empty() {
-        assert_eq!(incidents.len(), share.len(), "one incident a fault: {:?}", incidents.iter().map(brief));
-        told_once(&demo, &incidents).await;
+    if !failures.is_empty() {
+        let incidents: String = demo.incidents().await.iter().map(brief).collect();
+        let mails = demo.get("demo/mails").await;
+        let keys: Vec<String> = mails.as_array().into_iter().flatten().map(key_of).collect();
+        failures.push(format!("all incidents of 127.{net}/16, {share:?}:{incidents}\n  mails {keys:#?}"));
     }
     demo.stop().await;
     failures
+}
+
+async fn each_of(demo: &Running, share: &[&str], failures: &mut Vec<String>) -> Result<(), String> {
+    within_patience("all is well at first", async || well(demo).await).await?;
+    for name in share {
+        if let Err(why) = break_and_mend(demo, name).await {
+            failures.push(format!("{name}: {why}"));
+            demo.post("demo/heal-all?wait=1").await?;
+            within_patience("all is well after a failure", async || well(demo).await).await?;
+        }
+    }
+    if !failures.is_empty() {
+        return Ok(());
+    }
+    let incidents = demo.incidents().await;
+    if incidents.len() != share.len() {
+        return Err(format!("{} incidents of {} faults", incidents.len(), share.len()));
+    }
+    told_once(demo, &incidents).await
 }
 
 async fn break_and_mend(demo: &Running, name: &str) -> Result<(), String> {
@@ -126,10 +142,10 @@ async fn break_and_mend(demo: &Running, name: &str) -> Result<(), String> {
         }
     }
     if name.starts_with("clc/") {
-        until("what hangs on the CLC is an effect", async || effects_of_the_clc(&since().await)).await;
+        within_patience("what hangs on the CLC is an effect", async || effects_of_the_clc(&since().await)).await?;
     }
     demo.post(&format!("demo/heal/{name}?wait=1")).await?;
-    until("all is well again", async || well(demo).await).await;
+    within_patience("all is well again", async || well(demo).await).await?;
     match since().await.as_slice() {
         [only] if only["phase"] == "resolved" && only["number"] == opened["number"] => Ok(()),
         several => Err(format!("not one resolved incident:{}", several.iter().map(brief).collect::<String>())),
@@ -157,36 +173,48 @@ fn effects_of_the_clc(incidents: &[Value]) -> Result<(), String> {
 }
 
 /// Each incident sent one problem mail, and one recovery mail in the same thread.
-async fn told_once(demo: &Running, incidents: &[Value]) {
+async fn told_once(demo: &Running, incidents: &[Value]) -> Result<(), String> {
     let marks = |incident: &Value| ["problem", "recovery"].map(|reason| format!("/INC-{}/{reason}/", number(incident)));
-    let mails = until("the mails of every incident", async || {
+    let mails = within_patience("the mails of every incident", async || {
         let mails = demo.get("demo/mails").await.as_array().expect("a list").clone();
         let arrived = |mark: &String| mails.iter().any(|mail| key_of(mail).contains(mark.as_str()));
         let missing: Vec<String> = incidents.iter().flat_map(marks).filter(|mark| !arrived(mark)).collect();
         if missing.is_empty() { Ok(mails) } else { Err(missing) }
     })
-    .await;
+    .await?;
     let mut by_key = BTreeMap::new();
     let mut ids = BTreeSet::new();
     for mail in &mails {
         let id = mail["message_id"].as_str().expect("a Message-ID").to_owned();
-        assert!(ids.insert(id.clone()), "{id} came twice");
+        claim(ids.insert(id.clone()), || format!("{id} came twice"))?;
         let key = key_of(mail);
-        assert!(by_key.insert(key.clone(), mail).is_none(), "{key} came twice");
+        claim(by_key.insert(key.clone(), mail).is_none(), || format!("{key} came twice"))?;
     }
     for incident in incidents {
-        let [problem, recovery] = marks(incident).map(|mark| {
+        let of = |mark: String| {
             let found: Vec<&Value> =
                 by_key.iter().filter(|(key, _)| key.contains(&mark)).map(|(_, mail)| *mail).collect();
-            assert_eq!(found.len(), 1, "mails {mark} of {}", brief(incident));
-            found[0]
-        });
-        assert_eq!(header(recovery, "In-Reply-To").as_deref(), problem["message_id"].as_str());
-        assert_eq!(recovery["references"], problem["message_id"]);
-        assert!(problem["references"] == "" && header(problem, "In-Reply-To").is_none(), "a problem begins a thread");
+            match found.as_slice() {
+                [only] => Ok(*only),
+                several => Err(format!("{} mails {mark} of{}", several.len(), brief(incident))),
+            }
+        };
+        let [problem, recovery] = marks(incident).map(of);
+        let (problem, recovery) = (problem?, recovery?);
+        let answers = header(recovery, "In-Reply-To").as_deref() == problem["message_id"].as_str()
+            && recovery["references"] == problem["message_id"];
+        claim(answers, || format!("not in the thread of its problem: {recovery}"))?;
+        let begins = problem["references"] == "" && header(problem, "In-Reply-To").is_none();
+        claim(begins, || format!("a problem begins a thread: {problem}"))?;
         let named = format!("(INC-{})", number(incident));
-        assert!(problem["subject"].as_str().is_some_and(|subject| subject.contains(&named)), "{problem}");
+        let is_named = problem["subject"].as_str().is_some_and(|subject| subject.contains(&named));
+        claim(is_named, || format!("no {named} in {problem}"))?;
     }
+    Ok(())
+}
+
+fn claim(holds: bool, else_say: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(else_say()) }
 }
 
 /// The key of the notification that a mail carries.

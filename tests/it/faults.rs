@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use crate::serve::{Receiver, Server, Site, until};
 
-/// A clean stop takes no longer, on a busy machine too.
-const STOP_MAX: Duration = Duration::from_secs(15);
+/// A clean stop takes no longer, on a machine with far too much to do either; it waits for no peer and no probe.
+const STOP_MAX: Duration = Duration::from_secs(60);
 
 fn config(receiver: &Receiver) -> String {
     format!(

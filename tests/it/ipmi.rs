@@ -23,7 +23,7 @@ use stentor_wire::ipmi::console::Credentials;
 use tokio::time::Instant;
 
 /// Longest wait for anything; a healthy poll takes milliseconds, the rest is patience for a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// 2026-11-21 12:00:00 UTC.
 const NOON: i64 = 1_795_262_400_000;

@@ -269,7 +269,7 @@ async fn the_outbox_reaches_the_mailbox_through_every_fault() {
         server.fault(Fault::None);
         clock.advance(Span::from_mins(5));
         bell.notify_one();
-        let delivery = tokio::time::timeout(Duration::from_secs(60), told.recv()).await.unwrap().unwrap();
+        let delivery = tokio::time::timeout(Duration::from_secs(240), told.recv()).await.unwrap().unwrap();
         assert_eq!(delivery.key, page.key, "{fault:?}");
         assert!(matches!(&delivery.outcome, DeliveryOutcome::Accepted(receipt) if receipt.contains("4711")));
     }

@@ -11,10 +11,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep, timeout};
 
 /// Longest wait for one fact. Only a fault of the program, or a machine that stands still, makes a test wait so long.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(240);
 /// Between two looks at a fact.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -162,13 +163,30 @@ pub fn brief(incident: &Value) -> String {
 }
 
 /// Waits for a fact: `look` gives it, or says why it is not there yet.
-pub async fn until<T, E: Debug>(what: &str, mut look: impl AsyncFnMut() -> Result<T, E>) -> T {
+pub async fn until<T, E: Debug>(what: &str, look: impl AsyncFnMut() -> Result<T, E>) -> T {
+    within_patience(what, look).await.unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// As [`until`], for whoever has more to say than the last reason why not.
+pub async fn within_patience<T, E: Debug>(
+    what: &str,
+    mut look: impl AsyncFnMut() -> Result<T, E>,
+) -> Result<T, String> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match look().await {
-            Ok(found) => return found,
-            Err(why) if Instant::now() >= deadline => panic!("{what}: not within {PATIENCE:?}: {why:#?}"),
+            Ok(found) => return Ok(found),
+            Err(why) if Instant::now() >= deadline => {
+                return Err(format!("{what}: not within {PATIENCE:?}: {why:#?}"));
+            }
             Err(_) => sleep(LOOK_EVERY).await,
         }
     }
+}
+
+/// One test at a time may fill the machine. Under nextest each has a process of its own and the group `heavy` of
+/// `.config/nextest.toml` does this; `cargo test` runs all of them in one process, and here they queue.
+pub async fn alone() -> MutexGuard<'static, ()> {
+    static HEAVY: Mutex<()> = Mutex::const_new(());
+    HEAVY.lock().await
 }

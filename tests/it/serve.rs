@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 /// Longest wait for any fact: everything takes milliseconds, the rest is patience for a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(240);
 /// Between two looks at a fact.
 const LOOK: Duration = Duration::from_millis(10);
 const BINARY: &str = env!("CARGO_BIN_EXE_stentor");
@@ -33,9 +34,23 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
     }
 }
 
-/// A port that was free a moment ago.
+/// Ports that the kernel gives to nobody who did not ask for them (`ip_local_port_range` begins at 32768): one that a
+/// server leaves free for a moment is not taken by some other test's connection meanwhile.
+const PORTS: std::ops::Range<u16> = 15_000..32_000;
+
+/// A port that was free a moment ago, and that no other test process is likely to look at.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(PORTS.end - PORTS.start);
+    let first = std::process::id().wrapping_mul(61);
+    for _ in 0..count {
+        let offset = first.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % count;
+        let port = PORTS.start + u16::try_from(offset).expect("less than the range is long");
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port of {PORTS:?} is free");
 }
 
 /// The folder of one installation.
@@ -55,7 +70,7 @@ impl Site {
         let site = Site {
             dir,
             port,
-            http: reqwest::Client::builder().timeout(Duration::from_secs(20)).no_proxy().build().unwrap(),
+            http: reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy().build().unwrap(),
             token: Mutex::new(None),
         };
         site.configure(more);

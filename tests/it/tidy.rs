@@ -56,7 +56,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("journal", &["sql"]),
     ("lib", &[]),
     ("main", &["cli"]),
-    ("nagios", &[]),
+    ("nagios", &["engine", "notifiers", "probes"]),
     ("notifiers", &[]),
     ("notify", &["clock", "engine", "notifiers", "store"]),
     ("probes", &["clock"]),

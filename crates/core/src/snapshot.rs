@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
+use crate::engine::track::Track;
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::{Ack, Downtime, HostState, Incident, Observation, ServiceState, StateKind, UnknownCause};
 
@@ -24,6 +25,10 @@ pub struct Snapshot {
     /// Parallel to `catalog.services`.
     pub services: Vec<Row>,
     pub service_details: Vec<Arc<Detail>>,
+    /// Parallel to `catalog.nagios.hosts`: hosts of Stentor's own configuration have none.
+    pub host_tracks: Vec<Arc<Track>>,
+    /// Parallel to `catalog.nagios.services`.
+    pub service_tracks: Vec<Arc<Track>>,
     /// Live ones and the most recently ended, by number.
     pub incidents: Arc<BTreeMap<u64, Arc<Incident>>>,
     pub downtimes: Arc<BTreeMap<u64, Downtime>>,
@@ -68,6 +73,8 @@ impl Flags {
     pub const FLAPPING: u8 = 8;
     /// Explained by a host or parent that is down: not a problem of its own.
     pub const EFFECT: u8 = 16;
+    /// Its incident let go of it at `changed`, and it was not looked at since: what it says may be over with the cause.
+    pub const RELEASED: u8 = 128;
 
     pub const fn has(self, flag: u8) -> bool {
         self.0 & flag != 0
@@ -125,6 +132,13 @@ impl Row {
     pub fn is_stale(&self) -> bool {
         self.flags.has(Flags::STALE)
     }
+
+    /// Something looked at `observed_at`, and saw `state`: after a release that is news, before it is not.
+    pub fn looked_at(&mut self, observed_at: Timestamp, state: u8) {
+        if observed_at >= self.changed || state == 0 {
+            self.flags.set(Flags::RELEASED, false);
+        }
+    }
 }
 
 /// The wide part of a row, shared until it changes.
@@ -175,6 +189,14 @@ impl Snapshot {
         match object {
             ObjectId::Host(id) => &self.host_details[id.index()],
             ObjectId::Service(id) => &self.service_details[id.index()],
+        }
+    }
+
+    /// What Nagios remembers of it; `None` for an object of Stentor's own configuration.
+    pub fn track(&self, object: ObjectId) -> Option<&Arc<Track>> {
+        match object {
+            ObjectId::Host(id) => self.host_tracks.get(id.index()),
+            ObjectId::Service(id) => self.service_tracks.get(id.index()),
         }
     }
 

@@ -352,7 +352,7 @@ fn lost_redundancy_of_hardware_is_told_and_never_a_failure_of_the_service() {
 }
 
 #[test]
-fn a_whole_cloud_is_diagnosed_within_milliseconds() {
+fn a_thousand_nodes_behind_one_controller_are_one_failure() {
     let mut hosts = serde_json::Map::new();
     let mut zone = vec![json!("cc1"), json!("sc1")];
     for (host, key) in [("clc1", "clc"), ("ufs1", "ufs"), ("walrus1", "walrus"), ("cc1", "cc"), ("sc1", "sc")] {
@@ -380,14 +380,9 @@ fn a_whole_cloud_is_diagnosed_within_milliseconds() {
         signal.value = "NOTREADY".into();
         signal.changed_at = NOW - Span::from_secs(5);
     }
-    let started = std::time::Instant::now();
     let answer = fabric.diagnose();
-    let took = started.elapsed();
     assert_eq!(answer.suppressed.len(), 1000);
     the_one(&answer, "1,000 nodes behind one cluster controller");
-    eprintln!("{} signals of {} hosts in {took:?}", fabric.signals.len(), fabric.topology.hosts.len());
-    // Unoptimised and on a busy machine; quadratic work would take minutes.
-    assert!(took.as_secs() < 5, "{took:?}");
 }
 
 /// The hosts of the demonstration: three Java components on one host, instances without a BMC, nodes without a state.

@@ -1,6 +1,6 @@
 //! What `stentor check` makes of an observation: the facts that are plainly bad for a kind, and thresholds on its number.
 
-use stentor_core::model::{Measurement, Observation, Outcome, ServiceState, Value};
+use stentor_core::model::{HostState, Measurement, Observation, Outcome, ServiceState, Value};
 use stentor_wire::nagios::range::{Range, RangeError};
 
 use ServiceState::{Critical, Ok as Good, Unknown, Warning};
@@ -101,6 +101,10 @@ pub fn judge(kind: &str, seen: &Observation, thresholds: &Thresholds) -> Verdict
     match seen.outcome {
         Outcome::Reported(state) => return Verdict { state, why: None },
         Outcome::Failed(_) => return Verdict { state: Unknown, why: None },
+        Outcome::ReportedHost(host) => {
+            let state = if host == HostState::Up { ServiceState::Ok } else { ServiceState::Critical };
+            return Verdict { state, why: None };
+        }
         Outcome::Observed => {}
     }
     let by_facts = Verdict { state: by_facts(kind, seen), why: None };

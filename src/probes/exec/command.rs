@@ -159,6 +159,31 @@ impl CommandLine {
         }
     }
 
+    /// A line in which nothing is a macro any more.
+    ///
+    /// # Errors
+    /// As [`CommandLine::parse`].
+    pub fn literal(line: &str) -> Result<CommandLine, CommandError> {
+        // What is left of `$` is the shell's, as are quotes that do not end.
+        if line.contains('$') || line.contains('\0') || matches!(split(line), Err(CommandError::OpenQuote(_))) {
+            let word = |text: &str| Word(vec![Piece::Text(text.to_owned())]);
+            let args = vec![word("-c"), word(line)];
+            return if line.contains('\0') {
+                Err(CommandError::Nul)
+            } else {
+                Ok(CommandLine { program: PathBuf::from(SHELL), args, mode: Mode::Direct })
+            };
+        }
+        CommandLine::parse(line)
+    }
+
+    /// The program and its arguments, of a line without macros.
+    pub fn into_parts(self) -> (PathBuf, Vec<OsString>) {
+        let text = |word: &Word| OsString::from(word.fixed().unwrap_or_default().into_owned());
+        let args = self.args.iter().map(text).collect();
+        (self.program, args)
+    }
+
     /// Takes the words as they are; never a shell.
     ///
     /// # Errors

@@ -89,7 +89,7 @@ async fn run_text(text: &str, limit: Duration) -> Observation {
 fn state(seen: &Observation) -> ServiceState {
     match seen.outcome {
         Outcome::Reported(state) => state,
-        Outcome::Observed | Outcome::Failed(_) => panic!("no state reported: {seen:?}"),
+        Outcome::Observed | Outcome::Failed(_) | Outcome::ReportedHost(_) => panic!("no state reported: {seen:?}"),
     }
 }
 

@@ -52,6 +52,8 @@ pub fn scene() -> Snapshot {
             seen(ServiceState::Ok, "DISK OK"),
             Arc::default(),
         ],
+        host_tracks: Vec::new(),
+        service_tracks: Vec::new(),
         incidents: Arc::new(BTreeMap::from([
             (16, Arc::new(Incident { number: 16, phase: Phase::Resolved, ..incident() })),
             (17, Arc::new(incident())),

@@ -215,7 +215,7 @@ async fn write(mut posts: mpsc::Receiver<Post>, shared: Arc<ArcSwap<Snapshot>>, 
 fn take(snapshot: &mut Snapshot, object: ObjectId, result: &KeyedResult) {
     let state = match result.observation.outcome {
         Outcome::Reported(state) => state.code(),
-        Outcome::Observed | Outcome::Failed(_) => 3,
+        Outcome::Observed | Outcome::Failed(_) | Outcome::ReportedHost(_) => 3,
     };
     let detail = Arc::new(Detail { observation: Some(Arc::clone(&result.observation)), ..Detail::default() });
     let (rows, details, index) = match object {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::track::{Ids, Track};
 use super::{AgentState, Engine};
 use crate::Timestamp;
 use crate::catalog::Catalog;
@@ -17,7 +18,7 @@ use crate::signals::{Board, Said};
 use crate::snapshot::{CloudStatus, Counters, Detail, Row};
 
 /// Rises when the shape changes; an older checkpoint is then read by its own version or refused by name.
-pub const CHECKPOINT_VERSION: u32 = 3;
+pub const CHECKPOINT_VERSION: u32 = 4;
 
 /// Everything that cannot be derived.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,6 +31,10 @@ pub struct Checkpoint {
     host_details: Vec<Arc<Detail>>,
     services: Vec<Row>,
     service_details: Vec<Arc<Detail>>,
+    host_tracks: Vec<Arc<Track>>,
+    service_tracks: Vec<Arc<Track>>,
+    ids: Ids,
+    started: Timestamp,
     said: Vec<Vec<Said>>,
     told: Vec<Vec<crate::diagnosis::Signal>>,
     diagnosed_at: Vec<Timestamp>,
@@ -57,6 +62,10 @@ impl Engine {
             host_details: self.host_details.clone(),
             services: self.services.clone(),
             service_details: self.service_details.clone(),
+            host_tracks: self.host_tracks.clone(),
+            service_tracks: self.service_tracks.clone(),
+            ids: self.ids,
+            started: self.started,
             said: self.board.said(),
             told: self.board.told(),
             diagnosed_at: self.board.groups.iter().map(|group| group.diagnosed_at).collect(),
@@ -100,6 +109,10 @@ impl Engine {
             host_details: checkpoint.host_details,
             services: checkpoint.services,
             service_details: checkpoint.service_details,
+            host_tracks: checkpoint.host_tracks,
+            service_tracks: checkpoint.service_tracks,
+            ids: checkpoint.ids,
+            started: checkpoint.started,
             board,
             clouds: Arc::new(clouds),
             outside: checkpoint.outside,

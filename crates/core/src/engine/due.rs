@@ -7,7 +7,7 @@ use crate::catalog::Catalog;
 use crate::id::ObjectId;
 use crate::model::{Downtime, Incident, Phase};
 use crate::signals::REDIAGNOSE_AFTER;
-use crate::snapshot::{Detail, Row};
+use crate::snapshot::{Detail, Flags, Row};
 use crate::{Span, Timestamp};
 
 /// Timeperiods begin and end on full minutes.
@@ -20,6 +20,10 @@ impl Engine {
         let unsettled =
             self.problems_dirty || self.board.groups.iter().any(|group| group.dirty) || self.tracker.is_waiting();
         if unsettled {
+            return Some(self.at);
+        }
+        let released = |object: &ObjectId| self.row(*object).flags.has(Flags::RELEASED);
+        if self.problems.iter().any(released) {
             return Some(self.at);
         }
         let again = REDIAGNOSE_AFTER.at_pace(self.catalog.timing.pace);

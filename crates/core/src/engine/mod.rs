@@ -3,11 +3,14 @@
 //! Composes the modules around it and owns no policy of its own. Total and deterministic: the same inputs give the
 //! same effects on every machine.
 
+pub mod change;
 pub mod checkpoint;
 mod command;
 mod due;
 pub mod effect;
 pub mod input;
+mod nagios;
+mod notify;
 mod reload;
 mod result;
 mod tick;
@@ -26,6 +29,7 @@ use crate::policy::Ledger;
 use crate::seen::Seen;
 use crate::signals::Board;
 use crate::snapshot::{CloudStatus, Counters, Detail, Row, Snapshot};
+use track::{Ids, Track};
 
 pub use effect::{CheckRequest, Effects, Event, EventKind};
 pub use input::{
@@ -50,6 +54,12 @@ pub struct Engine {
     host_details: Vec<Arc<Detail>>,
     services: Vec<Row>,
     service_details: Vec<Arc<Detail>>,
+    /// Parallel to `catalog.nagios.hosts` and `services`: objects of Stentor's own configuration have none.
+    host_tracks: Vec<Arc<Track>>,
+    service_tracks: Vec<Arc<Track>>,
+    ids: Ids,
+    /// When the first catalog came: freshness and first notifications count from here where nothing else is known.
+    started: Timestamp,
     board: Board,
     clouds: Arc<Vec<CloudStatus>>,
     /// What the classifier says about the hosts outside clouds.
@@ -78,6 +88,10 @@ impl Default for Engine {
             host_details: Vec::new(),
             services: Vec::new(),
             service_details: Vec::new(),
+            host_tracks: Vec::new(),
+            service_tracks: Vec::new(),
+            ids: Ids::default(),
+            started: Timestamp::ZERO,
             board: Board::default(),
             clouds: Arc::default(),
             outside: Diagnosis::nothing_known(),
@@ -188,6 +202,8 @@ impl Engine {
             host_details: self.host_details.clone(),
             services: self.services.clone(),
             service_details: self.service_details.clone(),
+            host_tracks: self.host_tracks.clone(),
+            service_tracks: self.service_tracks.clone(),
             incidents: Arc::clone(&self.tracker.incidents),
             downtimes: Arc::clone(&self.downtimes),
             clouds: Arc::clone(&self.clouds),

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::effect::{Effects, Event, EventKind};
-use crate::Span;
+use super::nagios::carried_tracks;
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::Downtime;
 use crate::signals::Board;
 use crate::snapshot::{CloudStatus, Detail, Row};
+use crate::{Span, Timestamp};
 
 impl Engine {
     pub(super) fn load(&mut self, catalog: &Arc<Catalog>, effects: &mut Effects) {
@@ -34,6 +35,16 @@ impl Engine {
                 service_details[i] = Arc::clone(&self.service_details[id.index()]);
             }
         }
+        let host_tracks = carried_tracks(catalog.nagios.hosts.len(), &self.host_tracks, |i| {
+            old.host_id(&catalog.hosts[i].name).map(HostId::index)
+        });
+        let service_tracks = carried_tracks(catalog.nagios.services.len(), &self.service_tracks, |i| {
+            let service = &catalog.services[i];
+            old.service_id(&catalog.hosts[service.host.index()].name, &service.name).map(ServiceId::index)
+        });
+        if self.started == Timestamp::ZERO {
+            self.started = self.at;
+        }
         let mut board = Board::new(catalog);
         board.carry_over(catalog, &self.board, &old);
         self.clouds = Arc::new(self.carried_clouds(catalog, &old));
@@ -41,6 +52,8 @@ impl Engine {
         self.board = board;
         (self.hosts, self.host_details) = (hosts, host_details);
         (self.services, self.service_details) = (services, service_details);
+        (self.host_tracks, self.service_tracks) = (host_tracks, service_tracks);
+        self.begin_in_initial_state();
         self.rederive();
         self.add_planned_downtimes();
         let text = format!(

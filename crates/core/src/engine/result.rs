@@ -67,6 +67,7 @@ impl Engine {
         let before = *row;
         row.last_check = observed_at;
         row.flags.set(Flags::STALE, false);
+        row.looked_at(observed_at, judgement.state.code());
         let result = ServiceResult {
             state: judgement.state.code(),
             attempts_max: check.attempts,
@@ -137,6 +138,7 @@ impl Engine {
             return;
         };
         let attempts = check.map_or(1, |check| check.attempts);
+        self.hosts[id.index()].looked_at(observed_at, state.code());
         let transition = status::apply_host(&mut self.hosts[id.index()], state.code(), attempts, self.at);
         self.after(ObjectId::Host(id), before, transition, effects);
         if let Some(check) = check
@@ -263,6 +265,7 @@ impl Engine {
         detail.because = text.into();
         let row = &mut self.services[id.index()];
         row.flags.set(Flags::STALE, true);
+        row.flags.set(Flags::RELEASED, false);
         let result = ServiceResult {
             state: ServiceState::Unknown.code(),
             attempts_max: check.attempts,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::effect::{CheckRequest, Effects, Event, EventKind};
-use crate::catalog::View;
+use crate::catalog::{Check, View};
 use crate::diagnosis::{self, Class, Diagnosis, Signal, Target, TargetKind, Verdict};
 use crate::id::{ObjectId, ServiceId};
 use crate::incident::cover::{self, CoverIndex, World};
@@ -13,7 +13,7 @@ use crate::incident::{CauseKey, Clearance, Wanted};
 use crate::model::{Incident, ObjectKey, Phase, Reason, Sticky, TimelineEntry, TimelineKind, Value};
 use crate::policy::{Decisions, Situation};
 use crate::signals::REDIAGNOSE_AFTER;
-use crate::snapshot::Row;
+use crate::snapshot::{Flags, Row};
 use crate::{Span, Timestamp};
 
 impl Engine {
@@ -187,7 +187,7 @@ impl Engine {
         let maintained = self.maintained();
         let world = self.world();
         for &object in &self.problems {
-            if index.find(&self.catalog, object).is_some() || maintained.contains(&object) {
+            if index.find(&self.catalog, object).is_some() || maintained.contains(&object) || self.is_released(object) {
                 continue;
             }
             if let Some((key, want)) = cover::plain_cause(&world, object) {
@@ -226,7 +226,7 @@ impl Engine {
             self.tell_resolved(*number, effects);
         }
         if outcome.changed || diagnosed || self.problems_dirty {
-            self.attach_problems();
+            self.attach_problems(effects);
             self.problems_dirty = false;
         }
     }
@@ -235,6 +235,8 @@ impl Engine {
     fn expedite(&self, suspect: &Target, effects: &mut Effects) {
         let Some(host) = suspect.host.as_deref().and_then(|name| self.catalog.host_id(name)) else { return };
         if suspect.kind == TargetKind::Service {
+            let same = self.witnesses(suspect).into_iter().map(|object| CheckRequest { object, due: self.at });
+            effects.checks.extend(same);
             return;
         }
         let row = &self.catalog.hosts[host.index()];
@@ -253,10 +255,14 @@ impl Engine {
 
     /// Objects whose checks decide whether a component fails by itself: its own, and those of everything whose failure
     /// could explain it. Of a host as a whole: all of its checks. Only checks that this process runs: an agent speaks
-    /// when it speaks, if its host lives.
+    /// when it speaks, if its host lives. Of a problem by itself: the checks that may tell of what it is a part.
     fn witnesses(&self, suspect: &Target) -> Vec<ObjectId> {
         let Some(host) = &suspect.host else { return Vec::new() };
         let Some(id) = self.catalog.host_id(host) else { return Vec::new() };
+        if suspect.kind == TargetKind::Service {
+            let service = suspect.component.as_deref().and_then(|name| self.catalog.service_id(host, name));
+            return service.map_or_else(Vec::new, |id| cover::that_see_the_same(&self.catalog, id));
+        }
         let group = &self.board.groups[self.board.group_of(&self.catalog, id)];
         let mut hosts = match (&suspect.component, suspect.kind) {
             (Some(component), TargetKind::Component) => diagnosis::upstream_hosts(&group.topology, component),
@@ -295,7 +301,7 @@ impl Engine {
     }
 
     /// Gives every problem to the live incident that covers it.
-    fn attach_problems(&mut self) {
+    fn attach_problems(&mut self, effects: &mut Effects) {
         let live: Vec<(CauseKey, u64)> = self.tracker.live().map(|(key, live)| (key.clone(), live.number)).collect();
         let incidents: Vec<Arc<Incident>> =
             live.iter().filter_map(|(_, number)| self.tracker.get(*number).cloned()).collect();
@@ -317,11 +323,38 @@ impl Engine {
         for (number, problems) in of_incident {
             self.tracker.set_problems(number, problems);
         }
+        self.release(&owner, effects);
         let at = self.at;
         set_owner(&mut self.hosts, at, |i| owner.get(&ObjectId::Host(crate::id::HostId::from_index(i))).copied());
         set_owner(&mut self.services, at, |i| {
             owner.get(&ObjectId::Service(crate::id::ServiceId::from_index(i))).copied()
         });
+    }
+
+    /// Problems whose incident let go of them are asked for now, before anything is made of them: the cause is gone,
+    /// so what they said last may be over as well. What nobody can ask keeps its last word.
+    fn release(&mut self, owner: &BTreeMap<ObjectId, u64>, effects: &mut Effects) {
+        let at = self.at;
+        for object in self.problems.iter().copied().filter(|object| !owner.contains_key(object)).collect::<Vec<_>>() {
+            let can_be_asked = self.catalog.check_of(object).is_some_and(|check| !check.probe.is_empty());
+            let row = self.row_mut(object);
+            if row.incident != 0 && can_be_asked {
+                row.flags.set(Flags::RELEASED, true);
+                row.changed = at;
+                effects.checks.push(CheckRequest { object, due: at });
+            }
+        }
+    }
+
+    /// Whether a problem waits for the look that its release asked for; not longer than any look may take to come.
+    fn is_released(&self, object: ObjectId) -> bool {
+        let row = match object {
+            ObjectId::Host(id) => &self.hosts[id.index()],
+            ObjectId::Service(id) => &self.services[id.index()],
+        };
+        let longest = |check: &Check| (check.every + check.timeout).max(self.board.answer_max * 3);
+        row.flags.has(Flags::RELEASED)
+            && self.catalog.check_of(object).is_some_and(|check| self.at.since(row.changed) < longest(check))
     }
 
     /// First pages, changes and re-notifications of everything that is open.

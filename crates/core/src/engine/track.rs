@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::catalog::nagios::{CommandCall, Options, Switches};
 use crate::id::TimeperiodId;
+use crate::snapshot::Row;
 use crate::status::flapping::FlapHistory;
 
 /// One object of a Nagios tree; parallel to its row. Objects of Stentor's own configuration have none.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Track {
-    /// State code before the newest change (`$LASTSERVICESTATE$`).
+    /// State code of the result before the newest one (`$LASTSERVICESTATE$`).
     pub last_state: u8,
-    /// When it was last seen in each state, by code; zero = never.
+    /// When it was last seen in each state that it has left, by code; zero = never. See [`Track::seen_in`].
     pub last_time_in: [Timestamp; 4],
     /// `$SERVICEEVENTID$`, `$LASTSERVICEEVENTID$`, `$SERVICEPROBLEMID$`, `$LASTSERVICEPROBLEMID$`; 0 = none.
     pub event_id: u64,
@@ -27,6 +28,26 @@ pub struct Track {
     pub flap: FlapHistory,
     pub notice: NoticeState,
     pub overrides: Option<Box<Overrides>>,
+}
+
+impl Track {
+    /// When the object was last seen in the state of that code; zero = never. Of the present state only its row knows,
+    /// so that a result that changes nothing changes no track.
+    pub fn seen_in(&self, row: &Row, code: u8) -> Timestamp {
+        if row.state == code && !row.is_pending() {
+            return row.last_check;
+        }
+        self.last_time_in.get(usize::from(code)).copied().unwrap_or(Timestamp::ZERO)
+    }
+}
+
+/// Newest ids of each kind that were given away; 0 = none yet.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Ids {
+    pub event: u64,
+    pub problem: u64,
+    pub notification: u64,
+    pub comment: u64,
 }
 
 /// What was told about the present problem (specification 03, section 5).

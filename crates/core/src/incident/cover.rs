@@ -117,6 +117,21 @@ fn looks_at_the_same(catalog: &Catalog, service: ServiceId, verdict: &Verdict) -
         })
 }
 
+/// Checks of the same host that look with the same probe at a part of what a check without signals looks at: if one of
+/// them fails too, its verdict covers both. The plain check may be believed first, and must not speak first.
+pub fn that_see_the_same(catalog: &Catalog, service: ServiceId) -> Vec<ObjectId> {
+    let own = &catalog.services[service.index()];
+    let check = &catalog.checks[own.check.index()];
+    if own.component.is_some() || !check.signals.is_empty() || check.probe.is_empty() {
+        return Vec::new();
+    }
+    let same = |id: &&ServiceId| {
+        let other = &catalog.checks[catalog.services[id.index()].check.index()];
+        other.probe == check.probe && !other.signals.is_empty()
+    };
+    catalog.hosts[own.host.index()].services.iter().filter(same).map(|id| ObjectId::Service(*id)).collect()
+}
+
 /// Whether a service's check contributes a signal that the verdict rests on.
 pub fn speaks(catalog: &Catalog, service: ServiceId, verdict: &Verdict) -> bool {
     let check = &catalog.checks[catalog.services[service.index()].check.index()];

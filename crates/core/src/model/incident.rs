@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::diagnosis::{Severity, Verdict};
+use crate::diagnosis::{Class, CoreState, Impact, Severity, Target, TargetKind, Verdict, Visibility};
 
 #[derive(Copy, Clone, Debug, Eq, Hash, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -69,6 +69,46 @@ pub struct Incident {
 }
 
 impl Incident {
+    /// Fills the place of the incident in a message that is about none; its number is 0, which no incident has.
+    pub fn none(site: &Arc<str>, at: Timestamp) -> Incident {
+        Incident {
+            number: 0,
+            phase: Phase::Closed,
+            title: "This is a test; nothing is wrong".to_owned(),
+            cloud: None,
+            site: Some(Arc::clone(site)),
+            zone: None,
+            verdict: Verdict {
+                target: Target { kind: TargetKind::Site, host: None, component: None },
+                class: Class::Unknown,
+                subtype: "".into(),
+                severity: Severity::Info,
+                visibility: Visibility::Invisible,
+                impact: Impact::None,
+                confidence: 0.0,
+                core: CoreState::Unknown,
+                cell: None,
+                cells: Vec::new(),
+                runbook: "none".into(),
+                redundancy: None,
+                suppressed: Vec::new(),
+                evidence: Vec::new(),
+                rejected: Vec::new(),
+                since: at,
+            },
+            problems: Vec::new(),
+            users_notice: String::new(),
+            owner: None,
+            ack: None,
+            opened_at: at,
+            changed_at: at,
+            resolved_at: None,
+            root: None,
+            generation: 0,
+            timeline: Vec::new(),
+        }
+    }
+
     pub fn severity(&self) -> Severity {
         self.verdict.severity
     }

@@ -9,7 +9,7 @@ pub mod value;
 
 pub use incident::{Ack, Covers, Downtime, Incident, ObjectKey, Phase, Sticky, TimelineEntry, TimelineKind};
 pub use notice::{CommandRun, HeldNotice, Notice, NoticeKind};
-pub use notification::{Delivery, DeliveryOutcome, Notification, Reason, Withheld};
+pub use notification::{COMMAND_CHANNEL, Delivery, DeliveryOutcome, Notification, Reason, Withheld};
 pub use observation::{Measurement, Observation, Outcome};
 pub use state::{HostState, ServiceState, StateKind, UnknownCause};
 pub use value::Value;

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::model::incident::Incident;
+use crate::model::notice::{Notice, NoticeKind};
+use crate::schedule::stable_hash;
 
 /// Why a notification exists.
 #[derive(Copy, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -55,6 +57,55 @@ pub struct Notification {
     /// Who acknowledged, for [`Reason::Acknowledgement`].
     pub by: Option<Arc<str>>,
     pub comment: Option<Arc<str>>,
+    /// What is told in Nagios's way instead of an incident; its channel is [`COMMAND_CHANNEL`].
+    pub notice: Option<Arc<Notice>>,
+}
+
+/// Channel of notices: the contact's own commands.
+pub const COMMAND_CHANNEL: &str = "command";
+
+impl Notification {
+    /// A notice as a row of the outbox.
+    pub fn of_notice(notice: Notice, site: &Arc<str>) -> Notification {
+        let reason = match notice.kind {
+            NoticeKind::Problem => Reason::Problem,
+            NoticeKind::Recovery => Reason::Recovery,
+            NoticeKind::Acknowledgement => Reason::Acknowledgement,
+            NoticeKind::FlappingStart
+            | NoticeKind::FlappingStop
+            | NoticeKind::FlappingDisabled
+            | NoticeKind::DowntimeStart
+            | NoticeKind::DowntimeEnd
+            | NoticeKind::DowntimeCancelled
+            | NoticeKind::Custom => Reason::Changed,
+        };
+        let said = |text: &Arc<str>| (!text.is_empty()).then(|| Arc::clone(text));
+        Notification {
+            key: Arc::clone(&notice.key),
+            reason,
+            contact: Arc::clone(&notice.contact),
+            channel: COMMAND_CHANNEL.into(),
+            address: Arc::default(),
+            incident: Arc::new(Incident::none(site, notice.created_at)),
+            seq: notice.seq,
+            created_at: notice.created_at,
+            by: said(&notice.author),
+            comment: said(&notice.comment),
+            notice: Some(Arc::new(notice)),
+        }
+    }
+
+    /// What messages of one contact on one channel are kept in order by: the incident, or for a notice its object, as a
+    /// number below zero.
+    pub fn thread_number(&self) -> i64 {
+        match &self.notice {
+            None => i64::try_from(self.incident.number).unwrap_or(i64::MAX),
+            Some(notice) => {
+                let hash = stable_hash(&notice.object.host, notice.object.service.as_deref());
+                -1 - i64::try_from(hash >> 1).unwrap_or(i64::MAX - 1)
+            }
+        }
+    }
 }
 
 /// How a delivery ended; comes back as an input.

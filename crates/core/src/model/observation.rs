@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{ServiceState, UnknownCause};
+use super::state::{HostState, ServiceState, UnknownCause};
 use super::value::Value;
 
 /// Everything one run produced.
@@ -35,6 +35,8 @@ pub enum Outcome {
     Reported(ServiceState),
     /// The probe could not observe. `text` says why; never a failure of the target.
     Failed(UnknownCause),
+    /// A passive submitter said the state of a host.
+    ReportedHost(HostState),
 }
 
 /// One number with its unit, thresholds and bounds, as perfdata carries it.
@@ -67,6 +69,11 @@ impl Observation {
     /// A result that already carries its state.
     pub fn reported(state: ServiceState, text: impl Into<Arc<str>>) -> Self {
         Observation { outcome: Outcome::Reported(state), ..Observation::observed(text) }
+    }
+
+    /// A result of a host that already carries its state.
+    pub fn reported_host(state: HostState, text: impl Into<Arc<str>>) -> Self {
+        Observation { outcome: Outcome::ReportedHost(state), ..Observation::observed(text) }
     }
 
     /// The probe could not observe.

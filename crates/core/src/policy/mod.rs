@@ -15,7 +15,7 @@ use crate::id::{ContactId, TimeperiodId};
 use crate::model::{Incident, Notification, Phase, Reason, Withheld};
 use crate::{Span, Timestamp};
 
-pub use trial::{NO_INCIDENT, Test};
+pub use trial::Test;
 
 /// Incident, contact, channel.
 type Slot = (u64, Arc<str>, Arc<str>);
@@ -333,5 +333,6 @@ fn notification(
         created_at: at,
         by: by.map(|by| Arc::clone(&by.who)),
         comment: by.map(|by| Arc::clone(&by.comment)),
+        notice: None,
     }
 }

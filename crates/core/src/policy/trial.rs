@@ -4,12 +4,8 @@ use std::sync::Arc;
 
 use crate::Timestamp;
 use crate::catalog::Catalog;
-use crate::diagnosis::{Class, CoreState, Impact, Severity, Target, TargetKind, Verdict, Visibility};
 use crate::engine::CommandError;
-use crate::model::{Incident, Notification, Phase, Reason};
-
-/// Number of the incident that a test message carries: none has it.
-pub const NO_INCIDENT: u64 = 0;
+use crate::model::{Incident, Notification, Reason};
 
 /// What is common to the messages of one test.
 pub struct Test<'a> {
@@ -45,11 +41,12 @@ impl Test<'_> {
                 contact: Arc::clone(&contact.name),
                 channel: Arc::clone(channel),
                 address: Arc::clone(address),
-                incident: Arc::new(nothing_wrong(catalog, self.at)),
+                incident: Arc::new(Incident::none(&catalog.site, self.at)),
                 seq: self.seq,
                 created_at: self.at,
                 by: Some(Arc::clone(self.by)),
                 comment: None,
+                notice: None,
             })
             .collect();
         match (sent.is_empty(), self.channel) {
@@ -62,45 +59,5 @@ impl Test<'_> {
                 Err(CommandError::Invalid(text))
             }
         }
-    }
-}
-
-/// Fills the place of the incident in a message that is about none.
-fn nothing_wrong(catalog: &Catalog, at: Timestamp) -> Incident {
-    Incident {
-        number: NO_INCIDENT,
-        phase: Phase::Closed,
-        title: "This is a test; nothing is wrong".to_owned(),
-        cloud: None,
-        site: Some(Arc::clone(&catalog.site)),
-        zone: None,
-        verdict: Verdict {
-            target: Target { kind: TargetKind::Site, host: None, component: None },
-            class: Class::Unknown,
-            subtype: "".into(),
-            severity: Severity::Info,
-            visibility: Visibility::Invisible,
-            impact: Impact::None,
-            confidence: 0.0,
-            core: CoreState::Unknown,
-            cell: None,
-            cells: Vec::new(),
-            runbook: "none".into(),
-            redundancy: None,
-            suppressed: Vec::new(),
-            evidence: Vec::new(),
-            rejected: Vec::new(),
-            since: at,
-        },
-        problems: Vec::new(),
-        users_notice: String::new(),
-        owner: None,
-        ack: None,
-        opened_at: at,
-        changed_at: at,
-        resolved_at: None,
-        root: None,
-        generation: 0,
-        timeline: Vec::new(),
     }
 }

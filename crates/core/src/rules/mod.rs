@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Observation, Outcome, ServiceState, UnknownCause, Value};
+use crate::model::{HostState, Observation, Outcome, ServiceState, UnknownCause, Value};
 
 use eval::{Scope, Truth};
 pub use expr::{Expr, ExprError};
@@ -47,6 +47,10 @@ pub fn judge(rules: &[Rule], params: &Value, observation: &Observation) -> Judge
         Outcome::Reported(state) => {
             let cause = (state == ServiceState::Unknown).then_some(UnknownCause::Reported);
             Judgement { state, cause, because: Arc::default() }
+        }
+        Outcome::ReportedHost(host) => {
+            let state = if host == HostState::Up { ServiceState::Ok } else { ServiceState::Critical };
+            Judgement { state, cause: None, because: Arc::default() }
         }
         Outcome::Failed(cause) => {
             Judgement { state: ServiceState::Unknown, cause: Some(cause), because: Arc::clone(&observation.text) }

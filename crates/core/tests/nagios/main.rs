@@ -1,0 +1,4 @@
+//! The engine as Nagios Core 4.5 would have behaved: tables of the specification, recorded sequences, properties.
+
+mod scenarios;
+mod site;
