@@ -32,7 +32,8 @@ impl Engine {
         let windows =
             self.downtimes.values().map(|downtime| if downtime.active { downtime.end } else { downtime.start });
         let expiry = self.expiries.peek().map(|entry| entry.0.0);
-        groups.chain(windows).chain(expiry).chain(self.next_page()).min()
+        let planned = self.planned.values().map(|check| check.at);
+        groups.chain(planned).chain(windows).chain(expiry).chain(self.next_page()).min()
     }
 
     /// When an open incident may next be told, or its acknowledgement end.

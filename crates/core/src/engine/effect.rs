@@ -28,6 +28,8 @@ pub struct Effects {
     pub log: Vec<String>,
     /// To the collector.
     pub checks: Vec<CheckRequest>,
+    /// To the collector too: to be run although switched off or out of its period.
+    pub forced: Vec<CheckRequest>,
     /// Answer to a command.
     pub reply: Option<Result<Reply, CommandError>>,
 }

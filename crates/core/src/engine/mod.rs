@@ -3,6 +3,7 @@
 //! Composes the modules around it and owns no policy of its own. Total and deterministic: the same inputs give the
 //! same effects on every machine.
 
+mod attributes;
 pub mod change;
 pub mod checkpoint;
 mod command;
@@ -11,10 +12,13 @@ pub mod effect;
 pub mod input;
 mod nagios;
 mod notify;
+pub mod program;
 mod reload;
 mod result;
+pub mod switch;
 mod tick;
 pub mod track;
+mod unflap;
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
@@ -58,6 +62,11 @@ pub struct Engine {
     host_tracks: Vec<Arc<Track>>,
     service_tracks: Vec<Arc<Track>>,
     ids: Ids,
+    /// What commands changed of the whole program and of contacts, by name.
+    program: Arc<program::ProgramState>,
+    contact_overrides: Arc<BTreeMap<Arc<str>, program::ContactOverrides>>,
+    /// Checks that commands asked for at a later time.
+    planned: BTreeMap<ObjectId, attributes::PlannedCheck>,
     /// When the first catalog came: freshness and first notifications count from here where nothing else is known.
     started: Timestamp,
     board: Board,
@@ -91,6 +100,9 @@ impl Default for Engine {
             host_tracks: Vec::new(),
             service_tracks: Vec::new(),
             ids: Ids::default(),
+            program: Arc::default(),
+            contact_overrides: Arc::default(),
+            planned: BTreeMap::new(),
             started: Timestamp::ZERO,
             board: Board::default(),
             clouds: Arc::default(),
@@ -204,6 +216,8 @@ impl Engine {
             service_details: self.service_details.clone(),
             host_tracks: self.host_tracks.clone(),
             service_tracks: self.service_tracks.clone(),
+            program: Arc::clone(&self.program),
+            contact_overrides: Arc::clone(&self.contact_overrides),
             incidents: Arc::clone(&self.tracker.incidents),
             downtimes: Arc::clone(&self.downtimes),
             clouds: Arc::clone(&self.clouds),

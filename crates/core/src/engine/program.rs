@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
+use super::effect::Effects;
 use super::input::{CommandError, Reply};
 use super::switch::{ContactChange, ContactScope, ProgramSwitch, Side, contact, modified};
 use crate::catalog::Catalog;
@@ -178,13 +179,21 @@ impl Engine {
         &self.program
     }
 
-    pub(super) fn set_program_switch(&mut self, switch: ProgramSwitch, on: bool) -> Result<Reply, CommandError> {
+    pub(super) fn set_program_switch(
+        &mut self,
+        switch: ProgramSwitch,
+        on: bool,
+        effects: &mut Effects,
+    ) -> Result<Reply, CommandError> {
         let state = Arc::make_mut(&mut self.program);
         let place = switch.of(&mut state.in_force);
         // Nagios marks a switch as changed only when it changes.
         if *place != on {
             *place = on;
             state.mark(switch.side(), switch.bit());
+            if switch == ProgramSwitch::FlapDetection && !on {
+                self.stop_detecting_all(effects);
+            }
         }
         Ok(Reply::Done)
     }

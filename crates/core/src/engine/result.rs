@@ -41,6 +41,9 @@ impl Engine {
             self.counters.results_late += 1;
             return;
         }
+        if !self.admits(result, effects) {
+            return;
+        }
         self.counters.results_applied += 1;
         match result.object {
             ObjectId::Host(id) => self.apply_host_result(id, observed_at, &result.observation, effects),

@@ -149,7 +149,10 @@ pub enum Change {
     RetryInterval(f64),
     MaxAttempts(u16),
     /// The name in capitals, without the leading `_`.
-    CustomVar { name: Arc<str>, value: Arc<str> },
+    CustomVar {
+        name: Arc<str>,
+        value: Arc<str>,
+    },
     ModifiedAttributes(u32),
 }
 
@@ -178,9 +181,9 @@ impl Scope {
     pub fn objects(&self, catalog: &Catalog) -> Result<Vec<ObjectId>, CommandError> {
         let services_of = |host: &HostId| catalog.hosts[host.index()].services.iter().map(|id| ObjectId::Service(*id));
         Ok(match self {
-            Scope::Object(key) => vec![
-                catalog.object_id(key).ok_or_else(|| CommandError::NoObject(super::command::describe(key)))?,
-            ],
+            Scope::Object(key) => {
+                vec![catalog.object_id(key).ok_or_else(|| CommandError::NoObject(super::command::describe(key)))?]
+            }
             Scope::ServicesOf(name) => services_of(&host(catalog, name)?).collect(),
             Scope::HostgroupHosts(name) => hostgroup(catalog, name)?.iter().map(|id| ObjectId::Host(*id)).collect(),
             Scope::HostgroupServices(name) => hostgroup(catalog, name)?.iter().flat_map(services_of).collect(),
@@ -236,10 +239,7 @@ fn hostgroup<'a>(catalog: &'a Catalog, name: &Arc<str>) -> Result<&'a [HostId], 
     Ok(&catalog.nagios.hostgroups[id.index()].members)
 }
 
-fn servicegroup<'a>(
-    catalog: &'a Catalog,
-    name: &Arc<str>,
-) -> Result<&'a [crate::id::ServiceId], CommandError> {
+fn servicegroup<'a>(catalog: &'a Catalog, name: &Arc<str>) -> Result<&'a [crate::id::ServiceId], CommandError> {
     let id = catalog.nagios.index.servicegroup.get(name);
     let id = id.ok_or_else(|| CommandError::NoObject(format!("service group `{name}`")))?;
     Ok(&catalog.nagios.servicegroups[id.index()].members)

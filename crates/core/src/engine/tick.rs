@@ -19,6 +19,7 @@ use crate::{Span, Timestamp};
 impl Engine {
     pub(super) fn tick(&mut self, effects: &mut Effects) {
         self.turn_downtimes(effects);
+        self.run_planned(effects);
         self.expire(effects);
         self.end_acks(effects);
         let diagnosed = self.diagnose(effects);
