@@ -20,6 +20,9 @@ use crate::engine::Handle;
 use crate::engine::writer::{self, Chain, ToCollector};
 use crate::journal::Journal;
 use crate::journal::sqlite::SqliteJournal;
+use crate::nagios::desk::{Desk, ProgramOrder};
+use crate::nagios::intake::Intake;
+use crate::nagios::pipe::Pipe;
 use crate::notifiers::email::{EmailNotifier, EmailSetup, MailTls};
 use crate::notifiers::webhook::{WebhookNotifier, WebhookSetup};
 use crate::notifiers::{Notifiers, Secret};
@@ -63,7 +66,11 @@ pub struct Service {
     /// What it was started with; a reload changes only the watched world.
     settings: String,
     network: Network,
+    /// What external commands ask of the process: for whoever runs it.
+    pub orders_to_program: mpsc::Receiver<ProgramOrder>,
     stop: CancellationToken,
+    /// Readers of the command pipe and of result files.
+    takers: Vec<JoinHandle<()>>,
     web: JoinHandle<()>,
     collector: Collector,
     orders: JoinHandle<()>,
@@ -144,10 +151,13 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     let orders = tokio::spawn(relay(running.to_collector, handle));
 
     let stop = CancellationToken::new();
+    let (desk, orders_to_program) = Desk::new();
+    let takers = takers(&settings.nagios, &engine, &clock, &desk, &registry, &stop)?;
     let state = WebState {
         engine: engine.clone(),
         store: Arc::clone(&store),
         clock: clock.clone(),
+        desk,
         self_metrics: registry,
         url: url.as_str().into(),
         secure_cookies: url.starts_with("https://"),
@@ -163,7 +173,9 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         credentials,
         settings: format!("{settings:?}"),
         network: options.network,
+        orders_to_program,
         stop,
+        takers,
         web,
         collector,
         orders,
@@ -194,6 +206,9 @@ impl Service {
     pub async fn stop(self) {
         self.stop.cancel();
         wait("web server", self.web).await;
+        for taker in self.takers {
+            wait("command pipe", taker).await;
+        }
         self.collector.stop().await;
         let client = self.network.bmc_client();
         client.shutdown(tokio::time::Instant::now() + FAREWELL).await;
@@ -203,6 +218,24 @@ impl Service {
         wait("relay", self.orders).await;
         wait("history pruning", self.prune).await;
     }
+}
+
+/// Starts to read what other programs leave in Nagios's formats.
+fn takers(
+    files: &settings::NagiosFiles,
+    engine: &Handle,
+    clock: &Clock,
+    desk: &Desk,
+    registry: &Registry,
+    stop: &CancellationToken,
+) -> anyhow::Result<Vec<JoinHandle<()>>> {
+    let mut takers = Vec::new();
+    if let Some(path) = &files.command_file {
+        let pipe = Pipe::open(path).context("[nagios] `command_file` cannot be used")?;
+        let intake = Intake::new(engine.clone(), clock.clone(), desk.clone(), registry)?;
+        takers.push(pipe.start(intake, stop.clone()));
+    }
+    Ok(takers)
 }
 
 /// Opens what the state is kept in.
@@ -230,6 +263,7 @@ async fn relay(mut orders: mpsc::Receiver<ToCollector>, collector: CollectorHand
         let taken = match order {
             ToCollector::Catalog(catalog) => collector.reload(catalog).await,
             ToCollector::Checks(checks) => collector.request(checks).await,
+            ToCollector::Forced(checks) => collector.force(checks).await,
         };
         // The collector stops before the writer; what is left then has nobody to run it.
         if taken.is_err() {

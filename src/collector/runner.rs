@@ -1,7 +1,7 @@
 //! The collector's one task: takes due checks from the schedule, starts them as places allow, obeys orders.
 //! Never waits for the engine: the runs do.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use stentor_core::catalog::Catalog;
@@ -51,6 +51,8 @@ pub struct Runner {
     /// By key, because slots change with the catalog. Steady time.
     last_runs: HashMap<ObjectKey, Timestamp>,
     lanes: Lanes,
+    /// Asked for whatever holds them back, and not started yet.
+    forced: HashSet<ObjectKey>,
     builder: Builder,
     tasks: JoinSet<()>,
     running: HashMap<Id, Running>,
@@ -77,6 +79,7 @@ impl Runner {
             schedule,
             last_runs: HashMap::new(),
             lanes: Lanes::new(parts.limits),
+            forced: HashSet::new(),
             builder: Builder::new(parts.factory, parts.env),
             tasks: JoinSet::new(),
             running: HashMap::new(),
@@ -96,6 +99,7 @@ impl Runner {
                 order = orders.recv() => match order {
                     Some(Order::Reload(catalog)) => self.reload(catalog),
                     Some(Order::Request(checks)) => self.request(&checks),
+                    Some(Order::Force(checks)) => self.force(&checks),
                     None => break,
                 },
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
@@ -112,10 +116,33 @@ impl Runner {
         let now = self.steady.now();
         while let Some(due) = self.schedule.pop(now) {
             let Some((lane, host)) = self.plan.place(due.slot) else { continue };
+            if !self.may_run(due.slot) {
+                self.schedule.finish(due.slot, now);
+                continue;
+            }
             if let Some(candidate) = self.lanes.admit(Candidate { due, lane, host }) {
                 self.start_all(vec![candidate]);
             }
         }
+    }
+
+    /// Whether a check that is due runs: it was forced, or nothing holds it back. Asked at its start, so that a switch
+    /// takes effect without another plan.
+    fn may_run(&mut self, slot: u32) -> bool {
+        let Some(key) = self.plan.key(slot) else { return false };
+        if self.forced.remove(&key) {
+            return true;
+        }
+        let snapshot = self.engine.snapshot();
+        snapshot.catalog.object_id(&key).is_none_or(|object| snapshot.may_run(object, self.clock.now()))
+    }
+
+    fn force(&mut self, checks: &[CheckRequest]) {
+        // Only what runs here: nothing else would ever be taken out again.
+        let own = |check: &&CheckRequest| self.plan.slot(check.object).filter(|slot| self.plan.place(*slot).is_some());
+        let keys = checks.iter().filter_map(|check| self.plan.key(own(&check)?));
+        self.forced.extend(keys);
+        self.request(checks);
     }
 
     /// Starts candidates that have places; one that waited too long gives its place to the next.
@@ -204,5 +231,6 @@ impl Runner {
         }
         let plan = &self.plan;
         self.last_runs.retain(|key, _| plan.slot_of_key(key).is_some());
+        self.forced.retain(|key| plan.slot_of_key(key).is_some());
     }
 }

@@ -30,6 +30,7 @@ pub struct Settings {
     pub webhook: Option<Webhook>,
     pub metrics: Metrics,
     pub log: Log,
+    pub nagios: NagiosFiles,
 }
 
 #[derive(Clone, Debug)]
@@ -109,6 +110,17 @@ pub struct Webhook {
     pub timeout: Duration,
 }
 
+/// Where other programs leave commands and results, in Nagios's formats.
+#[derive(Clone, Debug)]
+pub struct NagiosFiles {
+    /// The command pipe.
+    pub command_file: Option<PathBuf>,
+    /// Folder of check result files.
+    pub check_result_path: Option<PathBuf>,
+    /// Older result files are dropped; zero = never.
+    pub max_check_result_file_age: Span,
+}
+
 #[derive(Clone, Debug)]
 pub struct Metrics {
     pub enabled: bool,
@@ -158,6 +170,7 @@ pub(super) fn read(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics
         webhook: webhook.and_then(|section| read_webhook(&section, folder, found)),
         metrics: read_metrics(roots, folder, found),
         log: read_log(roots, found),
+        nagios: read_nagios(roots, folder, found),
     }
 }
 
@@ -332,6 +345,17 @@ fn read_metrics(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) -
     let section = single(roots, "metrics", "[metrics]", found);
     let enabled = section.as_ref().is_none_or(|section| section.bool_or("enabled", true, found));
     Metrics { enabled, token_file: section.and_then(|section| file(&section, "token_file", folder, found)) }
+}
+
+fn read_nagios(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) -> NagiosFiles {
+    /// Nagios's default.
+    const RESULT_AGE_MAX: Span = Span::from_hours(1);
+    let section = single(roots, "nagios", "[nagios]", found);
+    let section = section.as_ref();
+    let mut path = |key| section.and_then(|section| section.text(key, found)).map(|text| folder.join(text.value));
+    let (command_file, check_result_path) = (path("command_file"), path("check_result_path"));
+    let age = section.map(|section| section.span_or("max_check_result_file_age", RESULT_AGE_MAX, found));
+    NagiosFiles { command_file, check_result_path, max_check_result_file_age: age.unwrap_or(RESULT_AGE_MAX) }
 }
 
 fn read_log(roots: &[Section<'_>], found: &mut Diagnostics) -> Log {

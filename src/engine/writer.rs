@@ -10,7 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use prometheus::{IntCounter, IntGauge, Registry};
 use stentor_core::catalog::Catalog;
-use stentor_core::engine::{AgentSeen, CheckRequest, CheckResult, CommandInput, Effects, Engine, Event, Input, Reply};
+use stentor_core::engine::{AgentSeen, CheckRequest, CheckResult, Effects, Engine, Event, Input, Reply};
 use stentor_core::id::ObjectId;
 use stentor_core::model::{CommandRun, Notification, ObjectKey};
 use stentor_core::{Span, Timestamp};
@@ -75,6 +75,8 @@ pub struct Aside {
 pub enum ToCollector {
     Catalog(Arc<Catalog>),
     Checks(Vec<CheckRequest>),
+    /// To be run although switched off or out of their period.
+    Forced(Vec<CheckRequest>),
 }
 
 /// Room for orders to the collector; a full queue drops reschedules, never catalogs: every check still has its phase.
@@ -196,6 +198,7 @@ struct Applied {
     events: Vec<Event>,
     notifications: Vec<Notification>,
     checks: Vec<CheckRequest>,
+    forced: Vec<CheckRequest>,
     aside: Aside,
 }
 
@@ -274,10 +277,16 @@ impl Writer {
     async fn turn(&mut self, posts: Vec<Post>) {
         let mut gathered = Gathered::default();
         for post in posts {
-            // A new catalog changes what names mean: what was gathered so far goes first.
-            if matches!(post, Post::Catalog(..)) && !gathered.inputs.is_empty() {
+            // A new catalog changes what names mean, and what is saved is what came before: that goes first.
+            if matches!(post, Post::Catalog(..) | Post::Save(_)) && !gathered.inputs.is_empty() {
                 let before = std::mem::take(&mut gathered);
                 self.work(before).await;
+            }
+            if let Post::Save(reply) = post {
+                let saved = self.save_checkpoint().await;
+                // A receiver that has gone away does not want its answer any more.
+                let _ = reply.send(saved);
+                continue;
             }
             let is_catalog = matches!(post, Post::Catalog(..));
             self.gather(post, &mut gathered);
@@ -300,9 +309,9 @@ impl Writer {
                 }
             }
             Post::AgentBatch(batch, reply) => self.gather_push(batch, reply, turn),
-            Post::Command(command, id, reply) => {
+            Post::Command(input, reply) => {
                 turn.waiting.push(Waiting::Command(reply, turn.inputs.len()));
-                turn.inputs.push(Input::Command(CommandInput { command, id }));
+                turn.inputs.push(Input::Command(input));
             }
             Post::Delivery(delivery) => turn.inputs.push(Input::Delivery(delivery)),
             Post::Catalog(catalog, reply) => {
@@ -311,7 +320,7 @@ impl Writer {
                 turn.waiting.push(Waiting::Catalog(reply));
             }
             Post::Flush(reply) => turn.waiting.push(Waiting::Flush(reply)),
-            Post::Stop(_) => {}
+            Post::Save(_) | Post::Stop(_) => {}
         }
     }
 
@@ -359,13 +368,16 @@ impl Writer {
         if !inputs.is_empty() {
             let turn = Turn { seq: self.engine.seq() + 1, at: self.parts.clock.now(), inputs };
             self.write_ahead(&turn).await;
-            let Applied { events, notifications, checks, aside } = self.apply(&turn, &mut replies);
+            let Applied { events, notifications, checks, forced, aside } = self.apply(&turn, &mut replies);
             self.dirty = true;
             self.hand_aside(aside);
             if let Some(catalog) = catalog {
                 self.send_catalog(catalog).await;
             }
-            if !checks.is_empty() && self.to_collector.try_send(ToCollector::Checks(checks)).is_err() {
+            let behind = |order| self.to_collector.try_send(order).is_err();
+            let dropped = (!checks.is_empty() && behind(ToCollector::Checks(checks)))
+                | (!forced.is_empty() && behind(ToCollector::Forced(forced)));
+            if dropped {
                 tracing::warn!("the collector is behind: reschedules were dropped, checks keep their phase");
             }
             self.commit(turn.seq, turn.at, events, notifications).await;
@@ -440,16 +452,28 @@ impl Writer {
             events: Vec::new(),
             notifications: Vec::new(),
             checks: Vec::new(),
+            forced: Vec::new(),
             aside: Aside { at: turn.at, log: Vec::new(), runs: Vec::new() },
         };
         for input in &turn.inputs {
             // What was withheld is told in words by the events.
-            let Effects { notifications, events, withheld: _, notices, held_notices: _, runs, log, checks, reply } =
-                self.engine.apply(turn.at, input);
+            let Effects {
+                notifications,
+                events,
+                withheld: _,
+                notices,
+                held_notices: _,
+                runs,
+                log,
+                checks,
+                forced,
+                reply,
+            } = self.engine.apply(turn.at, input);
             applied.events.extend(events);
             applied.notifications.extend(notifications);
             applied.notifications.extend(notices.into_iter().map(|notice| Notification::of_notice(notice, &site)));
             applied.checks.extend(checks);
+            applied.forced.extend(forced);
             applied.aside.log.extend(log);
             applied.aside.runs.extend(runs);
             replies.push(reply.map(|reply| reply.map_err(Refused::from)));

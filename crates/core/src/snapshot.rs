@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
+use crate::engine::attributes::may_run;
 use crate::engine::program::{ContactOverrides, ProgramState};
 use crate::engine::track::Track;
 use crate::id::{HostId, ObjectId, ServiceId};
@@ -205,6 +206,13 @@ impl Snapshot {
             ObjectId::Host(id) => self.host_tracks.get(id.index()),
             ObjectId::Service(id) => self.service_tracks.get(id.index()),
         }
+    }
+
+    /// Whether an active check of it would run at an instant: switched on there and in the whole program, and in its
+    /// period.
+    pub fn may_run(&self, object: ObjectId, at: Timestamp) -> bool {
+        let track = self.track(object).map(|track| &**track);
+        may_run(&self.catalog, &self.program.in_force, track, object, at)
     }
 
     pub fn host(&self, name: &str) -> Option<HostId> {

@@ -3,7 +3,7 @@
 //! Composes the modules around it and owns no policy of its own. Total and deterministic: the same inputs give the
 //! same effects on every machine.
 
-mod attributes;
+pub(crate) mod attributes;
 pub mod change;
 pub mod checkpoint;
 mod command;
