@@ -263,7 +263,6 @@ async fn relay(mut orders: mpsc::Receiver<ToCollector>, collector: CollectorHand
         let taken = match order {
             ToCollector::Catalog(catalog) => collector.reload(catalog).await,
             ToCollector::Checks(checks) => collector.request(checks).await,
-            ToCollector::Forced(checks) => collector.force(checks).await,
         };
         // The collector stops before the writer; what is left then has nobody to run it.
         if taken.is_err() {

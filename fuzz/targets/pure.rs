@@ -2,9 +2,12 @@
 
 use std::sync::OnceLock;
 
+use stentor_core::catalog::Timeperiod;
+use stentor_core::id::TimeperiodId;
 use stentor_core::model::{Observation, ServiceState, Value};
 use stentor_core::policy::glob_matches;
 use stentor_core::rules::{Expr, Rule, judge};
+use stentor_core::timeperiod::{self, Line};
 use stentor_core::{Span, Timestamp};
 use stentor_wire::ipmi::bmc::{Arrival, BmcSetup, BmcSide, BmcUser, ManagedSystem, Reply};
 use stentor_wire::ipmi::command::{
@@ -35,6 +38,7 @@ pub const TARGETS: &[Target] = &[
     ("expr", expr),
     ("time", time),
     ("glob", glob),
+    ("timeperiod", timeperiod),
 ];
 
 fn plugin_output(data: &[u8]) {
@@ -206,4 +210,35 @@ fn glob(data: &[u8]) {
     let (glob, name) = text.split_once('\n').unwrap_or((&text, "host-1"));
     let _ = glob_matches(glob, name);
     assert!(glob_matches(&format!("*{name}*"), name) && glob_matches(&format!("{name}*"), name));
+}
+
+/// One line each; a line `exclude` begins the period that the first one excludes.
+fn timeperiod(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let period = |lines: &str, zone: &str, exclude| {
+        let (mut weekly, mut exceptions) = (<[Vec<(u16, u16)>; 7]>::default(), Vec::new());
+        for line in lines.lines().take(50) {
+            match timeperiod::parse_any(line) {
+                Err(refusal) => assert!(refusal.column <= line.chars().count() + 1),
+                Ok(Line::Weekday { weekday, ranges }) => weekly[usize::from(weekday)] = ranges,
+                Ok(Line::Date(rule)) => {
+                    assert_eq!(timeperiod::parse_line(&rule.to_string()).as_ref(), Ok(&rule), "{line:?} as {rule}");
+                    exceptions.push(rule);
+                }
+            }
+        }
+        Timeperiod { name: "t".into(), zone: zone.into(), weekly, exceptions, exclude }
+    };
+    let (first, excluded) = text.split_once("exclude\n").unwrap_or((&text, ""));
+    let (id, other) = (TimeperiodId(0), TimeperiodId(1));
+    let table = [period(first, "Europe/Amsterdam", vec![other]), period(excluded, "UTC", vec![id])];
+    // Late enough in October 2026 that the clocks change soon.
+    let at = Timestamp::from_secs(1_792_600_000);
+    let inside = timeperiod::contains(&table, id, at);
+    let next = timeperiod::next_valid(&table, id, at);
+    assert!(!inside || next == Some(at));
+    assert!(next.is_none_or(|next| next >= at && timeperiod::contains(&table, id, next)));
+    if let Some(change) = timeperiod::next_boundary(&table, id, at) {
+        assert!(change > at && timeperiod::contains(&table, id, change) != inside);
+    }
 }

@@ -18,6 +18,7 @@ pub mod replay;
 pub mod runbook;
 pub mod serve;
 pub mod status;
+pub mod test;
 pub mod user;
 pub mod verify;
 
@@ -53,6 +54,8 @@ enum Command {
     Agent(agent::AgentArgs),
     /// Read a configuration and tell every mistake in it
     Verify(verify::VerifyArgs),
+    /// Unit tests of a configuration: given these results, expect these states and pages
+    Test(test::TestArgs),
     /// Which failures of which components a configuration would notice
     Matrix(matrix::MatrixArgs),
     /// Run one native probe as a Nagios plugin
@@ -125,6 +128,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Agent(args) => agent::run(&args).await,
         Command::Bench(args) => bench::run(&args, &mut out),
         Command::Verify(args) => verify::run(&args, &mut out),
+        Command::Test(args) => test::run(&args, &mut out),
         Command::Matrix(args) => matrix::run(&args, &mut out),
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Probe(args) => probe::run(&args, &mut out).await,

@@ -84,7 +84,6 @@ pub struct CollectorHandle {
 enum Order {
     Reload(Arc<Catalog>),
     Request(Vec<CheckRequest>),
-    Force(Vec<CheckRequest>),
 }
 
 impl CollectorHandle {
@@ -102,14 +101,6 @@ impl CollectorHandle {
     /// The collector has stopped.
     pub async fn request(&self, checks: Vec<CheckRequest>) -> Result<(), Stopped> {
         self.orders.send(Order::Request(checks)).await.map_err(|_| Stopped)
-    }
-
-    /// As [`CollectorHandle::request`], and runs them although they are switched off or out of their period.
-    ///
-    /// # Errors
-    /// The collector has stopped.
-    pub async fn force(&self, checks: Vec<CheckRequest>) -> Result<(), Stopped> {
-        self.orders.send(Order::Force(checks)).await.map_err(|_| Stopped)
     }
 }
 

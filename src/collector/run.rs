@@ -17,12 +17,25 @@ use crate::probes::{BuildError, ErasedProbe};
 
 /// A probe that has not returned this long after its deadline is dropped.
 const OVERRUN_MAX: Duration = Duration::from_secs(2);
+/// A run that was over and taken up so much later yet was not run at all for a while: paused, or starved.
+const STALL: Duration = Duration::from_secs(1);
 
 /// Runs a check and posts what it saw; waits while the engine's inbox is full.
 pub async fn run(job: Job, probe: Result<Arc<dyn ErasedProbe>, BuildError>, clock: Clock, engine: engine::Handle) {
-    let observed_at = clock.now();
+    let mut observed_at = clock.now();
     let observation = match probe {
-        Ok(probe) => observe(&*probe, &job).await,
+        Ok(probe) => {
+            let begun = Instant::now();
+            let mut observation = observe(&*probe, &job).await;
+            // The deadline passed while nobody could have seen an answer: that says nothing about the peer. Once is
+            // enough: a process that is starved again and again must still say something.
+            if begun.elapsed() > job.timeout + OVERRUN_MAX + STALL {
+                tracing::info!(service.key = ?job.object, "this process stood still during a check: it is run again");
+                observed_at = clock.now();
+                observation = observe(&*probe, &job).await;
+            }
+            observation
+        }
         Err(e) => Observation::failed(UnknownCause::ProbeError, format!("the check cannot run: {e}")),
     };
     let result = KeyedResult {

@@ -99,7 +99,6 @@ impl Runner {
                 order = orders.recv() => match order {
                     Some(Order::Reload(catalog)) => self.reload(catalog),
                     Some(Order::Request(checks)) => self.request(&checks),
-                    Some(Order::Force(checks)) => self.force(&checks),
                     None => break,
                 },
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
@@ -135,14 +134,6 @@ impl Runner {
         }
         let snapshot = self.engine.snapshot();
         snapshot.catalog.object_id(&key).is_none_or(|object| snapshot.may_run(object, self.clock.now()))
-    }
-
-    fn force(&mut self, checks: &[CheckRequest]) {
-        // Only what runs here: nothing else would ever be taken out again.
-        let own = |check: &&CheckRequest| self.plan.slot(check.object).filter(|slot| self.plan.place(*slot).is_some());
-        let keys = checks.iter().filter_map(|check| self.plan.key(own(&check)?));
-        self.forced.extend(keys);
-        self.request(checks);
     }
 
     /// Starts candidates that have places; one that waited too long gives its place to the next.
@@ -197,6 +188,10 @@ impl Runner {
         let (now, wall) = (self.steady.now(), self.clock.now());
         for check in checks {
             if let Some(slot) = self.plan.slot(check.object) {
+                // Only what runs here: nothing else would ever be taken out again.
+                if check.forced && self.plan.place(slot).is_some() {
+                    self.forced.extend(self.plan.key(slot));
+                }
                 self.schedule.request(slot, now + (check.due - wall), now);
             }
         }

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::io;
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -21,35 +20,11 @@ use super::*;
 use stentor_core::engine::ResultSource;
 
 use crate::engine::{INBOX_MAX, KeyedResult, Post};
-use crate::probes::view::{FsUsage, Process, Unit};
-use crate::probes::{Deadline, HostView, Network, ProbeError, Target};
+use crate::probes::{Blind, Deadline, Network, ProbeError, Target};
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
 /// A result that takes this long does not come.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-struct NoView;
-
-impl HostView for NoView {
-    fn read(&self, _: &str) -> io::Result<String> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn list(&self, _: &str) -> io::Result<Vec<String>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn file_systems(&self, _: &[String]) -> io::Result<Vec<FsUsage>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn processes(&self) -> io::Result<Vec<Process>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn unit(&self, _: &str) -> io::Result<Option<Unit>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn uptime_s(&self) -> io::Result<f64> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
 
 /// What the probes of a test did and may do.
 #[derive(Default)]
@@ -64,7 +39,8 @@ struct Stage {
     go: Notify,
 }
 
-/// Behaves as its parameter `do` says: `answer`, `wait` (for [`Stage::go`]), `panic`, `hang`.
+/// Behaves as its parameter `do` says: `answer`, `wait` (for [`Stage::go`]), `panic`, `hang`, `stall` (at first the
+/// process stands still far beyond the deadline).
 struct Actor {
     stage: Arc<Stage>,
     params: Value,
@@ -106,6 +82,10 @@ impl ErasedProbe for Actor {
             let _on_stage = OnStage::enter(&self.stage, name);
             match self.params.get("do").and_then(Value::text) {
                 Some("wait") => self.stage.go.notified().await,
+                Some("stall") if self.stage.runs.load(Ordering::SeqCst) == 1 => {
+                    tokio::time::advance(Duration::from_secs(3600)).await;
+                    return Err(ProbeError::Timeout("no answer in time".into()));
+                }
                 Some("hang") => std::future::pending::<()>().await,
                 Some("panic") => panic!("the actor fell"),
                 Some("right") => return Err(ProbeError::MissingRight("CAP_NET_RAW is missing".into())),
@@ -235,7 +215,7 @@ fn actors(stage: &Arc<Stage>) -> Factory {
 fn start_with(catalog: Arc<Catalog>, limits: Limits, stage: Arc<Stage>, factory: Factory) -> World {
     let (engine, inbox) = engine_of(&catalog);
     let clock = Clock::manual(NOW);
-    let env = ProbeEnv { net: Network::real(), view: Arc::new(NoView), clock: clock.clone() };
+    let env = ProbeEnv { net: Network::real(), view: Arc::new(Blind), clock: clock.clone() };
     let metrics = prometheus::Registry::new();
     let parts = Parts { catalog, env, engine, clock: clock.clone(), limits, factory };
     let (handle, collector) = Collector::start(parts, &metrics).expect("metrics are new");
@@ -247,7 +227,7 @@ const WIDE: Limits = Limits { native: 100, exec: 100, per_host: 100 };
 impl World {
     /// Asks for services by number, now.
     async fn ask(&self, services: impl IntoIterator<Item = u32>) {
-        let request = |i| CheckRequest { object: ObjectId::Service(ServiceId(i)), due: self.clock.now() };
+        let request = |i| CheckRequest::at(ObjectId::Service(ServiceId(i)), self.clock.now());
         self.handle.request(services.into_iter().map(request).collect()).await.expect("the collector lives");
     }
 
@@ -294,6 +274,14 @@ async fn a_check_that_never_ran_runs_at_once_and_posts_an_active_result() {
     assert_eq!(result.observation.outcome, Outcome::Observed);
     let latencies = metric(&world.metrics, "stentor_collector_check_latency_seconds", "native");
     assert!((latencies - 1.0).abs() < f64::EPSILON);
+    world.collector.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_during_which_this_process_stood_still_is_run_again() {
+    let mut world = start(many(1, "stall"), WIDE);
+    let result = world.result().await;
+    assert_eq!((result.observation.outcome, world.runs()), (Outcome::Observed, 2), "{:?}", result.observation);
     world.collector.stop().await;
 }
 
@@ -445,7 +433,7 @@ async fn a_reload_adds_and_removes_checks_and_keeps_requests() {
     assert_eq!(name(&world.result().await), "new");
 
     let soon = world.clock.now() + Span::from_millis(300);
-    let request = CheckRequest { object: ObjectId::Service(ServiceId(0)), due: soon };
+    let request = CheckRequest::at(ObjectId::Service(ServiceId(0)), soon);
     world.handle.request(vec![request]).await.expect("alive");
     world.handle.reload(one("new")).await.expect("alive");
     assert_eq!(name(&world.result().await), "new", "the retry was lost");

@@ -7,6 +7,7 @@ use stentor_core::catalog::{Catalog, Check, Cloud, Contact, PlannedDowntime, Rou
 use stentor_core::diagnosis::{Class, Severity, Topology};
 use stentor_core::id::{CheckId, CloudId, ContactId, HostId, TimeperiodId, ZoneId};
 use stentor_core::model::ObjectKey;
+use stentor_core::timeperiod;
 
 use super::finding::{Diagnostics, Place, suggest};
 use super::pack::{Pack, Template};
@@ -220,21 +221,41 @@ fn read_zones(roots: &[Section<'_>], builder: &mut Builder<'_>, found: &mut Diag
     vmware
 }
 
-fn read_people(roots: &[Section<'_>], builder: &mut Builder<'_>, found: &mut Diagnostics) {
+fn read_periods(roots: &[Section<'_>], builder: &mut Builder<'_>, found: &mut Diagnostics) -> Names {
     let mut periods = Names::new("timeperiod");
+    let mut excludes: Vec<Vec<At<&str>>> = Vec::new();
     for section in all(roots, "timeperiod", "[[timeperiod]]", found) {
         let Some(name) = section.needed("name", found) else { continue };
         if periods.define(&name, found).is_none() {
             continue;
         }
         let zone = section.text("timezone", found).map(|text| windows::zone_name(&text, found));
-        let texts = section.texts("windows", found);
         builder.catalog.timeperiods.push(Timeperiod {
             name: name.value.into(),
             zone: zone.as_deref().unwrap_or(&builder.settings.timezone).into(),
-            weekly: windows::weekly(&texts, found),
+            weekly: windows::weekly(&section.texts("windows", found), found),
+            exceptions: windows::dates(&section.texts("dates", found), found),
+            exclude: Vec::new(),
         });
+        excludes.push(section.texts("exclude", found));
     }
+    // A period may exclude one that is defined below it.
+    for (row, names) in excludes.iter().enumerate() {
+        let ids = names.iter().filter_map(|name| periods.find(name, found).map(TimeperiodId::from_index)).collect();
+        builder.catalog.timeperiods[row].exclude = ids;
+    }
+    for (row, names) in excludes.iter().enumerate() {
+        let id = TimeperiodId::from_index(row);
+        if let (true, Some(first)) = (timeperiod::excludes_itself(&builder.catalog.timeperiods, id), names.first()) {
+            let message = format!("timeperiod `{}` excludes itself", builder.catalog.timeperiods[row].name);
+            found.error("cyclic-exclude", &first.at, message, "leave one of the `exclude` of the circle out");
+        }
+    }
+    periods
+}
+
+fn read_people(roots: &[Section<'_>], builder: &mut Builder<'_>, found: &mut Diagnostics) {
+    let periods = read_periods(roots, builder, found);
     let mut contacts = Names::new("contact");
     for section in all(roots, "contact", "[[contact]]", found) {
         let Some(name) = section.needed("name", found) else { continue };

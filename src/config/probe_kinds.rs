@@ -1,15 +1,13 @@
 //! The probe kinds that configurations and packs may name, and which of them look at a host from inside.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::sync::Arc;
 
 use stentor_core::catalog::Check;
 use stentor_core::model::Value;
 
 use crate::clock::Clock;
-use crate::probes::view::{FsUsage, HostView, Process, Unit};
-use crate::probes::{self, Network, ProbeEnv};
+use crate::probes::{self, Blind, Network, ProbeEnv};
 
 use super::finding::{Diagnostics, Place, suggest};
 use super::tree::At;
@@ -79,30 +77,6 @@ impl Trial {
         if let Err(refusal) = (entry.build)(&params, &self.env) {
             found.error("bad-params", place, refusal.message, format!("see `stentor check {} --help`", check.probe));
         }
-    }
-}
-
-/// Probes are built with it and never run.
-struct Blind;
-
-impl HostView for Blind {
-    fn read(&self, _: &str) -> io::Result<String> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn list(&self, _: &str) -> io::Result<Vec<String>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn file_systems(&self, _: &[String]) -> io::Result<Vec<FsUsage>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn processes(&self) -> io::Result<Vec<Process>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn unit(&self, _: &str) -> io::Result<Option<Unit>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn uptime_s(&self) -> io::Result<f64> {
-        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

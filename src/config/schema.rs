@@ -100,7 +100,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
         ],
     ),
     ("rules", &["when", "state", "source"]),
-    ("[[timeperiod]]", &["name", "timezone", "windows"]),
+    ("[[timeperiod]]", &["name", "timezone", "windows", "dates", "exclude"]),
     ("[[contact]]", &["name", "display", "email", "webhook", "period", "severity_min"]),
     ("[[route]]", &["name", "match", "to", "period"]),
     ("match", &["severity_min", "cloud", "zone", "host", "component", "class"]),

@@ -279,6 +279,13 @@ fn every_mistake_is_told_with_its_line() {
         ("[[contact]]\nname = \"c\"\nemail = \"x\"\n[[route]]\nto = [\"c\"]", "bad-mail@3"),
         ("[[route]]\nto = [\"nobody\"]", "unknown-contact@2"),
         ("[[timeperiod]]\nname = \"t\"\nwindows = [\"always\"]", "bad-window@3"),
+        ("[[timeperiod]]\nname = \"t\"\ndates = [\"friday 6 00:00-24:00\"]", "bad-date@3"),
+        ("[[timeperiod]]\nname = \"t\"\ndates = [\"friday 09:00-17:00\"]", "bad-date@3"),
+        ("[[timeperiod]]\nname = \"t\"\nexclude = [\"u\"]", "unknown-timeperiod@3"),
+        (
+            "[[timeperiod]]\nname = \"t\"\nexclude = [\"u\"]\n[[timeperiod]]\nname = \"u\"\nexclude = [\"t\"]",
+            "cyclic-exclude@3",
+        ),
         ("[[downtime]]\nhost = \"a\"\nstart = 2026-01-01T00:00:00Z\nend = 2026-01-02T00:00:00Z", "unknown-host@2"),
         (
             "[[host]]\nname = \"a\"\n[[downtime]]\nhost = \"a\"\nstart = \"now\"\nend = 2026-01-02T00:00:00Z",

@@ -1,6 +1,7 @@
-//! Time zones, weekly windows (`mon-fri 08:00-18:00`) and planned instants as the configuration writes them.
+//! Time zones, weekly windows (`mon-fri 08:00-18:00`), days by date and planned instants as the configuration writes them.
 
-use stentor_core::{Timestamp, timeperiod};
+use stentor_core::Timestamp;
+use stentor_core::timeperiod::{self, DateRule};
 
 use super::finding::Diagnostics;
 use super::tree::{At, Kind, Node};
@@ -43,6 +44,23 @@ pub(super) fn weekly(windows: &[At<&str>], found: &mut Diagnostics) -> Weekly {
         *day = merged;
     }
     weekly
+}
+
+/// Reads days by date such as `2026-12-25 00:00-00:00` or `friday -1 18:00-20:00`.
+pub(super) fn dates(lines: &[At<&str>], found: &mut Diagnostics) -> Vec<DateRule> {
+    let mut rules = Vec::with_capacity(lines.len());
+    for line in lines {
+        match timeperiod::parse_line(line.value) {
+            Ok(rule) => rules.push(rule),
+            Err(error) => {
+                let message = format!("`{}` is not a day by date: {error}", line.value);
+                let help = "write days and times: \"2026-12-25 00:00-00:00\" (closed), \"friday -1 18:00-20:00\"; \
+                            weekly windows belong to `windows`";
+                found.error("bad-date", &line.at, message, help);
+            }
+        }
+    }
+    rules
 }
 
 fn add_window(text: &str, weekly: &mut Weekly) -> Option<()> {

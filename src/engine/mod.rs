@@ -188,3 +188,6 @@ impl Handle {
         rx.await.map_err(|_| Refused::Stopping)
     }
 }
+
+#[cfg(test)]
+mod tests;

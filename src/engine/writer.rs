@@ -30,6 +30,9 @@ use crate::store::SharedStore;
 const TICK: Span = Span::from_secs(1);
 /// No pace makes ticks closer than this.
 const TICK_MIN: Duration = Duration::from_millis(50);
+/// Ticks further apart than so many usual ones: this process did not run, whatever the reason. Up to there the time
+/// counts, so that a machine which is merely slow still comes to its conclusions.
+const GAP_TICKS: u32 = 5;
 /// A snapshot costs a copy of two columns: at most four a second.
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 /// Turns that wait for a lost store; the oldest history is dropped first, never a notification.
@@ -75,8 +78,6 @@ pub struct Aside {
 pub enum ToCollector {
     Catalog(Arc<Catalog>),
     Checks(Vec<CheckRequest>),
-    /// To be run although switched off or out of their period.
-    Forced(Vec<CheckRequest>),
 }
 
 /// Room for orders to the collector; a full queue drops reschedules, never catalogs: every check still has its phase.
@@ -102,8 +103,10 @@ pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, Start
     let handle = Handle { inbox: inbox_tx, snapshot: Arc::clone(&snapshot), published: published.clone() };
     let metrics = Metrics::new(&parts.registry);
     let known = Fingerprint::of(engine.catalog());
+    let ticked_at = engine.at();
     let mut writer = Writer {
         engine,
+        ticked_at,
         parts,
         inbox,
         snapshot,
@@ -118,6 +121,7 @@ pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, Start
         dirty: true,
         published_at: Instant::now(),
     };
+    writer.pass_over().await;
     if known == Fingerprint::of(&catalog) {
         let current = Arc::clone(writer.engine.catalog());
         writer.send_catalog(current).await;
@@ -191,6 +195,8 @@ struct Writer {
     next_checkpoint: Instant,
     dirty: bool,
     published_at: Instant,
+    /// Wall time of the newest tick, of the newest input after a restart; zero before the very first.
+    ticked_at: Timestamp,
 }
 
 /// Everything that the inputs of one turn asked for.
@@ -198,7 +204,6 @@ struct Applied {
     events: Vec<Event>,
     notifications: Vec<Notification>,
     checks: Vec<CheckRequest>,
-    forced: Vec<CheckRequest>,
     aside: Aside,
 }
 
@@ -250,8 +255,7 @@ impl Writer {
             }
             if tick_due {
                 self.tick().await;
-                let pace = self.engine.catalog().timing.pace;
-                next_tick = Instant::now() + TICK.at_pace(pace).to_std().max(TICK_MIN);
+                next_tick = Instant::now() + self.tick_every();
             }
             if self.dirty && self.published_at.elapsed() >= PUBLISH_EVERY {
                 self.publish();
@@ -269,7 +273,28 @@ impl Writer {
         }
     }
 
+    /// Tells the engine of the time since its last input, if that was not just a tick. By the wall clock: the other one
+    /// stands still while the machine sleeps.
+    async fn pass_over(&mut self) {
+        let now = self.parts.clock.now();
+        let since = std::mem::replace(&mut self.ticked_at, now);
+        let usual = self.tick_every() * GAP_TICKS;
+        let gap = now.since(since);
+        if since == Timestamp::ZERO || gap <= Span::from(usual) {
+            return;
+        }
+        let gap = gap - Span::from(usual);
+        tracing::info!(gap_ms = gap.as_millis(), "this process did not run for {gap}: that time counts for nothing");
+        let gathered = Gathered { inputs: vec![Input::Gap(gap)], ..Gathered::default() };
+        self.work(gathered).await;
+    }
+
+    fn tick_every(&self) -> Duration {
+        TICK.at_pace(self.engine.catalog().timing.pace).to_std().max(TICK_MIN)
+    }
+
     async fn tick(&mut self) {
+        self.pass_over().await;
         let gathered = Gathered { inputs: vec![Input::Tick], ..Gathered::default() };
         self.work(gathered).await;
     }
@@ -368,16 +393,13 @@ impl Writer {
         if !inputs.is_empty() {
             let turn = Turn { seq: self.engine.seq() + 1, at: self.parts.clock.now(), inputs };
             self.write_ahead(&turn).await;
-            let Applied { events, notifications, checks, forced, aside } = self.apply(&turn, &mut replies);
+            let Applied { events, notifications, checks, aside } = self.apply(&turn, &mut replies);
             self.dirty = true;
             self.hand_aside(aside);
             if let Some(catalog) = catalog {
                 self.send_catalog(catalog).await;
             }
-            let behind = |order| self.to_collector.try_send(order).is_err();
-            let dropped = (!checks.is_empty() && behind(ToCollector::Checks(checks)))
-                | (!forced.is_empty() && behind(ToCollector::Forced(forced)));
-            if dropped {
+            if !checks.is_empty() && self.to_collector.try_send(ToCollector::Checks(checks)).is_err() {
                 tracing::warn!("the collector is behind: reschedules were dropped, checks keep their phase");
             }
             self.commit(turn.seq, turn.at, events, notifications).await;
@@ -452,7 +474,6 @@ impl Writer {
             events: Vec::new(),
             notifications: Vec::new(),
             checks: Vec::new(),
-            forced: Vec::new(),
             aside: Aside { at: turn.at, log: Vec::new(), runs: Vec::new() },
         };
         for input in &turn.inputs {
@@ -473,7 +494,6 @@ impl Writer {
             applied.notifications.extend(notifications);
             applied.notifications.extend(notices.into_iter().map(|notice| Notification::of_notice(notice, &site)));
             applied.checks.extend(checks);
-            applied.forced.extend(forced);
             applied.aside.log.extend(log);
             applied.aside.runs.extend(runs);
             replies.push(reply.map(|reply| reply.map_err(Refused::from)));

@@ -29,7 +29,13 @@ fn catalog(hosts: usize) -> Catalog {
             period: None,
             severity_min: Severity::Warning,
         }],
-        timeperiods: vec![Timeperiod { name: "always".into(), zone: "UTC".into(), weekly: Default::default() }],
+        timeperiods: vec![Timeperiod {
+            name: "always".into(),
+            zone: "UTC".into(),
+            weekly: Default::default(),
+            exceptions: vec![],
+            exclude: vec![],
+        }],
         ..Catalog::default()
     };
     for i in 0..hosts {

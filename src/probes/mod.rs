@@ -43,7 +43,7 @@ use stentor_core::model::{Observation, UnknownCause, Value};
 use crate::clock::Clock;
 
 pub use net::Network;
-pub use view::HostView;
+pub use view::{Blind, HostView};
 
 /// What a probe may use of the world. Cheap to clone.
 #[derive(Clone)]

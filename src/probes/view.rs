@@ -59,3 +59,27 @@ pub trait HostView: Send + Sync {
     /// Seconds since the host booted.
     fn uptime_s(&self) -> io::Result<f64>;
 }
+
+/// No host to look at: for probes that are only tried for their parameters, or never look from inside.
+pub struct Blind;
+
+impl HostView for Blind {
+    fn read(&self, _: &str) -> io::Result<String> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn list(&self, _: &str) -> io::Result<Vec<String>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn file_systems(&self, _: &[String]) -> io::Result<Vec<FsUsage>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn processes(&self) -> io::Result<Vec<Process>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn unit(&self, _: &str) -> io::Result<Option<Unit>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+    fn uptime_s(&self) -> io::Result<f64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}

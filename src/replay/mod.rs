@@ -1,5 +1,6 @@
 //! The engine over recorded inputs with virtual time: what a service would have said, without clock, disk or network.
 
+pub mod expect;
 mod input;
 mod output;
 
@@ -53,29 +54,21 @@ pub fn replay(catalog: &Arc<Catalog>, events: &str, options: &Options, out: &mut
         What::Delivery { key, .. } => Some(key.clone()),
         What::Result { .. } | What::Command(_) | What::Signal(_) | What::Show => None,
     });
-    let mut run = Run {
-        engine: Engine::new(),
-        now: None,
-        ticked: None,
-        fresh: false,
-        seq: 0,
-        outcomes: told.collect(),
-        shown: BTreeMap::new(),
-        sent: BTreeMap::new(),
-        counts: BTreeMap::new(),
-        explain: &options.explain,
-        clean: true,
-        out,
-    };
+    let mut print = |line: &Json| writeln!(out, "{line}");
+    let mut run = Run::new(told.collect(), &options.explain, &mut print);
     for (number, step) in lines {
         run.line(catalog, number, step)?;
     }
     if let Some(now) = run.now {
         run.advance(options.until.unwrap_or(now).max(now), true)?;
     }
-    run.out.flush()?;
-    Ok(run.clean)
+    let clean = run.clean;
+    out.flush()?;
+    Ok(clean)
 }
+
+/// Where lines go as they are said.
+type Print<'a> = &'a mut dyn FnMut(&Json) -> io::Result<()>;
 
 struct Run<'a> {
     engine: Engine,
@@ -94,7 +87,26 @@ struct Run<'a> {
     counts: BTreeMap<(u64, Arc<str>, Arc<str>), u32>,
     explain: &'a Explain,
     clean: bool,
-    out: &'a mut dyn Write,
+    out: Print<'a>,
+}
+
+impl<'a> Run<'a> {
+    fn new(outcomes: BTreeSet<String>, explain: &'a Explain, out: Print<'a>) -> Run<'a> {
+        Run {
+            engine: Engine::new(),
+            now: None,
+            ticked: None,
+            fresh: false,
+            seq: 0,
+            outcomes,
+            shown: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            counts: BTreeMap::new(),
+            explain,
+            clean: true,
+            out,
+        }
+    }
 }
 
 impl Run<'_> {
@@ -105,13 +117,12 @@ impl Run<'_> {
                 return self.complain(at.or(self.now).unwrap_or(Timestamp::ZERO), number, &message);
             }
         };
-        match self.now {
-            None => self.apply(step.at, &Input::Catalog(Arc::clone(catalog)))?,
-            Some(now) if step.at < now => {
-                return self.complain(now, number, "`at` lies before the line above: time never runs backwards");
-            }
-            Some(_) => {}
+        if let Some(now) = self.now
+            && step.at < now
+        {
+            return self.complain(now, number, "`at` lies before the line above: time never runs backwards");
         }
+        self.begin(catalog, step.at)?;
         // An input comes before what is due at the same instant; a look comes after it.
         self.advance(step.at, step.what == What::Show)?;
         self.now = Some(step.at);
@@ -122,6 +133,15 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Before anything else the engine learns what there is to watch.
+    fn begin(&mut self, catalog: &Arc<Catalog>, at: Timestamp) -> io::Result<()> {
+        if self.now.is_some() {
+            return Ok(());
+        }
+        self.now = Some(at);
+        self.apply(at, &Input::Catalog(Arc::clone(catalog)))
+    }
+
     fn complain(&mut self, at: Timestamp, number: usize, message: &str) -> io::Result<()> {
         self.clean = false;
         self.print(output::error(at, number, message))
@@ -130,7 +150,7 @@ impl Run<'_> {
     /// Keys in alphabetical order: whether JSON objects remember another one depends on how the program was built.
     fn print(&mut self, mut line: Json) -> io::Result<()> {
         line.sort_all_objects();
-        writeln!(self.out, "{line}")
+        (self.out)(&line)
     }
 
     /// Ticks at every instant at which time alone may do something.
@@ -249,6 +269,19 @@ impl Run<'_> {
             let explain = incident.as_ref().is_some_and(|incident| self.explains(incident));
             self.print(output::suppressed(at, held, incident.as_ref(), explain))?;
         }
+        for text in &effects.log {
+            self.print(output::log(at, text))?;
+        }
+        for held in &effects.held_notices {
+            let explain = self.explains_object(&held.object);
+            self.print(output::held_notice(at, held, explain))?;
+        }
+        for notice in effects.notices {
+            let explain = self.explains_object(&notice.object);
+            self.print(output::notice(at, &notice, explain))?;
+            let site = Arc::clone(&self.engine.catalog().site);
+            self.sent.insert(Arc::clone(&notice.key), Notification::of_notice(notice, &site));
+        }
         for sent in effects.notifications {
             let slot = (sent.incident.number, Arc::clone(&sent.contact), Arc::clone(&sent.channel));
             let number = self.counts.entry(slot).and_modify(|count| *count += 1).or_insert(1);
@@ -312,6 +345,16 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    fn explains_object(&self, object: &ObjectKey) -> bool {
+        match self.explain {
+            Explain::Nothing => false,
+            Explain::Everything => true,
+            Explain::About(about) => {
+                about.host == object.host && (about.service.is_none() || about.service == object.service)
+            }
+        }
     }
 
     fn explains(&self, incident: &Incident) -> bool {

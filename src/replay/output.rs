@@ -7,7 +7,9 @@ use stentor_core::Timestamp;
 use stentor_core::catalog::Catalog;
 use stentor_core::engine::Engine;
 use stentor_core::id::ObjectId;
-use stentor_core::model::{Incident, Notification, ObjectKey, Reason, Withheld};
+use stentor_core::model::{
+    COMMAND_CHANNEL, HeldNotice, Incident, Notice, NoticeKind, Notification, ObjectKey, Reason, Withheld,
+};
 use stentor_core::policy;
 
 /// Whole seconds as an integer, else at most three decimals.
@@ -174,6 +176,47 @@ pub fn suppressed(when: Timestamp, held: &Withheld, incident: Option<&Arc<Incide
         keys["stages"] = stages(Some(held));
     }
     line(when, "suppressed", keys)
+}
+
+/// A line of `nagios.log` without its time.
+pub fn log(when: Timestamp, text: &str) -> Json {
+    line(when, "log", json!({ "line": text }))
+}
+
+pub fn notice(when: Timestamp, notice: &Notice, explain: bool) -> Json {
+    let mut keys = about(notice.kind, &notice.object);
+    keys["contact"] = (*notice.contact).into();
+    keys["state"] = (*notice.state).into();
+    keys["number"] = notice.number.into();
+    keys["id"] = (*notice.key).into();
+    keys["channel"] = COMMAND_CHANNEL.into();
+    keys["reason"] = (*notice.because).into();
+    if explain {
+        keys["commands"] = notice.commands.iter().map(|run| Json::from(&*run.line)).collect();
+    }
+    line(when, "notification", keys)
+}
+
+pub fn held_notice(when: Timestamp, held: &HeldNotice, explain: bool) -> Json {
+    let mut keys = about(held.kind, &held.object);
+    keys["contact"] = json!(held.contact);
+    keys["state"] = (*held.state).into();
+    keys["number"] = held.number.into();
+    keys["stage"] = held.stage.into();
+    keys["reason"] = held.why.as_str().into();
+    if explain {
+        keys["stages"] = json!([{ "stage": held.stage, "decision": "hold", "reason": held.why }]);
+    }
+    line(when, "suppressed", keys)
+}
+
+fn about(kind: NoticeKind, object: &ObjectKey) -> Json {
+    json!({
+        "notification": kind.as_str(),
+        "host": object.host,
+        "service": object.service,
+        "incident": Json::Null,
+    })
 }
 
 /// What each stage said, up to the one that held the message.

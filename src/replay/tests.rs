@@ -121,21 +121,8 @@ fn bad_lines_are_named_and_the_rest_counts() {
 fn quiet_time_is_jumped_over() {
     let up = r#"{"at":1790000000,"result":{"host":"web01","code":0,"output":"up"}}"#;
     let catalog = world();
-    let mut out = Vec::new();
-    let mut run = Run {
-        engine: Engine::new(),
-        now: None,
-        ticked: None,
-        fresh: false,
-        seq: 0,
-        outcomes: BTreeSet::new(),
-        shown: BTreeMap::new(),
-        sent: BTreeMap::new(),
-        counts: BTreeMap::new(),
-        explain: &Explain::Nothing,
-        clean: true,
-        out: &mut out,
-    };
+    let mut print = |_: &Json| Ok(());
+    let mut run = Run::new(BTreeSet::new(), &Explain::Nothing, &mut print);
     run.line(&catalog, 1, input::parse(up)).expect("memory");
     run.advance(Timestamp::from_secs(1_790_086_400), true).expect("memory");
     // A day has 86,400 seconds; only the ageing of signals is looked at, every ten of them.

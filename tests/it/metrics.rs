@@ -80,6 +80,8 @@ fn snapshot(hosts: usize) -> Snapshot {
         host_details: vec![Arc::default(); hosts],
         services: vec![row; hosts],
         service_details: vec![detail; hosts],
+        host_tracks: Vec::new(),
+        service_tracks: Vec::new(),
         incidents: Arc::new(BTreeMap::new()),
         downtimes: Arc::default(),
         clouds: Arc::default(),

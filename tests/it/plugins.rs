@@ -1,45 +1,19 @@
 //! Debian's monitoring-plugins, unmodified, through the `exec` probe. They must be installed: a test that skips itself
 //! proves nothing.
 
-use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stentor::clock::Clock;
-use stentor::probes::view::{FsUsage, Process, Unit};
-use stentor::probes::{HostView, Network, ProbeEnv, Target, find};
+use stentor::probes::{Blind, Network, ProbeEnv, Target, find};
 use stentor_core::model::{Measurement, Observation, Outcome, ServiceState, Value};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 const PLUGINS: &str = "/usr/lib/nagios/plugins";
-
-/// `exec` never looks at a host from inside.
-struct NoView;
-
-impl HostView for NoView {
-    fn read(&self, _: &str) -> io::Result<String> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn list(&self, _: &str) -> io::Result<Vec<String>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn file_systems(&self, _: &[String]) -> io::Result<Vec<FsUsage>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn processes(&self) -> io::Result<Vec<Process>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn unit(&self, _: &str) -> io::Result<Option<Unit>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn uptime_s(&self) -> io::Result<f64> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}
 
 /// Runs `plugin arguments` against 127.0.0.1 and returns the state it reported with everything else.
 async fn run(plugin: &str, arguments: &str) -> (ServiceState, Observation) {
@@ -49,14 +23,16 @@ async fn run(plugin: &str, arguments: &str) -> (ServiceState, Observation) {
         "{} is missing: install the packages monitoring-plugins-basic and monitoring-plugins-standard",
         program.display()
     );
-    let env = ProbeEnv { net: Network::real(), view: Arc::new(NoView), clock: Clock::Machine };
+    let env = ProbeEnv { net: Network::real(), view: Arc::new(Blind), clock: Clock::Machine };
     let params: Value = [("command", format!("{} {arguments}", program.display()))].into_iter().collect();
     let probe = (find("exec").expect("exec is registered").build)(&params, &env).expect("a valid command line");
     let target = Target { host: "here".into(), address: "127.0.0.1".into(), bmc: None };
     let seen = probe.run(&target, Instant::now() + Duration::from_secs(60)).await.expect("the plugin starts");
     match seen.outcome {
         Outcome::Reported(state) => (state, seen),
-        Outcome::Observed | Outcome::Failed(_) => panic!("{plugin} reported no state: {seen:?}"),
+        Outcome::Observed | Outcome::Failed(_) | Outcome::ReportedHost(_) => {
+            panic!("{plugin} reported no state: {seen:?}")
+        }
     }
 }
 

@@ -255,6 +255,19 @@ impl Board {
         }
     }
 
+    /// Nobody could be heard for so long: what was said last is as old as it was before.
+    pub fn pass_over(&mut self, gap: Span, at: Timestamp) {
+        let later = |when: &mut Timestamp| {
+            if *when != Timestamp::ZERO {
+                *when = (*when + gap).min(at);
+            }
+        };
+        for group in &mut self.groups {
+            group.voices.iter_mut().for_each(|voice| later(&mut voice.template.observed_at));
+            group.told.iter_mut().for_each(|signal| later(&mut signal.observed_at));
+        }
+    }
+
     /// The group of a host.
     pub fn group_of(&self, catalog: &Catalog, host: HostId) -> usize {
         catalog.hosts[host.index()].cloud.map_or(catalog.clouds.len(), |cloud| cloud.index())

@@ -1,5 +1,7 @@
 //! Stories of the engine: results and commands in, states, incidents and pages out.
 
+#[path = "engine/gap.rs"]
+mod gap;
 mod world;
 
 use stentor_core::engine::{Command, CommandError, Engine, Notify};

@@ -291,3 +291,19 @@ fn full_disk(story: &mut Story) {
         story.pass(2);
     }
 }
+
+#[test]
+fn what_was_said_before_a_gap_is_as_old_as_it_was() {
+    let mut story = Story::new();
+    full_disk(&mut story);
+    let before = story.engine.snapshot().clouds[0].diagnosis.clone();
+    assert_eq!(before.verdicts.len(), 1);
+    let night = Span::from_hours(8);
+    story.at += night;
+    story.engine.apply(story.at, &Input::Gap(night));
+    story.tick();
+    assert_eq!(story.engine.snapshot().clouds[0].diagnosis.verdicts.len(), 1, "nobody took it back");
+    assert_eq!(story.engine.snapshot().clouds[0].core, stentor_core::diagnosis::CoreState::Unavailable);
+    story.pass(60);
+    assert!(story.engine.snapshot().clouds[0].diagnosis.verdicts.is_empty(), "now it is old");
+}

@@ -2,3 +2,4 @@
 
 pub mod ipmi;
 pub mod nagios;
+pub mod nearest;

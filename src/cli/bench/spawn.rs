@@ -1,7 +1,7 @@
 //! What the exec probe costs beyond the system: the same plugin, executed by the probe and by the barest loop there
 //! is, in turns, so that whatever else the machine does hits both alike.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -15,8 +15,7 @@ use serde_json::json;
 use stentor_core::model::{Outcome, ServiceState, Value};
 
 use crate::clock::Clock;
-use crate::probes::view::{FsUsage, Process, Unit};
-use crate::probes::{ErasedProbe, HostView, Network, ProbeEnv, Target, find};
+use crate::probes::{Blind, ErasedProbe, Network, ProbeEnv, Target, find};
 
 /// Rounds below this make a poor median.
 const ROUNDS_MIN: u32 = 5;
@@ -41,30 +40,6 @@ pub struct SpawnArgs {
     /// Executions at once, on both sides; default: twice the cores.
     #[arg(long)]
     pub concurrency: Option<usize>,
-}
-
-/// The exec probe never looks at a host from inside.
-struct NoView;
-
-impl HostView for NoView {
-    fn read(&self, _: &str) -> io::Result<String> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn list(&self, _: &str) -> io::Result<Vec<String>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn file_systems(&self, _: &[String]) -> io::Result<Vec<FsUsage>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn processes(&self) -> io::Result<Vec<Process>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn unit(&self, _: &str) -> io::Result<Option<Unit>> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-    fn uptime_s(&self) -> io::Result<f64> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
 }
 
 pub fn run(args: &SpawnArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
@@ -116,7 +91,7 @@ fn default_command() -> Vec<String> {
 }
 
 fn probe(command: &[String]) -> anyhow::Result<Arc<dyn ErasedProbe>> {
-    let env = ProbeEnv { net: Network::real(), view: Arc::new(NoView), clock: Clock::Machine };
+    let env = ProbeEnv { net: Network::real(), view: Arc::new(Blind), clock: Clock::Machine };
     let words = command.iter().map(|word| word.replace('$', "$$")).collect::<Vec<_>>();
     let params: Value = [("command", Value::from(words))].into_iter().collect();
     let entry = find("exec").context("the exec probe is not registered")?;

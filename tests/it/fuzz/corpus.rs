@@ -49,6 +49,11 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "absent(n) or b == \"x\\n\"",
         ]),
         "time" => texts(&["1h30m", "250ms", "2d", "2026-12-01T22:00:00.25+01:00", "1970-01-01T00:00:00Z"]),
+        "timeperiod" => texts(&[
+            "monday 09:00-17:00\nfriday -1 / 2 18:00-20:00\nday 1 - 15 / 5 00:00-24:00\nexclude\n2026-10-25 00:00-00:00",
+            "november 20 - february -1 00:00-09:00,17:00-24:00\nthursday 4 november 00:00-24:00",
+            "2026-10-25 - 2026-11-30 / 7 01:30-02:30\nwednesday 1 - friday 2 00:00-24:00\nexclude\nsunday 02:00-02:15",
+        ]),
         "glob" => texts(&["web-*-x\nweb-1-x", "*a*b*\naab", "*\n"]),
         "mdstat" => captures("mdstat_"),
         "bonding" => captures("bond_"),

@@ -88,38 +88,11 @@ async fn a_real_simulator_refuses_and_each_refusal_is_its_own_error() {
 }
 
 mod probe {
-    use std::io;
-
-    use stentor::probes::view::{FsUsage, HostView, Process, Unit};
-    use stentor::probes::{Network, ProbeEnv, ProbeError, Target, find};
+    use stentor::probes::{Blind, Network, ProbeEnv, ProbeError, Target, find};
     use stentor_core::catalog::Bmc;
 
     use super::*;
     use crate::ipmi::simulated;
-
-    /// The probe `ipmi` looks at no host from inside.
-    struct NoView;
-
-    impl HostView for NoView {
-        fn read(&self, _: &str) -> io::Result<String> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-        fn list(&self, _: &str) -> io::Result<Vec<String>> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-        fn file_systems(&self, _: &[String]) -> io::Result<Vec<FsUsage>> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-        fn processes(&self) -> io::Result<Vec<Process>> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-        fn unit(&self, _: &str) -> io::Result<Option<Unit>> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-        fn uptime_s(&self) -> io::Result<f64> {
-            Err(io::ErrorKind::Unsupported.into())
-        }
-    }
 
     fn target(address: std::net::SocketAddr, password_file: &std::path::Path) -> Target {
         let bmc = Bmc {
@@ -138,7 +111,7 @@ mod probe {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("password");
         std::fs::write(&file, format!("{}\n", crate::ipmi::PASSWORD)).unwrap();
-        let env = ProbeEnv { net: Network::real(), view: Arc::new(NoView), clock: Clock::Machine };
+        let env = ProbeEnv { net: Network::real(), view: Arc::new(Blind), clock: Clock::Machine };
         let entry = find("ipmi").expect("registered");
         let probe = (entry.build)(&Value::Null, &env).unwrap();
         let seen = probe.run(&target(bmc.address(), &file), deadline()).await.unwrap();

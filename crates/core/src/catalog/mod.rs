@@ -14,6 +14,7 @@ use crate::diagnosis::{Severity, Topology};
 use crate::id::{CheckId, CloudId, ComponentId, ContactId, HostId, ObjectId, ServiceId, TimeperiodId, ZoneId};
 use crate::model::{ObjectKey, Value};
 use crate::rules::Rule;
+use crate::timeperiod::DateRule;
 use crate::{Span, Timestamp};
 
 pub use diff::{Carried, CatalogDiff, diff};
@@ -252,7 +253,7 @@ pub struct Component {
     pub services: Vec<ServiceId>,
 }
 
-/// A weekly window in a time zone; the full calendar language comes with Nagios timeperiods.
+/// Weekly windows in a time zone, days by date that differ from them, and periods left out; see [`crate::timeperiod`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Timeperiod {
     pub name: Arc<str>,
@@ -260,6 +261,10 @@ pub struct Timeperiod {
     pub zone: Arc<str>,
     /// Per weekday (0 = Monday): half-open ranges in minutes of the civil day, 0..=1440.
     pub weekly: [Vec<(u16, u16)>; 7],
+    /// In the order of the configuration.
+    pub exceptions: Vec<DateRule>,
+    /// What is inside one of these is not inside here.
+    pub exclude: Vec<TimeperiodId>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

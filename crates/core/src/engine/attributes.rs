@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::effect::{CheckRequest, Effects};
-use super::input::{CheckResult, CommandError, Reply, ResultSource};
+use super::input::{CommandError, Reply};
 use super::program::{call_of, maybe_call_of, period_of, recalled, same_period};
 use super::switch::{Change, Forced, Scope, Switch, modified};
 use super::track::{Overrides, Track};
@@ -64,10 +64,10 @@ impl Engine {
         overrides.switches = Some(switches);
         overrides.modified_attributes |= switch.bit();
         if switch == Switch::ActiveChecks && on && self.may_run_now(object) {
-            effects.checks.push(CheckRequest { object, due: self.at });
+            effects.checks.push(CheckRequest::at(object, self.at));
         }
-        if switch == Switch::FlapDetection && !on {
-            self.stop_detecting(object, effects);
+        if switch == Switch::FlapDetection {
+            self.judge_flapping(object, effects);
         }
     }
 
@@ -106,7 +106,7 @@ impl Engine {
                 }
             }
             Change::CheckInterval(interval) if rested && *interval > 0.0 && self.may_run_now(object) => {
-                effects.checks.push(CheckRequest { object, due: self.at });
+                effects.checks.push(CheckRequest::at(object, self.at));
             }
             Change::CheckInterval(_)
             | Change::RetryInterval(_)
@@ -162,10 +162,9 @@ impl Engine {
     }
 
     fn ask_for_check(&self, object: ObjectId, forced: Forced, effects: &mut Effects) {
-        let request = CheckRequest { object, due: self.at };
         match forced {
-            Forced::Yes => effects.forced.push(request),
-            Forced::No if self.may_run_now(object) => effects.checks.push(request),
+            Forced::Yes => effects.checks.push(CheckRequest::forced(object, self.at)),
+            Forced::No if self.may_run_now(object) => effects.checks.push(CheckRequest::at(object, self.at)),
             Forced::No => {}
         }
     }
@@ -175,42 +174,9 @@ impl Engine {
         may_run(&self.catalog, &self.program.in_force, self.track(object), object, self.at)
     }
 
-    /// Whether a result may be applied: a passive one only where those are taken, and it is logged.
-    pub(super) fn admits(&mut self, result: &CheckResult, effects: &mut Effects) -> bool {
-        if result.source != ResultSource::Passive {
-            return true;
-        }
-        let program = self.program();
-        let (accepted, logged) = match result.object {
-            ObjectId::Host(_) => (program.accept_passive_host_checks, program.log_passive_checks),
-            ObjectId::Service(_) => (program.accept_passive_service_checks, program.log_passive_checks),
-        };
-        if !accepted || self.switches(result.object).is_some_and(|switches| !switches.passive_checks) {
-            self.counters.results_refused += 1;
-            return false;
-        }
-        if logged && !self.catalog.nagios.is_empty() {
-            effects.log.push(passive_line(&self.catalog, result));
-        }
-        true
-    }
-
     pub fn notification_period(&self, object: ObjectId) -> Option<TimeperiodId> {
         let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.notification_period);
         changed.unwrap_or_else(|| self.directives(object)?.notification_period)
-    }
-
-    pub fn event_handler_period(&self, object: ObjectId) -> Option<TimeperiodId> {
-        let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.event_handler_period);
-        changed.unwrap_or_else(|| self.directives(object)?.event_handler_period)
-    }
-
-    pub fn event_handler(&self, object: ObjectId) -> Option<&CommandCall> {
-        let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.event_handler.as_ref());
-        match changed {
-            Some(changed) => changed.as_ref(),
-            None => self.directives(object)?.event_handler.as_ref(),
-        }
     }
 
     /// The check command that a command set; `None` = as configured.
@@ -264,7 +230,7 @@ pub(crate) fn may_run(
     let changed = track.and_then(|track| track.overrides.as_deref());
     let switches = changed.and_then(|changed| changed.switches).unwrap_or(directives.switches);
     let period = changed.and_then(|changed| changed.check_period).unwrap_or(directives.check_period);
-    let inside = || period.is_none_or(|id| catalog.timeperiods[id.index()].contains(at));
+    let inside = || period.is_none_or(|id| catalog.in_period(id, at));
     executes && switches.active_checks && inside()
 }
 
@@ -388,21 +354,5 @@ fn carried(
     overrides.max_attempts = overrides.max_attempts.filter(|_| keeps(modified::MAX_ATTEMPTS));
     if !keeps(modified::CUSTOM_VAR) {
         overrides.vars.clear();
-    }
-}
-
-/// `PASSIVE SERVICE CHECK: host;service;code;output`.
-fn passive_line(catalog: &Catalog, result: &CheckResult) -> String {
-    use crate::model::Outcome;
-    let key = catalog.object_key(result.object);
-    let code = match result.observation.outcome {
-        Outcome::Reported(state) => state.code(),
-        Outcome::ReportedHost(state) => state.code(),
-        Outcome::Observed | Outcome::Failed(_) => 3,
-    };
-    let (host, text) = (&key.host, &result.observation.text);
-    match &key.service {
-        Some(service) => format!("PASSIVE SERVICE CHECK: {host};{service};{code};{text}"),
-        None => format!("PASSIVE HOST CHECK: {host};{code};{text}"),
     }
 }

@@ -51,6 +51,7 @@ pub struct Checkpoint {
     agents: BTreeMap<Arc<str>, AgentState>,
     seen: Seen,
     counters: Counters,
+    resumed_at: Timestamp,
 }
 
 impl Engine {
@@ -85,6 +86,7 @@ impl Engine {
             agents: (*self.agents).clone(),
             seen: self.seen.clone(),
             counters: self.counters,
+            resumed_at: self.resumed_at,
         }
     }
 
@@ -132,6 +134,7 @@ impl Engine {
             agents: Arc::new(checkpoint.agents),
             seen: checkpoint.seen,
             counters: checkpoint.counters,
+            resumed_at: checkpoint.resumed_at,
             ..Engine::default()
         };
         engine.rederive();

@@ -44,7 +44,7 @@ impl Engine {
             Command::CancelDowntime { id, by } => self.cancel_downtime(*id, by, effects),
             Command::CheckNow { object, .. } => {
                 let id = self.find(object)?;
-                effects.forced.push(CheckRequest { object: id, due: self.at });
+                effects.checks.push(CheckRequest::forced(id, self.at));
                 Ok(Reply::Done)
             }
             Command::NoteIncident { number, by, text } => self.note_incident(*number, by, text, effects),

@@ -28,8 +28,6 @@ pub struct Effects {
     pub log: Vec<String>,
     /// To the collector.
     pub checks: Vec<CheckRequest>,
-    /// To the collector too: to be run although switched off or out of its period.
-    pub forced: Vec<CheckRequest>,
     /// Answer to a command.
     pub reply: Option<Result<Reply, CommandError>>,
 }
@@ -39,6 +37,18 @@ pub struct Effects {
 pub struct CheckRequest {
     pub object: ObjectId,
     pub due: Timestamp,
+    /// Whatever is switched off, out of its period, or depended on.
+    pub forced: bool,
+}
+
+impl CheckRequest {
+    pub fn at(object: ObjectId, due: Timestamp) -> CheckRequest {
+        CheckRequest { object, due, forced: false }
+    }
+
+    pub fn forced(object: ObjectId, due: Timestamp) -> CheckRequest {
+        CheckRequest { object, due, forced: true }
+    }
 }
 
 /// Something that happened; history keeps it.

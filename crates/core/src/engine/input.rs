@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::switch::{Change, ContactChange, ContactScope, Forced, ProgramSwitch, Scope, Side, Switch};
-use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::Signal;
 use crate::id::ObjectId;
 use crate::model::{Ack, Covers, Delivery, ObjectKey, Observation};
+use crate::{Span, Timestamp};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Input {
@@ -24,6 +24,9 @@ pub enum Input {
     Tick,
     /// A fact that no check here observed: recorded, or told by another vantage point.
     Signal(Signal),
+    /// Until now this process did not run for so long: stopped, starved, asleep with its machine, or not started. It
+    /// could hear nobody in that time, so nobody was silent, and nothing held.
+    Gap(Span),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

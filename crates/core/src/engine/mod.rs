@@ -3,15 +3,20 @@
 //! Composes the modules around it and owns no policy of its own. Total and deterministic: the same inputs give the
 //! same effects on every machine.
 
+mod alert;
 pub(crate) mod attributes;
 pub mod change;
 pub mod checkpoint;
 mod command;
 mod due;
 pub mod effect;
+mod flapping;
+mod freshness;
+mod handlers;
 pub mod input;
 mod nagios;
 mod notify;
+mod ondemand;
 pub mod program;
 mod reload;
 mod result;
@@ -26,9 +31,9 @@ use std::sync::Arc;
 use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::Diagnosis;
-use crate::id::{ObjectId, ServiceId};
+use crate::id::ObjectId;
 use crate::incident::Tracker;
-use crate::model::{DeliveryOutcome, Downtime, Reason, TimelineEntry, TimelineKind};
+use crate::model::{DeliveryOutcome, Downtime, TimelineEntry, TimelineKind};
 use crate::policy::Ledger;
 use crate::seen::Seen;
 use crate::signals::Board;
@@ -80,8 +85,10 @@ pub struct Engine {
     /// Hosts and services in a hard not-OK state.
     problems: BTreeSet<ObjectId>,
     problems_dirty: bool,
-    /// When a service would become stale if nothing more came; an entry is looked at, not trusted.
-    expiries: BinaryHeap<std::cmp::Reverse<(Timestamp, ServiceId)>>,
+    /// When an object would become stale if nothing more came; an entry is looked at, not trusted.
+    expiries: BinaryHeap<std::cmp::Reverse<(Timestamp, ObjectId)>>,
+    /// End of the newest time in which nobody could be heard.
+    resumed_at: Timestamp,
     agents: Arc<BTreeMap<Arc<str>, AgentState>>,
     seen: Seen,
     counters: Counters,
@@ -114,6 +121,7 @@ impl Default for Engine {
             problems: BTreeSet::new(),
             problems_dirty: false,
             expiries: BinaryHeap::new(),
+            resumed_at: Timestamp::ZERO,
             agents: Arc::default(),
             seen: Seen::default(),
             counters: Counters::default(),
@@ -139,6 +147,11 @@ impl Engine {
         self.seq
     }
 
+    /// Time of the newest input; zero before the first.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
     pub fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
     }
@@ -156,6 +169,7 @@ impl Engine {
             Input::AgentSeen(seen) => self.apply_agent(seen, &mut effects),
             Input::Tick => self.tick(&mut effects),
             Input::Signal(signal) => self.board.tell(&self.catalog, signal),
+            Input::Gap(gap) => self.pass_over(*gap),
         }
         effects
     }
@@ -195,7 +209,8 @@ impl Engine {
             DeliveryOutcome::Failed(error) => (TimelineKind::PageFailed, EventKind::NotificationFailed, error),
         };
         let text = format!("{} to {} by {}: {text}", delivery.reason.as_str(), delivery.contact, delivery.channel);
-        if delivery.reason == Reason::Test {
+        // Tests and notices are about no incident.
+        if delivery.incident == 0 {
             effects.events.push(Event { at: self.at, kind: event, object: None, incident: None, text });
             return;
         }

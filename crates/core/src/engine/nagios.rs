@@ -8,7 +8,7 @@ use super::Engine;
 use super::track::Track;
 use crate::Span;
 use crate::catalog::Catalog;
-use crate::catalog::nagios::{Directives, Program, Switches};
+use crate::catalog::nagios::{CommandCall, Directives, Program, Switches};
 use crate::id::{HostId, ObjectId, ServiceId, TimeperiodId};
 use crate::snapshot::Row;
 
@@ -51,6 +51,16 @@ impl Engine {
         changed.unwrap_or_else(|| self.directives(object)?.check_period)
     }
 
+    pub fn event_handler(&self, object: ObjectId) -> Option<&CommandCall> {
+        let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.event_handler.as_ref());
+        changed.map_or_else(|| self.directives(object)?.event_handler.as_ref(), Option::as_ref)
+    }
+
+    pub fn event_handler_period(&self, object: ObjectId) -> Option<TimeperiodId> {
+        let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.event_handler_period);
+        changed.unwrap_or_else(|| self.directives(object)?.event_handler_period)
+    }
+
     /// `max_check_attempts`; at least 1.
     pub fn attempts_max(&self, object: ObjectId) -> u16 {
         let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.max_attempts);
@@ -79,7 +89,7 @@ impl Engine {
 
     /// Whether now is inside the period; no period is always.
     pub(super) fn is_within(&self, period: Option<TimeperiodId>) -> bool {
-        period.is_none_or(|id| self.catalog.timeperiods[id.index()].contains(self.at))
+        period.is_none_or(|id| self.catalog.in_period(id, self.at))
     }
 }
 

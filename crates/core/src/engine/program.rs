@@ -191,8 +191,8 @@ impl Engine {
         if *place != on {
             *place = on;
             state.mark(switch.side(), switch.bit());
-            if switch == ProgramSwitch::FlapDetection && !on {
-                self.stop_detecting_all(effects);
+            if switch == ProgramSwitch::FlapDetection {
+                self.judge_flapping_of_all(effects);
             }
         }
         Ok(Reply::Done)

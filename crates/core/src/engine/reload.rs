@@ -1,19 +1,18 @@
 //! A new catalog: every row that both worlds know is carried over by its key; nothing is forgotten by a reload.
 
-use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Engine;
 use super::effect::{Effects, Event, EventKind};
 use super::nagios::carried_tracks;
+use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::Downtime;
 use crate::signals::Board;
 use crate::snapshot::{CloudStatus, Detail, Row};
-use crate::{Span, Timestamp};
 
 impl Engine {
     pub(super) fn load(&mut self, catalog: &Arc<Catalog>, effects: &mut Effects) {
@@ -91,17 +90,12 @@ impl Engine {
                 problems.insert(ObjectId::Host(HostId::from_index(i)));
             }
         }
-        self.expiries.clear();
         for (i, row) in self.services.iter().enumerate() {
-            let id = ServiceId::from_index(i);
             if row.is_hard_problem() {
-                problems.insert(ObjectId::Service(id));
-            }
-            let freshness = self.catalog.checks[self.catalog.services[i].check.index()].freshness;
-            if freshness > Span::ZERO && !row.is_pending() {
-                self.expiries.push(Reverse((row.last_check + freshness, id)));
+                problems.insert(ObjectId::Service(ServiceId::from_index(i)));
             }
         }
+        self.watch_all();
         self.problems = problems;
         self.problems_dirty = true;
         self.recount_all();

@@ -1,22 +1,21 @@
 //! Check results: judged, applied to their row, told to the signal board.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
+use super::change::Change;
 use super::effect::{CheckRequest, Effects, Event, EventKind};
-use super::input::{AgentSeen, CheckResult};
+use super::input::{AgentSeen, CheckResult, ResultSource};
 use super::{AgentState, Engine};
+use crate::Timestamp;
+use crate::catalog::Check;
 use crate::id::{HostId, ObjectId, ServiceId};
-use crate::model::{HostState, Observation, ServiceState, StateKind, UnknownCause, Value};
+use crate::model::{HostState, Observation, Outcome, ServiceState, StateKind, UnknownCause, Value};
 use crate::reach;
 use crate::rules::{self, Judgement};
 use crate::signals::Contribution;
 use crate::snapshot::{Counters, Flags, Row};
-use crate::status::{self, ServiceResult, Transition};
-use crate::{Span, Timestamp};
+use crate::status::{self, HostResult, ServiceResult};
 
-/// A host check is asked for when a service changed and the host's own result is older than this (at pace 1).
-const HOST_CHECK_FRESH: Span = Span::from_secs(15);
 /// Name of the passive service that says whether a host's agent is heard.
 const AGENT_SERVICE: &str = "agent";
 
@@ -28,7 +27,6 @@ impl Engine {
             self.counters.results_repeated += 1;
             return;
         }
-        let observed_at = result.observed_at.min(self.at);
         let known = match result.object {
             ObjectId::Host(id) => id.index() < self.hosts.len(),
             ObjectId::Service(id) => id.index() < self.services.len(),
@@ -36,18 +34,20 @@ impl Engine {
         if !known {
             return;
         }
+        let observed_at = result.observed_at.min(self.at);
         // Invariant 5: an older result never moves state backwards.
         if observed_at < self.row_mut(result.object).last_check {
             self.counters.results_late += 1;
             return;
         }
-        if !self.admits(result, effects) {
+        if !self.accepts(result.object, result.source) {
+            self.counters.results_refused += 1;
             return;
         }
         self.counters.results_applied += 1;
         match result.object {
-            ObjectId::Host(id) => self.apply_host_result(id, observed_at, &result.observation, effects),
-            ObjectId::Service(id) => self.apply_service_result(id, observed_at, &result.observation, effects),
+            ObjectId::Host(id) => self.apply_host_result(id, observed_at, result, effects),
+            ObjectId::Service(id) => self.apply_service_result(id, observed_at, result, effects),
         }
     }
 
@@ -55,83 +55,55 @@ impl Engine {
         &mut self,
         id: ServiceId,
         observed_at: Timestamp,
-        observation: &Arc<Observation>,
+        result: &CheckResult,
         effects: &mut Effects,
     ) {
         let catalog = Arc::clone(&self.catalog);
         let service = &catalog.services[id.index()];
         let check = &catalog.checks[service.check.index()];
-        let judgement = if check.rules.is_empty() {
-            rules::judge(&[], &Value::Null, observation)
-        } else {
-            rules::judge(&check.rules, &merged(&check.params, &service.params), observation)
-        };
+        let object = ObjectId::Service(id);
+        let observation = &result.observation;
+        let mut judgement = judge(Some(check), &service.params, observation);
+        self.judge_timeout(object, observation, &mut judgement);
+        let host_up = self.hosts[service.host.index()].state == 0;
+        let attempts_max = self.attempts_max(object);
+        let volatile = catalog.nagios.directives(object).is_some_and(|directives| directives.volatile);
         let row = &mut self.services[id.index()];
         let before = *row;
         row.last_check = observed_at;
         row.flags.set(Flags::STALE, false);
         row.looked_at(observed_at, judgement.state.code());
-        let result = ServiceResult {
-            state: judgement.state.code(),
-            attempts_max: check.attempts,
-            host_up: self.hosts[service.host.index()].state == 0,
-            hard_at_once: false,
-        };
-        let transition = status::apply_service(row, result, self.at);
-        if before.is_pending() && check.freshness > Span::ZERO {
-            self.expiries.push(Reverse((observed_at + check.freshness, id)));
+        let applied =
+            ServiceResult { state: judgement.state.code(), attempts_max, host_up, hard_at_once: false, volatile };
+        let transition = status::apply_service(row, applied, self.at);
+        if before.is_pending() && self.track(object).is_none() {
+            self.watch_freshness(object);
         }
-        self.board.contribute(
-            check,
-            &Contribution { object: ObjectId::Service(id), observation, judgement: &judgement, observed_at },
-        );
-        self.keep(ObjectId::Service(id), observation, judgement);
-        self.after(ObjectId::Service(id), before, transition, effects);
-        if transition.retry {
-            effects.checks.push(CheckRequest { object: ObjectId::Service(id), due: self.at + check.retry });
-        }
-        let host = &self.hosts[service.host.index()];
-        let horizon = HOST_CHECK_FRESH.at_pace(catalog.timing.pace);
-        if transition.state_changed
-            && !before.is_pending()
-            && catalog.hosts[service.host.index()].check.is_some()
-            && self.at.since(host.last_check) > horizon
-        {
-            effects.checks.push(CheckRequest { object: ObjectId::Host(service.host), due: self.at });
+        self.board.contribute(check, &Contribution { object, observation, judgement: &judgement, observed_at });
+        let output_changed = self.keep(object, observation, judgement);
+        let change = Change { before, transition, source: result.source, output_changed };
+        self.look_at_host_of(id, &change, effects);
+        self.after(object, &change, effects);
+        if transition.retry && self.is_rescheduled(object, result.source) {
+            effects.checks.push(CheckRequest::at(object, self.at + self.retry_interval(object)));
         }
     }
 
-    fn apply_host_result(
-        &mut self,
-        id: HostId,
-        observed_at: Timestamp,
-        observation: &Arc<Observation>,
-        effects: &mut Effects,
-    ) {
+    fn apply_host_result(&mut self, id: HostId, observed_at: Timestamp, result: &CheckResult, effects: &mut Effects) {
         let catalog = Arc::clone(&self.catalog);
         let host = &catalog.hosts[id.index()];
         let check = host.check.map(|check| &catalog.checks[check.index()]);
-        let judgement = match check {
-            Some(check) if !check.rules.is_empty() => {
-                rules::judge(&check.rules, &merged(&check.params, &host.params), observation)
-            }
-            Some(_) | None => rules::judge(&[], &Value::Null, observation),
-        };
+        let object = ObjectId::Host(id);
+        let observation = &result.observation;
+        let judgement = judge(check, &host.params, observation);
         let before = self.hosts[id.index()];
         self.hosts[id.index()].last_check = observed_at;
+        self.hosts[id.index()].looked_at(observed_at, judgement.state.code());
         if let Some(check) = check {
-            self.board.contribute(
-                check,
-                &Contribution { object: ObjectId::Host(id), observation, judgement: &judgement, observed_at },
-            );
+            self.board.contribute(check, &Contribution { object, observation, judgement: &judgement, observed_at });
         }
-        let state = match judgement.state {
-            ServiceState::Ok | ServiceState::Warning => Some(HostState::Up),
-            ServiceState::Critical => Some(reach::refine(&catalog, &self.hosts, id)),
-            // Could not look: a missing right or a broken probe is never a failed host.
-            ServiceState::Unknown => None,
-        };
-        self.keep(ObjectId::Host(id), observation, judgement);
+        let state = self.host_state(id, result, judgement.state);
+        let output_changed = self.keep(object, observation, judgement);
         let Some(state) = state else {
             let at = self.at;
             let row = &mut self.hosts[id.index()];
@@ -140,41 +112,84 @@ impl Engine {
             }
             return;
         };
-        let attempts = check.map_or(1, |check| check.attempts);
-        self.hosts[id.index()].looked_at(observed_at, state.code());
-        let transition = status::apply_host(&mut self.hosts[id.index()], state.code(), attempts, self.at);
-        self.after(ObjectId::Host(id), before, transition, effects);
-        if let Some(check) = check
-            && (transition.retry || (self.hosts[id.index()].kind == StateKind::Soft))
-        {
-            effects.checks.push(CheckRequest { object: ObjectId::Host(id), due: self.at + check.retry });
+        let hard_at_once = result.source == ResultSource::Passive
+            && self.track(object).is_some()
+            && !self.program().passive_host_checks_are_soft;
+        let applied = HostResult { state: state.code(), attempts_max: self.attempts_max(object), hard_at_once };
+        let transition = status::apply_host(&mut self.hosts[id.index()], applied, self.at);
+        let change = Change { before, transition, source: result.source, output_changed };
+        self.after(object, &change, effects);
+        let is_soft = self.hosts[id.index()].kind == StateKind::Soft;
+        let retries = if self.track(object).is_some() { transition.retry } else { is_soft };
+        if check.is_some() && retries && self.is_rescheduled(object, result.source) {
+            effects.checks.push(CheckRequest::at(object, self.at + self.retry_interval(object)));
         }
-        if transition.state_changed && !before.is_pending() {
-            self.propagate(id, effects);
+        self.look_around(id, &change, effects);
+    }
+
+    /// A plugin that did not end in time gives the state that is configured for that.
+    fn judge_timeout(&self, object: ObjectId, observation: &Observation, judgement: &mut Judgement) {
+        if observation.outcome == Outcome::Failed(UnknownCause::Timeout) && self.track(object).is_some() {
+            let code = i32::from(self.program().service_check_timeout_state);
+            judgement.state = ServiceState::from_code(code).unwrap_or(ServiceState::Critical);
         }
     }
 
-    /// A host's state changed: its neighbours in the reachability graph deserve a look now.
-    fn propagate(&mut self, id: HostId, effects: &mut Effects) {
-        let neighbours = self.catalog.hosts[id.index()].parents.iter().chain(&self.catalog.index.children[id.index()]);
-        for &neighbour in neighbours {
-            if self.catalog.hosts[neighbour.index()].check.is_some() {
-                effects.checks.push(CheckRequest { object: ObjectId::Host(neighbour), due: self.at });
+    /// UP, DOWN or UNREACHABLE (specification 01, section 2, and 03, section 3); `None` = the result says nothing.
+    fn host_state(&self, id: HostId, result: &CheckResult, judged: ServiceState) -> Option<HostState> {
+        let is_nagios = self.track(ObjectId::Host(id)).is_some();
+        let is_up = match judged {
+            ServiceState::Ok => true,
+            ServiceState::Warning => !(is_nagios && self.program().aggressive_host_checking),
+            ServiceState::Critical => false,
+            // Could not look: a missing right or a broken probe is never a failed host. A plugin that cannot say is.
+            ServiceState::Unknown if is_nagios => false,
+            ServiceState::Unknown => return None,
+        };
+        if is_up {
+            return Some(HostState::Up);
+        }
+        let literal =
+            is_nagios && result.source == ResultSource::Passive && !self.program().translate_passive_host_checks;
+        match result.observation.outcome {
+            Outcome::ReportedHost(state) if literal => Some(state),
+            Outcome::Reported(_) | Outcome::Observed | Outcome::Failed(_) if literal => Some(HostState::Down),
+            Outcome::ReportedHost(_) | Outcome::Reported(_) | Outcome::Observed | Outcome::Failed(_) => {
+                Some(reach::refine(&self.catalog, &self.hosts, id))
             }
         }
     }
 
-    fn keep(&mut self, object: ObjectId, observation: &Arc<Observation>, judgement: Judgement) {
+    /// Keeps what was seen; whether its short output differs from what was seen before.
+    fn keep(&mut self, object: ObjectId, observation: &Arc<Observation>, judgement: Judgement) -> bool {
+        // Only stalked objects are asked for it, and texts are long.
+        let stalked = self.directives(object).is_some_and(|directives| !directives.stalking.is_empty());
         let detail = self.detail_mut(object);
+        let was = detail.observation.as_ref().map_or("", |was| &was.text);
+        let output_changed = stalked && *was != *observation.text;
         detail.observation = Some(Arc::clone(observation));
         detail.unknown_cause = judgement.cause;
         detail.because = judgement.because;
+        output_changed
     }
 
-    /// Bookkeeping that every changed row needs: counters, problems, acknowledgements, the event.
-    pub(super) fn after(&mut self, object: ObjectId, before: Row, transition: Transition, effects: &mut Effects) {
+    /// What follows from an applied result: acknowledgements, Nagios's lines and notifications, counters, problems, the
+    /// event.
+    pub(super) fn after(&mut self, object: ObjectId, change: &Change, effects: &mut Effects) {
+        let Change { before, transition, .. } = change;
+        if transition.state_changed {
+            let row = *self.row_mut(object);
+            self.end_ack_on_change(object, &row);
+        }
+        if self.track(object).is_some() {
+            self.follow(object, change, effects);
+        }
+        let at = self.at;
+        if let ObjectId::Service(id) = object {
+            status::settle_service(&mut self.services[id.index()], at);
+        }
         let row = *self.row_mut(object);
-        let (old, new) = (bucket(&before), bucket(&row));
+        let (old, new) = (bucket(before), bucket(&row));
         if old != new || before.is_pending() != row.is_pending() {
             recount(&mut self.counters, object, old, new);
         }
@@ -185,9 +200,6 @@ impl Engine {
                 self.problems.remove(&object);
             }
             self.problems_dirty = true;
-        }
-        if transition.state_changed {
-            self.end_ack_on_change(object, &row);
         }
         if !transition.visible || (before.is_pending() && row.state == 0) {
             return;
@@ -226,64 +238,15 @@ impl Engine {
         Arc::make_mut(&mut self.agents).insert(Arc::clone(&seen.agent), state);
         if let Some(service) = self.catalog.service_id(&seen.agent, AGENT_SERVICE) {
             let observation = Observation::observed("agent is heard").fact("agent", "ok");
-            self.apply_service_result(service, self.at, &Arc::new(observation), effects);
+            let result = CheckResult {
+                object: ObjectId::Service(service),
+                observed_at: self.at,
+                source: ResultSource::Agent,
+                observation: Arc::new(observation),
+                id: None,
+            };
+            self.apply_service_result(service, self.at, &result, effects);
         }
-    }
-
-    /// Services whose freshness has run out become UNKNOWN(Stale), hard at once (invariant 4).
-    pub(super) fn expire(&mut self, effects: &mut Effects) {
-        while let Some(&Reverse((due, id))) = self.expiries.peek() {
-            if due > self.at {
-                return;
-            }
-            self.expiries.pop();
-            let catalog = Arc::clone(&self.catalog);
-            let Some(service) = catalog.services.get(id.index()) else { continue };
-            let check = &catalog.checks[service.check.index()];
-            let before = self.services[id.index()];
-            if check.freshness == Span::ZERO || before.is_pending() {
-                continue;
-            }
-            let really_due = before.last_check + check.freshness;
-            if really_due > self.at {
-                self.expiries.push(Reverse((really_due, id)));
-                continue;
-            }
-            self.expiries.push(Reverse((self.at + check.freshness, id)));
-            if before.is_stale() {
-                continue;
-            }
-            self.make_stale(id, before, effects);
-        }
-    }
-
-    fn make_stale(&mut self, id: ServiceId, before: Row, effects: &mut Effects) {
-        let catalog = Arc::clone(&self.catalog);
-        let check = &catalog.checks[catalog.services[id.index()].check.index()];
-        let age = self.at.since(before.last_check);
-        let text =
-            format!("no result for {} (expected every {})", Span::from_secs(age.as_millis() / 1000), check.every);
-        let detail = self.detail_mut(ObjectId::Service(id));
-        detail.unknown_cause = Some(UnknownCause::Stale);
-        detail.because = text.into();
-        let row = &mut self.services[id.index()];
-        row.flags.set(Flags::STALE, true);
-        row.flags.set(Flags::RELEASED, false);
-        let result = ServiceResult {
-            state: ServiceState::Unknown.code(),
-            attempts_max: check.attempts,
-            host_up: true,
-            hard_at_once: true,
-        };
-        let transition = status::apply_service(row, result, self.at);
-        row.kind = StateKind::Hard;
-        self.board.forget(ObjectId::Service(id), check, self.at);
-        self.after(
-            ObjectId::Service(id),
-            before,
-            Transition { visible: true, hard_changed: true, ..transition },
-            effects,
-        );
     }
 
     /// Counts everything anew, after rows were replaced.
@@ -315,6 +278,13 @@ fn recount(counters: &mut Counters, object: ObjectId, old: usize, new: usize) {
     let place = |bucket: usize| bucket.min(pending);
     table[place(old)] = table[place(old)].saturating_sub(1);
     table[place(new)] += 1;
+}
+
+fn judge(check: Option<&Check>, own: &Value, observation: &Observation) -> Judgement {
+    match check {
+        Some(check) if !check.rules.is_empty() => rules::judge(&check.rules, &merged(&check.params, own), observation),
+        Some(_) | None => rules::judge(&[], &Value::Null, observation),
+    }
 }
 
 /// A check's parameters with the service's own laid over them.

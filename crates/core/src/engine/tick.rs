@@ -28,6 +28,14 @@ impl Engine {
         self.page(effects);
     }
 
+    /// Time in which this process did not run counts for no hold, no recovery and no freshness. Downtimes,
+    /// acknowledgements and periods are people's, and end by the clock.
+    pub(super) fn pass_over(&mut self, gap: Span) {
+        self.resumed_at = self.at;
+        self.board.pass_over(gap, self.at);
+        self.tracker.pass_over(gap, self.at);
+    }
+
     /// Acknowledgements end at their own time.
     fn end_acks(&mut self, effects: &mut Effects) {
         let ended: Vec<(u64, Vec<ObjectKey>)> = self
@@ -236,17 +244,17 @@ impl Engine {
     fn expedite(&self, suspect: &Target, effects: &mut Effects) {
         let Some(host) = suspect.host.as_deref().and_then(|name| self.catalog.host_id(name)) else { return };
         if suspect.kind == TargetKind::Service {
-            let same = self.witnesses(suspect).into_iter().map(|object| CheckRequest { object, due: self.at });
+            let same = self.witnesses(suspect).into_iter().map(|object| CheckRequest::at(object, self.at));
             effects.checks.extend(same);
             return;
         }
         let row = &self.catalog.hosts[host.index()];
         if row.check.is_some() {
-            effects.checks.push(CheckRequest { object: ObjectId::Host(host), due: self.at });
+            effects.checks.push(CheckRequest::at(ObjectId::Host(host), self.at));
         }
-        let checks = row.services.iter().map(|id| CheckRequest { object: ObjectId::Service(*id), due: self.at });
+        let checks = row.services.iter().map(|id| CheckRequest::at(ObjectId::Service(*id), self.at));
         effects.checks.extend(checks);
-        let above = self.witnesses(suspect).into_iter().map(|object| CheckRequest { object, due: self.at });
+        let above = self.witnesses(suspect).into_iter().map(|object| CheckRequest::at(object, self.at));
         effects.checks.extend(above);
     }
 
@@ -342,7 +350,7 @@ impl Engine {
             if row.incident != 0 && can_be_asked {
                 row.flags.set(Flags::RELEASED, true);
                 row.changed = at;
-                effects.checks.push(CheckRequest { object, due: at });
+                effects.checks.push(CheckRequest::at(object, at));
             }
         }
     }
@@ -355,7 +363,10 @@ impl Engine {
         };
         let longest = |check: &Check| (check.every + check.timeout).max(self.board.answer_max * 3);
         row.flags.has(Flags::RELEASED)
-            && self.catalog.check_of(object).is_some_and(|check| self.at.since(row.changed) < longest(check))
+            && self
+                .catalog
+                .check_of(object)
+                .is_some_and(|check| self.at.since(row.changed.max(self.resumed_at)) < longest(check))
     }
 
     /// First pages, changes and re-notifications of everything that is open.

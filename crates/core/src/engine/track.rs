@@ -26,6 +26,8 @@ pub struct Track {
     /// The host was not UP when the problem was last seen (specification 03, 2.2).
     pub host_was_down: bool,
     pub flap: FlapHistory,
+    /// When a check was last forced because its results were stale; zero = never.
+    pub freshened_at: Timestamp,
     pub notice: NoticeState,
     pub overrides: Option<Box<Overrides>>,
 }

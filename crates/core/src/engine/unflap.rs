@@ -34,24 +34,13 @@ impl Engine {
         Ok(Reply::Done)
     }
 
-    /// Detection was switched off for this object: nothing can end its flapping any more.
-    pub(super) fn stop_detecting(&mut self, object: ObjectId, effects: &mut Effects) {
-        if !self.track(object).is_some_and(|track| track.flap.flapping) {
-            return;
-        }
-        let key = self.catalog.object_key(object);
-        let (word, names) = (word_of(object), names(&key));
-        effects.log.push(format!("{word} FLAPPING ALERT: {names};DISABLED; Flap detection has been disabled"));
-        self.end_flapping(object, FlapChange::Disabled, effects);
-    }
-
-    /// Detection was switched off in the whole program.
-    pub(super) fn stop_detecting_all(&mut self, effects: &mut Effects) {
+    /// Detection was switched on or off in the whole program.
+    pub(super) fn judge_flapping_of_all(&mut self, effects: &mut Effects) {
         for i in 0..self.host_tracks.len() {
-            self.stop_detecting(ObjectId::Host(HostId::from_index(i)), effects);
+            self.judge_flapping(ObjectId::Host(HostId::from_index(i)), effects);
         }
         for i in 0..self.service_tracks.len() {
-            self.stop_detecting(ObjectId::Service(ServiceId::from_index(i)), effects);
+            self.judge_flapping(ObjectId::Service(ServiceId::from_index(i)), effects);
         }
     }
 

@@ -92,6 +92,16 @@ impl Tracker {
         !self.candidates.is_empty() || self.live.values().any(recovering)
     }
 
+    /// Time that counts for no hold and no recovery: both go on where they stood.
+    pub fn pass_over(&mut self, gap: Span, at: Timestamp) {
+        for candidate in self.candidates.values_mut() {
+            candidate.since = (candidate.since + gap).min(at);
+        }
+        for absent_since in self.live.values_mut().filter_map(|live| live.absent_since.as_mut()) {
+            *absent_since = (*absent_since + gap).min(at);
+        }
+    }
+
     pub fn get(&self, number: u64) -> Option<&Arc<Incident>> {
         self.incidents.get(&number)
     }

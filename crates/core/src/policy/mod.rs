@@ -109,8 +109,8 @@ fn below_contact_severity(case: &Case<'_>) -> Option<String> {
 
 fn outside_period(case: &Case<'_>) -> Option<String> {
     for id in [case.contact.period, case.route_period].into_iter().flatten() {
-        let period = &case.catalog.timeperiods[id.index()];
-        if !period.contains(case.at) {
+        if !case.catalog.in_period(id, case.at) {
+            let period = &case.catalog.timeperiods[id.index()];
             return Some(format!("outside timeperiod {}", period.name));
         }
     }

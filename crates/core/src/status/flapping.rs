@@ -21,14 +21,23 @@ impl FlapHistory {
         FlapHistory { states, percent: 0.0, flapping: false }
     }
 
-    /// Remembers a state and computes the percentage anew: the newest of 20 transitions weighs 1.25, the oldest 0.75.
+    /// Remembers a state and computes the percentage anew.
     pub fn record(&mut self, code: u8) {
         self.states = ((self.states << 2) | u64::from(code & 3)) & ((1 << (2 * SLOTS)) - 1);
-        let changes: f64 = (1..SLOTS)
-            .filter(|newest| (self.states >> (2 * (newest - 1))) & 3 != (self.states >> (2 * newest)) & 3)
-            .map(|newest| 0.75 + f64::from(SLOTS - 1 - newest) * 0.5 / 19.0)
+        self.percent = self.change_percent() as f32;
+    }
+
+    /// Percent of change: the newest of 20 transitions weighs 1.25, the oldest 0.75.
+    pub fn change_percent(&self) -> f64 {
+        let older = self.states >> 2;
+        let differs = |newest: u8| ((self.states ^ older) >> (2 * newest)) & 3 != 0;
+        let transitions = SLOTS - 1;
+        // Oldest first, as Nagios adds them up: a sum that meets a threshold exactly must meet it here too.
+        let changes: f64 = (0..transitions)
+            .filter(|oldest| differs(transitions - 1 - oldest))
+            .map(|oldest| f64::from(oldest) * 0.5 / f64::from(transitions - 1) + 0.75)
             .sum();
-        self.percent = (100.0 * changes / 20.0) as f32;
+        100.0 * changes / f64::from(transitions)
     }
 
     /// State codes, the oldest first.

@@ -44,7 +44,13 @@ fn tree() -> Tree {
     for name in ["always", "nights"] {
         let whole_week = [const { Vec::new() }; 7].map(|_: Vec<(u16, u16)>| vec![(0, 1440)]);
         let weekly = if name == "always" { whole_week } else { [const { Vec::new() }; 7] };
-        tree.catalog.timeperiods.push(Timeperiod { name: name.into(), zone: "UTC".into(), weekly });
+        tree.catalog.timeperiods.push(Timeperiod {
+            name: name.into(),
+            zone: "UTC".into(),
+            weekly,
+            exceptions: Vec::new(),
+            exclude: Vec::new(),
+        });
     }
     tree
 }
@@ -237,7 +243,7 @@ fn passive_results_are_logged_where_that_is_asked_for() {
     site.log();
     site.passive(web, 0, "fine; so far").passive(host, 0, "up").active(host, 0, "up");
     let passive: Vec<String> = site.log().into_iter().filter(|line| line.starts_with("PASSIVE")).collect();
-    assert_eq!(passive, ["PASSIVE SERVICE CHECK: a;web;0;fine; so far", "PASSIVE HOST CHECK: a;0;up"]);
+    assert_eq!(passive, ["PASSIVE SERVICE CHECK: a;web;0;fine: so far", "PASSIVE HOST CHECK: a;0;up"]);
 }
 
 #[test]
@@ -345,12 +351,47 @@ fn cleared_flapping_forgets_its_history() {
         site.pass(60);
         site.passive(web, if i % 2 == 0 { 2 } else { 0 }, "to and fro");
     }
+    assert!(site.track(web).flap.flapping && site.row(web).flags.has(Flags::FLAPPING));
     site.log();
     site.command(Command::ClearFlapping { object: key("a", Some("web")) }).expect("done");
     assert_eq!(site.track(web).flap, FlapHistory::steady(0));
+    let line = site.log().concat();
+    assert!(line.starts_with("SERVICE FLAPPING ALERT: a;web;STOPPED; Flapping state cleared for service. ("), "{line}");
     assert!(!site.row(web).flags.has(Flags::FLAPPING));
     let refused = site.command(Command::ClearFlapping { object: key("a", Some("mail")) });
     assert!(refused.is_err());
+}
+
+#[test]
+fn flapping_ends_where_its_detection_is_switched_off() {
+    let flapping = || {
+        let mut tree = tree();
+        for directives in &mut tree.catalog.nagios.directives {
+            directives.switches.flap_detection = true;
+        }
+        let mut site = Site::new(tree);
+        let web = site.id("a", Some("web"));
+        for i in 0..12 {
+            site.pass(60);
+            site.passive(web, if i % 2 == 0 { 2 } else { 0 }, "to and fro");
+        }
+        site.log();
+        (site, web)
+    };
+    let object = Command::SetSwitch {
+        scope: Scope::Object(key("a", Some("web"))),
+        switch: Switch::FlapDetection,
+        on: false,
+    };
+    let program = Command::SetProgramSwitch { switch: ProgramSwitch::FlapDetection, on: false };
+    for command in [object, program] {
+        let (mut site, web) = flapping();
+        site.command(command.clone()).expect("done");
+        assert!(!site.track(web).flap.flapping, "{command:?}");
+        let lines = site.log();
+        let line = "SERVICE FLAPPING ALERT: a;web;DISABLED; Flap detection has been disabled";
+        assert!(lines.iter().any(|said| said == line), "{lines:?}");
+    }
 }
 
 /// The tree after its configuration was edited: other ids, other defaults, one command and one period gone.
@@ -371,7 +412,13 @@ fn edited() -> Catalog {
     first.program().obsess_over_hosts = true;
     for name in ["new", "nights"] {
         let weekly = [const { Vec::new() }; 7];
-        first.catalog.timeperiods.push(Timeperiod { name: name.into(), zone: "UTC".into(), weekly });
+        first.catalog.timeperiods.push(Timeperiod {
+            name: name.into(),
+            zone: "UTC".into(),
+            weekly,
+            exceptions: Vec::new(),
+            exclude: Vec::new(),
+        });
     }
     first.catalog.timeperiods.swap(0, 1);
     first.catalog.reindex();

@@ -23,7 +23,6 @@ const WAITING: &[&str] = &["n01", "n02", "n04", "x09", "h16", "x01"];
 const STEP_SECS: i64 = 3;
 
 #[test]
-#[ignore = "the tables come with the next commit"]
 fn recorded_sequences_of_nagios_give_the_same_states_and_lines() {
     let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/scenarios.json"));
     let file: Json = serde_json::from_str(&text.expect("the sequences")).expect("JSON");

@@ -229,11 +229,10 @@ impl Site {
     pub fn apply(&mut self, input: Input) -> Option<Result<Reply, CommandError>> {
         self.seq += 1;
         self.engine.begin_turn(self.seq);
-        let Effects { log, runs, checks, forced, notices, reply, .. } = self.engine.apply(self.at, &input);
+        let Effects { log, runs, checks, notices, reply, .. } = self.engine.apply(self.at, &input);
         self.log.extend(log);
         self.runs.extend(runs);
         self.checks.extend(checks);
-        self.checks.extend(forced);
         self.notices.extend(notices.iter().map(|notice| {
             let kind = if notice.object.service.is_some() { "SERVICE" } else { "HOST" };
             let service = notice.object.service.as_ref().map(|name| format!("{name};")).unwrap_or_default();

@@ -155,6 +155,13 @@ impl Story {
         self
     }
 
+    /// The process does not run for so long.
+    pub fn sleep(&mut self, secs: i64) -> &mut Self {
+        self.at += Span::from_secs(secs);
+        self.apply(Input::Gap(Span::from_secs(secs)));
+        self
+    }
+
     pub fn result(&mut self, host: &str, service: Option<&str>, code: i32) -> &mut Self {
         self.result_at(host, service, code, self.at)
     }
