@@ -339,12 +339,20 @@ fn only_a_forced_check_runs_what_is_switched_off() {
     assert_eq!(site.checks().len(), 1, "one of them is out of its period");
 }
 
+/// Soft problems are not recorded in the history of flapping: here every one is hard.
+fn one_attempt(tree: &mut Tree) {
+    for check in &mut tree.catalog.checks {
+        check.attempts = 1;
+    }
+}
+
 #[test]
 fn cleared_flapping_forgets_its_history() {
     let mut tree = tree();
     for directives in &mut tree.catalog.nagios.directives {
         directives.switches.flap_detection = true;
     }
+    one_attempt(&mut tree);
     let mut site = Site::new(tree);
     let web = site.id("a", Some("web"));
     for i in 0..12 {
@@ -369,6 +377,7 @@ fn flapping_ends_where_its_detection_is_switched_off() {
         for directives in &mut tree.catalog.nagios.directives {
             directives.switches.flap_detection = true;
         }
+        one_attempt(&mut tree);
         let mut site = Site::new(tree);
         let web = site.id("a", Some("web"));
         for i in 0..12 {
@@ -378,11 +387,8 @@ fn flapping_ends_where_its_detection_is_switched_off() {
         site.log();
         (site, web)
     };
-    let object = Command::SetSwitch {
-        scope: Scope::Object(key("a", Some("web"))),
-        switch: Switch::FlapDetection,
-        on: false,
-    };
+    let object =
+        Command::SetSwitch { scope: Scope::Object(key("a", Some("web"))), switch: Switch::FlapDetection, on: false };
     let program = Command::SetProgramSwitch { switch: ProgramSwitch::FlapDetection, on: false };
     for command in [object, program] {
         let (mut site, web) = flapping();
