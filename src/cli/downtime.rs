@@ -78,16 +78,30 @@ async fn list(client: &Client, as_json: bool, out: &mut (dyn Write + Send)) -> a
         let active = if window["active"] == Value::Bool(true) { "active " } else { "planned" };
         writeln!(
             out,
-            "{:>4}  {active}  {} to {}  {}  {}: {}",
+            "{:>4}  {active}  {} to {}{}  {}  {}: {}",
             field(window, "id"),
             field(window, "start"),
             field(window, "end"),
+            terms(window),
             target(window),
             field(window, "author"),
             field(window, "comment")
         )?;
     }
     Ok(0)
+}
+
+/// What the times of a window do not say: that a failure starts it, or another window.
+fn terms(window: &Value) -> String {
+    let mut terms = String::new();
+    if window["fixed"] == Value::Bool(false) {
+        let length = Span::from_secs(window["duration"].as_i64().unwrap_or(0));
+        terms = format!(" (flexible, {length} from a failure)");
+    }
+    if let Some(id) = window["triggered_by"].as_u64() {
+        terms.push_str(&format!(" (with downtime {id})"));
+    }
+    terms
 }
 
 fn target(window: &Value) -> String {

@@ -185,6 +185,7 @@ fn engine_of(catalog: &Arc<Catalog>) -> (engine::Handle, mpsc::Receiver<Post>) {
         contact_overrides: Arc::default(),
         incidents: Arc::default(),
         downtimes: Arc::default(),
+        comments: Arc::default(),
         clouds: Arc::default(),
         agents: Arc::default(),
         counters: Counters::default(),

@@ -478,18 +478,8 @@ impl Writer {
         };
         for input in &turn.inputs {
             // What was withheld is told in words by the events.
-            let Effects {
-                notifications,
-                events,
-                withheld: _,
-                notices,
-                held_notices: _,
-                runs,
-                log,
-                checks,
-                forced,
-                reply,
-            } = self.engine.apply(turn.at, input);
+            let Effects { notifications, events, withheld: _, notices, held_notices: _, runs, log, checks, reply } =
+                self.engine.apply(turn.at, input);
             applied.events.extend(events);
             applied.notifications.extend(notifications);
             applied.notifications.extend(notices.into_iter().map(|notice| Notification::of_notice(notice, &site)));

@@ -8,10 +8,12 @@ use proptest::prelude::*;
 use stentor_core::Timestamp;
 use stentor_core::catalog::{Catalog, Contact, Host, Timeperiod, View, Zone};
 use stentor_core::diagnosis::Severity;
-use stentor_core::engine::input::{AgentSeen, CheckResult, CommandInput, DowntimeRequest};
+use stentor_core::engine::input::{AgentSeen, CheckResult, CommandInput, DowntimeRequest, Spread};
 use stentor_core::engine::{Command, Input, ResultSource};
 use stentor_core::id::{HostId, ObjectId, ServiceId, ZoneId};
-use stentor_core::model::{Covers, Delivery, DeliveryOutcome, ObjectKey, Observation, Reason, ServiceState, Value};
+use stentor_core::model::{
+    Covers, Delivery, DeliveryOutcome, DowntimeKind, ObjectKey, Observation, Reason, ServiceState, Value,
+};
 
 use super::codec;
 use super::sqlite::{JOURNAL_FILE, SqliteJournal};
@@ -82,6 +84,9 @@ fn one_of_each() -> Vec<Input> {
             command: Command::ScheduleDowntime(DowntimeRequest {
                 target: key,
                 covers: Covers::ObjectOnly,
+                kind: DowntimeKind::Fixed,
+                triggered_by: None,
+                spread: Spread::TargetOnly,
                 start: Timestamp::from_secs(1),
                 end: Timestamp::from_secs(2),
                 author: "mara".into(),

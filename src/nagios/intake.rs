@@ -92,9 +92,15 @@ impl Intake {
         let mut waiting = Vec::new();
         let mut snapshot = self.engine.snapshot();
         for line in lines {
+            // Only here: who sends lines by another way has no need to say when.
+            if !line.starts_with('[') {
+                self.refuse(&line, "a line begins with `[`, epoch seconds, `]` and a blank").await;
+                continue;
+            }
             let world = World {
                 catalog: &snapshot.catalog,
                 downtimes: &snapshot.downtimes,
+                comments: &snapshot.comments,
                 now: self.clock.now(),
                 user: &self.nobody,
             };

@@ -205,7 +205,13 @@ impl Run<'_> {
     fn command(&mut self, at: Timestamp, line: &str) -> io::Result<Result<(), String>> {
         let catalog = Arc::clone(self.engine.catalog());
         let nobody: Arc<str> = "".into();
-        let world = World { catalog: &catalog, downtimes: self.engine.downtimes(), now: at, user: &nobody };
+        let world = World {
+            catalog: &catalog,
+            downtimes: self.engine.downtimes(),
+            comments: self.engine.comments(),
+            now: at,
+            user: &nobody,
+        };
         let commands = match external::order(line, &world) {
             Ok(Order::Commands(commands)) => commands,
             Ok(Order::Result { object, observed_at, observation }) => {

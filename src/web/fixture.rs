@@ -17,8 +17,8 @@ use stentor_core::diagnosis::{
 use stentor_core::engine::{Command, CommandError, Event, EventKind, Reply};
 use stentor_core::id::{CheckId, CloudId, ComponentId, HostId, ServiceId, ZoneId};
 use stentor_core::model::{
-    Ack, Covers, Downtime, Incident, Measurement, Notification, ObjectKey, Observation, Phase, Reason, ServiceState,
-    StateKind, Sticky, TimelineEntry, TimelineKind, UnknownCause, Value,
+    Ack, Covers, Downtime, DowntimeKind, Incident, Measurement, Notification, ObjectKey, Observation, Phase, Reason,
+    ServiceState, StateKind, Sticky, TimelineEntry, TimelineKind, UnknownCause, Value,
 };
 use stentor_core::rules::{Expr, Rule};
 use stentor_core::snapshot::{CloudStatus, Counters, Detail, Flags, Row, Snapshot};
@@ -595,12 +595,16 @@ pub fn snapshot() -> Snapshot {
         id,
         target: key(host, None),
         covers: Covers::HostAndServices,
+        kind: DowntimeKind::Fixed,
+        triggered_by: None,
         start: now() + Span::from_hours(from),
         end: now() + Span::from_hours(to),
         author: "jonas".into(),
         comment: "Power supply on order <RMA 88213>".into(),
         entered_at: mins(600),
         active: from < 0 && to > 0,
+        started_at: (from < 0).then(|| now() + Span::from_hours(from)),
+        comment_id: 0,
     };
     let downtimes = [
         downtime(1, "nc-bgo-07", -20, 33),
@@ -667,6 +671,7 @@ fn build(b: Builder) -> Snapshot {
         contact_overrides: Arc::default(),
         incidents: Arc::new(BTreeMap::new()),
         downtimes: Arc::new(BTreeMap::new()),
+        comments: Arc::default(),
         clouds: Arc::new(vec![]),
         agents: Arc::new([("clc-01".into(), ago(Span::from_secs(2))), ("ufs-01".into(), mins(30))].into()),
         counters: Counters { results_applied: 1_234_567, ..Counters::default() },

@@ -84,8 +84,11 @@ impl From<Refused> for Problem {
                     CommandError::NoIncident(_)
                     | CommandError::NoObject(_)
                     | CommandError::NoDowntime(_)
+                    | CommandError::NoComment(_)
                     | CommandError::NoContact(_) => (StatusCode::NOT_FOUND, "not-found"),
-                    CommandError::IncidentNotLive(_) | CommandError::NoProblem(_) => (StatusCode::CONFLICT, "conflict"),
+                    CommandError::IncidentNotLive(_) | CommandError::NoProblem(_) | CommandError::NotImported(_) => {
+                        (StatusCode::CONFLICT, "conflict")
+                    }
                     CommandError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"),
                 };
                 Problem::new(status, code, detail)

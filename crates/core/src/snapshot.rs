@@ -12,7 +12,7 @@ use crate::engine::attributes::may_run;
 use crate::engine::program::{ContactOverrides, ProgramState};
 use crate::engine::track::Track;
 use crate::id::{HostId, ObjectId, ServiceId};
-use crate::model::{Ack, Downtime, HostState, Incident, Observation, ServiceState, StateKind, UnknownCause};
+use crate::model::{Ack, Comment, Downtime, HostState, Incident, Observation, ServiceState, StateKind, UnknownCause};
 
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -38,6 +38,8 @@ pub struct Snapshot {
     /// Live ones and the most recently ended, by number.
     pub incidents: Arc<BTreeMap<u64, Arc<Incident>>>,
     pub downtimes: Arc<BTreeMap<u64, Downtime>>,
+    /// On hosts and services, by id.
+    pub comments: Arc<BTreeMap<u64, Comment>>,
     /// Parallel to `catalog.clouds`.
     pub clouds: Arc<Vec<CloudStatus>>,
     /// Agents by name and when they were last heard.

@@ -147,7 +147,12 @@ fn refused_commands_say_why() {
     let refused = story.command(nobody).expect_err("refused");
     assert_eq!(refused.to_string(), "there is no host nowhere");
     story.result("web1", Some("http"), 0);
-    let fine = Command::AckObject { object: key("web1", Some("http")), ack: ack("mara"), notify: Notify::No };
+    let fine = Command::AckObject {
+        object: key("web1", Some("http")),
+        ack: ack("mara"),
+        notify: Notify::No,
+        persistent: false,
+    };
     assert_eq!(
         story.command(fine).expect_err("refused").to_string(),
         "service http on host web1 has no problem to acknowledge"

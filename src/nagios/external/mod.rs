@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use stentor_core::catalog::Catalog;
 use stentor_core::engine::Command;
-use stentor_core::model::{Downtime, ObjectKey, Observation};
+use stentor_core::model::{Comment, Downtime, ObjectKey, Observation};
 use stentor_core::{Span, Timestamp};
 use stentor_wire::nagios::external_command::{self as wire, ExternalCommand, PassiveResult, ProgramCommand};
 
@@ -21,6 +21,7 @@ pub use notices::COMMENT_BYTES_MAX;
 pub struct World<'a> {
     pub catalog: &'a Catalog,
     pub downtimes: &'a BTreeMap<u64, Downtime>,
+    pub comments: &'a BTreeMap<u64, Comment>,
     pub now: Timestamp,
     /// Who sends it; empty where nobody is known, as in a recording.
     pub user: &'a Arc<str>,
@@ -68,7 +69,7 @@ pub fn order(line: &str, world: &World<'_>) -> Result<Order, String> {
         }
         ExternalCommand::ClearFlapping(object) => one(Command::ClearFlapping { object: key_of(object) }),
         ExternalCommand::ScheduleCheck { scope, at, forced, note } => {
-            let noted = note.map(|note| notices::noted(world, &scope, note)).transpose()?.unwrap_or_default();
+            let noted = note.map(|note| notices::noted(world, &scope, note)).transpose()?.flatten();
             let scope = scope_of(scope).ok_or(words::NO_SUCH_SWITCH)?;
             let at = Timestamp::from_secs(at);
             let check = Command::ScheduleChecks { scope, at, forced: forced_of(forced) };

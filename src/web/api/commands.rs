@@ -82,7 +82,13 @@ async fn run_line(
 ) -> Result<(), Wrong> {
     let snapshot = state.engine.snapshot();
     let user = &session.user;
-    let world = World { catalog: &snapshot.catalog, downtimes: &snapshot.downtimes, now: state.clock.now(), user };
+    let world = World {
+        catalog: &snapshot.catalog,
+        downtimes: &snapshot.downtimes,
+        comments: &snapshot.comments,
+        now: state.clock.now(),
+        user,
+    };
     match external::order(line, &world)? {
         Order::Commands(commands) => {
             // The first one carries the line's words, so that it is logged once.

@@ -5,7 +5,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use stentor_core::engine::{Command, Reply, input};
 use stentor_core::id::{HostId, ObjectId, ServiceId};
-use stentor_core::model::{Covers, Downtime, ObjectKey};
+use stentor_core::model::{Covers, Downtime, DowntimeKind, ObjectKey};
 use stentor_core::snapshot::Snapshot;
 use stentor_core::{Span, Timestamp};
 
@@ -58,6 +58,12 @@ pub async fn schedule(
     let snapshot = state.engine.snapshot();
     let now = state.clock.now();
     let (start, end) = window(&request, now)?;
+    let kind = kind(&request)?;
+    if let Some(id) = request.triggered_by
+        && !snapshot.downtimes.contains_key(&id)
+    {
+        return Err(Problem::not_found(format!("downtime {id} to start with")));
+    }
     let comment = comment(&request.comment)?;
     let targets = targets(&request, &snapshot, now, &session.user)?;
     let mut ids = Vec::with_capacity(targets.len());
@@ -65,6 +71,9 @@ pub async fn schedule(
         let wanted = input::DowntimeRequest {
             target,
             covers,
+            kind,
+            triggered_by: request.triggered_by,
+            spread: input::Spread::TargetOnly,
             start,
             end,
             author: session.user.clone(),
@@ -95,27 +104,23 @@ pub async fn schedule(
 fn find<'a>(snapshot: &'a Snapshot, reply: &Reply, wanted: &input::DowntimeRequest) -> Option<&'a Downtime> {
     match reply {
         Reply::DowntimeScheduled(id) => snapshot.downtimes.get(id),
-        Reply::Repeated | Reply::Done | Reply::TestsSent(_) => (snapshot.downtimes.values().rev())
-            .find(|d| d.target == wanted.target && d.author == wanted.author && d.comment == wanted.comment),
+        Reply::Repeated | Reply::Done | Reply::TestsSent(_) | Reply::CommentAdded(_) => {
+            (snapshot.downtimes.values().rev())
+                .find(|d| d.target == wanted.target && d.author == wanted.author && d.comment == wanted.comment)
+        }
     }
 }
 
 /// # Errors
 /// The times cannot be read, or make no window that is still to come.
 fn window(request: &dto::DowntimeRequest, now: Timestamp) -> Result<(Timestamp, Timestamp), Problem> {
-    if request.fixed == Some(false) {
-        return Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "not-supported",
-            "flexible downtimes are not supported: give `start` and `end`",
-        ));
-    }
     let read = |name: &str, text: &String| {
         Timestamp::from_rfc3339(text).map_err(|e| Problem::invalid(format!("`{name}`: {e}")))
     };
     let start = request.start.as_ref().map_or(Ok(now), |text| read("start", text))?;
     let end = match (&request.end, request.duration) {
         (Some(text), None) => read("end", text)?,
+        (Some(text), Some(_)) if request.fixed == Some(false) => read("end", text)?,
         (None, Some(seconds)) if seconds > 0 => start + Span::from_secs(seconds),
         (None, Some(_)) => return Err(Problem::invalid("`duration` must be above 0 seconds")),
         (None, None) | (Some(_), Some(_)) => return Err(Problem::invalid("give either `end` or `duration`")),
@@ -127,6 +132,21 @@ fn window(request: &dto::DowntimeRequest, now: Timestamp) -> Result<(Timestamp, 
         return Err(Problem::invalid("a downtime may last at most 366 days"));
     }
     Ok((start, end))
+}
+
+/// # Errors
+/// A flexible downtime without the window it may start in, or without its length.
+fn kind(request: &dto::DowntimeRequest) -> Result<DowntimeKind, Problem> {
+    match (request.fixed, &request.end, request.duration) {
+        (None | Some(true), _, _) => Ok(DowntimeKind::Fixed),
+        (Some(false), Some(_), Some(seconds)) if (1..=LENGTH_MAX.as_millis() / 1000).contains(&seconds) => {
+            Ok(DowntimeKind::Flexible { duration: Span::from_secs(seconds) })
+        }
+        (Some(false), Some(_), Some(_)) => {
+            Err(Problem::invalid("`duration` must be above 0 seconds and within 366 days"))
+        }
+        (Some(false), _, _) => Err(Problem::invalid("a flexible downtime needs `end` and `duration`")),
+    }
 }
 
 type Window = (ObjectKey, Covers);

@@ -392,7 +392,7 @@ pub struct Downtime<'a> {
     pub services: bool,
     pub start: Option<String>,
     pub end: Option<String>,
-    /// Always true: flexible downtimes are refused.
+    /// False: starts when the target fails between `start` and `end`, and lasts `duration` from then.
     pub fixed: bool,
     /// Seconds.
     pub duration: i64,
@@ -411,11 +411,11 @@ impl<'a> From<&'a model::Downtime> for Downtime<'a> {
             services: d.covers == model::Covers::HostAndServices,
             start: time(d.start),
             end: time(d.end),
-            fixed: true,
-            duration: d.end.since(d.start).as_millis() / 1000,
+            fixed: d.is_fixed(),
+            duration: d.length().as_millis() / 1000,
             comment: &d.comment,
             author: &d.author,
-            triggered_by: None,
+            triggered_by: d.triggered_by,
             active: d.active,
             entered_at: time(d.entered_at),
         }
@@ -552,9 +552,12 @@ pub struct DowntimeRequest {
     /// RFC 3339; now if left out.
     pub start: Option<String>,
     pub end: Option<String>,
-    /// Seconds; instead of `end`.
+    /// Seconds; instead of `end`, or with `fixed` false how long it lasts once it has started.
     pub duration: Option<i64>,
+    /// False: starts when the target fails between `start` and `end`.
     pub fixed: Option<bool>,
+    /// Id of a downtime that it starts and ends with.
+    pub triggered_by: Option<u64>,
     pub comment: String,
 }
 

@@ -158,7 +158,10 @@ async fn ack(
     session.require(Role::Operator)?;
     known(state, &object)?;
     let (ack, notify) = read_ack(&request, &session.user, state.clock.now())?;
-    state.engine.command(Command::AckObject { object: object.clone(), ack, notify }, id.id()).await?;
+    state
+        .engine
+        .command(Command::AckObject { object: object.clone(), ack, notify, persistent: false }, id.id())
+        .await?;
     answer(state, &object)
 }
 

@@ -7,9 +7,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use stentor_core::engine::input::{DowntimeRequest, Notify};
+use stentor_core::engine::input::{DowntimeRequest, Notify, Spread};
 use stentor_core::engine::{Command, CommandError};
-use stentor_core::model::{Ack, Covers, ObjectKey, Sticky};
+use stentor_core::model::{Ack, Covers, DowntimeKind, ObjectKey, Sticky};
 use stentor_core::{Span, Timestamp};
 
 use super::login;
@@ -98,9 +98,12 @@ impl From<Refused> for Refusal {
                 CommandError::NoIncident(_)
                 | CommandError::NoObject(_)
                 | CommandError::NoDowntime(_)
+                | CommandError::NoComment(_)
                 | CommandError::NoContact(_),
             ) => StatusCode::NOT_FOUND,
-            Refused::Command(CommandError::IncidentNotLive(_) | CommandError::NoProblem(_)) => StatusCode::CONFLICT,
+            Refused::Command(
+                CommandError::IncidentNotLive(_) | CommandError::NoProblem(_) | CommandError::NotImported(_),
+            ) => StatusCode::CONFLICT,
         };
         Refusal { status, what: words::sentence(&format!("{refused}.")) }
     }
@@ -191,7 +194,7 @@ fn service_key((host, service): (String, String)) -> ObjectKey {
 async fn ack_object(state: WebState, session: Session, object: ObjectKey, form: AckForm) -> Answer {
     let (ack, notify) = ack(&form, &session, state.clock.now())?;
     let back = object_path(&object);
-    act(&state, &session, Command::AckObject { object, ack, notify }, &back, "acknowledged").await
+    act(&state, &session, Command::AckObject { object, ack, notify, persistent: false }, &back, "acknowledged").await
 }
 
 async fn unack_object(state: WebState, session: Session, object: ObjectKey) -> Answer {
@@ -228,7 +231,9 @@ async fn plan(state: WebState, session: Session, target: ObjectKey, form: Downti
     let whole = target.service.is_none() && form.services == "yes";
     let covers = if whole { Covers::HostAndServices } else { Covers::ObjectOnly };
     let back = if form.back.is_empty() { object_path(&target) } else { form.back };
-    let request = DowntimeRequest { target, covers, start, end, author: Arc::clone(&session.user), comment };
+    let (kind, triggered_by, spread) = (DowntimeKind::Fixed, None, Spread::TargetOnly);
+    let author = Arc::clone(&session.user);
+    let request = DowntimeRequest { target, covers, kind, triggered_by, spread, start, end, author, comment };
     act(&state, &session, Command::ScheduleDowntime(request), &back, "downtime").await
 }
 

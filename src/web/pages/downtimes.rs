@@ -3,7 +3,7 @@
 use askama::Template;
 use stentor_core::Span;
 use stentor_core::id::CloudId;
-use stentor_core::model::{Covers, Downtime, ObjectKey};
+use stentor_core::model::{Covers, Downtime, DowntimeKind, ObjectKey};
 
 use super::shell::{Ctx, Shell};
 use crate::web::board::{self, Instance};
@@ -33,6 +33,8 @@ pub struct DowntimeRow {
     pub what: String,
     pub href: String,
     pub covers: &'static str,
+    /// What starts it and how long it lasts, where its times alone do not say; else empty.
+    pub terms: String,
     pub start: p::When,
     pub end: p::When,
     pub active: bool,
@@ -52,7 +54,7 @@ impl DowntimeRow {
             }
             None => (downtime.target.host.to_string(), host_href),
         };
-        let over = downtime.end <= ctx.now;
+        let over = downtime.until() <= ctx.now;
         DowntimeRow {
             id: downtime.id,
             what,
@@ -61,8 +63,9 @@ impl DowntimeRow {
                 (Covers::HostAndServices, None) => "with its services",
                 (Covers::HostAndServices | Covers::ObjectOnly, _) => "",
             },
+            terms: terms(downtime),
             start: p::When { at: downtime.start, now: ctx.now },
-            end: p::When { at: downtime.end, now: ctx.now },
+            end: p::When { at: downtime.until(), now: ctx.now },
             active: downtime.active && !over,
             over,
             comment: downtime.comment.to_string(),
@@ -70,6 +73,18 @@ impl DowntimeRow {
             keeps: if over { Vec::new() } else { keeps(ctx, downtime) },
         }
     }
+}
+
+fn terms(downtime: &Downtime) -> String {
+    let mut terms = Vec::new();
+    if let DowntimeKind::Flexible { duration } = downtime.kind {
+        let state = if downtime.active { "began with a failure" } else { "begins with a failure" };
+        terms.push(format!("flexible, {state}, lasts {duration}"));
+    }
+    if let Some(id) = downtime.triggered_by {
+        terms.push(format!("begins and ends with downtime {id}"));
+    }
+    terms.join("; ")
 }
 
 /// For a host downtime: each core component on it, and how many instances stay without it and without every other host
@@ -82,7 +97,7 @@ fn keeps(ctx: Ctx<'_>, downtime: &Downtime) -> Vec<(Mark, String)> {
     let Some(host) = catalog.host_id(&downtime.target.host) else { return Vec::new() };
     let Some(cloud) = catalog.hosts[host.index()].cloud else { return Vec::new() };
     let Some(board) = board::board(ctx.snapshot, cloud) else { return Vec::new() };
-    let meets = |other: &Downtime| other.start < downtime.end && downtime.start < other.end;
+    let meets = |other: &Downtime| other.start < downtime.until() && downtime.start < other.until();
     let away = |name: &str| {
         let planned = ctx.snapshot.downtimes.values().filter(|d| d.target.service.is_none() && meets(d));
         name == &*downtime.target.host || planned.into_iter().any(|d| &*d.target.host == name)
@@ -110,7 +125,7 @@ fn keeps(ctx: Ctx<'_>, downtime: &Downtime) -> Vec<(Mark, String)> {
 /// Downtimes that touch an object: its own, and its host's.
 pub fn of_object(ctx: Ctx<'_>, key: &ObjectKey) -> Vec<DowntimeRow> {
     let touches = |downtime: &&Downtime| {
-        downtime.end > ctx.now
+        downtime.until() > ctx.now
             && (downtime.target == *key
                 || (downtime.target.host == key.host
                     && downtime.target.service.is_none()

@@ -14,8 +14,8 @@ use stentor_core::diagnosis::{
 };
 use stentor_core::id::{CheckId, CloudId, ComponentId, HostId, ServiceId, ZoneId};
 use stentor_core::model::{
-    Covers, Downtime, Incident, ObjectKey, Observation, Phase, ServiceState, StateKind, TimelineEntry, TimelineKind,
-    Value,
+    Covers, Downtime, DowntimeKind, Incident, ObjectKey, Observation, Phase, ServiceState, StateKind, TimelineEntry,
+    TimelineKind, Value,
 };
 use stentor_core::snapshot::{CloudStatus, Counters, Detail, Flags, Row, Snapshot};
 use stentor_core::{Span, Timestamp};
@@ -61,6 +61,7 @@ pub fn scene() -> Snapshot {
             (17, Arc::new(incident())),
         ])),
         downtimes: Arc::new(BTreeMap::from([(1, downtime())])),
+        comments: Arc::default(),
         clouds: Arc::new(vec![CloudStatus { core: CoreState::Degraded, core_since: NOW, diagnosis: diagnosis() }]),
         agents: Arc::default(),
         counters: Counters { inputs_applied: 1234, ..Counters::default() },
@@ -274,11 +275,15 @@ fn downtime() -> Downtime {
         id: 1,
         target: ObjectKey { host: "clc1".into(), service: Some("disk /".into()) },
         covers: Covers::ObjectOnly,
+        kind: DowntimeKind::Fixed,
+        triggered_by: None,
         start: NOW - Span::from_mins(1),
         end: NOW + Span::from_hours(1),
         author: "ann".into(),
         comment: "disk swap".into(),
         entered_at: NOW - Span::from_mins(2),
         active: true,
+        started_at: Some(NOW - Span::from_mins(1)),
+        comment_id: 0,
     }
 }

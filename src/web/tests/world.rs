@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use stentor_core::Timestamp;
 use stentor_core::engine::{Command, CommandError, CommandInput, Reply};
 use stentor_core::id::ObjectId;
-use stentor_core::model::{Downtime, Incident, ObjectKey, Outcome, TimelineEntry, TimelineKind};
+use stentor_core::model::{Downtime, DowntimeKind, Incident, ObjectKey, Outcome, TimelineEntry, TimelineKind};
 use stentor_core::snapshot::{Detail, Flags, Snapshot};
 use tokio::sync::{broadcast, mpsc};
 use tower::ServiceExt;
@@ -255,12 +255,16 @@ fn apply(snapshot: &mut Snapshot, command: Command) -> Result<Reply, CommandErro
                 id,
                 target: wanted.target,
                 covers: wanted.covers,
+                kind: wanted.kind,
+                triggered_by: wanted.triggered_by,
                 start: wanted.start,
                 end: wanted.end,
                 author: wanted.author,
                 comment: wanted.comment,
                 entered_at: NOW,
-                active: wanted.start <= NOW,
+                active: wanted.kind == DowntimeKind::Fixed && wanted.start <= NOW,
+                started_at: None,
+                comment_id: 0,
             };
             all.insert(id, downtime);
             snapshot.downtimes = Arc::new(all);
@@ -272,7 +276,23 @@ fn apply(snapshot: &mut Snapshot, command: Command) -> Result<Reply, CommandErro
             snapshot.downtimes = Arc::new(all);
             Ok(Reply::Done)
         }
-        Command::CheckNow { .. } => Ok(Reply::Done),
+        Command::CheckNow { .. }
+        | Command::DeleteComment { .. }
+        | Command::DeleteAllComments { .. }
+        | Command::CustomNotification { .. }
+        | Command::DelayNotification { .. }
+        | Command::SetNotificationNumber { .. }
+        | Command::SetSwitch { .. }
+        | Command::SetProgramSwitch { .. }
+        | Command::SetContactSwitch { .. }
+        | Command::Change { .. }
+        | Command::ChangeContact { .. }
+        | Command::GlobalEventHandler { .. }
+        | Command::ClearFlapping { .. }
+        | Command::ScheduleChecks { .. }
+        | Command::Log { .. }
+        | Command::Nothing => Ok(Reply::Done),
+        Command::AddComment(_) => Ok(Reply::CommentAdded(1)),
         Command::TestContact { contact, .. } => {
             if &*contact == "nobody" {
                 return Err(CommandError::NoContact(contact));

@@ -363,6 +363,8 @@ pub struct Program {
     pub log_current_states: bool,
     /// A recovery that falls into a downtime is kept for the first OK result after it; else it is sent.
     pub defer_recovery: bool,
+    /// Imported objects notify their contacts as Nagios does; else only incidents notify.
+    pub notify_exact: bool,
     pub illegal_macro_output_chars: Arc<str>,
     pub date_format: DateFormat,
     pub large_installation_tweaks: bool,
@@ -440,6 +442,7 @@ impl Default for Program {
             log_initial_states: false,
             log_current_states: true,
             defer_recovery: true,
+            notify_exact: true,
             illegal_macro_output_chars: Arc::default(),
             date_format: DateFormat::Us,
             large_installation_tweaks: false,

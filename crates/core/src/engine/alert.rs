@@ -125,7 +125,7 @@ impl Engine {
     }
 
     /// `host` or `host;service`.
-    fn name_fields(&self, object: ObjectId) -> String {
+    pub(super) fn name_fields(&self, object: ObjectId) -> String {
         match object {
             ObjectId::Host(id) => self.catalog.hosts[id.index()].name.to_string(),
             ObjectId::Service(id) => {

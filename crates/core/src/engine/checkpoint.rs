@@ -11,7 +11,7 @@ use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
 use crate::incident::Tracker;
-use crate::model::Downtime;
+use crate::model::{Comment, Downtime};
 use crate::policy::Ledger;
 use crate::seen::Seen;
 use crate::signals::{Board, Said};
@@ -48,6 +48,7 @@ pub struct Checkpoint {
     ledger: Ledger,
     downtimes: BTreeMap<u64, Downtime>,
     downtimes_newest: u64,
+    comments: BTreeMap<u64, Comment>,
     agents: BTreeMap<Arc<str>, AgentState>,
     seen: Seen,
     counters: Counters,
@@ -83,6 +84,7 @@ impl Engine {
             ledger: self.ledger.clone(),
             downtimes: (*self.downtimes).clone(),
             downtimes_newest: self.downtimes_newest,
+            comments: (*self.comments).clone(),
             agents: (*self.agents).clone(),
             seen: self.seen.clone(),
             counters: self.counters,
@@ -131,6 +133,7 @@ impl Engine {
             ledger: checkpoint.ledger,
             downtimes: Arc::new(checkpoint.downtimes),
             downtimes_newest: checkpoint.downtimes_newest,
+            comments: Arc::new(checkpoint.comments),
             agents: Arc::new(checkpoint.agents),
             seen: checkpoint.seen,
             counters: checkpoint.counters,

@@ -29,11 +29,18 @@ impl Engine {
         let again = REDIAGNOSE_AFTER.at_pace(self.catalog.timing.pace);
         let groups =
             self.board.groups.iter().filter(|group| !group.is_silent()).map(|group| group.diagnosed_at + again);
-        let windows =
-            self.downtimes.values().map(|downtime| if downtime.active { downtime.end } else { downtime.start });
+        let windows = self.downtimes.values().map(|downtime| self.next_turn(downtime));
         let expiry = self.expiries.peek().map(|entry| entry.0.0);
+        let ack = self.ack_ends.first().map(|(until, _)| *until);
+        let comments = self.comments.values().filter_map(|comment| comment.expires);
         let planned = self.planned.values().map(|check| check.at);
-        groups.chain(planned).chain(windows).chain(expiry).chain(self.next_page()).min()
+        groups.chain(planned).chain(windows).chain(expiry).chain(ack).chain(comments).chain(self.next_page()).min()
+    }
+
+    /// When time alone next starts or ends a window; a failure may start it earlier.
+    fn next_turn(&self, downtime: &Downtime) -> Timestamp {
+        let starts = !downtime.active && downtime.triggered_by.is_none() && self.at < downtime.start;
+        if starts || downtime.may_start(self.at, false) { downtime.start } else { downtime.over_at() }
     }
 
     /// When an open incident may next be told, or its acknowledgement end.
@@ -66,6 +73,10 @@ impl Engine {
 
     pub fn incident(&self, number: u64) -> Option<&Arc<Incident>> {
         self.tracker.get(number)
+    }
+
+    pub fn comments(&self) -> &std::collections::BTreeMap<u64, crate::model::Comment> {
+        &self.comments
     }
 
     pub fn downtimes(&self) -> &std::collections::BTreeMap<u64, Downtime> {

@@ -8,7 +8,7 @@ use super::switch::{Change, ContactChange, ContactScope, Forced, ProgramSwitch, 
 use crate::catalog::Catalog;
 use crate::diagnosis::Signal;
 use crate::id::ObjectId;
-use crate::model::{Ack, Covers, Delivery, ObjectKey, Observation};
+use crate::model::{Ack, Covers, Delivery, DowntimeKind, ObjectKey, Observation};
 use crate::{Span, Timestamp};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,12 +81,15 @@ pub enum Command {
         object: ObjectKey,
         ack: Ack,
         notify: Notify,
+        /// Its comment stays when the acknowledgement ends.
+        persistent: bool,
     },
     UnackObject {
         object: ObjectKey,
         by: Arc<str>,
     },
     ScheduleDowntime(DowntimeRequest),
+    /// That one and those that it triggers.
     CancelDowntime {
         id: u64,
         by: Arc<str>,
@@ -99,6 +102,33 @@ pub enum Command {
         number: u64,
         by: Arc<str>,
         text: Arc<str>,
+    },
+    AddComment(CommentRequest),
+    DeleteComment {
+        id: u64,
+        by: Arc<str>,
+    },
+    /// Of one host or one service.
+    DeleteAllComments {
+        object: ObjectKey,
+        by: Arc<str>,
+    },
+    /// Tells the contacts of an imported object something now.
+    CustomNotification {
+        object: ObjectKey,
+        options: CustomOptions,
+        author: Arc<str>,
+        comment: Arc<str>,
+    },
+    /// The present problem of an imported object is not notified again before `until`.
+    DelayNotification {
+        object: ObjectKey,
+        until: Timestamp,
+    },
+    /// How many notifications of the present problem count as sent: moves it along its escalations.
+    SetNotificationNumber {
+        object: ObjectKey,
+        number: u32,
     },
     /// Sends a message that says it is a test, on one channel of the contact or on all of them.
     TestContact {
@@ -163,17 +193,57 @@ pub enum Notify {
 pub struct DowntimeRequest {
     pub target: ObjectKey,
     pub covers: Covers,
+    pub kind: DowntimeKind,
+    /// Id of the downtime that it starts and ends with. One that does not exist is accepted, as Nagios does; nothing
+    /// ever starts it.
+    pub triggered_by: Option<u64>,
+    pub spread: Spread,
     pub start: Timestamp,
     pub end: Timestamp,
     pub author: Arc<str>,
     pub comment: Arc<str>,
 }
 
+/// Whether a host's downtime is planned for the hosts behind it too, in entries of their own.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spread {
+    #[default]
+    TargetOnly,
+    /// The same window for every descendant.
+    Descendants,
+    /// For every descendant one that the target's own triggers.
+    TriggeredDescendants,
+}
+
+/// A comment to be written; `expires` = removed by itself then.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CommentRequest {
+    pub object: ObjectKey,
+    pub persistent: bool,
+    pub expires: Option<Timestamp>,
+    pub author: Arc<str>,
+    pub text: Arc<str>,
+}
+
+/// Option bits 1, 2 and 4 of `SEND_CUSTOM_*_NOTIFICATION`.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct CustomOptions {
+    /// To the contacts of the object and of every escalation.
+    pub broadcast: bool,
+    /// Whatever the stages say.
+    pub forced: bool,
+    /// Counts as a notification of the present problem.
+    pub increment: bool,
+}
+
 /// What a command gave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
     Done,
+    /// Id of the target's own downtime.
     DowntimeScheduled(u64),
+    CommentAdded(u64),
     /// Keys of the notifications that went to the outbox.
     TestsSent(Vec<Arc<str>>),
     /// The id was seen before; the first answer stands.
@@ -193,6 +263,10 @@ pub enum CommandError {
     NoProblem(String),
     #[error("there is no downtime {0}")]
     NoDowntime(u64),
+    #[error("there is no comment {0}")]
+    NoComment(u64),
+    #[error("{0} is not of an imported configuration: its incidents notify")]
+    NotImported(String),
     #[error("there is no contact `{0}`")]
     NoContact(Arc<str>),
     #[error("{0}")]

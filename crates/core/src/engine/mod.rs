@@ -3,11 +3,14 @@
 //! Composes the modules around it and owns no policy of its own. Total and deterministic: the same inputs give the
 //! same effects on every machine.
 
+mod acknowledge;
 mod alert;
 pub(crate) mod attributes;
 pub mod change;
 pub mod checkpoint;
 mod command;
+mod comment;
+mod downtime;
 mod due;
 pub mod effect;
 mod flapping;
@@ -33,7 +36,7 @@ use crate::catalog::Catalog;
 use crate::diagnosis::Diagnosis;
 use crate::id::ObjectId;
 use crate::incident::Tracker;
-use crate::model::{DeliveryOutcome, Downtime, TimelineEntry, TimelineKind};
+use crate::model::{Comment, DeliveryOutcome, Downtime, TimelineEntry, TimelineKind};
 use crate::policy::Ledger;
 use crate::seen::Seen;
 use crate::signals::Board;
@@ -42,7 +45,8 @@ use track::{Ids, Track};
 
 pub use effect::{CheckRequest, Effects, Event, EventKind};
 pub use input::{
-    AgentSeen, CheckResult, Command, CommandError, CommandInput, DowntimeRequest, Input, Notify, Reply, ResultSource,
+    AgentSeen, CheckResult, Command, CommandError, CommandInput, CommentRequest, CustomOptions, DowntimeRequest, Input,
+    Notify, Reply, ResultSource, Spread,
 };
 
 /// An agent as last heard.
@@ -82,6 +86,10 @@ pub struct Engine {
     ledger: Ledger,
     downtimes: Arc<BTreeMap<u64, Downtime>>,
     downtimes_newest: u64,
+    /// On hosts and services, by id.
+    comments: Arc<BTreeMap<u64, Comment>>,
+    /// When acknowledgements of objects end; an entry is looked at, not trusted.
+    ack_ends: BTreeSet<(Timestamp, ObjectId)>,
     /// Hosts and services in a hard not-OK state.
     problems: BTreeSet<ObjectId>,
     problems_dirty: bool,
@@ -118,6 +126,8 @@ impl Default for Engine {
             ledger: Ledger::default(),
             downtimes: Arc::default(),
             downtimes_newest: 0,
+            comments: Arc::default(),
+            ack_ends: BTreeSet::new(),
             problems: BTreeSet::new(),
             problems_dirty: false,
             expiries: BinaryHeap::new(),
@@ -235,6 +245,7 @@ impl Engine {
             contact_overrides: Arc::clone(&self.contact_overrides),
             incidents: Arc::clone(&self.tracker.incidents),
             downtimes: Arc::clone(&self.downtimes),
+            comments: Arc::clone(&self.comments),
             clouds: Arc::clone(&self.clouds),
             agents: Arc::new(self.agents.iter().map(|(name, agent)| (Arc::clone(name), agent.seen_at)).collect()),
             counters: self.counters,

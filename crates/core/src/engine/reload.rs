@@ -10,7 +10,6 @@ use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
 use crate::id::{HostId, ObjectId, ServiceId};
-use crate::model::Downtime;
 use crate::signals::Board;
 use crate::snapshot::{CloudStatus, Detail, Row};
 
@@ -56,6 +55,8 @@ impl Engine {
         self.carry_overrides_over(&old, catalog);
         self.begin_in_initial_state();
         self.rederive();
+        self.recount_depths();
+        self.forget_lost_comments();
         self.add_planned_downtimes();
         let text = format!(
             "configuration with {} hosts, {} services, {} clouds",
@@ -99,31 +100,22 @@ impl Engine {
         self.problems = problems;
         self.problems_dirty = true;
         self.recount_all();
+        self.find_ack_ends();
     }
 
     /// Windows of the configuration that are not known yet.
     fn add_planned_downtimes(&mut self) {
         let catalog = Arc::clone(&self.catalog);
         for planned in &catalog.downtimes {
-            let known = self.downtimes.values().any(|downtime| {
-                downtime.target == planned.target && downtime.start == planned.start && downtime.end == planned.end
-            });
-            if known || planned.end <= self.at {
-                continue;
-            }
-            self.downtimes_newest += 1;
-            let downtime = Downtime {
-                id: self.downtimes_newest,
-                target: planned.target.clone(),
-                covers: crate::model::Covers::HostAndServices,
-                start: planned.start,
-                end: planned.end,
-                author: "configuration".into(),
-                comment: Arc::clone(&planned.comment),
-                entered_at: self.at,
-                active: false,
-            };
-            Arc::make_mut(&mut self.downtimes).insert(downtime.id, downtime);
+            self.plan_configured(planned);
+        }
+    }
+
+    /// Comments on objects that are no more cannot be seen or deleted by anybody.
+    fn forget_lost_comments(&mut self) {
+        let catalog = Arc::clone(&self.catalog);
+        if self.comments.values().any(|comment| catalog.object_id(&comment.object).is_none()) {
+            Arc::make_mut(&mut self.comments).retain(|_, comment| catalog.object_id(&comment.object).is_some());
         }
     }
 }

@@ -217,19 +217,6 @@ impl Engine {
         effects.events.push(Event::of_object(self.at, kind, self.catalog.object_key(object), text));
     }
 
-    fn end_ack_on_change(&mut self, object: ObjectId, row: &Row) {
-        if !row.is_acknowledged() {
-            return;
-        }
-        let recovered = row.state == 0;
-        let detail = self.detail_mut(object);
-        let normal = detail.ack.as_ref().is_none_or(|ack| ack.sticky == crate::model::Sticky::No);
-        if recovered || normal {
-            detail.ack = None;
-            self.row_mut(object).flags.set(Flags::ACKNOWLEDGED, false);
-        }
-    }
-
     pub(super) fn apply_agent(&mut self, seen: &AgentSeen, effects: &mut Effects) {
         if self.is_repeated_push(&seen.agent, &seen.boot, seen.sequence) {
             return;

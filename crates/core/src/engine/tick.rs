@@ -22,6 +22,7 @@ impl Engine {
         self.run_planned(effects);
         self.expire(effects);
         self.end_acks(effects);
+        self.expire_comments();
         let diagnosed = self.diagnose(effects);
         let wanted = self.wanted();
         self.reconcile(&wanted, diagnosed, effects);
@@ -34,30 +35,6 @@ impl Engine {
         self.resumed_at = self.at;
         self.board.pass_over(gap, self.at);
         self.tracker.pass_over(gap, self.at);
-    }
-
-    /// Acknowledgements end at their own time.
-    fn end_acks(&mut self, effects: &mut Effects) {
-        let ended: Vec<(u64, Vec<ObjectKey>)> = self
-            .tracker
-            .live()
-            .filter_map(|(_, live)| self.tracker.get(live.number))
-            .filter(|i| i.ack.as_ref().is_some_and(|ack| ack.until.is_some_and(|until| until <= self.at)))
-            .map(|incident| (incident.number, incident.problems.clone()))
-            .collect();
-        for (number, problems) in ended {
-            self.tracker.edit(number, |incident| {
-                incident.ack = None;
-                incident.owner = None;
-            });
-            let text = "The acknowledgement has run out".to_owned();
-            let entry = TimelineEntry { at: self.at, kind: TimelineKind::Unacknowledged, by: None, text: text.clone() };
-            self.tracker.note(number, entry);
-            for id in problems.iter().filter_map(|key| self.catalog.object_id(key)).collect::<Vec<_>>() {
-                self.set_ack(id, None);
-            }
-            effects.events.push(Event::of_incident(self.at, EventKind::Unacknowledged, number, text));
-        }
     }
 
     /// Runs the classifier over each group whose signals changed, or aged; true if any ran.
@@ -95,7 +72,7 @@ impl Engine {
                 value: Value::Bool(true),
                 vantage: None,
                 observed_at: self.at,
-                changed_at: downtime.start,
+                changed_at: downtime.started_at.unwrap_or(downtime.start),
                 every: Span::ZERO,
             });
         }

@@ -26,11 +26,19 @@ impl Engine {
             let text =
                 format!("Flapping state cleared for {of}. ({:.1}% change < {threshold:.1}% threshold)", flap.percent);
             effects.log.push(format!("{word} FLAPPING ALERT: {};STOPPED; {text}", names(key)));
-            self.end_flapping(object, FlapChange::Stopped { percent: flap.percent, threshold }, effects);
+            self.row_mut(object).flags.set(Flags::FLAPPING, false);
+            if let Some(track) = self.track_mut(object) {
+                track.flap.flapping = false;
+            }
+            self.notify_flapping(object, FlapChange::Stopped { percent: flap.percent, threshold }, effects);
+            self.tell_net_change(object, effects);
         }
         if let Some(track) = self.track_mut(object) {
             track.flap = FlapHistory::steady(0);
+            track.notice.recovery_after_flapping = false;
         }
+        let at = self.at;
+        self.row_mut(object).changed = at;
         Ok(Reply::Done)
     }
 
@@ -41,20 +49,6 @@ impl Engine {
         }
         for i in 0..self.service_tracks.len() {
             self.judge_flapping(ObjectId::Service(ServiceId::from_index(i)), effects);
-        }
-    }
-
-    fn end_flapping(&mut self, object: ObjectId, how: FlapChange, effects: &mut Effects) {
-        let at = self.at;
-        let row = self.row_mut(object);
-        row.flags.set(Flags::FLAPPING, false);
-        row.changed = at;
-        if let Some(track) = self.track_mut(object) {
-            track.flap.flapping = false;
-        }
-        self.notify_flapping(object, how, effects);
-        if let Some(track) = self.track_mut(object) {
-            track.notice.recovery_after_flapping = false;
         }
     }
 

@@ -159,26 +159,3 @@ pub struct TimelineEntry {
     pub by: Option<Arc<str>>,
     pub text: String,
 }
-
-/// A planned window on a host, a service or everything on a host.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Downtime {
-    pub id: u64,
-    pub target: ObjectKey,
-    /// A host downtime may cover the host's services too.
-    pub covers: Covers,
-    pub start: Timestamp,
-    pub end: Timestamp,
-    pub author: Arc<str>,
-    pub comment: Arc<str>,
-    pub entered_at: Timestamp,
-    /// True between its start and end once the engine has raised the depth.
-    pub active: bool,
-}
-
-#[derive(Copy, Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Covers {
-    ObjectOnly,
-    HostAndServices,
-}

@@ -1,5 +1,7 @@
 //! The nouns of the glossary as plain data; no behaviour beyond reading and printing themselves.
 
+pub mod comment;
+pub mod downtime;
 pub mod incident;
 pub mod notice;
 pub mod notification;
@@ -7,7 +9,9 @@ pub mod observation;
 pub mod state;
 pub mod value;
 
-pub use incident::{Ack, Covers, Downtime, Incident, ObjectKey, Phase, Sticky, TimelineEntry, TimelineKind};
+pub use comment::{Comment, CommentSource, CommentType};
+pub use downtime::{Covers, Downtime, DowntimeKind};
+pub use incident::{Ack, Incident, ObjectKey, Phase, Sticky, TimelineEntry, TimelineKind};
 pub use notice::{CommandRun, HeldNotice, Notice, NoticeKind};
 pub use notification::{COMMAND_CHANNEL, Delivery, DeliveryOutcome, Notification, Reason, Withheld};
 pub use observation::{Measurement, Observation, Outcome};

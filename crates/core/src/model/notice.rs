@@ -66,6 +66,23 @@ pub struct Notice {
     pub created_at: Timestamp,
 }
 
+impl Notice {
+    /// The state as log lines show it: of what is no problem or recovery with its kind, `CUSTOM (OK)`.
+    pub fn shown_state(&self) -> String {
+        match self.kind {
+            NoticeKind::Problem | NoticeKind::Recovery => self.state.to_string(),
+            NoticeKind::Acknowledgement
+            | NoticeKind::FlappingStart
+            | NoticeKind::FlappingStop
+            | NoticeKind::FlappingDisabled
+            | NoticeKind::DowntimeStart
+            | NoticeKind::DowntimeEnd
+            | NoticeKind::DowntimeCancelled
+            | NoticeKind::Custom => format!("{} ({})", self.kind.as_str(), self.state),
+        }
+    }
+}
+
 /// A command line to be run once: a notification command, an event handler, an obsessive or perfdata command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CommandRun {

@@ -2,6 +2,7 @@
 //!
 //! Each stage lets a message pass or holds it with a reason; nothing is dropped without a record (invariant 6).
 
+pub mod notice;
 mod trial;
 
 use std::collections::BTreeMap;

@@ -236,7 +236,7 @@ impl Site {
         self.notices.extend(notices.iter().map(|notice| {
             let kind = if notice.object.service.is_some() { "SERVICE" } else { "HOST" };
             let service = notice.object.service.as_ref().map(|name| format!("{name};")).unwrap_or_default();
-            format!("{kind}:{};{};{service}{}", notice.contact, notice.object.host, notice.state)
+            format!("{kind}:{};{};{service}{}", notice.contact, notice.object.host, notice.shown_state())
         }));
         reply
     }

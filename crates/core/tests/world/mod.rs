@@ -6,10 +6,10 @@ use std::sync::Arc;
 use stentor_core::catalog::{Catalog, Check, Contact, Host, Route, RouteMatch, Service, Timing, View, Zone};
 use stentor_core::diagnosis::Severity;
 use stentor_core::engine::{
-    CheckResult, Command, CommandError, CommandInput, DowntimeRequest, Engine, Input, Reply, ResultSource,
+    CheckResult, Command, CommandError, CommandInput, DowntimeRequest, Engine, Input, Reply, ResultSource, Spread,
 };
 use stentor_core::id::{CheckId, ContactId, HostId, ObjectId, ServiceId, ZoneId};
-use stentor_core::model::{Ack, Covers, ObjectKey, Observation, ServiceState, Sticky, Value};
+use stentor_core::model::{Ack, Covers, DowntimeKind, ObjectKey, Observation, ServiceState, Sticky, Value};
 use stentor_core::snapshot::Row;
 use stentor_core::{Span, Timestamp};
 
@@ -228,7 +228,18 @@ impl Story {
         let target = key(host, service);
         let covers = Covers::HostAndServices;
         let (author, comment) = ("mara".into(), "planned".into());
-        self.command(Command::ScheduleDowntime(DowntimeRequest { target, covers, start, end, author, comment }))
+        let (kind, triggered_by, spread) = (DowntimeKind::Fixed, None, Spread::TargetOnly);
+        self.command(Command::ScheduleDowntime(DowntimeRequest {
+            target,
+            covers,
+            kind,
+            triggered_by,
+            spread,
+            start,
+            end,
+            author,
+            comment,
+        }))
     }
 
     pub fn change_catalog(&mut self, change: impl FnOnce(&mut Catalog)) {
