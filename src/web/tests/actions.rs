@@ -155,7 +155,7 @@ async fn external_commands_are_done_or_named_with_their_line() {
     let Command::AckObject { ack, .. } = &seen.commands[0] else { panic!() };
     assert_eq!((&*ack.by, &*ack.comment), ("bob (via its-operator)", "on it; really"));
     let windows = seen.commands.iter().filter(|c| matches!(c, Command::ScheduleDowntime(_))).count();
-    assert_eq!(windows, 2, "one for each service");
+    assert_eq!(windows, 3, "one for each service, and the flexible one");
     let result = &seen.results[0];
     assert_eq!((&*result.object.host, &*result.observation.long_text), ("clc1", "long"), "found by address");
 }
