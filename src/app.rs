@@ -8,9 +8,11 @@ use std::time::Duration;
 use anyhow::Context;
 use prometheus::Registry;
 use stentor_core::Span;
+use stentor_core::catalog::Catalog;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -84,92 +86,42 @@ pub struct Service {
 /// # Errors
 /// Disk, port, certificate or notifier cannot be had; what was started before is stopped again by being dropped.
 pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> {
-    let Loaded { settings, catalog, .. } = loaded;
+    let Loaded { settings, mut catalog, .. } = loaded;
     crate::probes::exec::raise_descriptor_limit();
-    let clock = Clock::Machine;
-    let registry = Arc::new(Registry::new());
+    let base = Base { clock: Clock::Machine, registry: Arc::new(Registry::new()) };
     let (journal, store) = open_disk(&settings).await?;
-    let credentials = auth::ensure_admin(&*store, &clock).await.context("the first administrator cannot be created")?;
-    let listener = TcpListener::bind(settings.server.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}; is another Stentor running?", settings.server.listen))?;
-    let addr = listener.local_addr().context("the listening socket has no address")?;
-    let url = url_of(&settings, addr);
-    let tls = match &settings.server.tls {
-        Some(tls) => Some(serve::tls(&tls.cert, &tls.key).context("TLS cannot be set up")?),
-        None => None,
-    };
-    let notifiers = notifiers(&settings)?;
-
-    let outbox = Arc::new(Notify::new());
-    let (unrecorded, from_writer) = mpsc::channel(notify::UNRECORDED_MAX);
-    let parts = writer::Parts {
-        journal,
-        store: Arc::clone(&store),
-        clock: clock.clone(),
-        registry: Arc::clone(&registry),
-        outbox: Arc::clone(&outbox),
-        journal_keep: settings.engine.journal_keep,
-        checkpoint_every: settings.engine.checkpoint_every,
-        inbox: settings.engine.inbox,
-        turn_inputs: settings.engine.turn_inputs,
-        unrecorded,
-        aside: None,
-    };
-    let mut catalog = catalog;
-    if &*catalog.url != url.as_str() {
-        Arc::make_mut(&mut catalog).url = url.as_str().into();
+    let credentials =
+        auth::ensure_admin(&*store, &base.clock).await.context("the first administrator cannot be created")?;
+    let door = Door::open(&settings).await?;
+    if &*catalog.url != door.url.as_str() {
+        Arc::make_mut(&mut catalog).url = door.url.as_str().into();
     }
-    let running = writer::start(parts, Arc::clone(&catalog)).await.context("the engine cannot start")?;
-    let engine = running.handle.clone();
-    let notify = notify::start(notify::Parts {
-        store: Arc::clone(&store),
-        notifiers,
-        engine: Arc::new(engine.clone()),
-        clock: clock.clone(),
-        registry: Arc::clone(&registry),
-        outbox,
-        unrecorded: from_writer,
-        retry: notify::policy::RetryPolicy::default(),
-        limits: notify::policy::ChannelLimits::default(),
-    })
-    .context("the notifier cannot start")?;
-    let env = ProbeEnv { net: options.network.clone(), view: options.view, clock: clock.clone() };
-    let parts = collector::Parts {
-        catalog: Arc::clone(&catalog),
-        env,
-        engine: engine.clone(),
-        clock: clock.clone(),
-        limits: collector::Limits {
-            native: settings.collector.concurrency,
-            exec: settings.collector.exec_concurrency,
-            per_host: settings.collector.per_host,
-        },
-        factory: collector::registry(),
-    };
-    let (handle, collector) = Collector::start(parts, &registry).context("the collector cannot start")?;
-    let orders = tokio::spawn(relay(running.to_collector, handle));
+    let Core { writer, notify } = start_core(&base, &settings, journal, &store, &catalog).await?;
+    let engine = writer.handle.clone();
+    let env = ProbeEnv { net: options.network.clone(), view: options.view, clock: base.clock.clone() };
+    let (handle, collector) = start_collector(&base, &settings, catalog, env, &engine)?;
+    let orders = tokio::spawn(relay(writer.to_collector, handle));
 
     let stop = CancellationToken::new();
     let (desk, orders_to_program) = Desk::new();
-    let takers = takers(&settings.nagios, &engine, &clock, &desk, &registry, &stop)?;
+    let takers = takers(&base, &settings.command_sources, &engine, &desk, &stop)?;
     let state = WebState {
         engine: engine.clone(),
         store: Arc::clone(&store),
-        clock: clock.clone(),
+        clock: base.clock.clone(),
         desk,
-        self_metrics: registry,
-        url: url.as_str().into(),
-        secure_cookies: url.starts_with("https://"),
+        self_metrics: base.registry,
+        url: door.url.as_str().into(),
+        secure_cookies: door.url.starts_with("https://"),
         demo: options.demo,
     };
-    let web = tokio::spawn(serve::serve(listener, tls, router::router(state), stop.clone()));
-    let prune = tokio::spawn(prune(Arc::clone(&store), clock, settings.storage.keep, stop.clone()));
+    let web = tokio::spawn(serve::serve(door.listener, door.tls, router::router(state), stop.clone()));
+    let prune = tokio::spawn(prune(Arc::clone(&store), base.clock, settings.storage.keep, stop.clone()));
     Ok(Service {
         engine,
         store,
-        addr,
-        url,
+        addr: door.addr,
+        url: door.url,
         credentials,
         settings: format!("{settings:?}"),
         network: options.network,
@@ -180,9 +132,104 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         collector,
         orders,
         notify,
-        writer: running.task,
+        writer: writer.task,
         prune,
     })
+}
+
+/// What every part is given.
+struct Base {
+    clock: Clock,
+    registry: Arc<Registry>,
+}
+
+/// Where people and programs come in; nobody is let in yet.
+struct Door {
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    addr: SocketAddr,
+    url: String,
+}
+
+impl Door {
+    async fn open(settings: &settings::Settings) -> anyhow::Result<Door> {
+        let listener = TcpListener::bind(settings.server.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}; is another Stentor running?", settings.server.listen))?;
+        let addr = listener.local_addr().context("the listening socket has no address")?;
+        let tls = match &settings.server.tls {
+            Some(tls) => Some(serve::tls(&tls.cert, &tls.key).context("TLS cannot be set up")?),
+            None => None,
+        };
+        Ok(Door { listener, tls, addr, url: url_of(settings, addr) })
+    }
+}
+
+/// The writer, and who makes its notifications true.
+struct Core {
+    writer: writer::Running,
+    notify: notify::Running,
+}
+
+async fn start_core(
+    base: &Base,
+    settings: &settings::Settings,
+    journal: Arc<dyn Journal>,
+    store: &SharedStore,
+    catalog: &Arc<Catalog>,
+) -> anyhow::Result<Core> {
+    let notifiers = notifiers(settings)?;
+    let outbox = Arc::new(Notify::new());
+    let (unrecorded, from_writer) = mpsc::channel(notify::UNRECORDED_MAX);
+    let parts = writer::Parts {
+        journal,
+        store: Arc::clone(store),
+        clock: base.clock.clone(),
+        registry: Arc::clone(&base.registry),
+        outbox: Arc::clone(&outbox),
+        journal_keep: settings.engine.journal_keep,
+        checkpoint_every: settings.engine.checkpoint_every,
+        inbox: settings.engine.inbox,
+        turn_inputs: settings.engine.turn_inputs,
+        unrecorded,
+        aside: None,
+    };
+    let writer = writer::start(parts, Arc::clone(catalog)).await.context("the engine cannot start")?;
+    let notify = notify::start(notify::Parts {
+        store: Arc::clone(store),
+        notifiers,
+        engine: Arc::new(writer.handle.clone()),
+        clock: base.clock.clone(),
+        registry: Arc::clone(&base.registry),
+        outbox,
+        unrecorded: from_writer,
+        retry: notify::policy::RetryPolicy::default(),
+        limits: notify::policy::ChannelLimits::default(),
+    })
+    .context("the notifier cannot start")?;
+    Ok(Core { writer, notify })
+}
+
+fn start_collector(
+    base: &Base,
+    settings: &settings::Settings,
+    catalog: Arc<Catalog>,
+    env: ProbeEnv,
+    engine: &Handle,
+) -> anyhow::Result<(CollectorHandle, Collector)> {
+    let parts = collector::Parts {
+        catalog,
+        env,
+        engine: engine.clone(),
+        clock: base.clock.clone(),
+        limits: collector::Limits {
+            native: settings.collector.concurrency,
+            exec: settings.collector.exec_concurrency,
+            per_host: settings.collector.per_host,
+        },
+        factory: collector::registry(),
+    };
+    Collector::start(parts, &base.registry).context("the collector cannot start")
 }
 
 impl Service {
@@ -200,6 +247,15 @@ impl Service {
         let mut catalog = loaded.catalog;
         Arc::make_mut(&mut catalog).url = self.url.as_str().into();
         self.engine.load(catalog).await.context("the new configuration was not taken over")
+    }
+
+    /// The credentials have been shown; until then each start makes and shows new ones.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    pub async fn greeted(&self) -> anyhow::Result<()> {
+        let Some(made) = &self.credentials else { return Ok(()) };
+        auth::admin_is_told(&*self.store, made).await.context("the first administrator cannot be recorded")
     }
 
     /// Stops in reverse order: no new work, then what is under way, last the writer with its checkpoint.
@@ -222,17 +278,16 @@ impl Service {
 
 /// Starts to read what other programs leave in Nagios's formats.
 fn takers(
-    files: &settings::NagiosFiles,
+    base: &Base,
+    files: &settings::CommandSources,
     engine: &Handle,
-    clock: &Clock,
     desk: &Desk,
-    registry: &Registry,
     stop: &CancellationToken,
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
     let mut takers = Vec::new();
     if let Some(path) = &files.command_file {
         let pipe = Pipe::open(path).context("[nagios] `command_file` cannot be used")?;
-        let intake = Intake::new(engine.clone(), clock.clone(), desk.clone(), registry)?;
+        let intake = Intake::new(engine.clone(), base.clock.clone(), desk.clone(), &base.registry)?;
         takers.push(pipe.start(intake, stop.clone()));
     }
     Ok(takers)

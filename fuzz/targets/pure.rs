@@ -1,9 +1,16 @@
 //! Fuzz targets of the pure crates. One ordinary function each; a finding is a panic.
 
+#[path = "small_world.rs"]
+mod small_world;
+
 use std::sync::OnceLock;
 
 use stentor_core::catalog::Timeperiod;
 use stentor_core::id::TimeperiodId;
+use stentor_core::macros::facts::{ProgramFacts, World};
+use stentor_core::macros::{
+    CommandCall, Context, EnvironmentSize, Options, environment, expand, expand_command, expand_command_held,
+};
 use stentor_core::model::{Observation, ServiceState, Value};
 use stentor_core::policy::glob_matches;
 use stentor_core::rules::{Expr, Rule, judge};
@@ -19,8 +26,12 @@ use stentor_wire::ipmi::sdr::{SdrRecord, SensorKey};
 use stentor_wire::ipmi::sel::SelRecord;
 use stentor_wire::ipmi::setup::{OpenRequest, OpenResponse, Rakp1, Rakp2, Rakp3, Rakp4};
 use stentor_wire::ipmi::{Privilege, Request, Response, Suite, packet};
+use stentor_wire::nagios::finding::Findings;
+use stentor_wire::nagios::load::{self, Files};
+use stentor_wire::nagios::main_config::MainConfig;
 use stentor_wire::nagios::range::Range;
-use stentor_wire::nagios::{external_command, output, perfdata};
+use stentor_wire::nagios::resource::Resources;
+use stentor_wire::nagios::{external_command, objects, output, perfdata};
 
 /// Name and entry of a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -30,6 +41,8 @@ pub const TARGETS: &[Target] = &[
     ("perfdata", perfdata),
     ("range", range),
     ("external_command", external_command),
+    ("nagios_objects", nagios_objects),
+    ("nagios_main_config", nagios_main_config),
     ("ipmi_packet", ipmi_packet),
     ("ipmi_session", ipmi_session),
     ("ipmi_sdr", ipmi_sdr),
@@ -39,6 +52,7 @@ pub const TARGETS: &[Target] = &[
     ("time", time),
     ("glob", glob),
     ("timeperiod", timeperiod),
+    ("macros", macros),
 ];
 
 fn plugin_output(data: &[u8]) {
@@ -71,6 +85,45 @@ fn range(data: &[u8]) {
 
 fn external_command(data: &[u8]) {
     let _ = external_command::parse(&String::from_utf8_lossy(data));
+}
+
+/// One object file below a main file that reads all names as patterns.
+struct OneFile<'f>(&'f [u8]);
+
+impl Files for OneFile<'_> {
+    fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {
+        match path {
+            "main" => Ok(b"cfg_file=objects\nuse_regexp_matching=1\nillegal_object_name_chars=!\n".to_vec()),
+            "objects" => Ok(self.0.to_vec()),
+            _ => Err("no such file".to_owned()),
+        }
+    }
+
+    fn list(&mut self, _: &str) -> Result<Vec<String>, String> {
+        Err("no such folder".to_owned())
+    }
+}
+
+fn nagios_objects(data: &[u8]) {
+    let loaded = load::load("main", &mut OneFile(data));
+    for finding in &loaded.findings {
+        assert!((finding.place.file as usize) < loaded.files.len(), "{finding:?}");
+        assert!(finding.message.len() + finding.help.len() < 8192, "{finding:?}");
+    }
+    let world = &loaded.objects;
+    assert!(world.services.iter().all(|service| (service.host as usize) < world.hosts.len()));
+    for (id, service) in (0..).zip(&world.services) {
+        assert_eq!(world.find_service(service.host, &service.description), Some(id));
+    }
+    objects::dump(world);
+}
+
+fn nagios_main_config(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (mut main, mut found) = (MainConfig::default(), Findings::default());
+    main.read(0, &text, &mut found);
+    assert!(main.interval_length > 0);
+    Resources::default().read(0, &text, &mut found);
 }
 
 fn ipmi_packet(data: &[u8]) {
@@ -240,5 +293,35 @@ fn timeperiod(data: &[u8]) {
     assert!(next.is_none_or(|next| next >= at && timeperiod::contains(&table, id, next)));
     if let Some(change) = timeperiod::next_boundary(&table, id, at) {
         assert!(change > at && timeperiod::contains(&table, id, change) != inside);
+    }
+}
+
+/// A command line, its call, and what plugins printed, with a line feed between.
+fn macros(data: &[u8]) {
+    const ILLEGAL: &str = "`~$&|'\"<>";
+    const BYTES_MAX: usize = 10_000;
+    let text = String::from_utf8_lossy(data);
+    let mut parts = text.splitn(3, '\n');
+    let (line, call) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let world = small_world::SmallWorld { text: parts.next().unwrap_or_default().to_owned() };
+    let program = ProgramFacts { zone: "UTC", users: &["u1"], ..ProgramFacts::default() };
+    let mut context = Context::new(&world, &program, Timestamp::from_secs(1_792_600_000));
+    context.host = world.host("h");
+    context.service = world.service("h", "s");
+    let call = CommandCall::parse(call);
+    for options in [Options::raw(), Options::strip(ILLEGAL)] {
+        let options = Options { bytes_max: BYTES_MAX, ..options };
+        if let Ok(expanded) = expand_command(line, &call, &context, options) {
+            assert!(expanded.len() <= BYTES_MAX);
+            if let Ok(held) = expand_command_held(line, &call, &context, options) {
+                let _ = held.for_shell();
+                assert!(text.contains('\u{FDD0}') || held.fill(held.line()) == expanded);
+            }
+        }
+        let made = environment(&context, options, EnvironmentSize::Full);
+        assert!(made.variables.iter().all(|(name, value)| name.len() + value.len() <= BYTES_MAX + "NAGIOS_".len()));
+    }
+    if let Ok(output) = expand("$HOSTOUTPUT$$LONGSERVICEOUTPUT$", &context, Options::strip(ILLEGAL)) {
+        assert!(!output.contains(|c: char| c.is_ascii_control() || ILLEGAL.contains(c)), "{output:?}");
     }
 }

@@ -121,6 +121,7 @@ async fn serve(args: DemoArgs, out: &mut (dyn Write + Send)) -> anyhow::Result<u
         greet(&demo, args.pace, out)?;
     }
     out.flush().context("standard output is closed")?;
+    demo.service.greeted().await?;
     let mut term = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
     let mut int = signal(SignalKind::interrupt()).context("cannot watch for SIGINT")?;
     tokio::select! {

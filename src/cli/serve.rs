@@ -51,6 +51,7 @@ pub async fn run(args: &ServeArgs, out: &mut (dyn Write + Send)) -> anyhow::Resu
     warn_of(&loaded);
     let mut service = app::start(loaded, Options::default()).await?;
     greet(&service, out)?;
+    service.greeted().await?;
     until_stopped(&mut service, &args.config).await?;
     service.stop().await;
     Ok(0)

@@ -1,12 +1,16 @@
 //! `stentor verify`: reads everything the service would read and prints every mistake, then what there is.
 
+mod nagios;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
+use anyhow::ensure;
 use clap::Args;
 use serde_json::json;
 
+use crate::config::nagios_files::{self, Kind};
 use crate::config::{self, Diagnostics, Loaded, example};
 
 /// Would the service start with this configuration? Prints every error and warning, never only the first.
@@ -18,6 +22,9 @@ pub struct VerifyArgs {
     /// One JSON object a line: every finding, then the counts
     #[arg(long)]
     pub json: bool,
+    /// Print the effective objects of a Nagios configuration as its objects.precache has them, and nothing else
+    #[arg(long)]
+    pub dump_objects: bool,
 }
 
 /// 0 = it would start, 1 = it would not.
@@ -25,6 +32,11 @@ pub struct VerifyArgs {
 /// # Errors
 /// The output cannot be written.
 pub fn run(args: &VerifyArgs, out: &mut impl Write) -> anyhow::Result<u8> {
+    // A file that cannot be read is reported with all else by the reader.
+    if matches!(nagios_files::kind_of(&args.config), Ok(Kind::Nagios)) {
+        return nagios::run(args, out);
+    }
+    ensure!(!args.dump_objects, "--dump-objects prints the objects of a Nagios configuration, and this is none");
     let (found, counts) = match config::load(&args.config) {
         Ok(loaded) => {
             let counts = counts(&loaded);
@@ -103,7 +115,7 @@ mod tests {
         let path = folder.path().join("stentor.toml");
         std::fs::write(&path, text).expect("write");
         let mut out = Vec::new();
-        let code = run(&VerifyArgs { config: path, json: true }, &mut out).expect("runs");
+        let code = run(&VerifyArgs { config: path, json: true, dump_objects: false }, &mut out).expect("runs");
         let text = String::from_utf8(out).expect("text");
         (code, text.lines().map(|line| serde_json::from_str(line).expect(line)).collect())
     }

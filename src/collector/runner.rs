@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use stentor_core::catalog::Catalog;
 use stentor_core::engine::CheckRequest;
+use stentor_core::engine::gate::Forced;
 use stentor_core::model::ObjectKey;
 use stentor_core::schedule::{LATE_AFTER, Schedule, Why};
 use stentor_core::{Span, Timestamp};
@@ -133,7 +134,9 @@ impl Runner {
             return true;
         }
         let snapshot = self.engine.snapshot();
-        snapshot.catalog.object_id(&key).is_none_or(|object| snapshot.may_run(object, self.clock.now()))
+        let gate = snapshot.gate(self.clock.now());
+        let object = snapshot.catalog.object_id(&key);
+        object.is_none_or(|object| gate.check_allowed(object, Forced::No).is_ok())
     }
 
     /// Starts candidates that have places; one that waited too long gives its place to the next.

@@ -83,7 +83,7 @@ impl ErasedProbe for Actor {
             match self.params.get("do").and_then(Value::text) {
                 Some("wait") => self.stage.go.notified().await,
                 Some("stall") if self.stage.runs.load(Ordering::SeqCst) == 1 => {
-                    tokio::time::advance(Duration::from_secs(3600)).await;
+                    tokio::time::advance(Duration::from_secs(40)).await;
                     return Err(ProbeError::Timeout("no answer in time".into()));
                 }
                 Some("hang") => std::future::pending::<()>().await,
@@ -174,6 +174,7 @@ fn engine_of(catalog: &Arc<Catalog>) -> (engine::Handle, mpsc::Receiver<Post>) {
     let snapshot = Snapshot {
         seq: 0,
         at: NOW,
+        started: Timestamp::ZERO,
         catalog: Arc::clone(catalog),
         hosts: vec![Row::default(); catalog.hosts.len()],
         host_details: vec![Arc::clone(&detail); catalog.hosts.len()],

@@ -79,6 +79,16 @@ impl Diagnostics {
         }
     }
 
+    /// Takes the findings of another reader with the files that it read.
+    pub fn append(&mut self, other: Diagnostics) {
+        let first = self.files.len();
+        self.files.extend(other.files);
+        self.findings.extend(other.findings.into_iter().map(|finding| {
+            let place = Place { file: first + finding.place.file, span: finding.place.span };
+            Finding { place, ..finding }
+        }));
+    }
+
     pub fn errors(&self) -> usize {
         self.findings.iter().filter(|finding| finding.level == Level::Error).count()
     }

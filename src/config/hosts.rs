@@ -96,7 +96,7 @@ fn read_host(section: &Section<'_>, name: &At<&str>, builder: &mut Builder<'_>, 
 }
 
 /// Hosts without a zone stand in one of the site's name.
-fn default_zone(builder: &mut Builder<'_>) -> ZoneId {
+pub(super) fn default_zone(builder: &mut Builder<'_>) -> ZoneId {
     let name: Arc<str> = Arc::clone(&builder.catalog.site);
     let known = builder.catalog.zones.iter().position(|zone| zone.name == name && zone.cloud.is_none());
     ZoneId::from_index(known.unwrap_or_else(|| {

@@ -1,9 +1,11 @@
-//! TOML to typed settings and the catalog. Finds every mistake at once, each with file, line, column and help;
+//! TOML and Nagios trees to typed settings and the catalog. Finds every mistake at once, each with file, line, column and help;
 //! starts nothing and opens nothing but the files that the configuration names.
 
 pub mod example;
 pub mod finding;
 mod hosts;
+pub mod nagios;
+pub mod nagios_files;
 mod objects;
 pub mod pack;
 pub mod probe_kinds;
@@ -22,10 +24,13 @@ use stentor_core::catalog::Catalog;
 use stentor_core::policy::glob_matches;
 
 pub use finding::{Diagnostics, Finding, Level};
+pub use nagios::NagiosSettings;
 pub use pack::Pack;
 pub use settings::Settings;
 
 use finding::Place;
+use nagios::Tree;
+use nagios_files::Kind;
 use tree::{At, Section, Table, parse};
 
 /// A configuration that Stentor would start with.
@@ -33,6 +38,8 @@ use tree::{At, Section, Table, parse};
 pub struct Loaded {
     pub settings: Settings,
     pub catalog: Arc<Catalog>,
+    /// Files and limits of a Nagios tree, if there is one.
+    pub nagios: Option<NagiosSettings>,
     pub packs: Vec<Pack>,
     /// Findings that do not stop the start.
     pub warnings: Diagnostics,
@@ -60,6 +67,9 @@ pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
 /// # Errors
 /// As [`load`].
 pub fn load_text(text: &str, path: &Path) -> Result<Loaded, Diagnostics> {
+    if nagios_files::kind_of_text(path, text) == Kind::Nagios {
+        return load_nagios(path);
+    }
     let mut found = Diagnostics::default();
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
     let mut files = vec![read_file(path.to_owned(), text.into(), &mut found)];
@@ -73,12 +83,36 @@ pub fn load_text(text: &str, path: &Path) -> Result<Loaded, Diagnostics> {
     let roots: Vec<Section<'_>> = files.iter().map(|(at, table)| Section::open("", at, table, &mut found)).collect();
     let settings = settings::read(&roots, &folder, &mut found);
     let packs = pack::load(&settings.pack_dirs, &mut found);
-    let catalog = objects::build(&roots, &settings, &packs, &mut found);
+    let tree = settings.nagios.as_ref().and_then(|named| Tree::read(&named.config.value, named.notify, &mut found));
+    finish(&roots, settings, packs, tree.as_ref(), found)
+}
+
+/// A Nagios configuration alone: everything of Stentor's own has its default, and its state stands where Nagios keeps
+/// its own.
+fn load_nagios(path: &Path) -> Result<Loaded, Diagnostics> {
+    let mut found = Diagnostics::default();
+    let Some(tree) = Tree::read(path, nagios::Notify::default(), &mut found) else { return Err(found) };
+    let folder =
+        tree.settings().state_folder().unwrap_or_else(|| path.parent().map(Path::to_owned).unwrap_or_default());
+    let settings = settings::read(&[], &folder, &mut found);
+    let packs = pack::load(&settings.pack_dirs, &mut found);
+    finish(&[], settings, packs, Some(&tree), found)
+}
+
+fn finish(
+    roots: &[Section<'_>],
+    settings: Settings,
+    packs: Vec<Pack>,
+    tree: Option<&Tree>,
+    mut found: Diagnostics,
+) -> Result<Loaded, Diagnostics> {
+    let catalog = objects::build(roots, &settings, &packs, tree, &mut found);
     found.sort();
     if found.errors() > 0 {
         return Err(found);
     }
-    Ok(Loaded { settings, catalog: Arc::new(catalog), packs, warnings: found })
+    let nagios = tree.map(Tree::settings);
+    Ok(Loaded { settings, catalog: Arc::new(catalog), nagios, packs, warnings: found })
 }
 
 /// A main file and a pack file without any other: what the fuzzer feeds.
@@ -88,7 +122,7 @@ pub fn read_alone(text: &str, packs: &[Pack]) -> Diagnostics {
     let (at, table) = read_file("fuzz.toml".into(), text.into(), &mut found);
     let roots = [Section::open("", &at, &table, &mut found)];
     let settings = settings::read(&roots, Path::new(""), &mut found);
-    objects::build(&roots, &settings, packs, &mut found);
+    objects::build(&roots, &settings, packs, None, &mut found);
     let mut of_pack = Diagnostics::default();
     if let Some(pack) = pack::read_pack(vec![("fuzz.toml".into(), text.into())], &mut of_pack) {
         example::run_all(&[pack], &mut of_pack);

@@ -10,6 +10,7 @@ use stentor_core::model::ObjectKey;
 use stentor_core::timeperiod;
 
 use super::finding::{Diagnostics, Place, suggest};
+use super::nagios::Tree;
 use super::pack::{Pack, Template};
 use super::probe_kinds::Trial;
 use super::settings::Settings;
@@ -70,6 +71,12 @@ impl Names {
         Some(row)
     }
 
+    /// Takes a name that another format has checked.
+    pub(super) fn seed(&mut self, name: &str) {
+        let row = self.rows.len();
+        self.rows.insert(name.to_owned(), (row, Place::default()));
+    }
+
     /// The row of a name; an unknown one is an error with the nearest known name.
     pub(super) fn find(&self, name: &At<&str>, found: &mut Diagnostics) -> Option<usize> {
         let row = self.rows.get(name.value).map(|(row, _)| *row);
@@ -93,6 +100,10 @@ impl Names {
         row
     }
 
+    pub(super) fn row(&self, name: &str) -> Option<usize> {
+        self.rows.get(name).map(|(row, _)| *row)
+    }
+
     pub(super) fn has(&self, name: &str) -> bool {
         self.rows.contains_key(name)
     }
@@ -106,6 +117,8 @@ pub(super) struct Builder<'a> {
     pub(super) zones: Names,
     pub(super) clouds: Names,
     pub(super) hosts: Names,
+    pub(super) periods: Names,
+    pub(super) contacts: Names,
     pub(super) trial: Trial,
     /// Rows of the catalog's checks by name; one name may have several cadences.
     checks: BTreeMap<Arc<str>, Vec<CheckId>>,
@@ -116,6 +129,14 @@ impl<'a> Builder<'a> {
     pub(super) fn templates(&self) -> impl Iterator<Item = &'a Template> + use<'a> {
         let packs = self.packs;
         packs.iter().flat_map(|pack| &pack.checks)
+    }
+
+    /// The zone of that name, or the one of hosts without a zone.
+    pub(super) fn zone_of(&mut self, name: Option<&str>) -> ZoneId {
+        match name.and_then(|name| self.zones.row(name)) {
+            Some(row) => ZoneId::from_index(row),
+            None => hosts::default_zone(self),
+        }
     }
 
     /// The row of a check at the configured pace; equal checks share one.
@@ -139,7 +160,14 @@ impl<'a> Builder<'a> {
 }
 
 /// Builds the catalog of all files. What is wrong is left out and reported.
-pub(super) fn build(roots: &[Section<'_>], settings: &Settings, packs: &[Pack], found: &mut Diagnostics) -> Catalog {
+/// Objects of a Nagios tree come first.
+pub(super) fn build(
+    roots: &[Section<'_>],
+    settings: &Settings,
+    packs: &[Pack],
+    tree: Option<&Tree>,
+    found: &mut Diagnostics,
+) -> Catalog {
     let mut builder = Builder {
         settings,
         packs,
@@ -154,11 +182,16 @@ pub(super) fn build(roots: &[Section<'_>], settings: &Settings, packs: &[Pack], 
         zones: Names::new("zone"),
         clouds: Names::new("cloud"),
         hosts: Names::new("host"),
+        periods: Names::new("timeperiod"),
+        contacts: Names::new("contact"),
         trial: Trial::new(),
         checks: BTreeMap::new(),
     };
     read_clouds(roots, &mut builder, found);
     let vmware = read_zones(roots, &mut builder, found);
+    if let Some(tree) = tree {
+        tree.seed(&mut builder);
+    }
     let read = hosts::read(roots, &mut builder, found);
     services::build(roots, &read, &mut builder, found);
     topology::build(roots, &read, &vmware, &mut builder, found);
@@ -221,12 +254,12 @@ fn read_zones(roots: &[Section<'_>], builder: &mut Builder<'_>, found: &mut Diag
     vmware
 }
 
-fn read_periods(roots: &[Section<'_>], builder: &mut Builder<'_>, found: &mut Diagnostics) -> Names {
-    let mut periods = Names::new("timeperiod");
+fn read_periods(roots: &[Section<'_>], builder: &mut Builder<'_>, found: &mut Diagnostics) {
+    let first = builder.catalog.timeperiods.len();
     let mut excludes: Vec<Vec<At<&str>>> = Vec::new();
     for section in all(roots, "timeperiod", "[[timeperiod]]", found) {
         let Some(name) = section.needed("name", found) else { continue };
-        if periods.define(&name, found).is_none() {
+        if builder.periods.define(&name, found).is_none() {
             continue;
         }
         let zone = section.text("timezone", found).map(|text| windows::zone_name(&text, found));
@@ -240,34 +273,33 @@ fn read_periods(roots: &[Section<'_>], builder: &mut Builder<'_>, found: &mut Di
         excludes.push(section.texts("exclude", found));
     }
     // A period may exclude one that is defined below it.
-    for (row, names) in excludes.iter().enumerate() {
-        let ids = names.iter().filter_map(|name| periods.find(name, found).map(TimeperiodId::from_index)).collect();
+    for (row, names) in (first..).zip(&excludes) {
+        let known = names.iter().filter_map(|name| builder.periods.find(name, found));
+        let ids = known.map(TimeperiodId::from_index).collect();
         builder.catalog.timeperiods[row].exclude = ids;
     }
-    for (row, names) in excludes.iter().enumerate() {
+    for (row, names) in (first..).zip(&excludes) {
         let id = TimeperiodId::from_index(row);
         if let (true, Some(first)) = (timeperiod::excludes_itself(&builder.catalog.timeperiods, id), names.first()) {
             let message = format!("timeperiod `{}` excludes itself", builder.catalog.timeperiods[row].name);
             found.error("cyclic-exclude", &first.at, message, "leave one of the `exclude` of the circle out");
         }
     }
-    periods
 }
 
 fn read_people(roots: &[Section<'_>], builder: &mut Builder<'_>, found: &mut Diagnostics) {
-    let periods = read_periods(roots, builder, found);
-    let mut contacts = Names::new("contact");
+    read_periods(roots, builder, found);
     for section in all(roots, "contact", "[[contact]]", found) {
         let Some(name) = section.needed("name", found) else { continue };
-        if contacts.define(&name, found).is_none() {
+        if builder.contacts.define(&name, found).is_none() {
             continue;
         }
-        let contact = read_contact(&section, &name, &periods, builder.settings, found);
+        let contact = read_contact(&section, &name, &builder.periods, builder.settings, found);
         builder.catalog.contacts.push(contact);
     }
     let routes = all(roots, "route", "[[route]]", found);
     for (number, section) in routes.iter().enumerate() {
-        let route = read_route(section, number, &contacts, &periods, builder, found);
+        let route = read_route(section, number, builder, found);
         builder.catalog.routes.push(route);
     }
     if let (Some(contact), true) = (all(roots, "contact", "[[contact]]", found).first(), routes.is_empty()) {
@@ -327,14 +359,7 @@ fn read_contact(
     }
 }
 
-fn read_route(
-    section: &Section<'_>,
-    number: usize,
-    contacts: &Names,
-    periods: &Names,
-    builder: &Builder<'_>,
-    found: &mut Diagnostics,
-) -> Route {
+fn read_route(section: &Section<'_>, number: usize, builder: &Builder<'_>, found: &mut Diagnostics) -> Route {
     let to = section.texts("to", found);
     if to.is_empty() {
         found.error("missing-key", &section.at, "`[[route]]` needs `to = [\"CONTACT\"]`", "");
@@ -343,8 +368,8 @@ fn read_route(
     Route {
         name: section.text_or("name", &format!("route {}", number + 1), found).into(),
         matcher: matcher.map(|matcher| read_match(&matcher, builder, found)).unwrap_or_default(),
-        to: to.iter().filter_map(|name| contacts.find(name, found)).map(ContactId::from_index).collect(),
-        period: period_of(section, periods, found),
+        to: to.iter().filter_map(|name| builder.contacts.find(name, found)).map(ContactId::from_index).collect(),
+        period: period_of(section, &builder.periods, found),
     }
 }
 

@@ -8,6 +8,7 @@ use stentor_core::Span;
 use stentor_core::catalog::Timing;
 
 use super::finding::Diagnostics;
+use super::nagios::Notify;
 use super::tree::{At, Section, word};
 use super::{named_file, single};
 
@@ -28,9 +29,11 @@ pub struct Settings {
     pub timezone: String,
     pub email: Option<Email>,
     pub webhook: Option<Webhook>,
+    /// A Nagios tree that is watched too.
+    pub nagios: Option<NagiosTree>,
     pub metrics: Metrics,
     pub log: Log,
-    pub nagios: NagiosFiles,
+    pub command_sources: CommandSources,
 }
 
 #[derive(Clone, Debug)]
@@ -110,15 +113,19 @@ pub struct Webhook {
     pub timeout: Duration,
 }
 
-/// Where other programs leave commands and results, in Nagios's formats.
+/// `[nagios]`: where other programs leave commands and results, in Nagios's formats.
 #[derive(Clone, Debug)]
-pub struct NagiosFiles {
+pub struct CommandSources {
     /// The command pipe.
     pub command_file: Option<PathBuf>,
-    /// Folder of check result files.
-    pub check_result_path: Option<PathBuf>,
-    /// Older result files are dropped; zero = never.
-    pub max_check_result_file_age: Span,
+}
+
+/// `[nagios]`
+#[derive(Clone, Debug)]
+pub struct NagiosTree {
+    /// The main file, `nagios.cfg`.
+    pub config: At<PathBuf>,
+    pub notify: Notify,
 }
 
 #[derive(Clone, Debug)]
@@ -171,6 +178,7 @@ pub(super) fn read(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics
         metrics: read_metrics(roots, folder, found),
         log: read_log(roots, found),
         nagios: read_nagios(roots, folder, found),
+        command_sources: read_command_sources(roots, folder, found),
     }
 }
 
@@ -341,21 +349,29 @@ fn read_webhook(section: &Section<'_>, folder: &Path, found: &mut Diagnostics) -
     section.bool_or("enabled", true, found).then_some(webhook)
 }
 
+fn read_nagios(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) -> Option<NagiosTree> {
+    const NOTIFY: &[(&str, Notify)] = &[("exact", Notify::Exact), ("incidents", Notify::Incidents)];
+    let section = single(roots, "nagios", "[nagios]", found)?;
+    let notify = section.text("notify", found).and_then(|text| word(&text, "notify", NOTIFY, found));
+    // The section may be there for the command pipe alone.
+    let config =
+        if section.has("command_file") { section.text("config", found) } else { section.needed("config", found) };
+    let config = config?;
+    let config = At { value: folder.join(config.value), at: config.at };
+    Some(NagiosTree { config, notify: notify.unwrap_or_default() })
+}
+
 fn read_metrics(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) -> Metrics {
     let section = single(roots, "metrics", "[metrics]", found);
     let enabled = section.as_ref().is_none_or(|section| section.bool_or("enabled", true, found));
     Metrics { enabled, token_file: section.and_then(|section| file(&section, "token_file", folder, found)) }
 }
 
-fn read_nagios(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) -> NagiosFiles {
-    /// Nagios's default.
-    const RESULT_AGE_MAX: Span = Span::from_hours(1);
+fn read_command_sources(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) -> CommandSources {
     let section = single(roots, "nagios", "[nagios]", found);
-    let section = section.as_ref();
-    let mut path = |key| section.and_then(|section| section.text(key, found)).map(|text| folder.join(text.value));
-    let (command_file, check_result_path) = (path("command_file"), path("check_result_path"));
-    let age = section.map(|section| section.span_or("max_check_result_file_age", RESULT_AGE_MAX, found));
-    NagiosFiles { command_file, check_result_path, max_check_result_file_age: age.unwrap_or(RESULT_AGE_MAX) }
+    let command_file =
+        section.and_then(|section| section.text("command_file", found).map(|text| folder.join(text.value)));
+    CommandSources { command_file }
 }
 
 fn read_log(roots: &[Section<'_>], found: &mut Diagnostics) -> Log {

@@ -30,9 +30,9 @@ use crate::store::SharedStore;
 const TICK: Span = Span::from_secs(1);
 /// No pace makes ticks closer than this.
 const TICK_MIN: Duration = Duration::from_millis(50);
-/// Ticks further apart than so many usual ones: this process did not run, whatever the reason. Up to there the time
-/// counts, so that a machine which is merely slow still comes to its conclusions.
-const GAP_TICKS: u32 = 5;
+/// Ticks further apart than this: the process did not run, whatever the reason. Up to there the time counts, so that a
+/// machine which is merely slow comes to its conclusions; the checks themselves are slow then, at any pace.
+const GAP_MIN: Span = Span::from_secs(5);
 /// A snapshot costs a copy of two columns: at most four a second.
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 /// Turns that wait for a lost store; the oldest history is dropped first, never a notification.
@@ -278,12 +278,10 @@ impl Writer {
     async fn pass_over(&mut self) {
         let now = self.parts.clock.now();
         let since = std::mem::replace(&mut self.ticked_at, now);
-        let usual = self.tick_every() * GAP_TICKS;
-        let gap = now.since(since);
-        if since == Timestamp::ZERO || gap <= Span::from(usual) {
+        let gap = now.since(since) - GAP_MIN;
+        if since == Timestamp::ZERO || gap <= Span::ZERO {
             return;
         }
-        let gap = gap - Span::from(usual);
         tracing::info!(gap_ms = gap.as_millis(), "this process did not run for {gap}: that time counts for nothing");
         let gathered = Gathered { inputs: vec![Input::Gap(gap)], ..Gathered::default() };
         self.work(gathered).await;
@@ -574,8 +572,10 @@ impl Writer {
             (Some(journal), Some(store)) => Some(format!("{journal}; {store}").into()),
             (one, other) => one.as_ref().or(other.as_ref()).map(Arc::clone),
         };
-        self.metrics.degraded.set(i64::from(snapshot.degraded.is_some()));
+        let degraded = i64::from(snapshot.degraded.is_some());
         self.snapshot.store(Arc::new(snapshot));
+        // After the snapshot: whoever reads the metric finds the pages saying the same.
+        self.metrics.degraded.set(degraded);
         self.dirty = false;
         self.published_at = Instant::now();
     }

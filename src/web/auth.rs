@@ -310,7 +310,7 @@ fn random() -> Result<[u8; SECRET_BYTES], AuthError> {
 
 /// First bytes of the hash of a password hash: a login carries them, so that a new password ends every session.
 fn fingerprint(password_hash: &str) -> String {
-    URL_SAFE_NO_PAD.encode(&Sha256::digest(password_hash.as_bytes())[..9])
+    URL_SAFE_NO_PAD.encode(&Sha256::digest(password::bare(password_hash).as_bytes())[..9])
 }
 
 fn fits_password(csrf: &str, password_hash: &str) -> bool {
@@ -383,18 +383,33 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-/// Creates the user `admin` with a random password and an API token, if there is no user at all.
+/// Creates the user `admin` with a random password and an API token, if there is no user at all, or if the one that was
+/// made has not been told to anybody: a process that dies before it has printed the password must not lock people out.
+/// Whoever prints it says so with [`admin_is_told`].
 ///
 /// # Errors
 /// The store cannot be reached, or the machine has no randomness.
 pub async fn ensure_admin(store: &dyn Store, clock: &Clock) -> Result<Option<Credentials>, AuthError> {
-    if store.user_count().await? > 0 {
+    let user = "admin".to_owned();
+    let untold = || async { Ok::<_, AuthError>(store.user(&user).await?.is_some_and(|u| password::is_untold(&u))) };
+    if store.user_count().await? > 0 && !untold().await? {
         return Ok(None);
     }
     let password = random_password()?;
-    let user = "admin".to_owned();
-    let password_hash = password::hash(&password).await?;
+    let password_hash = password::untold(&password::hash(&password).await?);
     store.put_user(&User { name: user.clone(), password_hash, role: Role::Admin.as_str().to_owned() }).await?;
     let token = create_token(store, &user, SessionKind::Token, clock.now()).await?;
     Ok(Some(Credentials { user, password, token }))
+}
+
+/// The credentials that [`ensure_admin`] made have been printed: they stay.
+///
+/// # Errors
+/// The store cannot be reached.
+pub async fn admin_is_told(store: &dyn Store, made: &Credentials) -> Result<(), AuthError> {
+    if let Some(user) = store.user(&made.user).await?.filter(password::is_untold) {
+        let password_hash = password::bare(&user.password_hash).to_owned();
+        store.put_user(&User { password_hash, ..user }).await?;
+    }
+    Ok(())
 }

@@ -660,6 +660,7 @@ fn build(b: Builder) -> Snapshot {
     Snapshot {
         seq: 48_211,
         at: ago(Span::from_secs(1)),
+        started: Timestamp::ZERO,
         catalog: Arc::new(b.catalog),
         hosts,
         host_details: host_details.into_iter().map(Arc::new).collect(),

@@ -75,12 +75,25 @@ struct Feeder<'a> {
     /// Messages of the present incident so far.
     told: u32,
     noise: [u64; NOISE],
+    /// The first request that fits is not sent, and taken for answered: what the comparison must see.
+    lose: Option<fn(&Sent<'_>) -> bool>,
+}
+
+/// A request, for choosing one.
+struct Sent<'a> {
+    path: &'a str,
+    body: Option<&'a Value>,
+    key: Option<&'a str>,
 }
 
 impl Feeder<'_> {
     /// Until it is answered; an answer that the server could not do it now (it is stopping) is none.
     async fn deliver(&mut self, method: &str, path: &str, body: Option<Value>, key: Option<String>) -> Value {
         self.sent += 1;
+        let request = Sent { path, body: body.as_ref(), key: key.as_deref() };
+        if self.lose.take_if(|fits| fits(&request)).is_some() {
+            return json!({"accepted": body.as_ref().and_then(Value::as_array).map(Vec::len)});
+        }
         let mut tries = 0u64;
         let (status, answer) = until(&format!("{method} {path} is answered"), async || {
             tries += 1;
@@ -206,9 +219,9 @@ impl Feeder<'_> {
     }
 
     /// The whole script; `gate` opens the rounds.
-    async fn play(&mut self, mut gate: watch::Receiver<usize>) {
-        for round in 0..ROUNDS {
-            gate.wait_for(|kills| *kills >= round * KILLS / ROUNDS).await.expect("the killer goes on to its end");
+    async fn play(&mut self, rounds: usize, mut gate: watch::Receiver<usize>) {
+        for round in 0..rounds {
+            gate.wait_for(|kills| *kills >= round * KILLS / rounds).await.expect("the killer goes on to its end");
             self.noise().await;
             match round % 4 {
                 0 => self.outage(false, false).await,
@@ -358,8 +371,25 @@ async fn kill(
     }
 }
 
-/// `begun`: epoch seconds at which the script's own clock starts, the same for both runs.
-async fn run(begun: i64, disturbed: bool) -> Outcome {
+/// One run of the script.
+#[derive(Clone, Copy)]
+struct Plan {
+    /// Epoch seconds at which the script's own clock starts, the same for runs that are compared.
+    begun: i64,
+    rounds: usize,
+    disturbed: bool,
+    lose: Option<fn(&Sent<'_>) -> bool>,
+}
+
+impl Plan {
+    fn calm(rounds: usize) -> Plan {
+        let epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        Plan { begun: i64::try_from(epoch.as_secs()).unwrap() - 20_000, rounds, disturbed: false, lose: None }
+    }
+}
+
+async fn run(plan: Plan) -> Outcome {
+    let Plan { begun, rounds, disturbed, lose } = plan;
     let receiver = Receiver::start().await;
     let site = Site::new(&config(&receiver));
     // The very first start is not killed: it tells the token.
@@ -377,15 +407,17 @@ async fn run(begun: i64, disturbed: bool) -> Outcome {
         incident: 0,
         told: 0,
         noise: [0; NOISE],
+        lose,
     };
     let (kills, gate) = watch::channel(if disturbed { 0 } else { KILLS });
     let (_server, ()) = if disturbed {
         let mut first = first;
         first.kill();
-        tokio::join!(kill(&site, &receiver, &kills, start_takes), feeder.play(gate))
+        tokio::join!(kill(&site, &receiver, &kills, start_takes), feeder.play(rounds, gate))
     } else {
-        (first, feeder.play(gate).await)
+        (first, feeder.play(rounds, gate).await)
     };
+    assert!(feeder.lose.is_none(), "nothing was lost");
     let (sent, resent, last) = (feeder.sent, feeder.resent, feeder.incident);
     settled(&site, last).await;
     let world = world(&site, &receiver).await;
@@ -393,38 +425,68 @@ async fn run(begun: i64, disturbed: bool) -> Outcome {
     Outcome { world, repeated, sent, resent }
 }
 
-/// Names the first difference; whole worlds fill screens.
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, killed: &[T], calm: &[T]) {
+/// The first difference; whole worlds fill screens.
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, killed: &[T], calm: &[T]) -> Result<(), String> {
     for i in 0..killed.len().max(calm.len()) {
-        assert_eq!(killed.get(i), calm.get(i), "{what}, item {i}: with kills (left) and without (right)");
+        let (with, without) = (killed.get(i), calm.get(i));
+        if with != without {
+            return Err(format!("{what}, item {i}:\n  with kills {with:#?}\n  without {without:#?}"));
+        }
     }
+    Ok(())
+}
+
+fn same_world(killed: &World, calm: &World) -> Result<(), String> {
+    let World { objects, incidents, downtimes, keys, received, history, notified } = killed;
+    same("outbox", keys, &calm.keys)?;
+    same("pages", &Vec::from_iter(received), &Vec::from_iter(&calm.received))?;
+    same("states", objects, &calm.objects)?;
+    same("incidents", incidents, &calm.incidents)?;
+    same("downtimes", downtimes, &calm.downtimes)?;
+    same("history", history, &calm.history)?;
+    same("deliveries", &Vec::from_iter(notified), &Vec::from_iter(&calm.notified))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_kills_change_nothing() {
     let _alone = alone().await;
     let begun = Instant::now();
-    let epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let script = i64::try_from(epoch.as_secs()).unwrap() - 20_000;
-    let calm = run(script, false).await;
+    let plan = Plan::calm(ROUNDS);
+    let calm = run(plan).await;
     let calm_took = begun.elapsed();
-    let killed = run(script, true).await;
-    let took = begun.elapsed();
+    let killed = run(Plan { disturbed: true, ..plan }).await;
     eprintln!(
         "undisturbed {calm_took:.1?}, with {KILLS} kills {:.1?}: {} requests, {} sent again, {} pages repeated",
-        took - calm_took,
+        begun.elapsed() - calm_took,
         killed.sent,
         killed.resent,
         killed.repeated
     );
     assert!(!calm.world.received.is_empty() && calm.repeated == 0 && calm.resent == 0);
     assert!(killed.resent > 0, "no kill met a request");
-    let World { objects, incidents, downtimes, keys, received, history, notified } = killed.world;
-    same("outbox", &keys, &calm.world.keys);
-    same("pages", &Vec::from_iter(received), &Vec::from_iter(calm.world.received));
-    same("states", &objects, &calm.world.objects);
-    same("incidents", &incidents, &calm.world.incidents);
-    same("downtimes", &downtimes, &calm.world.downtimes);
-    same("history", &history, &calm.world.history);
-    same("deliveries", &Vec::from_iter(notified), &Vec::from_iter(calm.world.notified));
+    same_world(&killed.world, &calm.world).unwrap();
+}
+
+/// What would be seen if a kill lost a single input, of each sort there is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_comparison_sees_each_sort_of_lost_input() {
+    type Sort = (&'static str, fn(&Sent<'_>) -> bool);
+    const SORTS: [Sort; 5] = [
+        ("a batch of results", |sent| sent.body.and_then(Value::as_array).is_some_and(|all| all.len() == NOISE)),
+        ("an acknowledgement", |sent| sent.key.is_some_and(|key| key.starts_with("ack-"))),
+        ("a note", |sent| sent.path.ends_with("/notes")),
+        ("a downtime", |sent| sent.key == Some("stay0")),
+        ("the end of an acknowledgement", |sent| sent.key.is_some_and(|key| key.starts_with("unack-"))),
+    ];
+    // A round of each kind, and the end.
+    let plan = Plan::calm(4);
+    let whole = run(plan).await;
+    let again = run(plan).await;
+    same_world(&again.world, &whole.world).expect("two whole runs are the same");
+    for (sort, lose) in SORTS {
+        let lossy = run(Plan { lose: Some(lose), ..plan }).await;
+        assert_eq!(lossy.sent, whole.sent, "{sort}: the script is the same");
+        let found = same_world(&lossy.world, &whole.world);
+        assert!(found.is_err(), "nobody would notice that {sort} was lost");
+    }
 }

@@ -76,6 +76,7 @@ fn snapshot(hosts: usize) -> Snapshot {
     Snapshot {
         seq: 7,
         at: Timestamp::from_secs(1_790_000_000),
+        started: Timestamp::ZERO,
         hosts: vec![row; hosts],
         host_details: vec![Arc::default(); hosts],
         services: vec![row; hosts],

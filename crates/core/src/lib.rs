@@ -8,6 +8,7 @@ pub mod diagnosis;
 pub mod engine;
 pub mod id;
 pub mod incident;
+pub mod macros;
 pub mod model;
 pub mod policy;
 pub mod reach;

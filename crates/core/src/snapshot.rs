@@ -8,11 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
-use crate::engine::attributes::may_run;
 use crate::engine::program::{ContactOverrides, ProgramState};
 use crate::engine::track::Track;
 use crate::id::{HostId, ObjectId, ServiceId};
-use crate::model::{Ack, Comment, Downtime, HostState, Incident, Observation, ServiceState, StateKind, UnknownCause};
+use crate::model::{
+    Ack, Comment, Downtime, HostState, Incident, NoticeKind, Observation, ServiceState, StateKind, UnknownCause,
+};
+use crate::policy::notice::explain::{Explanation, explain};
+use crate::policy::notice::facts::{Asked, World};
 
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -20,6 +23,8 @@ pub struct Snapshot {
     pub seq: u64,
     /// Time of the newest input in it.
     pub at: Timestamp,
+    /// When the first catalog came.
+    pub started: Timestamp,
     pub catalog: Arc<Catalog>,
     /// Parallel to `catalog.hosts`.
     pub hosts: Vec<Row>,
@@ -210,11 +215,26 @@ impl Snapshot {
         }
     }
 
-    /// Whether an active check of it would run at an instant: switched on there and in the whole program, and in its
-    /// period.
-    pub fn may_run(&self, object: ObjectId, at: Timestamp) -> bool {
-        let track = self.track(object).map(|track| &**track);
-        may_run(&self.catalog, &self.program.in_force, track, object, at)
+    /// What the stages of notices look at, as it is here.
+    pub fn notice_world(&self) -> World<'_> {
+        World {
+            catalog: &self.catalog,
+            program: &self.program.in_force,
+            at: self.at,
+            started: self.started,
+            hosts: &self.hosts,
+            services: &self.services,
+            host_tracks: &self.host_tracks,
+            service_tracks: &self.service_tracks,
+            contact_overrides: &self.contact_overrides,
+        }
+    }
+
+    /// Why the contacts of an imported object are told of it, or not; `kind` = `None`: of what a result would tell now.
+    /// `None` for an object of Stentor's own configuration: its incidents notify.
+    pub fn explain_notice(&self, object: ObjectId, kind: Option<NoticeKind>) -> Option<Explanation> {
+        let world = self.notice_world();
+        explain(&world, &Asked::of(object, kind.unwrap_or_else(|| world.kind_now(object))))
     }
 
     pub fn host(&self, name: &str) -> Option<HostId> {

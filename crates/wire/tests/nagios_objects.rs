@@ -1,40 +1,13 @@
 //! The specification's vectors of the object configuration, run as data, and what must never happen to a parser.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod memory;
 
-use proptest::prelude::*;
+use std::collections::{BTreeSet, HashMap};
+
 use serde_json::Value;
-use stentor_wire::nagios::finding::Findings;
-use stentor_wire::nagios::load::{Files, Loaded, load};
-use stentor_wire::nagios::objects::{ObjectFiles, dump};
+use stentor_wire::nagios::objects::dump;
 
-/// Files in memory.
-#[derive(Clone, Default)]
-struct Memory(BTreeMap<String, Vec<u8>>);
-
-impl Memory {
-    fn with(files: &[(&str, &str)]) -> Self {
-        Memory(files.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec())).collect())
-    }
-}
-
-impl Files for Memory {
-    fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {
-        self.0.get(path).cloned().ok_or_else(|| "no such file".to_owned())
-    }
-
-    fn list(&mut self, folder: &str) -> Result<Vec<String>, String> {
-        let prefix = format!("{folder}/");
-        let paths: Vec<String> =
-            self.0.keys().filter(|path| path.starts_with(&prefix) && path.ends_with(".cfg")).cloned().collect();
-        if paths.is_empty() { Err("no such folder".to_owned()) } else { Ok(paths) }
-    }
-}
-
-fn loaded(main: &str, objects: &str) -> Loaded {
-    let main = format!("cfg_file=objects.cfg\n{main}\n");
-    load("/etc/n/nagios.cfg", &mut Memory::with(&[("/etc/n/nagios.cfg", &main), ("/etc/n/objects.cfg", objects)]))
-}
+use memory::loaded;
 
 /// The blocks of a dump: type, directives.
 fn blocks(text: &str) -> Vec<(String, HashMap<String, String>)> {
@@ -135,9 +108,9 @@ const PLANTED: [(&str, u32, &str, &str, &str); 12] = [
     ("parents in a circle", 23, "circular-parents", "`h3` -> `h4`", "remove one"),
     ("unknown type", 32, "unknown-type", "`hostgruop`", "`hostgroup`"),
     ("unknown host", 37, "unknown-host", "`h9`", "did you mean `h"),
-    ("missing check_command", 41, "missing-directive", "check_command", "add `check_command`"),
-    ("bad timeperiod line", 48, "bad-timeperiod-line", "mondey", "`monday`"),
-    ("unclosed definition", 51, "unclosed-definition", "contact", "close it"),
+    ("missing check_command", 42, "missing-directive", "check_command", "add `check_command`"),
+    ("bad timeperiod line", 49, "bad-timeperiod-line", "mondey", "`monday`"),
+    ("unclosed definition", 52, "unclosed-definition", "contact", "close it"),
 ];
 
 #[test]

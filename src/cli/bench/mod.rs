@@ -2,6 +2,7 @@
 
 mod engine;
 mod journal;
+mod objects;
 mod passive;
 mod spawn;
 
@@ -25,6 +26,8 @@ pub enum BenchCommand {
     Passive(passive::PassiveArgs),
     /// Turns and inputs per second that the journal makes durable, and reads back.
     Journal(journal::JournalArgs),
+    /// Seconds to read and resolve a large Nagios configuration.
+    Objects(objects::ObjectsArgs),
 }
 
 /// Runs one benchmark; the result is the exit status. Blocks, so never call it on a runtime's thread.
@@ -37,5 +40,6 @@ pub fn run(args: &BenchArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
         BenchCommand::Spawn(args) => spawn::run(args, out),
         BenchCommand::Passive(args) => passive::run(args, out),
         BenchCommand::Journal(args) => journal::run(args, out),
+        BenchCommand::Objects(args) => objects::run(args, out),
     }
 }

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use stentor_core::macros::Held;
+
 use crate::probes::Target;
 
 /// Where programs without a directory are looked for after `$PATH`: Debian and Alpine, EL, source builds.
@@ -79,6 +81,10 @@ enum Piece {
 struct Word(Vec<Piece>);
 
 impl Word {
+    fn text(text: String) -> Word {
+        Word(vec![Piece::Text(text)])
+    }
+
     fn push(&mut self, c: char) {
         match self.0.last_mut() {
             Some(Piece::Text(text)) => text.push(c),
@@ -150,38 +156,35 @@ impl CommandLine {
         if line.contains('\0') {
             return Err(CommandError::Nul);
         }
-        match split(line)? {
+        match split(line, dollar)? {
             Split::Words(words) => CommandLine::direct(words),
-            Split::NeedsShell => {
-                let args = vec![Word(vec![Piece::Text("-c".to_owned())]), template(line)?];
-                Ok(CommandLine { program: PathBuf::from(SHELL), args, mode: Mode::Shell })
-            }
+            Split::NeedsShell => Ok(CommandLine::shell(template(line)?)),
         }
     }
 
-    /// A line in which nothing is a macro any more.
+    /// Takes a line whose macros are filled in. What plugins printed does not count for whether it needs a shell, and
+    /// comes into the words afterwards.
     ///
     /// # Errors
     /// As [`CommandLine::parse`].
-    pub fn literal(line: &str) -> Result<CommandLine, CommandError> {
-        // What is left of `$` is the shell's, as are quotes that do not end.
-        if line.contains('$') || line.contains('\0') || matches!(split(line), Err(CommandError::OpenQuote(_))) {
-            let word = |text: &str| Word(vec![Piece::Text(text.to_owned())]);
-            let args = vec![word("-c"), word(line)];
-            return if line.contains('\0') {
-                Err(CommandError::Nul)
-            } else {
-                Ok(CommandLine { program: PathBuf::from(SHELL), args, mode: Mode::Direct })
-            };
+    pub fn from_held(held: &Held) -> Result<CommandLine, CommandError> {
+        if held.line().contains('\0') {
+            return Err(CommandError::Nul);
         }
-        CommandLine::parse(line)
+        // A variable of the shell, if anything.
+        let no_macro = |_: &str| Ok(Dollar::Lone);
+        match split(held.line(), no_macro)? {
+            Split::Words(words) => {
+                let fill = |word: Word| Word::text(held.fill(&word.fixed().unwrap_or_default()).replace('\0', ""));
+                CommandLine::direct(words.into_iter().map(fill).collect())
+            }
+            Split::NeedsShell => Ok(CommandLine::shell(Word::text(held.for_shell()))),
+        }
     }
 
-    /// The program and its arguments, of a line without macros.
-    pub fn into_parts(self) -> (PathBuf, Vec<OsString>) {
-        let text = |word: &Word| OsString::from(word.fixed().unwrap_or_default().into_owned());
-        let args = self.args.iter().map(text).collect();
-        (self.program, args)
+    fn shell(script: Word) -> CommandLine {
+        let args = vec![Word::text("-c".to_owned()), script];
+        CommandLine { program: PathBuf::from(SHELL), args, mode: Mode::Shell }
     }
 
     /// Takes the words as they are; never a shell.
@@ -301,7 +304,10 @@ enum Quote {
 }
 
 /// Splits into words by the shell's rules for quotes and backslashes, or finds that only a shell can.
-fn split(line: &str) -> Result<Split, CommandError> {
+fn split<'l>(
+    line: &'l str,
+    dollar: impl Fn(&'l str) -> Result<Dollar<'l>, CommandError>,
+) -> Result<Split, CommandError> {
     let mut words = Vec::new();
     // `Some` once a word has begun, so that `""` is a word.
     let mut word: Option<Word> = None;
@@ -366,6 +372,9 @@ fn begins_with_assignment(line: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use stentor_core::Timestamp;
+    use stentor_core::macros::facts::{HostFacts, NoWorld, ObjectFacts, ProgramFacts};
+    use stentor_core::macros::{CommandCall, Context, Options, expand_command_held};
 
     use super::*;
 
@@ -458,6 +467,51 @@ mod tests {
     #[test]
     fn a_bare_name_is_found_once_and_becomes_absolute() {
         assert!(CommandLine::parse("sh -c true").expect("a shell is everywhere").program().is_absolute());
+    }
+
+    fn held(line: &str, output: &str) -> Held {
+        let world = NoWorld;
+        let program = ProgramFacts::default();
+        let object = ObjectFacts { output, ..ObjectFacts::default() };
+        let host = Some(HostFacts { name: "web01", object, ..HostFacts::default() });
+        let context = Context { host, ..Context::new(&world, &program, Timestamp::ZERO) };
+        expand_command_held(line, &CommandCall::parse("c!a b!$HOSTOUTPUT$"), &context, Options::raw()).expect("short")
+    }
+
+    /// What a shell, or the system, hands to a program that prints each of its arguments on a line.
+    fn printed(line: &str, output: &str) -> String {
+        let command = CommandLine::from_held(&held(line, output)).expect(line);
+        let args = command.args(&target("h")).expect("no macros are left");
+        let run = std::process::Command::new(command.program()).args(args).output().expect("runs");
+        assert!(run.status.success() && run.stderr.is_empty(), "{line} with {output:?}: {run:?}");
+        String::from_utf8_lossy(&run.stdout).into_owned()
+    }
+
+    #[test]
+    fn what_a_plugin_printed_needs_no_shell_and_gets_none() {
+        let line = held("/p/c $ARG1$ '$HOSTOUTPUT$' $ARG2$ -n $HOSTNAME$", "x; id | `y` \"z\"");
+        let command = CommandLine::from_held(&line).expect("valid");
+        assert!(!command.uses_shell());
+        let output = "x; id | `y` \"z\"";
+        assert_eq!(command.args(&target("h")).expect("safe"), ["a", "b", output, output, "-n", "web01"]);
+        assert!(CommandLine::from_held(&held("/p/c $HOSTOUTPUT$ | cat", "x")).expect("valid").uses_shell());
+        assert!(CommandLine::from_held(&held("/p/c $HOME", "x")).expect("valid").uses_shell());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_output_gets_out_of_its_quotes(output in "[ -~é]{1,12}|[$`'\"\\\\;&|<>(){}*?!#~ \n]{1,12}") {
+            for line in [
+                "printf '%s\\n' \"$HOSTOUTPUT$\"",
+                "printf '%s\\n' \"$ARG2$\"",
+                "printf '%s\\n' \"$HOSTOUTPUT$\" | cat",
+                "printf '%s\\n' '$HOSTOUTPUT$' | cat",
+            ] {
+                prop_assert_eq!(printed(line, &output), format!("{output}\n"), "{}", line);
+            }
+        }
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use stentor_core::model::observation::{MEASUREMENTS_MAX, OUTPUT_BYTES_MAX};
+use stentor_core::model::observation::{MEASUREMENTS_MAX, OUTPUT_BYTES_MAX, PERFDATA_FACT};
 use stentor_core::model::{Measurement, Observation, Outcome, ServiceState, UnknownCause};
 use stentor_wire::nagios::perfdata::Item;
 use stentor_wire::nagios::{output, perfdata};
@@ -21,11 +21,11 @@ pub fn observation(state: ServiceState, printed: &[u8]) -> Observation {
     let text = parts.short.replace(';', ":");
     let mut observation = Observation::reported(state, &*cut(&text)).long(&*cut(&parts.long));
     let items = perfdata::parse(&parts.perfdata);
-    if items.iter().any(Result::is_err) {
-        // Nothing a plugin printed is lost silently.
-        observation = observation.fact("perfdata", cut(&parts.perfdata).into_owned());
-    }
     observation.measurements = items.into_iter().flatten().take(MEASUREMENTS_MAX).map(measurement).collect();
+    // Nothing a plugin printed is lost silently, and who reads performance data as text reads it as printed.
+    if observation.perfdata() != parts.perfdata {
+        observation = observation.fact(PERFDATA_FACT, cut(&parts.perfdata).into_owned());
+    }
     observation
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
+use serde::Deserialize;
 use serde_json::json as value;
 use stentor_core::engine::Command;
 use stentor_core::id::{HostId, ObjectId, ServiceId};
@@ -76,112 +77,70 @@ fn lost_cursor() -> Problem {
     )
 }
 
-pub async fn host(
+/// The path of a host, or of a service on it.
+#[derive(Deserialize)]
+pub struct Named {
+    host: String,
+    service: Option<String>,
+}
+
+impl Named {
+    fn key(self) -> ObjectKey {
+        ObjectKey { host: self.host.into(), service: self.service.map(Arc::from) }
+    }
+}
+
+pub async fn one(
     State(state): State<WebState>,
     _session: Session,
-    InPath(host): InPath<String>,
+    InPath(named): InPath<Named>,
 ) -> Result<Response, Problem> {
-    answer(&state, &key(host, None))
+    answer(&state, &named.key())
 }
 
-pub async fn service(
-    State(state): State<WebState>,
-    _session: Session,
-    InPath((host, service)): InPath<(String, String)>,
-) -> Result<Response, Problem> {
-    answer(&state, &key(host, Some(service)))
-}
-
-pub async fn ack_host(
+pub async fn ack(
     State(state): State<WebState>,
     session: Session,
-    InPath(host): InPath<String>,
+    InPath(named): InPath<Named>,
     id: IdempotencyKey,
     InJson(request): InJson<dto::AckRequest>,
-) -> Result<Response, Problem> {
-    ack(&state, session, key(host, None), id, request).await
-}
-
-pub async fn ack_service(
-    State(state): State<WebState>,
-    session: Session,
-    InPath((host, service)): InPath<(String, String)>,
-    id: IdempotencyKey,
-    InJson(request): InJson<dto::AckRequest>,
-) -> Result<Response, Problem> {
-    ack(&state, session, key(host, Some(service)), id, request).await
-}
-
-pub async fn unack_host(
-    State(state): State<WebState>,
-    session: Session,
-    InPath(host): InPath<String>,
-    id: IdempotencyKey,
-) -> Result<Response, Problem> {
-    unack(&state, session, key(host, None), id).await
-}
-
-pub async fn unack_service(
-    State(state): State<WebState>,
-    session: Session,
-    InPath((host, service)): InPath<(String, String)>,
-    id: IdempotencyKey,
-) -> Result<Response, Problem> {
-    unack(&state, session, key(host, Some(service)), id).await
-}
-
-pub async fn check_host(
-    State(state): State<WebState>,
-    session: Session,
-    InPath(host): InPath<String>,
-    id: IdempotencyKey,
-) -> Result<Response, Problem> {
-    check(&state, session, key(host, None), id).await
-}
-
-pub async fn check_service(
-    State(state): State<WebState>,
-    session: Session,
-    InPath((host, service)): InPath<(String, String)>,
-    id: IdempotencyKey,
-) -> Result<Response, Problem> {
-    check(&state, session, key(host, Some(service)), id).await
-}
-
-async fn ack(
-    state: &WebState,
-    session: Session,
-    object: ObjectKey,
-    id: IdempotencyKey,
-    request: dto::AckRequest,
 ) -> Result<Response, Problem> {
     session.require(Role::Operator)?;
-    known(state, &object)?;
+    let object = named.key();
+    known(&state, &object)?;
     let (ack, notify) = read_ack(&request, &session.user, state.clock.now())?;
     state
         .engine
         .command(Command::AckObject { object: object.clone(), ack, notify, persistent: false }, id.id())
         .await?;
-    answer(state, &object)
+    answer(&state, &object)
 }
 
-async fn unack(state: &WebState, session: Session, object: ObjectKey, id: IdempotencyKey) -> Result<Response, Problem> {
+pub async fn unack(
+    State(state): State<WebState>,
+    session: Session,
+    InPath(named): InPath<Named>,
+    id: IdempotencyKey,
+) -> Result<Response, Problem> {
     session.require(Role::Operator)?;
-    known(state, &object)?;
+    let object = named.key();
+    known(&state, &object)?;
     state.engine.command(Command::UnackObject { object: object.clone(), by: session.user }, id.id()).await?;
-    answer(state, &object)
+    answer(&state, &object)
 }
 
-async fn check(state: &WebState, session: Session, object: ObjectKey, id: IdempotencyKey) -> Result<Response, Problem> {
+pub async fn check(
+    State(state): State<WebState>,
+    session: Session,
+    InPath(named): InPath<Named>,
+    id: IdempotencyKey,
+) -> Result<Response, Problem> {
     session.require(Role::Operator)?;
-    known(state, &object)?;
+    let object = named.key();
+    known(&state, &object)?;
     state.engine.command(Command::CheckNow { object: object.clone(), by: session.user }, id.id()).await?;
     let body = value!({"host": &*object.host, "service": object.service.as_deref(), "scheduled": true});
     Ok(json(StatusCode::ACCEPTED, &body))
-}
-
-fn key(host: String, service: Option<String>) -> ObjectKey {
-    ObjectKey { host: host.into(), service: service.map(Arc::from) }
 }
 
 fn known(state: &WebState, object: &ObjectKey) -> Result<ObjectId, Problem> {

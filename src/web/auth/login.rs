@@ -109,7 +109,7 @@ const WRONG: &str = "That name and password do not belong together.";
 
 async fn try_sign_in(state: &WebState, form: &Credentials) -> Result<Option<String>, AuthError> {
     let user = state.store.user(&form.user).await?;
-    let hash = user.as_ref().map(|user| user.password_hash.as_str());
+    let hash = user.as_ref().map(|user| password::bare(&user.password_hash));
     let fits = password::verify(&form.password, hash).await?;
     match user {
         Some(user) if fits => Ok(Some(open_session(&*state.store, &user, state.clock.now()).await?)),

@@ -9,6 +9,7 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use tokio::sync::Semaphore;
 
 use super::AuthError;
+use crate::store::User;
 
 /// Each run takes 19 MiB and a core for some 20 ms (argon2 defaults, RFC 9106 via OWASP); two keep pages quick.
 const HASHES_AT_ONCE: usize = 2;
@@ -79,6 +80,22 @@ fn decoy() -> Result<&'static str, AuthError> {
     }
     let fresh = hash_now(b"nobody has this password")?;
     Ok(DECOY.get_or_init(|| fresh))
+}
+
+/// Before the hash of a password that nobody has been told yet.
+const UNTOLD: &str = "untold ";
+
+pub fn untold(hash: &str) -> String {
+    format!("{UNTOLD}{hash}")
+}
+
+pub fn is_untold(user: &User) -> bool {
+    user.password_hash.starts_with(UNTOLD)
+}
+
+/// The hash itself.
+pub fn bare(hash: &str) -> &str {
+    hash.strip_prefix(UNTOLD).unwrap_or(hash)
 }
 
 #[cfg(test)]

@@ -23,7 +23,8 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Redirect, Response};
@@ -219,46 +220,46 @@ fn live_query(asked: &Asked) -> String {
     more
 }
 
+/// A page of one cloud, or of all: whose session, which cloud, what was asked.
+struct Scoped {
+    visit: Visit,
+    asked: Asked,
+}
+
+impl FromRequestParts<WebState> for Scoped {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &WebState) -> Result<Scoped, Response> {
+        let session = Session::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
+        let cloud = Path::<String>::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
+        let asked = Query::<Asked>::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
+        let visit = Visit::at(state, session, &cloud).map_err(IntoResponse::into_response)?;
+        Ok(Scoped { visit, asked: asked.0 })
+    }
+}
+
 async fn root(State(state): State<WebState>, _session: Session) -> Redirect {
     Redirect::to(&Scope::home(&state.engine.snapshot()).path(""))
 }
 
-async fn show_overview(
-    State(state): State<WebState>,
-    session: Session,
-    Path(cloud): Path<String>,
-    Query(asked): Query<Asked>,
-) -> Result<Response, Missing> {
-    let visit = Visit::at(&state, session, &cloud)?;
+async fn show_overview(Scoped { visit, asked }: Scoped) -> Response {
     // Without a cloud the overview lists what is watched instead.
     let mut live = vec!["core", "incidents", "risk", "matrix", "sites"];
     if visit.snapshot.catalog.clouds.is_empty() {
         live.extend(["hosts", "services"]);
     }
     let shell = visit.shell(Section::Overview, &live, "", &asked);
-    Ok(html(&overview::build(visit.ctx(), shell)))
+    html(&overview::build(visit.ctx(), shell))
 }
 
-async fn show_incidents(
-    State(state): State<WebState>,
-    session: Session,
-    Path(cloud): Path<String>,
-    Query(asked): Query<Asked>,
-) -> Result<Response, Missing> {
-    let visit = Visit::at(&state, session, &cloud)?;
+async fn show_incidents(Scoped { visit, asked }: Scoped) -> Response {
     let shell = visit.shell(Section::Incidents, &["unhandled", "handled"], &live_query(&asked), &asked);
-    Ok(html(&incidents::build(visit.ctx(), shell, &asked.q)))
+    html(&incidents::build(visit.ctx(), shell, &asked.q))
 }
 
-async fn show_matrix(
-    State(state): State<WebState>,
-    session: Session,
-    Path(cloud): Path<String>,
-    Query(asked): Query<Asked>,
-) -> Result<Response, Missing> {
-    let visit = Visit::at(&state, session, &cloud)?;
+async fn show_matrix(Scoped { visit, asked }: Scoped) -> Response {
     let shell = visit.shell(Section::Matrix, &["fullmatrix"], "", &asked);
-    Ok(html(&matrix::build(visit.ctx(), shell)))
+    html(&matrix::build(visit.ctx(), shell))
 }
 
 async fn show_cell(
@@ -283,37 +284,19 @@ async fn show_cell(
     }
 }
 
-async fn show_hosts(
-    State(state): State<WebState>,
-    session: Session,
-    Path(cloud): Path<String>,
-    Query(asked): Query<Asked>,
-) -> Result<Response, Missing> {
-    let visit = Visit::at(&state, session, &cloud)?;
+async fn show_hosts(Scoped { visit, asked }: Scoped) -> Response {
     let shell = visit.shell(Section::Hosts, &["hosts"], &live_query(&asked), &asked);
-    Ok(html(&hosts::build(visit.ctx(), shell, &asked.q, asked.after.as_deref())))
+    html(&hosts::build(visit.ctx(), shell, &asked.q, asked.after.as_deref()))
 }
 
-async fn show_services(
-    State(state): State<WebState>,
-    session: Session,
-    Path(cloud): Path<String>,
-    Query(asked): Query<Asked>,
-) -> Result<Response, Missing> {
-    let visit = Visit::at(&state, session, &cloud)?;
+async fn show_services(Scoped { visit, asked }: Scoped) -> Response {
     let shell = visit.shell(Section::Services, &["services"], &live_query(&asked), &asked);
-    Ok(html(&services::build(visit.ctx(), shell, &asked.q, asked.after.as_deref())))
+    html(&services::build(visit.ctx(), shell, &asked.q, asked.after.as_deref()))
 }
 
-async fn show_downtimes(
-    State(state): State<WebState>,
-    session: Session,
-    Path(cloud): Path<String>,
-    Query(asked): Query<Asked>,
-) -> Result<Response, Missing> {
-    let visit = Visit::at(&state, session, &cloud)?;
+async fn show_downtimes(Scoped { visit, asked }: Scoped) -> Response {
     let shell = visit.shell(Section::Downtimes, &[], "", &asked);
-    Ok(html(&downtimes::build(visit.ctx(), shell, &asked.host)))
+    html(&downtimes::build(visit.ctx(), shell, &asked.host))
 }
 
 /// A GET of a form's target (a reload after an error) leads to the incident and does nothing.

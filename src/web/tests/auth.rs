@@ -5,7 +5,7 @@ use stentor_core::Span;
 
 use super::world::{NOW, World, from_peer, request};
 use crate::store::{SessionKind, Store};
-use crate::web::auth::{Role, SESSION_LIFE, create_token, ensure_admin, secret_sha256};
+use crate::web::auth::{Role, SESSION_LIFE, admin_is_told, create_token, ensure_admin, secret_sha256};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const ACK: &str = "/api/v1/incidents/17/ack";
@@ -239,7 +239,17 @@ async fn a_lost_database_is_said_and_not_taken_for_a_wrong_password() {
 async fn the_first_start_makes_one_admin_and_later_ones_none() {
     let world = World::new();
     let made = ensure_admin(&*world.store, &world.clock).await.unwrap().unwrap();
+    let lost = made;
+    let made = ensure_admin(&*world.store, &world.clock).await.unwrap().expect("nobody was told the first");
+    assert_ne!(lost.password, made.password);
+    let answer = world.send(login(&format!("user=admin&password={}", lost.password), [192, 0, 2, 9])).await;
+    assert_ne!(answer.status, StatusCode::SEE_OTHER, "there is one password, the newest");
+    let early = world.send(login(&format!("user=admin&password={}", made.password), [192, 0, 2, 9])).await;
+    assert_eq!(early.status, StatusCode::SEE_OTHER, "printed is good enough");
+    admin_is_told(&*world.store, &made).await.unwrap();
     assert!(ensure_admin(&*world.store, &world.clock).await.unwrap().is_none());
+    let listed = world.send(request("GET", "/api/v1/incidents", &[("cookie", &early.cookie())], "")).await;
+    assert_eq!(listed.status, StatusCode::OK, "who was quick stays signed in");
     assert!(!format!("{made:?}").contains(&made.password));
     let answer = world.get(&format!("Bearer {}", made.token), "/api/v1/core").await;
     assert_eq!(answer.status, StatusCode::OK);

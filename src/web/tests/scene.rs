@@ -44,6 +44,7 @@ pub fn scene() -> Snapshot {
     Snapshot {
         seq: 41,
         at: NOW,
+        started: Timestamp::ZERO,
         hosts: vec![Row { state: 0, ..ok }, Row { state: 1, incident: 0, ..down }],
         host_details: vec![seen(ServiceState::Ok, "PING OK"), seen(ServiceState::Critical, "no answer")],
         services: vec![down, ok, never],

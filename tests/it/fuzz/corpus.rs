@@ -26,6 +26,24 @@ const UNIT: &str = "Id=nginx.service\nLoadState=loaded\nActiveState=active\nSubS
 const HEARTBEAT: &str = "name=eucalyptus           enabled=true       local=true       initialized=true      \n";
 const PLUGIN: &str = "DISK WARNING - free: / 9% | '/ x'=91%;80:;~:95;0;100 time=0.5s;;;U 'it''s'=U\nlong\nline | b=2c";
 const SMTP: &str = "EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nSubject: x\r\n y\r\nMessage-ID: <1@b>\r\n\r\n..\r\n.\r\nQUIT\r\n";
+const MACROS: &[&str] = &[
+    "$USER1$/c $ARG1$ $ARG2$ $HOSTOUTPUT$ $$ 100$ x\ncmd!a\\!b!$HOSTNAME$\nOK $HOSTNOTES$ `id` | a=1",
+    "$SERVICEOUTPUT:h:s$ $HOSTNAME:g:,$ $_HOSTX:h$ $HOSTNOTESURL$\nc\nhttp://x/?h=$HOSTOUTPUT$$SERVICENOTES$",
+    "$ISVALIDTIME:t:5$ $NEXTVALIDTIME:t$ $CONTACTGROUPMEMBERS:g$ $LONGDATETIME$ $TOTALHOSTSUP$\n\n",
+];
+const TIMEPERIODS: &[&str] = &[
+    "monday 09:00-17:00\nfriday -1 / 2 18:00-20:00\nday 1 - 15 / 5 00:00-24:00\nexclude\n2026-10-25 00:00-00:00",
+    "november 20 - february -1 00:00-09:00,17:00-24:00\nthursday 4 november 00:00-24:00",
+    "2026-10-25 - 2026-11-30 / 7 01:30-02:30\nwednesday 1 - friday 2 00:00-24:00\nexclude\nsunday 02:00-02:15",
+];
+
+const NAGIOS_RULES: &str = "define host {\n name t\n register 0\n max_check_attempts 3\n contacts +a\n _X 1\n}\n\
+    define host {\n use t\n host_name h\\;1\n parents g\n hostgroups +hg\n}\n\
+    define service {\n host_name h.*,!g\n hostgroup_name hg\n service_description s\n check_command !c!1!2\n}\n\
+    define servicedependency {\n host_name *\n service_description *\n dependent_service_description s\n \
+    execution_failure_criteria w,u\n}\ndefine serviceescalation {\n servicegroup_name sg\n contacts +a\n}\n\
+    define timeperiod {\n timeperiod_name p\n monday 3 january - tuesday -1 march / 2 00:00-24:00\n exclude p\n}\n\
+    define servicegroup {\n servicegroup_name sg\n members h,s\n servicegroup_members sg\n}\ninclude_file=objects\n";
 
 /// The seeds of one target.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -38,6 +56,12 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "ACKNOWLEDGE_SVC_PROBLEM;h;s;2;1;1;me;why",
             "SCHEDULE_HOST_DOWNTIME;h;1;2;1;0;7200;me;c",
         ]),
+        "nagios_objects" => nagios_objects(),
+        "nagios_main_config" => texts(&[
+            "# c\ncfg_file=a.cfg\ncfg_dir=b\nresource_file=r\ninterval_length=60\nlow_host_flap_threshold=5.0\n",
+            "service_inter_check_delay_method=0.5\ndate_format=iso8601\nhost_perfdata_file_template=a\\tb\nx=1\n",
+            "$USER1$=/usr/lib\n$USER256$=x\ninclude_file=y\n",
+        ]),
         "ipmi_packet" => packets(),
         "ipmi_session" => vec![vec![], vec![0; 48], [vec![0; 30], vec![1]].concat(), packets().remove(0)],
         "ipmi_sdr" => vec![sensor().encode(9)],
@@ -49,11 +73,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "absent(n) or b == \"x\\n\"",
         ]),
         "time" => texts(&["1h30m", "250ms", "2d", "2026-12-01T22:00:00.25+01:00", "1970-01-01T00:00:00Z"]),
-        "timeperiod" => texts(&[
-            "monday 09:00-17:00\nfriday -1 / 2 18:00-20:00\nday 1 - 15 / 5 00:00-24:00\nexclude\n2026-10-25 00:00-00:00",
-            "november 20 - february -1 00:00-09:00,17:00-24:00\nthursday 4 november 00:00-24:00",
-            "2026-10-25 - 2026-11-30 / 7 01:30-02:30\nwednesday 1 - friday 2 00:00-24:00\nexclude\nsunday 02:00-02:15",
-        ]),
+        "macros" => texts(MACROS),
+        "timeperiod" => texts(TIMEPERIODS),
         "glob" => texts(&["web-*-x\nweb-1-x", "*a*b*\naab", "*\n"]),
         "mdstat" => captures("mdstat_"),
         "bonding" => captures("bond_"),
@@ -93,6 +114,12 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "http_port" => texts(&["GET /services/Heartbeat HTTP/1.1\r\nHost: a\r\n\r\n"]),
         other => panic!("no seeds for `{other}`"),
     }
+}
+
+fn nagios_objects() -> Vec<Vec<u8>> {
+    let names = ["sample_objects.cache", "twelve_errors.cfg"];
+    let data = names.map(|name| fs::read(root().join("crates/wire/tests/data").join(name)).unwrap());
+    data.into_iter().chain([NAGIOS_RULES.as_bytes().to_vec()]).collect()
 }
 
 fn captures(prefix: &str) -> Vec<Vec<u8>> {

@@ -18,6 +18,10 @@ impl Engine {
             effects.log.push(self.passive_line(object));
         }
         self.remember(object, change);
+        if change.transition.visible {
+            // The retry interval of a soft problem runs out sooner.
+            self.watch_freshness(object);
+        }
         if change.transition.is_change() {
             self.note_state_change(object, change, effects);
         }

@@ -12,7 +12,7 @@ use super::switch::{Change, Forced, Scope, Switch, modified};
 use super::track::{Overrides, Track};
 use crate::Timestamp;
 use crate::catalog::Catalog;
-use crate::catalog::nagios::{CommandCall, Program};
+use crate::catalog::nagios::CommandCall;
 use crate::id::{ObjectId, TimeperiodId};
 use crate::model::{ObjectKey, StateKind};
 
@@ -169,9 +169,8 @@ impl Engine {
         }
     }
 
-    /// Whether an active check of it would run now: switched on here and in the whole program, and in its period.
-    pub fn may_run_now(&self, object: ObjectId) -> bool {
-        may_run(&self.catalog, &self.program.in_force, self.track(object), object, self.at)
+    fn may_run_now(&self, object: ObjectId) -> bool {
+        self.check_allowed(object, Forced::No).is_ok()
     }
 
     pub fn notification_period(&self, object: ObjectId) -> Option<TimeperiodId> {
@@ -212,26 +211,6 @@ impl Engine {
         let known = planned.into_iter().filter_map(|(id, check)| Some((new.object_id(&old.object_key(id))?, check)));
         self.planned = known.collect();
     }
-}
-
-/// Whether an active check would run at an instant; the one rule of engine and collector.
-pub(crate) fn may_run(
-    catalog: &Catalog,
-    program: &Program,
-    track: Option<&Track>,
-    object: ObjectId,
-    at: Timestamp,
-) -> bool {
-    let executes = match object {
-        ObjectId::Host(_) => program.execute_host_checks,
-        ObjectId::Service(_) => program.execute_service_checks,
-    };
-    let Some(directives) = catalog.nagios.directives(object) else { return executes };
-    let changed = track.and_then(|track| track.overrides.as_deref());
-    let switches = changed.and_then(|changed| changed.switches).unwrap_or(directives.switches);
-    let period = changed.and_then(|changed| changed.check_period).unwrap_or(directives.check_period);
-    let inside = || period.is_none_or(|id| catalog.in_period(id, at));
-    executes && switches.active_checks && inside()
 }
 
 /// A change with its names looked up.

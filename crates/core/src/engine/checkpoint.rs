@@ -1,13 +1,12 @@
 //! The engine's state as one value that a codec can write and read: restart = checkpoint + journal suffix.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::track::{Ids, Track};
 use super::{AgentState, Engine};
-use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
 use crate::incident::Tracker;
@@ -16,6 +15,7 @@ use crate::policy::Ledger;
 use crate::seen::Seen;
 use crate::signals::{Board, Said};
 use crate::snapshot::{CloudStatus, Counters, Detail, Row};
+use crate::{Span, Timestamp};
 
 /// Rises when the shape changes; an older checkpoint is then read by its own version or refused by name.
 pub const CHECKPOINT_VERSION: u32 = 4;
@@ -52,7 +52,7 @@ pub struct Checkpoint {
     agents: BTreeMap<Arc<str>, AgentState>,
     seen: Seen,
     counters: Counters,
-    resumed_at: Timestamp,
+    gaps: VecDeque<(Timestamp, Span)>,
 }
 
 impl Engine {
@@ -88,7 +88,7 @@ impl Engine {
             agents: (*self.agents).clone(),
             seen: self.seen.clone(),
             counters: self.counters,
-            resumed_at: self.resumed_at,
+            gaps: self.gaps.clone(),
         }
     }
 
@@ -137,7 +137,7 @@ impl Engine {
             agents: Arc::new(checkpoint.agents),
             seen: checkpoint.seen,
             counters: checkpoint.counters,
-            resumed_at: checkpoint.resumed_at,
+            gaps: checkpoint.gaps,
             ..Engine::default()
         };
         engine.rederive();

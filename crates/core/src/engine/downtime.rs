@@ -169,8 +169,14 @@ impl Engine {
         row.is_some_and(|row| row.state != 0 && !row.is_pending())
     }
 
-    /// Whether a failure of that object may start a window now.
-    pub(super) fn awaits_failure(&self, object: ObjectId) -> bool {
+    /// The object's state changed: if it failed, flexible windows on it begin, soft as the failure may be.
+    pub(super) fn start_flexible(&mut self, object: ObjectId, effects: &mut Effects) {
+        if self.row(object).state != 0 && self.awaits_failure(object) {
+            self.turn_downtimes(effects);
+        }
+    }
+
+    fn awaits_failure(&self, object: ObjectId) -> bool {
         let waits = |d: &&Downtime| !d.active && !d.is_fixed() && d.triggered_by.is_none();
         let mut waiting = self.downtimes.values().filter(waits).peekable();
         if waiting.peek().is_none() {

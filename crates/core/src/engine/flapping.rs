@@ -4,7 +4,7 @@ use super::Engine;
 use super::change::FlapChange;
 use super::effect::Effects;
 use crate::catalog::nagios::Options;
-use crate::id::ObjectId;
+use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::StateKind;
 use crate::snapshot::Flags;
 
@@ -57,6 +57,17 @@ impl Engine {
             }
         } else if exact >= f64::from(high) && !flap.flapping {
             self.turn_flapping(object, FlapChange::Started { percent, threshold: high }, effects);
+        }
+    }
+
+    /// Detection was switched off in the program or in the configuration: nothing can end its flapping any more.
+    pub(super) fn end_undetected_flapping(&mut self, effects: &mut Effects) {
+        let hosts = (0..self.host_tracks.len()).map(|i| ObjectId::Host(HostId::from_index(i)));
+        let services = (0..self.service_tracks.len()).map(|i| ObjectId::Service(ServiceId::from_index(i)));
+        let flaps = |object: &ObjectId| self.track(*object).is_some_and(|track| track.flap.flapping);
+        let undetected = hosts.chain(services).filter(flaps).filter(|object| !self.detects_flapping(*object));
+        for object in undetected.collect::<Vec<_>>() {
+            self.turn_flapping(object, FlapChange::Disabled, effects);
         }
     }
 

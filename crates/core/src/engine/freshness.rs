@@ -19,6 +19,22 @@ const FORCE_AGAIN: Span = Span::from_secs(60);
 /// Nagios counts whole seconds: a result is stale in the second after its time ran out.
 const PAST: Span = Span::from_secs(1);
 
+/// Parallel to the tracks: when the one entry that counts of each object is due. Another entry of it is void.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    hosts: Vec<Timestamp>,
+    services: Vec<Timestamp>,
+}
+
+impl Watched {
+    fn of(&mut self, object: ObjectId) -> Option<&mut Timestamp> {
+        match object {
+            ObjectId::Host(id) => self.hosts.get_mut(id.index()),
+            ObjectId::Service(id) => self.services.get_mut(id.index()),
+        }
+    }
+}
+
 /// When the results of an object of a Nagios tree run out.
 struct Deadline {
     expires: Timestamp,
@@ -34,7 +50,12 @@ impl Engine {
             }
             self.expiries.pop();
             match object {
-                _ if self.track(object).is_some() => self.look_if_stale(object, effects),
+                _ if self.track(object).is_some() => {
+                    if let Some(live) = self.watched.of(object).filter(|live| **live == due) {
+                        *live = Timestamp::ZERO;
+                        self.look_if_stale(object, effects);
+                    }
+                }
                 ObjectId::Service(id) => self.expire_service(id, effects),
                 ObjectId::Host(_) => {}
             }
@@ -44,6 +65,8 @@ impl Engine {
     /// Notes when everything that is watched would run out.
     pub(super) fn watch_all(&mut self) {
         self.expiries.clear();
+        self.watched.hosts = vec![Timestamp::ZERO; self.host_tracks.len()];
+        self.watched.services = vec![Timestamp::ZERO; self.service_tracks.len()];
         for i in 0..self.services.len() {
             let (object, row) = (ObjectId::Service(ServiceId::from_index(i)), &self.services[i]);
             if self.service_tracks.get(i).is_some() || !row.is_pending() {
@@ -55,11 +78,12 @@ impl Engine {
         }
     }
 
-    /// Notes when an object that is watched from now on would run out; of Stentor's own, after its first result.
+    /// Notes when an object that is watched from now on would run out, or may run out earlier than before; of Stentor's
+    /// own, after its first result.
     pub(super) fn watch_freshness(&mut self, object: ObjectId) {
         if self.track(object).is_some() {
             if let Some(due) = self.due_if_stale(object) {
-                self.expiries.push(Reverse((due, object)));
+                self.look_again(object, due);
             }
             return;
         }
@@ -67,6 +91,15 @@ impl Engine {
         let freshness = self.catalog.checks[self.catalog.services[id.index()].check.index()].freshness;
         if freshness > Span::ZERO {
             self.expiries.push(Reverse((self.services[id.index()].last_check + freshness, object)));
+        }
+    }
+
+    fn look_again(&mut self, object: ObjectId, due: Timestamp) {
+        if let Some(live) = self.watched.of(object)
+            && (*live == Timestamp::ZERO || due < *live)
+        {
+            *live = due;
+            self.expiries.push(Reverse((due, object)));
         }
     }
 
@@ -90,8 +123,8 @@ impl Engine {
             (true, true) => self.retry_interval(object) + program.additional_freshness_latency,
             (true, false) => self.check_interval(object) + program.additional_freshness_latency,
         };
-        let heard = row.last_check.max(self.started).max(self.resumed_at);
-        Some(Deadline { expires: heard + threshold, threshold })
+        let heard = row.last_check.max(self.started);
+        Some(Deadline { expires: heard + threshold + self.away_since(heard), threshold })
     }
 
     /// When to look at it next.
@@ -106,14 +139,14 @@ impl Engine {
     fn look_if_stale(&mut self, object: ObjectId, effects: &mut Effects) {
         let Some(due) = self.due_if_stale(object) else { return };
         if due > self.at {
-            self.expiries.push(Reverse((due, object)));
+            self.look_again(object, due);
             return;
         }
         if let Some(period) = self.check_period(object)
             && !self.catalog.in_period(period, self.at)
         {
             if let Some(opens) = self.catalog.next_valid(period, self.at) {
-                self.expiries.push(Reverse((opens, object)));
+                self.look_again(object, opens);
             }
             return;
         }
@@ -147,7 +180,7 @@ impl Engine {
             return;
         }
         // After a gap everyone gets the whole time again to be heard.
-        let really_due = before.last_check.max(self.resumed_at) + check.freshness;
+        let really_due = before.last_check + check.freshness + self.away_since(before.last_check);
         if really_due > self.at {
             self.expiries.push(Reverse((really_due, ObjectId::Service(id))));
             return;

@@ -5,7 +5,7 @@
 
 mod acknowledge;
 mod alert;
-pub(crate) mod attributes;
+mod attributes;
 pub mod change;
 pub mod checkpoint;
 mod command;
@@ -15,6 +15,7 @@ mod due;
 pub mod effect;
 mod flapping;
 mod freshness;
+pub mod gate;
 mod handlers;
 pub mod input;
 mod nagios;
@@ -28,10 +29,9 @@ mod tick;
 pub mod track;
 mod unflap;
 
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::Diagnosis;
 use crate::id::ObjectId;
@@ -41,6 +41,7 @@ use crate::policy::Ledger;
 use crate::seen::Seen;
 use crate::signals::Board;
 use crate::snapshot::{CloudStatus, Counters, Detail, Row, Snapshot};
+use crate::{Span, Timestamp};
 use track::{Ids, Track};
 
 pub use effect::{CheckRequest, Effects, Event, EventKind};
@@ -95,8 +96,10 @@ pub struct Engine {
     problems_dirty: bool,
     /// When an object would become stale if nothing more came; an entry is looked at, not trusted.
     expiries: BinaryHeap<std::cmp::Reverse<(Timestamp, ObjectId)>>,
-    /// End of the newest time in which nobody could be heard.
-    resumed_at: Timestamp,
+    /// Times in which nobody could be heard, the newest last: when each ended, and how long it was.
+    gaps: VecDeque<(Timestamp, Span)>,
+    /// When the live entry in `expiries` of each object with a track is due; zero = it has none.
+    watched: freshness::Watched,
     agents: Arc<BTreeMap<Arc<str>, AgentState>>,
     seen: Seen,
     counters: Counters,
@@ -131,7 +134,8 @@ impl Default for Engine {
             problems: BTreeSet::new(),
             problems_dirty: false,
             expiries: BinaryHeap::new(),
-            resumed_at: Timestamp::ZERO,
+            gaps: VecDeque::new(),
+            watched: freshness::Watched::default(),
             agents: Arc::default(),
             seen: Seen::default(),
             counters: Counters::default(),
@@ -234,6 +238,7 @@ impl Engine {
         Snapshot {
             seq: self.seq,
             at: self.at,
+            started: self.started,
             catalog: Arc::clone(&self.catalog),
             hosts: self.hosts.clone(),
             host_details: self.host_details.clone(),

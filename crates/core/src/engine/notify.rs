@@ -37,9 +37,7 @@ pub(super) struct By {
 impl Engine {
     /// A state began, ended or was replaced by another: timers are reset already; flexible downtimes start here.
     pub(super) fn note_state_change(&mut self, object: ObjectId, _change: &Change, effects: &mut Effects) {
-        if self.row(object).state != 0 && self.awaits_failure(object) {
-            self.turn_downtimes(effects);
-        }
+        self.start_flexible(object, effects);
     }
 
     /// A result of an object with a track deserves a problem or recovery notification: a hard problem (new, changed or

@@ -11,7 +11,7 @@ use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::signals::Board;
-use crate::snapshot::{CloudStatus, Detail, Row};
+use crate::snapshot::{CloudStatus, Detail, Flags, Row};
 
 impl Engine {
     pub(super) fn load(&mut self, catalog: &Arc<Catalog>, effects: &mut Effects) {
@@ -53,7 +53,9 @@ impl Engine {
         (self.host_tracks, self.service_tracks) = (host_tracks, service_tracks);
         self.carry_program_over(&old, catalog);
         self.carry_overrides_over(&old, catalog);
+        self.fit_attempts(&old);
         self.begin_in_initial_state();
+        self.end_undetected_flapping(effects);
         self.rederive();
         self.recount_depths();
         self.forget_lost_comments();
@@ -66,6 +68,27 @@ impl Engine {
         );
         let event = Event { at: self.at, kind: EventKind::CatalogLoaded, object: None, incident: None, text };
         effects.events.push(event);
+    }
+
+    /// A hard problem that stood at its last attempt still does when `max_check_attempts` changed; and only what has a
+    /// track flaps.
+    fn fit_attempts(&mut self, old: &Catalog) {
+        let hosts = (0..self.hosts.len()).map(|i| ObjectId::Host(HostId::from_index(i)));
+        let services = (0..self.services.len()).map(|i| ObjectId::Service(ServiceId::from_index(i)));
+        for object in hosts.chain(services).collect::<Vec<_>>() {
+            let (is_nagios, max) = (self.track(object).is_some(), self.attempts_max(object));
+            let row = *self.row(object);
+            if !is_nagios && row.flags.has(Flags::FLAPPING) {
+                self.row_mut(object).flags.set(Flags::FLAPPING, false);
+            }
+            if !row.is_hard_problem() || row.attempt == max {
+                continue;
+            }
+            let was = old.object_id(&self.catalog.object_key(object)).and_then(|id| old.check_of(id));
+            if was.is_some_and(|check| check.attempts.max(1) == row.attempt) {
+                self.row_mut(object).attempt = max;
+            }
+        }
     }
 
     fn carried_clouds(&self, catalog: &Catalog, old: &Catalog) -> Vec<CloudStatus> {

@@ -17,7 +17,7 @@ use crate::snapshot::{Counters, Flags, Row};
 use crate::status::{self, HostResult, ServiceResult};
 
 /// Name of the passive service that says whether a host's agent is heard.
-const AGENT_SERVICE: &str = "agent";
+pub(super) const AGENT_SERVICE: &str = "agent";
 
 impl Engine {
     pub(super) fn apply_result(&mut self, result: &CheckResult, effects: &mut Effects) {
@@ -183,6 +183,8 @@ impl Engine {
         }
         if self.track(object).is_some() {
             self.follow(object, change, effects);
+        } else if transition.state_changed {
+            self.start_flexible(object, effects);
         }
         let at = self.at;
         if let ObjectId::Service(id) = object {

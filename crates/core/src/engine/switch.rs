@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::gate::Forced;
 use super::input::CommandError;
 use crate::catalog::Catalog;
 use crate::catalog::nagios::Switches;
@@ -163,14 +164,6 @@ pub enum ContactChange {
     CustomVar { name: Arc<str>, value: Arc<str> },
     ModifiedAttributes(u32),
     SideAttributes { side: Side, mask: u32 },
-}
-
-/// Whether a check runs although it is switched off or out of its period.
-#[derive(Copy, Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Forced {
-    Yes,
-    No,
 }
 
 impl Scope {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::effect::{CheckRequest, Effects, Event, EventKind};
+use super::result::AGENT_SERVICE;
 use crate::catalog::{Check, View};
 use crate::diagnosis::{self, Class, Diagnosis, Signal, Target, TargetKind, Verdict};
 use crate::id::{ObjectId, ServiceId};
@@ -15,6 +16,9 @@ use crate::policy::{Decisions, Situation};
 use crate::signals::REDIAGNOSE_AFTER;
 use crate::snapshot::{Flags, Row};
 use crate::{Span, Timestamp};
+
+/// Gaps that are remembered; an older one is long over for whatever is younger than the oldest of these.
+const GAPS_MAX: usize = 64;
 
 impl Engine {
     pub(super) fn tick(&mut self, effects: &mut Effects) {
@@ -32,9 +36,18 @@ impl Engine {
     /// Time in which this process did not run counts for no hold, no recovery and no freshness. Downtimes,
     /// acknowledgements and periods are people's, and end by the clock.
     pub(super) fn pass_over(&mut self, gap: Span) {
-        self.resumed_at = self.at;
+        if self.gaps.len() >= GAPS_MAX {
+            self.gaps.pop_front();
+        }
+        self.gaps.push_back((self.at, gap));
         self.board.pass_over(gap, self.at);
         self.tracker.pass_over(gap, self.at);
+    }
+
+    /// How long this process did not run since then.
+    pub(super) fn away_since(&self, then: Timestamp) -> Span {
+        let newer = self.gaps.iter().rev().take_while(|(end, _)| *end > then);
+        newer.fold(Span::ZERO, |sum, (end, gap)| sum + (*gap).min(end.since(then)))
     }
 
     /// Runs the classifier over each group whose signals changed, or aged; true if any ran.
@@ -343,7 +356,7 @@ impl Engine {
             && self
                 .catalog
                 .check_of(object)
-                .is_some_and(|check| self.at.since(row.changed.max(self.resumed_at)) < longest(check))
+                .is_some_and(|check| self.at.since(row.changed) - self.away_since(row.changed) < longest(check))
     }
 
     /// First pages, changes and re-notifications of everything that is open.
@@ -436,6 +449,15 @@ fn set_owner(rows: &mut [Row], at: Timestamp, owner: impl Fn(usize) -> Option<u6
     }
 }
 
+impl Engine {
+    /// Whether a host's agent, which is all that tells a lost path from a dead host, said anything since then. Its last
+    /// words before the host died are fresh for a while.
+    fn agent_spoke(&self, target: &Target, since: Timestamp) -> bool {
+        let agent = target.host.as_deref().and_then(|host| self.catalog.service_id(host, AGENT_SERVICE));
+        agent.is_none_or(|id| self.services[id.index()].last_check >= since)
+    }
+}
+
 impl Clearance for Engine {
     /// A component that is not ready looks the same whether it fails or what it needs does; a host that came back looks
     /// cut off while the last of its checks still waits. Whichever check is slower, the second must not be taken for the
@@ -449,6 +471,9 @@ impl Clearance for Engine {
             ObjectId::Host(id) => self.hosts[id.index()].last_check,
             ObjectId::Service(id) => self.services[id.index()].last_check,
         };
+        if verdict.class == Class::NetworkPath && !self.agent_spoke(&verdict.target, since) {
+            return false;
+        }
         let witnesses = self.witnesses(&verdict.target);
         if verdict.target.component.is_none() && verdict.class != Class::NetworkPath {
             // Of a dead host every check waits for its deadline, and they all say the same; only its BMC knows

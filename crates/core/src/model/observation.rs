@@ -1,6 +1,8 @@
 //! What one run of a probe saw. A probe observes and never judges: rules turn this into a state.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,8 @@ pub struct Observation {
 
 /// Output kept per result (text and long text each); longer output is cut with a mark.
 pub const OUTPUT_BYTES_MAX: usize = 8 * 1024;
+/// Name of the fact that holds performance data as printed, where the measurements alone would say it otherwise.
+pub const PERFDATA_FACT: &str = "perfdata";
 /// Measurements kept per result.
 pub const MEASUREMENTS_MAX: usize = 256;
 
@@ -81,6 +85,15 @@ impl Observation {
         Observation { outcome: Outcome::Failed(cause), ..Observation::observed(text) }
     }
 
+    /// Performance data as text: as the plugin printed it where that is kept, else what the measurements say.
+    pub fn perfdata(&self) -> Cow<'_, str> {
+        if let Some(printed) = self.facts.get(PERFDATA_FACT).and_then(Value::text) {
+            return printed.into();
+        }
+        let items: Vec<String> = self.measurements.iter().map(Measurement::to_string).collect();
+        items.join(" ").into()
+    }
+
     #[must_use]
     pub fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.facts.insert(name.to_owned(), value.into());
@@ -111,5 +124,24 @@ impl Measurement {
             min: None,
             max: None,
         }
+    }
+}
+
+impl fmt::Display for Measurement {
+    /// One item of performance data: `'free space'=12.5GB;10:;5:;0;100`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.label.contains([' ', '=', '\'']) {
+            write!(f, "'{}'=", self.label.replace('\'', "''"))?;
+        } else {
+            write!(f, "{}=", self.label)?;
+        }
+        match self.value {
+            Some(value) => write!(f, "{value}{}", self.unit)?,
+            None => f.write_str("U")?,
+        }
+        let number = |bound: Option<f64>| bound.map_or_else(String::new, |bound| bound.to_string());
+        let fields = [self.warn.to_string(), self.crit.to_string(), number(self.min), number(self.max)];
+        let used = fields.iter().rposition(|field| !field.is_empty()).map_or(0, |last| last + 1);
+        fields.iter().take(used).try_for_each(|field| write!(f, ";{field}"))
     }
 }

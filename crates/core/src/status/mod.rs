@@ -257,6 +257,48 @@ mod tests {
         }
     }
 
+    /// A service's state, and whether its host was UP.
+    type Seen = (u8, bool);
+
+    /// Specification 03, 2.1 to 3: which results of a course are told.
+    #[test]
+    fn hard_problems_and_their_ends_are_told_and_soft_ones_are_not() {
+        #[rustfmt::skip]
+        let services: &[(&[Seen], u16, &[bool])] = &[
+            (&[(0, true), (2, true), (2, true), (2, true), (2, true), (0, true), (0, true)], 3,
+                &[false, false, false, true, true, true, false]),
+            (&[(2, true), (0, true)], 3, &[false, false]),
+            (&[(2, true), (1, true), (0, true)], 1, &[true, true, true]),
+            // The host is not UP at first; nobody is told of what is seen then.
+            (&[(2, false), (2, false), (1, false), (2, true)], 3, &[false, false, false, true]),
+        ];
+        for (results, max, expect) in services {
+            let mut row = Row::default();
+            let told: Vec<bool> = results
+                .iter()
+                .map(|(state, host_up)| {
+                    let result = ServiceResult { host_up: *host_up, ..service_result(*state, *max) };
+                    let transition = apply_service(&mut row, result, Timestamp::ZERO);
+                    settle_service(&mut row, Timestamp::ZERO);
+                    transition.notify
+                })
+                .collect();
+            assert_eq!(told, *expect, "service results {results:?}");
+        }
+        let hosts: &[(&[u8], bool, &[bool])] = &[
+            (&[0, 1, 1, 1, 1, 2, 0, 0], false, &[false, false, false, true, true, true, true, false]),
+            (&[1, 0, 0], false, &[false, false, false]),
+            (&[0, 1, 1, 2, 0], true, &[false, true, true, true, true]),
+        ];
+        for (states, hard_at_once, expect) in hosts {
+            let mut row = Row::default();
+            let result = |state| HostResult { state, attempts_max: 3, hard_at_once: *hard_at_once };
+            let told: Vec<bool> =
+                states.iter().map(|state| apply_host(&mut row, result(*state), Timestamp::ZERO).notify).collect();
+            assert_eq!(told, *expect, "host results {states:?}, hard at once {hard_at_once}");
+        }
+    }
+
     #[test]
     fn a_problem_on_a_dead_host_is_hard_at_attempt_one() {
         let mut row = Row::default();

@@ -10,10 +10,20 @@ const NIGHT: i64 = 8 * 3600;
 fn nobody_is_silent_while_nobody_listened() {
     let mut story = Story::new();
     story.all_well("web1").pass(60);
-    story.sleep(NIGHT).pass(170);
-    assert!(!story.service("web1", "disk").is_stale(), "it has its whole time again");
+    story.sleep(NIGHT).pass(110);
+    assert!(!story.service("web1", "disk").is_stale(), "three minutes of listening are not over");
     story.pass(20);
-    assert!(story.service("web1", "disk").is_stale(), "and not more");
+    assert!(story.service("web1", "disk").is_stale(), "and now they are");
+}
+
+#[test]
+fn a_process_that_is_stopped_again_and_again_notices_silence_too() {
+    let mut story = Story::new();
+    story.all_well("web1");
+    for _ in 0..40 {
+        story.sleep(6).pass(5);
+    }
+    assert!(story.service("web1", "disk").is_stale(), "it listened for 200 s in all");
 }
 
 #[test]

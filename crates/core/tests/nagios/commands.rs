@@ -267,7 +267,7 @@ fn program_switches_mark_the_side_they_belong_to() {
     assert!(now.in_force.execute_service_checks && now.in_force.obsess_over_services);
     assert_eq!(now.in_force.global_host_event_handler.map(|call| call.text), Some("handle!x".into()));
     assert_eq!(now.modified_host_attributes & modified::EVENT_HANDLER_COMMAND, modified::EVENT_HANDLER_COMMAND);
-    assert!(!site.engine.may_run_now(site.id("a", None)), "host checks do not run");
+    assert!(site.engine.check_allowed(site.id("a", None), Forced::No).is_err(), "host checks do not run");
 }
 
 #[test]

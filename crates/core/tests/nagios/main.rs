@@ -1,5 +1,15 @@
 //! The engine as Nagios Core 4.5 would have behaved: tables of the specification, recorded sequences, properties.
 
+mod acks;
 mod commands;
+mod courses;
+mod downtimes;
+mod flapping;
+mod freshness;
+mod gate;
+mod notices;
+mod ondemand;
+mod promises;
+mod restart;
 mod scenarios;
 mod site;

@@ -15,7 +15,7 @@ use stentor_core::engine::{
 use stentor_core::id::{
     AppearanceId, CheckId, CommandId, ContactId, DirectivesId, HostId, ObjectId, ServiceId, ZoneId,
 };
-use stentor_core::model::{CommandRun, HostState, ObjectKey, Observation, ServiceState, Value};
+use stentor_core::model::{CommandRun, HeldNotice, HostState, ObjectKey, Observation, ServiceState, Value};
 use stentor_core::snapshot::Row;
 use stentor_core::{Span, Timestamp};
 
@@ -208,6 +208,7 @@ pub struct Site {
     runs: Vec<CommandRun>,
     checks: Vec<CheckRequest>,
     notices: Vec<String>,
+    held: Vec<HeldNotice>,
 }
 
 impl Site {
@@ -221,6 +222,7 @@ impl Site {
             runs: Vec::new(),
             checks: Vec::new(),
             notices: Vec::new(),
+            held: Vec::new(),
         };
         site.apply(Input::Catalog(Arc::new(tree.catalog)));
         site
@@ -229,10 +231,11 @@ impl Site {
     pub fn apply(&mut self, input: Input) -> Option<Result<Reply, CommandError>> {
         self.seq += 1;
         self.engine.begin_turn(self.seq);
-        let Effects { log, runs, checks, notices, reply, .. } = self.engine.apply(self.at, &input);
+        let Effects { log, runs, checks, notices, held_notices, reply, .. } = self.engine.apply(self.at, &input);
         self.log.extend(log);
         self.runs.extend(runs);
         self.checks.extend(checks);
+        self.held.extend(held_notices);
         self.notices.extend(notices.iter().map(|notice| {
             let kind = if notice.object.service.is_some() { "SERVICE" } else { "HOST" };
             let service = notice.object.service.as_ref().map(|name| format!("{name};")).unwrap_or_default();
@@ -313,6 +316,11 @@ impl Site {
     /// Checks asked for since the last call.
     pub fn checks(&mut self) -> Vec<CheckRequest> {
         std::mem::take(&mut self.checks)
+    }
+
+    /// What was not sent since the last call.
+    pub fn held(&mut self) -> Vec<HeldNotice> {
+        std::mem::take(&mut self.held)
     }
 
     /// `SERVICE:contact;host;service;state` of the notices since the last call.

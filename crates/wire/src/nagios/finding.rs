@@ -96,7 +96,11 @@ impl Findings {
         }
         match known.len() {
             0 => "none is defined".to_owned(),
-            1..=NAMES_SHOWN_MAX => format!("known: {}", quoted(&known.join(", "))),
+            1..=NAMES_SHOWN_MAX => {
+                let mut shown: Vec<String> = known.into_iter().map(quoted).collect();
+                shown.sort();
+                format!("known: {}", shown.join(", "))
+            }
             _ => String::new(),
         }
     }

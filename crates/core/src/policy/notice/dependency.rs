@@ -117,7 +117,9 @@ mod tests {
         let soft_ok_again = row(0, 2, StateKind::Soft);
         let inherits = Dependency { inherits_parent: true, ..on(B, A) };
         let resting = Dependency { period: Some(CLOSED), ..on(B, A) };
-        let table: &[(&str, Vec<Dependency>, Row, Row, bool, Option<ObjectId>)] = &[
+        /// What it shows, the dependencies, the rows of B and C, whether soft states count, the master that fails.
+        type Failing<'a> = (&'a str, Vec<Dependency>, Row, Row, bool, Option<ObjectId>);
+        let table: &[Failing<'_>] = &[
             ("no dependency", vec![], hard(2), hard(2), false, None),
             ("of another object", vec![on(A, B)], hard(2), hard(2), false, None),
             ("master OK", vec![on(B, A)], hard(0), hard(0), false, None),

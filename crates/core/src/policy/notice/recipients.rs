@@ -49,10 +49,10 @@ fn of_object(nagios: &Nagios, object: ObjectId) -> impl Iterator<Item = &Escalat
 pub fn recipients(nagios: &Nagios, ask: &Ask, inside: &dyn Fn(TimeperiodId) -> bool) -> Recipients {
     let valid = valid_escalations(nagios, ask, inside);
     let mut found = Recipients { contacts: Vec::new(), escalated: !valid.is_empty() };
-    if valid.is_empty() || ask.broadcast {
-        if let Some(own) = nagios.directives(ask.object) {
-            found.add(nagios, &own.contacts, &own.contact_groups);
-        }
+    if (valid.is_empty() || ask.broadcast)
+        && let Some(own) = nagios.directives(ask.object)
+    {
+        found.add(nagios, &own.contacts, &own.contact_groups);
     }
     if ask.broadcast {
         for escalation in of_object(nagios, ask.object) {
@@ -139,7 +139,9 @@ mod tests {
     fn escalations_replace_the_contacts_while_they_are_valid() {
         let critical_only = Escalation { options: Options::CRITICAL | Options::RECOVERY, ..escalation(1, 0, FIRST) };
         let at_night = Escalation { period: Some(CLOSED), ..escalation(1, 0, FIRST) };
-        let table: &[(&str, Vec<Escalation>, u32, u8, &[ContactId])] = &[
+        /// What it shows, the escalations, number and state, who is told.
+        type Told<'a> = (&'a str, Vec<Escalation>, u32, u8, &'a [ContactId]);
+        let table: &[Told<'_>] = &[
             ("no escalation: contacts and members, each once", vec![], 1, 2, &[OWN, IN_GROUP]),
             ("before its first", vec![escalation(2, 0, FIRST)], 1, 2, &[OWN, IN_GROUP]),
             ("at its first", vec![escalation(2, 0, FIRST)], 2, 2, &[FIRST]),

@@ -1,6 +1,6 @@
 //! The last look over resolved objects: what is odd although every line for itself is right.
 
-use super::model::{Contact, Hearing, Host, Objects, Service};
+use super::model::{Contact, Hearing, Host, Objects, Service, Settings};
 use super::options::OptionSet;
 use crate::nagios::finding::{Findings, Place, quoted};
 
@@ -46,7 +46,7 @@ fn only_recovery(options: OptionSet, problems: OptionSet) -> bool {
 fn check_host(host: &Host, found: &mut Findings) {
     let settings = &host.settings;
     let what = || format!("host {}", quoted(&host.name));
-    if settings.recipients() == super::model::Recipients::default() {
+    if !has_any(settings) {
         let message = format!("{} has no contacts and no contact groups", what());
         found.warning(
             "no-contacts",
@@ -104,6 +104,9 @@ fn has_recipients(objects: &Objects, service: &Service) -> bool {
         (None, None) => objects.host(service.host).map_or(own, |host| &host.settings),
         _ => own,
     };
-    let any = |list: &Option<Vec<u32>>| list.as_ref().is_some_and(|list| !list.is_empty());
-    any(&settings.contacts) || any(&settings.contact_groups)
+    has_any(settings)
+}
+
+fn has_any(settings: &Settings) -> bool {
+    [&settings.contacts, &settings.contact_groups].into_iter().flatten().any(|list| !list.is_empty())
 }

@@ -26,6 +26,12 @@ pub(super) fn days_of(line: &str) -> &str {
     head.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end()
 }
 
+/// Sunday is 0; unset for lines that do not name a plain weekday.
+pub(super) fn weekday(line: &str) -> Option<usize> {
+    let days = days_of(line);
+    WEEKDAYS.iter().position(|weekday| *weekday == days)
+}
+
 /// Whether a line has one of the known shapes.
 ///
 /// # Errors

@@ -64,17 +64,17 @@ struct Effective<'e> {
 impl<'o> Dump<'o> {
     fn block(&mut self, kind: &str, body: impl FnOnce(&mut Self)) {
         // Writing to a text cannot fail.
-        let _ = write!(self.text, "define {kind} {{\n");
+        let _ = writeln!(self.text, "define {kind} {{");
         body(self);
         self.text.push_str("\t}\n\n");
     }
 
     fn text(&mut self, key: &str, value: &str) {
-        let _ = write!(self.text, "\t{key}\t{value} \n");
+        let _ = writeln!(self.text, "\t{key}\t{value} ");
     }
 
     fn value(&mut self, key: &str, value: impl Display) {
-        let _ = write!(self.text, "\t{key}\t{value}\n");
+        let _ = writeln!(self.text, "\t{key}\t{value}");
     }
 
     fn flag(&mut self, key: &str, value: bool) {
@@ -117,7 +117,9 @@ impl<'o> Dump<'o> {
         self.block("timeperiod", |out| {
             out.value("timeperiod_name", &period.name);
             out.value("alias", &period.alias);
-            for (line, _) in &period.lines {
+            let mut lines: Vec<&str> = period.lines.iter().map(|(line, _)| line.as_str()).collect();
+            lines.sort_by_key(|line| super::dates::weekday(line).unwrap_or(usize::MAX));
+            for line in lines {
                 let days = super::dates::days_of(line);
                 let hours = line.get(days.len()..).unwrap_or_default().trim();
                 out.value(days, hours);
@@ -152,8 +154,8 @@ impl<'o> Dump<'o> {
             out.period("service_notification_period", contact.service.period);
             out.period("host_notification_period", contact.host.period);
             let letters = |options: Option<OptionSet>, family| options.unwrap_or_default().letters(family);
-            out.value("service_notification_options", letters(contact.service.options, &options::SERVICE_NOTIFICATION));
-            out.value("host_notification_options", letters(contact.host.options, &options::HOST_NOTIFICATION));
+            out.text("service_notification_options", &letters(contact.service.options, &options::SERVICE_NOTIFICATION));
+            out.text("host_notification_options", &letters(contact.host.options, &options::HOST_NOTIFICATION));
             out.hearing("service", &contact.service);
             out.hearing("host", &contact.host);
             out.option("email", contact.email.as_deref());
@@ -173,7 +175,7 @@ impl<'o> Dump<'o> {
 
     fn variables(&mut self, variables: &[Variable]) {
         for variable in variables {
-            let _ = write!(self.text, "\t_{}\t{}\n", variable.name, variable.value);
+            let _ = writeln!(self.text, "\t_{}\t{}", variable.name, variable.value);
         }
     }
 

@@ -110,8 +110,8 @@ pub(super) fn resolve(
 }
 
 fn sketch(identity: &Identity<'_, '_>, place: Place, referred: &Referred, cx: &mut Context<'_>) -> Option<Sketch> {
-    let settings = identity.settings(Kind::Host, referred, cx);
-    identity.require(Kind::Host, Slot::MaxCheckAttempts, place, cx);
+    let settings = identity.settings(referred, cx);
+    identity.require(Slot::MaxCheckAttempts, cx);
     let Some((name, name_place)) = identity.kept(Slot::ObjectName, cx) else {
         super::settings::missing(Kind::Host, Slot::ObjectName, place, cx);
         return None;

@@ -1,6 +1,7 @@
 //! The types of objects and the directives that each of them knows. Data only.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use super::options::{self, Family};
 
@@ -441,9 +442,29 @@ const SERVICEEXTINFO: &[Row] = &[
     Row(&["icon_image_alt"], S::IconImageAlt, Text),
 ];
 
+/// FNV-1a: quick for short names. The table is ours and fixed, so nobody can fill it with collisions.
+#[derive(Clone)]
+pub(super) struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Fnv(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
+    }
+}
+
 /// From a directive's name to its row, for each type.
 pub(super) struct Lookup {
-    by_name: Vec<HashMap<&'static str, u8>>,
+    by_name: Vec<HashMap<&'static str, u8, BuildHasherDefault<Fnv>>>,
 }
 
 impl Lookup {

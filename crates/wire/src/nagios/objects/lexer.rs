@@ -151,10 +151,19 @@ fn without_comment(line: &str) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
-const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
+const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// Bytes of blanks that a text begins with.
+fn leading_blanks(text: &str) -> usize {
+    text.bytes().take_while(|byte| is_blank(*byte)).count()
+}
 
 fn trimmed(text: &str) -> &str {
-    text.trim_matches(BLANKS)
+    let start = leading_blanks(text);
+    let end = text.len() - text.bytes().rev().take_while(|byte| is_blank(*byte)).count();
+    text.get(start..end).unwrap_or_default()
 }
 
 /// Reads one file. All that is wrong is reported, all that is right is returned.
@@ -202,7 +211,7 @@ impl<'c> Content<'c> {
     /// From this byte of it on, trimmed.
     fn from(&self, at: usize) -> Content<'c> {
         let rest = self.text.get(at..).unwrap_or_default();
-        let blanks = rest.len() - rest.trim_start_matches(BLANKS).len();
+        let blanks = leading_blanks(rest);
         let skipped = at + blanks;
         Content {
             text: trimmed(rest),
@@ -214,7 +223,7 @@ impl<'c> Content<'c> {
 
     /// The first word and what follows.
     fn split(&self) -> (&'c str, Content<'c>) {
-        let end = self.text.find([' ', '\t']).unwrap_or(self.text.len());
+        let end = self.text.bytes().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(self.text.len());
         (self.text.get(..end).unwrap_or_default(), self.from(end))
     }
 }
@@ -226,9 +235,9 @@ impl Reader<'_> {
 
     fn line(&mut self, line: &Logical<'_>) {
         let whole = line.text.as_ref();
-        let first = whole.trim_start_matches(BLANKS);
-        if first.is_empty() || first.starts_with(['#', ';']) {
-            return;
+        match whole.bytes().find(|byte| !is_blank(*byte)) {
+            None | Some(b'#' | b';') => return,
+            Some(_) => {}
         }
         let kept = without_comment(whole);
         let is_files = matches!((&line.text, &kept), (Cow::Borrowed(_), Cow::Borrowed(_)));
@@ -346,7 +355,7 @@ impl Reader<'_> {
     fn outside(&mut self, content: &Content<'_>) {
         let place = self.place(content);
         let include = ["include_file", "include_dir"].iter().find_map(|key| {
-            let path = content.text.strip_prefix(key)?.trim_start_matches(BLANKS).strip_prefix('=')?;
+            let path = content.text.strip_prefix(key)?.trim_start().strip_prefix('=')?;
             Some((*key, trimmed(path).to_owned()))
         });
         match include {

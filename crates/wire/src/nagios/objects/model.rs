@@ -165,8 +165,8 @@ pub struct Settings {
     pub stalking_options: OptionSet,
     pub importance: u32,
     /// Unset is not the same as empty, see [`Objects::recipients`].
-    pub contacts: Option<Vec<Id>>,
-    pub contact_groups: Option<Vec<Id>>,
+    pub contacts: Option<Arc<[Id]>>,
+    pub contact_groups: Option<Arc<[Id]>>,
     pub notes: Option<Arc<str>>,
     pub notes_url: Option<Arc<str>>,
     pub action_url: Option<Arc<str>>,
@@ -184,7 +184,7 @@ pub struct Settings {
     pub places: Places,
 }
 
-/// Where the directives stand that later findings speak of; the definition itself where a directive is not written.
+/// Where the directives stand that later findings speak of; line 0 where one is not written.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Places {
     pub check_command: Place,
@@ -386,8 +386,8 @@ pub struct Escalated {
 impl Settings {
     pub fn recipients(&self) -> Recipients {
         Recipients {
-            contacts: self.contacts.clone().unwrap_or_default(),
-            contact_groups: self.contact_groups.clone().unwrap_or_default(),
+            contacts: self.contacts.as_deref().unwrap_or_default().to_vec(),
+            contact_groups: self.contact_groups.as_deref().unwrap_or_default().to_vec(),
         }
     }
 }

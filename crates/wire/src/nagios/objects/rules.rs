@@ -297,8 +297,8 @@ impl Extra {
         ];
         Extra {
             texts: TEXTS.map(|slot| slots.text(slot).map(|text| cx.texts.keep(text))),
-            coords_2d: coords(slots, Slot::Coords2d),
-            coords_3d: coords(slots, Slot::Coords3d),
+            coords_2d: slots.text(Slot::Coords2d).and_then(coords),
+            coords_3d: slots.text(Slot::Coords3d).and_then(coords),
         }
     }
 

@@ -125,10 +125,12 @@ fn expand(
     all: &mut Expansion,
     cx: &mut Context<'_>,
 ) {
-    let settings = identity.settings(Kind::Service, referred, cx);
-    identity.require(Kind::Service, Slot::MaxCheckAttempts, place, cx);
-    identity.require(Kind::Service, Slot::CheckCommand, place, cx);
-    let (by_name, by_group) = (identity.get(Slot::HostName), identity.get(Slot::HostgroupName));
+    let settings = identity.settings(referred, cx);
+    identity.require(Slot::MaxCheckAttempts, cx);
+    identity.require(Slot::CheckCommand, cx);
+    let (host_list, group_list) = (identity.get(Slot::HostName), identity.get(Slot::HostgroupName));
+    let by_name = host_list.as_ref().map(|(list, place)| (list.as_ref(), *place));
+    let by_group = group_list.as_ref().map(|(list, place)| (list.as_ref(), *place));
     if by_name.is_none() && by_group.is_none() {
         let help = "add `host_name` or `hostgroup_name`, or `register 0` if it is only a template";
         cx.found.error("missing-directive", place, "this service has no host_name and no hostgroup_name", help);
@@ -136,21 +138,21 @@ fn expand(
     let Some((description, description_place)) = identity.get(Slot::Description) else {
         return super::settings::missing(Kind::Service, Slot::Description, place, cx);
     };
-    super::names::check_name("service", description, description_place, cx);
+    super::names::check_name("service", &description, description_place, cx);
     let errors = cx.found.errors();
     let chosen = hosts.choose(by_name, by_group, cx);
     let is_empty = chosen.direct.is_empty() && chosen.by_group.is_empty();
     if is_empty && cx.naming.refuse_empty_hostgroups && cx.found.errors() == errors {
         let place = by_group.or(by_name).map_or(place, |(_, place)| place);
-        let message = format!("the service {} is on no host", quoted(description));
+        let message = format!("the service {} is on no host", quoted(&description));
         cx.found.error("empty-hostgroup", place, message, "allow_empty_hostgroup_assignment=0 forbids it; name a host");
     }
     if is_empty {
         return;
     }
-    let groups = identity.get(Slot::Groups).map(|(list, place)| group_names.list(list, place, cx)).unwrap_or_default();
+    let groups = identity.get(Slot::Groups).map(|(list, place)| group_names.list(&list, place, cx)).unwrap_or_default();
     let sketch = all.sketches.len() as u32;
-    let description = all.descriptions.number(description);
+    let description = all.descriptions.number(&description);
     let instance = |is_direct| move |host| Instance { host, description, sketch, is_direct };
     all.instances.extend(chosen.direct.into_iter().map(instance(true)));
     all.instances.extend(chosen.by_group.into_iter().map(instance(false)));
@@ -304,12 +306,12 @@ impl Services {
             let Some((list, place)) = parent else { continue };
             let Some(host) = self.services.get(id as usize).map(|service| service.host) else { continue };
             let ids = if list.contains(',') {
-                if !known.contains_key(&(Arc::clone(list), *place)) {
+                let expand = || {
                     let mut own = Membership::default();
                     self.pairs(list, *place, hosts, &mut own, cx);
-                    known.insert((Arc::clone(list), *place), without(own.added, own.removed));
-                }
-                known.get(&(Arc::clone(list), *place)).cloned().unwrap_or_default()
+                    without(own.added, own.removed)
+                };
+                known.entry((Arc::clone(list), *place)).or_insert_with(expand).clone()
             } else {
                 self.on_host(host, list, *place, hosts, cx)
             };

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::graph::{Graph, shown};
-use super::kinds::{Form, Kind, Slot};
+use super::kinds::{Form, Kind, Row, Slot};
 use super::lexer::{Block, Directive, Key, Parsed};
 use super::model::Settings;
 use super::values::{check, items};
@@ -70,6 +70,10 @@ impl<'a> Slots<'a> {
         self.get(slot).map(|value| value.place)
     }
 
+    pub fn slots(&self) -> impl Iterator<Item = (Slot, &Value<'a>)> {
+        self.values.iter().map(|(slot, value)| (*slot, value))
+    }
+
     fn set(&mut self, slot: Slot, form: Form, mut value: Value<'a>) {
         match self.values.binary_search_by_key(&slot, |(slot, _)| *slot) {
             Ok(index) => {
@@ -117,7 +121,7 @@ impl<'a> Slots<'a> {
                 }
             }
         } else {
-            let own: std::collections::HashSet<String> =
+            let own: HashSet<String> =
                 self.variables.iter().map(|variable| variable.name.to_ascii_uppercase()).collect();
             let missing = theirs.iter().filter(|variable| !own.contains(&variable.name.to_ascii_uppercase()));
             self.variables.extend(missing.cloned());
@@ -126,13 +130,14 @@ impl<'a> Slots<'a> {
 
     fn inherit_dates(&mut self, theirs: &[DateLine<'a>]) {
         let normal = |line: &DateLine<'a>| line.days.split_ascii_whitespace().collect::<Vec<_>>();
-        let own: std::collections::HashSet<Vec<&str>> = self.dates.iter().map(normal).collect();
+        let own: HashSet<Vec<&str>> = self.dates.iter().map(normal).collect();
         self.dates.extend(theirs.iter().filter(|line| !own.contains(&normal(line))));
     }
 }
 
 impl<'a> Value<'a> {
-    fn over(self, theirs: &Value<'a>) -> Value<'a> {
+    /// With what a template gives for the same directive.
+    pub fn over(self, theirs: &Value<'a>) -> Value<'a> {
         if theirs.is_important && !self.is_important {
             return theirs.clone();
         }
@@ -172,25 +177,43 @@ impl<'a> Definition<'a> {
         }
     }
 
-    /// Whether it says nothing of its own that objects of one template share, and adds to no list.
-    pub fn is_plain(&self) -> bool {
-        self.directives.iter().all(|directive| match directive.key {
-            Key::Row(row) => {
-                self.kind.rows().get(row as usize).is_some_and(|row| row.1 < Slot::CheckCommand)
-                    && !self.file.text(directive.value).starts_with('+')
-            }
-            Key::Variable | Key::Dates => false,
-        })
+    fn row(&self, directive: &Directive) -> Option<&'static Row> {
+        match directive.key {
+            Key::Row(row) => self.kind.rows().get(row as usize),
+            Key::Variable | Key::Dates => None,
+        }
     }
 
-    /// The value of a directive of its own.
-    pub fn own(&self, slot: Slot) -> Option<(&'a str, Place)> {
-        let is_it = |directive: &&Directive| match directive.key {
-            Key::Row(row) => self.kind.rows().get(row as usize).is_some_and(|row| row.1 == slot),
-            Key::Variable | Key::Dates => false,
-        };
-        let directive = self.directives.iter().rfind(is_it)?;
-        Some((self.file.text(directive.value), self.value_place(directive)))
+    fn value(&self, row: &Row, directive: &Directive) -> Value<'a> {
+        value(self.kind, row.1, row.2, self.file.text(directive.value), self.value_place(directive))
+    }
+
+    /// Whether it says anything of its own that objects of one template share otherwise.
+    pub fn has_own_settings(&self) -> bool {
+        self.directives.iter().any(|directive| self.row(directive).is_none_or(|row| row.1 >= Slot::CheckCommand))
+    }
+
+    pub fn own_settings(&self) -> impl Iterator<Item = (Slot, Value<'a>)> {
+        let of_row = |directive| self.row(directive).map(|row| (row.1, self.value(row, directive)));
+        self.directives.iter().filter_map(of_row).filter(|(slot, _)| *slot >= Slot::CheckCommand)
+    }
+
+    /// Its custom variables with those it inherits, if it has any itself.
+    pub fn own_variables(&self, base: &Slots<'a>) -> Option<Vec<RawVariable<'a>>> {
+        if self.directives.iter().all(|directive| directive.key != Key::Variable) {
+            return None;
+        }
+        let mut slots = self.slots();
+        slots.inherit_variables(&base.variables);
+        Some(slots.variables)
+    }
+
+    /// The value of a directive of its own. The last line of it counts.
+    pub fn own(&self, slot: Slot) -> Option<Value<'a>> {
+        self.directives.iter().rev().find_map(|directive| {
+            let row = self.row(directive).filter(|row| row.1 == slot)?;
+            Some(self.value(row, directive))
+        })
     }
 
     fn value_place(&self, directive: &Directive) -> Place {
@@ -288,7 +311,9 @@ pub(super) struct Base<'a> {
 /// The definitions of one type, and its templates resolved.
 pub(super) struct Templates<'a> {
     pub definitions: Vec<Definition<'a>>,
-    /// By name, the definition.
+    /// The definitions that have names.
+    named: Vec<u32>,
+    /// Index into `named` and `resolved`.
     by_name: HashMap<&'a str, u32>,
     resolved: Vec<Option<Rc<Slots<'a>>>>,
     bases: HashMap<&'a str, Rc<Base<'a>>>,
@@ -298,51 +323,71 @@ impl<'a> Templates<'a> {
     /// Resolves the templates among the definitions and reports what is wrong with any of them.
     pub fn new(definitions: Vec<Definition<'a>>, found: &mut Findings) -> Self {
         let mut by_name: HashMap<&str, u32> = HashMap::new();
+        let mut named: Vec<u32> = Vec::new();
         for (index, definition) in (0..).zip(&definitions) {
             definition.check(found);
             let Some((name, place)) = definition.name else { continue };
-            if let Some(first) = by_name.get(name).and_then(|index: &u32| definitions.get(*index as usize)) {
-                let message = format!("a second {} template {}", definition.kind.word(), quoted(name));
-                found.error("duplicate-template", place, message, format!("the first is on line {}", first.place.line));
-            } else {
-                by_name.insert(name, index);
+            match by_name.get(name).and_then(|first| definitions.get(*named.get(*first as usize)? as usize)) {
+                Some(first) => {
+                    let message = format!("a second {} template {}", definition.kind.word(), quoted(name));
+                    let other_file = if first.place.file == place.file { "" } else { " of another file" };
+                    let help = format!("the first is on line {}{other_file}; remove one", first.place.line);
+                    found.error("duplicate-template", place, message, help);
+                }
+                None => {
+                    by_name.insert(name, named.len() as u32);
+                    named.push(index);
+                }
             }
         }
-        let resolved = vec![None; definitions.len()];
-        let mut templates = Templates { definitions, by_name, resolved, bases: HashMap::new() };
+        let resolved = vec![None; named.len()];
+        let mut templates = Templates { definitions, named, by_name, resolved, bases: HashMap::new() };
+        templates.check_uses(found);
         templates.resolve_all(found);
         templates
     }
 
-    /// The templates that a `use` names.
-    fn named<'s>(&'s self, uses: &'s str) -> impl Iterator<Item = (&'s str, Option<u32>)> {
+    /// The templates that a `use` names, in `named`.
+    fn used<'s>(&'s self, uses: &'s str) -> impl Iterator<Item = (&'s str, Option<u32>)> {
         items(uses).map(|name| (name, self.by_name.get(name).copied()))
+    }
+
+    /// Reports templates that are not there.
+    fn check_uses(&self, found: &mut Findings) {
+        let mut good: HashSet<&str> = HashSet::new();
+        for definition in &self.definitions {
+            let Some((uses, place)) = definition.uses.filter(|(uses, _)| !good.contains(uses)) else { continue };
+            let unknown: Vec<&str> =
+                self.used(uses).filter(|(_, template)| template.is_none()).map(|(name, _)| name).collect();
+            if unknown.is_empty() {
+                good.insert(uses);
+            }
+            for name in unknown {
+                let message = format!("there is no {} template {}", definition.kind.word(), quoted(name));
+                let help = found.suggest(name, self.by_name.keys().copied());
+                found.error("unknown-template", place, message, help);
+            }
+        }
+    }
+
+    fn template(&self, node: u32) -> Option<&Definition<'a>> {
+        self.definitions.get(*self.named.get(node as usize)? as usize)
     }
 
     fn resolve_all(&mut self, found: &mut Findings) {
         let mut edges = Vec::new();
-        for (index, definition) in (0u32..).zip(&self.definitions) {
-            let Some((uses, place)) = definition.uses else { continue };
-            for (name, template) in self.named(uses) {
-                match template {
-                    Some(template) => edges.push((index, template)),
-                    None => {
-                        let message = format!("there is no {} template {}", definition.kind.word(), quoted(name));
-                        let help = found.suggest(name, self.by_name.keys().copied());
-                        found.error("unknown-template", place, message, help);
-                    }
-                }
-            }
+        for node in 0..self.named.len() as u32 {
+            let uses = self.template(node).and_then(|template| template.uses);
+            let used = uses.iter().flat_map(|(uses, _)| self.used(uses)).filter_map(|(_, template)| template);
+            edges.extend(used.map(|template| (node, template)));
         }
-        let graph = Graph::new(self.definitions.len(), &edges);
-        let mut levels = vec![0usize; self.definitions.len()];
+        let graph = Graph::new(self.named.len(), &edges);
+        let mut levels = vec![0usize; self.named.len()];
         for group in graph.components() {
             let circle = graph.circle(&group);
-            if let Some(first) = circle.first().and_then(|first| self.definitions.get(*first as usize)) {
-                let name = |node: u32| {
-                    let name = self.definitions.get(node as usize).and_then(|definition| definition.name);
-                    name.map_or("", |(name, _)| name)
-                };
+            if let Some(first) = circle.first().and_then(|first| self.template(*first)) {
+                let name =
+                    |node: u32| self.template(node).and_then(|template| template.name).map_or("", |(name, _)| name);
                 let place = first.uses.map_or(first.place, |(_, place)| place);
                 let message = format!("templates use each other in a circle: {}", shown(&circle, name));
                 found.error("circular-template", place, message, "remove one of the `use` lines");
@@ -351,37 +396,39 @@ impl<'a> Templates<'a> {
                 let above = graph.needs(node).iter().filter_map(|needed| levels.get(*needed as usize)).max();
                 let level = above.map_or(0, |above| above + 1);
                 levels[node as usize] = level;
-                let definition = &self.definitions[node as usize];
+                let Some(template) = self.template(node) else { continue };
                 if level == LEVELS_MAX {
                     let message = format!("templates are nested deeper than {LEVELS_MAX} levels");
-                    found.error("deep-template", definition.place, message, "use fewer levels");
+                    found.error("deep-template", template.place, message, "use fewer levels");
                 }
-                if definition.name.is_some() && level < LEVELS_MAX {
-                    let slots = self.full(definition);
+                if level < LEVELS_MAX {
+                    let slots = self.full(template);
                     self.resolved[node as usize] = Some(Rc::new(slots));
                 }
             }
         }
     }
 
+    fn inherit(&self, slots: &mut Slots<'a>, uses: &str) {
+        for (_, template) in self.used(uses) {
+            // Unset only within a circle, or beyond the deepest level.
+            if let Some(Some(resolved)) = template.and_then(|node| self.resolved.get(node as usize)) {
+                slots.inherit(resolved);
+            }
+        }
+    }
+
     fn full(&self, definition: &Definition<'a>) -> Slots<'a> {
         let mut slots = definition.slots();
-        for (_, template) in definition.uses.iter().flat_map(|(uses, _)| self.named(uses)) {
-            // Unset only within a circle, or beyond the deepest level.
-            let resolved = template.and_then(|index| self.resolved.get(index as usize)?.clone());
-            if let Some(resolved) = resolved {
-                slots.inherit(&resolved);
-            }
+        if let Some((uses, _)) = definition.uses {
+            self.inherit(&mut slots, uses);
         }
         slots
     }
 
     /// All directives of a definition.
     pub fn slots(&self, index: usize) -> Slots<'a> {
-        match self.resolved.get(index) {
-            Some(Some(resolved)) => Slots::clone(resolved),
-            _ => self.definitions.get(index).map(|definition| self.full(definition)).unwrap_or_default(),
-        }
+        self.definitions.get(index).map(|definition| self.full(definition)).unwrap_or_default()
     }
 
     /// What a definition's templates give it, made once for each `use` line.
@@ -391,11 +438,7 @@ impl<'a> Templates<'a> {
             return Rc::clone(base);
         }
         let mut slots = Slots::default();
-        for (_, template) in self.named(uses) {
-            if let Some(Some(resolved)) = template.and_then(|index| self.resolved.get(index as usize)) {
-                slots.inherit(resolved);
-            }
-        }
+        self.inherit(&mut slots, uses);
         let base = Rc::new(Base { slots, settings: OnceCell::new() });
         self.bases.insert(uses, Rc::clone(&base));
         base

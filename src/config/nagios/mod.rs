@@ -1,0 +1,66 @@
+//! A Nagios configuration (`nagios.cfg` and all it names) as part of the watched world.
+
+mod convert;
+mod program;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use stentor_core::Span;
+use stentor_wire::nagios::load::Loaded;
+
+use super::finding::Diagnostics;
+use super::nagios_files;
+use super::objects::Builder;
+
+pub use convert::{COMMAND_PARAM, COMMAND_PROBE};
+pub use program::NagiosSettings;
+
+/// How contacts of the tree are told.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub enum Notify {
+    /// As Nagios would, about hosts and services, by the contacts' commands.
+    #[default]
+    Exact,
+    /// Not at all: Stentor's routes tell of incidents.
+    Incidents,
+}
+
+/// A tree that was read without an error.
+pub struct Tree {
+    loaded: Loaded,
+    path: PathBuf,
+    notify: Notify,
+}
+
+impl Tree {
+    /// Reads a main file with everything that it names. What is wrong is reported; with errors there is no tree.
+    pub fn read(path: &Path, notify: Notify, found: &mut Diagnostics) -> Option<Tree> {
+        let loaded = nagios_files::load(path);
+        found.append(nagios_files::diagnostics(&loaded));
+        (loaded.findings.errors() == 0).then(|| Tree { loaded, path: path.to_owned(), notify })
+    }
+
+    /// Adds its objects to a catalog in the making.
+    pub(super) fn seed(&self, builder: &mut Builder<'_>) {
+        let Loaded { main, resources, objects, .. } = &self.loaded;
+        let limits = convert::Limits {
+            interval_length: Span::from_secs(main.interval_length.into()),
+            service_check_timeout: Span::from_secs(main.service_check_timeout.into()),
+            host_check_timeout: Span::from_secs(main.host_check_timeout.into()),
+            zone: program::zone(main).into(),
+        };
+        let mut program = program::program(main, objects, resources, self.notify);
+        let path: Arc<str> = self.path.to_string_lossy().into();
+        program.files.insert("MAINCONFIGFILE".into(), path);
+        convert::seed(objects, &limits, program, builder);
+    }
+
+    /// What the shell does for it.
+    pub fn settings(&self) -> NagiosSettings {
+        program::settings(&self.loaded.main, self.path.parent().unwrap_or(Path::new("")))
+    }
+}
+
+#[cfg(test)]
+mod tests;
