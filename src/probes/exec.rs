@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
+use stentor_core::macros::Held;
 use stentor_core::model::Observation;
 use tokio::time::Instant;
 
@@ -100,13 +101,13 @@ pub struct Ran {
     pub said: String,
 }
 
-/// Runs a line in which no macro is left, in a process group of its own that is killed after `timeout`.
+/// Runs a line whose macros are filled in, in a process group of its own that is killed after `timeout`.
 ///
 /// # Errors
 /// It cannot be started.
-pub async fn run_line(line: &str, env: &[(Arc<str>, Arc<str>)], timeout: Duration) -> io::Result<Ran> {
+pub async fn run_line(line: &Held, env: &[(Arc<str>, Arc<str>)], timeout: Duration) -> io::Result<Ran> {
     let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
-    let (program, args) = CommandLine::literal(line).map_err(|e| invalid(e.to_string()))?.into_parts();
+    let (program, args) = CommandLine::from_held(line).map_err(|e| invalid(e.to_string()))?.into_parts();
     let named = env.iter().map(|(name, value)| (name.to_string(), value.replace('\0', ""))).collect();
     let env = Arc::new(environment(named).map_err(|e| invalid(e.message))?);
     let finished = start(&program, args, &env, Instant::now() + timeout).await?;

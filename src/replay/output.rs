@@ -192,7 +192,7 @@ pub fn notice(when: Timestamp, notice: &Notice, explain: bool) -> Json {
     keys["channel"] = COMMAND_CHANNEL.into();
     keys["reason"] = (*notice.because).into();
     if explain {
-        keys["commands"] = notice.commands.iter().map(|run| Json::from(&*run.line)).collect();
+        keys["commands"] = notice.commands.iter().map(|run| Json::from(run.line.to_string())).collect();
     }
     line(when, "notification", keys)
 }

@@ -187,6 +187,13 @@ impl CommandLine {
         CommandLine { program: PathBuf::from(SHELL), args, mode: Mode::Shell }
     }
 
+    /// The program and its arguments, of a line without macros.
+    pub fn into_parts(self) -> (PathBuf, Vec<OsString>) {
+        let text = |word: &Word| OsString::from(word.fixed().unwrap_or_default().into_owned());
+        let args = self.args.iter().map(text).collect();
+        (self.program, args)
+    }
+
     /// Takes the words as they are; never a shell.
     ///
     /// # Errors

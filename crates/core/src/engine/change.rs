@@ -12,7 +12,7 @@ pub struct Change {
     pub before: Row,
     pub transition: Transition,
     pub source: ResultSource,
-    /// The short output differs from that of the result before.
+    /// The short output differs from that of the result before; told of stalked objects only.
     pub output_changed: bool,
 }
 

@@ -179,7 +179,6 @@ impl Engine {
         if check.freshness == Span::ZERO || before.is_pending() {
             return;
         }
-        // After a gap everyone gets the whole time again to be heard.
         let really_due = before.last_check + check.freshness + self.away_since(before.last_check);
         if really_due > self.at {
             self.expiries.push(Reverse((really_due, ObjectId::Service(id))));

@@ -1,11 +1,10 @@
 //! Commands that run beside notifications: event handlers, obsessive and perfdata commands (specification 03, section 9).
 
-use std::sync::Arc;
-
 use super::Engine;
 use super::effect::Effects;
 use crate::catalog::nagios::CommandCall;
 use crate::id::ObjectId;
+use crate::macros::view::{Kept, Subject, View};
 use crate::model::CommandRun;
 
 impl Engine {
@@ -72,16 +71,41 @@ impl Engine {
 
     /// Has a command run once for this object as it is now.
     pub(super) fn run_command(&self, call: &CommandCall, object: ObjectId, effects: &mut Effects) {
-        let Some(command) = self.catalog.nagios.commands.get(call.command.index()) else { return };
-        effects.runs.push(CommandRun {
-            name: Arc::clone(&command.name),
-            line: self.expand(call, object),
-            environment: Vec::new(),
-        });
+        let run = self.command_run(call, Subject::of(object), &mut effects.log);
+        effects.runs.extend(run);
     }
 
-    /// The command line with its macros expanded.
-    fn expand(&self, call: &CommandCall, _object: ObjectId) -> Arc<str> {
-        Arc::clone(&call.text)
+    /// The command line with its macros expanded; `None`, and a line in the log, if it grows past what a command line
+    /// may be.
+    pub(super) fn command_run(
+        &self,
+        call: &CommandCall,
+        subject: Subject<'_>,
+        log: &mut Vec<String>,
+    ) -> Option<CommandRun> {
+        match self.macros().command(call, subject) {
+            Ok(run) => Some(run),
+            Err(error) => {
+                log.push(format!("Error: command '{}' was not run: {error}", call.text));
+                None
+            }
+        }
+    }
+
+    /// Everything that a macro can ask for, now.
+    pub(super) fn macros(&self) -> View<'_> {
+        View {
+            catalog: &self.catalog,
+            program: self.program(),
+            now: self.at,
+            started: self.started,
+            hosts: &self.hosts,
+            host_details: &self.host_details,
+            services: &self.services,
+            service_details: &self.service_details,
+            host_tracks: &self.host_tracks,
+            service_tracks: &self.service_tracks,
+            kept: Kept::default(),
+        }
     }
 }

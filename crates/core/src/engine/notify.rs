@@ -11,9 +11,10 @@ use super::comment::ENGINE;
 use super::effect::Effects;
 use super::input::{CommandError, CommentRequest, CustomOptions, Reply};
 use super::track::NoticeState;
-use crate::catalog::nagios::CommandCall;
 use crate::id::{ContactId, ObjectId};
-use crate::model::{CommandRun, CommentType, HeldNotice, Notice, NoticeKind, ObjectKey, StateKind};
+use crate::macros::facts::NotificationFacts;
+use crate::macros::view::Subject;
+use crate::model::{CommentType, HeldNotice, Notice, NoticeKind, ObjectKey, StateKind};
 use crate::policy::notice::explain::{Explanation, explain};
 use crate::policy::notice::facts::{Asked, Sending, Verdict, World};
 use crate::policy::notice::object::{self, keeps_recovery};
@@ -204,7 +205,7 @@ impl Engine {
         let id = self.ids.notification;
         self.count(asked, sending, id);
         for &contact in &sending.tell {
-            let notice = self.notice(asked, by, sending, contact);
+            let notice = self.notice(asked, by, sending, contact, &mut effects.log);
             self.log_notice(asked.object, &notice, effects);
             effects.notices.push(notice);
         }
@@ -229,7 +230,7 @@ impl Engine {
         });
     }
 
-    fn notice(&self, asked: &Asked, by: &By, sending: &Sending, contact: ContactId) -> Notice {
+    fn notice(&self, asked: &Asked, by: &By, sending: &Sending, contact: ContactId, log: &mut Vec<String>) -> Notice {
         let object = self.catalog.object_key(asked.object);
         let name = Arc::clone(&self.catalog.contacts[contact.index()].name);
         let id = self.ids.notification;
@@ -238,6 +239,17 @@ impl Engine {
         let key = format!("{instance}/{}{service}/{id}/{}/{name}", object.host, asked.kind.as_str());
         let side = self.notice_world().contact(contact, asked.object).map(|(_, side)| side);
         let calls = side.map_or(&[][..], |side| side.commands.as_slice());
+        let names = sending.tell.iter().map(|id| &*self.catalog.contacts[id.index()].name);
+        let recipients = names.collect::<Vec<_>>().join(",");
+        let view = self.macros();
+        let facts = NotificationFacts {
+            kind: asked.kind.as_str(),
+            number: sending.number,
+            is_escalated: sending.escalated,
+            recipients: &recipients,
+            remark: view.remark(&by.author, &by.comment),
+        };
+        let subject = Subject { object: asked.object, contact: Some(contact), notification: Some(facts) };
         Notice {
             key: key.into(),
             id,
@@ -249,19 +261,12 @@ impl Engine {
             output: self.output_of(asked.object),
             author: Arc::clone(&by.author),
             comment: Arc::clone(&by.comment),
-            commands: calls.iter().map(|call| self.expand_call(call)).collect(),
+            commands: calls.iter().filter_map(|call| self.command_run(call, subject, log)).collect(),
             because: self.passed(asked),
             seq: self.seq,
             created_at: self.at,
             object,
         }
-    }
-
-    /// The command of a contact as it is to be run.
-    fn expand_call(&self, call: &CommandCall) -> CommandRun {
-        let command = self.catalog.nagios.commands.get(call.command.index());
-        let name = command.map_or_else(|| Arc::clone(&call.text), |command| Arc::clone(&command.name));
-        CommandRun { name, line: Arc::clone(&call.text), environment: Vec::new() }
     }
 
     fn output_of(&self, object: ObjectId) -> Arc<str> {

@@ -15,15 +15,16 @@ const HOST_CHECK_FRESH: Span = Span::from_secs(15);
 impl Engine {
     /// Whether the engine takes results of this kind for the object at all.
     pub(super) fn accepts(&self, object: ObjectId, source: ResultSource) -> bool {
+        if source != ResultSource::Passive {
+            return true;
+        }
+        let Some(switches) = self.switches(object) else { return true };
         let program = self.program();
         let on = match object {
             ObjectId::Host(_) => program.accept_passive_host_checks,
             ObjectId::Service(_) => program.accept_passive_service_checks,
         };
-        match source {
-            ResultSource::Active | ResultSource::Agent => true,
-            ResultSource::Passive => self.switches(object).is_none_or(|switches| on && switches.passive_checks),
-        }
+        on && switches.passive_checks
     }
 
     /// Whether a result moves the object's next check; that of a Nagios object only if it was active.

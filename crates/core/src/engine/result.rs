@@ -64,10 +64,16 @@ impl Engine {
         let object = ObjectId::Service(id);
         let observation = &result.observation;
         let mut judgement = judge(Some(check), &service.params, observation);
-        self.judge_timeout(object, observation, &mut judgement);
+        let directives = catalog.nagios.directives(object);
+        // Objects of Stentor's own configuration are not asked what they cannot have.
+        let (attempts_max, volatile, stalked) = match directives {
+            None => (check.attempts, false, false),
+            Some(directives) => {
+                self.judge_timeout(observation, &mut judgement);
+                (self.attempts_max(object), directives.volatile, !directives.stalking.is_empty())
+            }
+        };
         let host_up = self.hosts[service.host.index()].state == 0;
-        let attempts_max = self.attempts_max(object);
-        let volatile = catalog.nagios.directives(object).is_some_and(|directives| directives.volatile);
         let row = &mut self.services[id.index()];
         let before = *row;
         row.last_check = observed_at;
@@ -76,11 +82,11 @@ impl Engine {
         let applied =
             ServiceResult { state: judgement.state.code(), attempts_max, host_up, hard_at_once: false, volatile };
         let transition = status::apply_service(row, applied, self.at);
-        if before.is_pending() && self.track(object).is_none() {
+        if before.is_pending() && directives.is_none() {
             self.watch_freshness(object);
         }
         self.board.contribute(check, &Contribution { object, observation, judgement: &judgement, observed_at });
-        let output_changed = self.keep(object, observation, judgement);
+        let output_changed = self.keep(object, observation, judgement, stalked);
         let change = Change { before, transition, source: result.source, output_changed };
         self.look_at_host_of(id, &change, effects);
         self.after(object, &change, effects);
@@ -103,7 +109,8 @@ impl Engine {
             self.board.contribute(check, &Contribution { object, observation, judgement: &judgement, observed_at });
         }
         let state = self.host_state(id, result, judgement.state);
-        let output_changed = self.keep(object, observation, judgement);
+        let stalked = self.directives(object).is_some_and(|directives| !directives.stalking.is_empty());
+        let output_changed = self.keep(object, observation, judgement, stalked);
         let Some(state) = state else {
             let at = self.at;
             let row = &mut self.hosts[id.index()];
@@ -128,8 +135,8 @@ impl Engine {
     }
 
     /// A plugin that did not end in time gives the state that is configured for that.
-    fn judge_timeout(&self, object: ObjectId, observation: &Observation, judgement: &mut Judgement) {
-        if observation.outcome == Outcome::Failed(UnknownCause::Timeout) && self.track(object).is_some() {
+    fn judge_timeout(&self, observation: &Observation, judgement: &mut Judgement) {
+        if observation.outcome == Outcome::Failed(UnknownCause::Timeout) {
             let code = i32::from(self.program().service_check_timeout_state);
             judgement.state = ServiceState::from_code(code).unwrap_or(ServiceState::Critical);
         }
@@ -160,13 +167,10 @@ impl Engine {
         }
     }
 
-    /// Keeps what was seen; whether its short output differs from what was seen before.
-    fn keep(&mut self, object: ObjectId, observation: &Arc<Observation>, judgement: Judgement) -> bool {
-        // Only stalked objects are asked for it, and texts are long.
-        let stalked = self.directives(object).is_some_and(|directives| !directives.stalking.is_empty());
+    /// Keeps what was seen; whether the short output of a stalked object differs from what was seen before.
+    fn keep(&mut self, object: ObjectId, observation: &Arc<Observation>, judgement: Judgement, stalked: bool) -> bool {
         let detail = self.detail_mut(object);
-        let was = detail.observation.as_ref().map_or("", |was| &was.text);
-        let output_changed = stalked && *was != *observation.text;
+        let output_changed = stalked && detail.observation.as_ref().map_or("", |was| &was.text) != &*observation.text;
         detail.observation = Some(Arc::clone(observation));
         detail.unknown_cause = judgement.cause;
         detail.because = judgement.because;

@@ -450,6 +450,20 @@ fn set_owner(rows: &mut [Row], at: Timestamp, owner: impl Fn(usize) -> Option<u6
 }
 
 impl Engine {
+    /// Whether what tells of a lost resource was looked at since then, by an agent too: mended, it is told later than
+    /// the component that works again, and what is left of the evidence looks like a risk.
+    fn resource_seen(&self, verdict: &Verdict, since: Timestamp) -> bool {
+        let of_resource = matches!(verdict.class, Class::ResourceUnavailable | Class::ResourceAtRisk);
+        let host = verdict.target.host.as_deref().and_then(|name| self.catalog.host_id(name));
+        let (true, Some(host)) = (of_resource, host) else { return true };
+        self.catalog.hosts[host.index()].services.iter().all(|&id| {
+            let (service, row) = (&self.catalog.services[id.index()], &self.services[id.index()]);
+            let of = service.component.map(|of| &*self.catalog.components[of.index()].key);
+            let speaks = of == verdict.target.component.as_deref() && cover::speaks(&self.catalog, id, verdict);
+            !speaks || row.state == 0 || row.last_check >= since
+        })
+    }
+
     /// Whether a host's agent, which is all that tells a lost path from a dead host, said anything since then. Its last
     /// words before the host died are fresh for a while.
     fn agent_spoke(&self, target: &Target, since: Timestamp) -> bool {
@@ -472,6 +486,9 @@ impl Clearance for Engine {
             ObjectId::Service(id) => self.services[id.index()].last_check,
         };
         if verdict.class == Class::NetworkPath && !self.agent_spoke(&verdict.target, since) {
+            return false;
+        }
+        if !self.resource_seen(verdict, since) {
             return false;
         }
         let witnesses = self.witnesses(&verdict.target);

@@ -1,12 +1,16 @@
 //! An expanded command line in which values from outside are marks, not text: whether a shell is needed is seen from
 //! what was configured alone, and no value can become a second word, an option of the shell, or a command.
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 /// Around the number of a value. Noncharacters: no text has them.
 const OPEN: char = '\u{FDD0}';
 const CLOSE: char = '\u{FDD1}';
 
 /// The line and the values that its marks stand for.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Held {
     line: String,
     values: Vec<String>,
@@ -18,6 +22,20 @@ pub(super) fn push_mark(line: &mut String, values: &mut Vec<String>, value: Stri
     line.push_str(&values.len().to_string());
     line.push(CLOSE);
     values.push(value);
+}
+
+impl fmt::Display for Held {
+    /// As people read it: with the values in their places.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.fill(&self.line))
+    }
+}
+
+impl From<&str> for Held {
+    /// A line without values from outside.
+    fn from(line: &str) -> Self {
+        Held { line: line.to_owned(), values: Vec::new() }
+    }
 }
 
 enum Piece<'h> {

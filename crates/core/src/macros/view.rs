@@ -7,7 +7,7 @@ use super::facts::{
     ContactFacts, DateFormat, GroupFacts, HostFacts, NotificationFacts, ObjectFacts, Owner, ProgramFacts, RemarkFacts,
     ServiceFacts, Totals, World,
 };
-use super::{CommandCall, Context, EnvironmentSize, ExpandError, Options, environment, expand_command};
+use super::{CommandCall, Context, EnvironmentSize, ExpandError, Options, environment, expand_command_held};
 use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::catalog::nagios::{self, Group, Program};
@@ -69,7 +69,7 @@ impl View<'_> {
         let options = Options::strip(&self.program.illegal_macro_output_chars);
         let parsed = CommandCall::parse(&call.text);
         self.with_context(subject, |context| {
-            let line = expand_command(&command.line, &parsed, context, options)?;
+            let line = expand_command_held(&command.line, &parsed, context, options)?;
             let mut made = Vec::new();
             if self.program.environment_macros {
                 let args = parsed.expand_args(context, options)?;
@@ -78,7 +78,7 @@ impl View<'_> {
                 let found = environment(&Context { args: &args, ..*context }, options, size);
                 made = found.variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
             }
-            Ok(CommandRun { name: Arc::clone(&command.name), line: line.into(), environment: made })
+            Ok(CommandRun { name: Arc::clone(&command.name), line, environment: made })
         })
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::incident::ObjectKey;
 use crate::Timestamp;
+use crate::macros::Held;
 
 /// What a notice is about (`$NOTIFICATIONTYPE$`).
 #[derive(Copy, Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -88,7 +89,8 @@ impl Notice {
 pub struct CommandRun {
     /// Name of the `define command`.
     pub name: Arc<str>,
-    pub line: Arc<str>,
+    /// Macros filled in; what plugins printed is kept apart, so that it can never be more than a value.
+    pub line: Held,
     /// `NAGIOS_*` variables, where environment macros are on.
     pub environment: Vec<(Arc<str>, Arc<str>)>,
 }

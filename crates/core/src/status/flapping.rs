@@ -23,7 +23,11 @@ impl FlapHistory {
 
     /// Remembers a state and computes the percentage anew.
     pub fn record(&mut self, code: u8) {
-        self.states = ((self.states << 2) | u64::from(code & 3)) & ((1 << (2 * SLOTS)) - 1);
+        let states = ((self.states << 2) | u64::from(code & 3)) & ((1 << (2 * SLOTS)) - 1);
+        if states == self.states {
+            return; // Steady all along, as nearly everything is.
+        }
+        self.states = states;
         self.percent = self.change_percent() as f32;
     }
 
