@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use stentor_core::model::observation::{MEASUREMENTS_MAX, OUTPUT_BYTES_MAX};
-use stentor_core::model::{HostState, Measurement, Observation, Outcome, ServiceState};
-use stentor_wire::nagios::{output, perfdata};
+use stentor_core::model::{HostState, Observation, Outcome, ServiceState};
+use stentor_wire::nagios::output;
+
+use crate::probes::exec;
 
 /// Shown when a result came without text (Nagios's words).
 const NO_OUTPUT: &str = "(No output returned from plugin)";
@@ -24,24 +26,8 @@ pub fn of_host(code: i32, text: &str) -> Option<Observation> {
 }
 
 fn observation(state: ServiceState, text: &str) -> Observation {
-    let parts = output::parse(text.as_bytes());
-    let short = if parts.short.is_empty() { NO_OUTPUT } else { &parts.short };
-    let mut observation = Observation::reported(state, cut(short)).long(cut(&parts.long));
-    let items = perfdata::parse(&parts.perfdata).into_iter().flatten().take(MEASUREMENTS_MAX);
-    observation.measurements = items.map(|item| measurement(&item)).collect();
-    observation
-}
-
-fn measurement(item: &perfdata::Item) -> Measurement {
-    Measurement {
-        label: item.label.as_str().into(),
-        value: item.number(),
-        unit: item.uom.as_str().into(),
-        warn: item.warn.as_str().into(),
-        crit: item.crit.as_str().into(),
-        min: item.min_number(),
-        max: item.max_number(),
-    }
+    let text = if text.trim().is_empty() { NO_OUTPUT } else { text };
+    exec::observation(state, text.as_bytes())
 }
 
 fn cut(text: &str) -> String {

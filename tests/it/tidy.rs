@@ -60,7 +60,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("notifiers", &[]),
     ("notify", &["clock", "engine", "notifiers", "store"]),
     ("probes", &["clock"]),
-    ("replay", &["nagios"]),
+    ("replay", &["nagios", "probes"]),
     ("sql", &[]),
     ("store", &["sql"]),
     ("telemetry", &["config"]),

@@ -245,6 +245,13 @@ impl Schedule {
         }
     }
 
+    /// A check that was handed out must not run now, nor at its phase: it is asked for at `due`, however late that is.
+    pub fn put_off_until(&mut self, slot: u32, due: Timestamp) {
+        if let Some(Slot { state: State::Running { .. }, .. }) = self.slots.get(slot as usize) {
+            self.queue(slot, due, Why::Request);
+        }
+    }
+
     /// A check that was handed out could not be started in time: it is caught up later.
     pub fn miss(&mut self, missed: Due, at: Timestamp) {
         let slot = missed.slot;
