@@ -22,6 +22,9 @@ use crate::engine::Handle;
 use crate::engine::writer::{self, Chain, ToCollector};
 use crate::journal::Journal;
 use crate::journal::sqlite::SqliteJournal;
+use crate::nagios::desk::{Desk, ProgramOrder};
+use crate::nagios::intake::Intake;
+use crate::nagios::pipe::Pipe;
 use crate::notifiers::email::{EmailNotifier, EmailSetup, MailTls};
 use crate::notifiers::webhook::{WebhookNotifier, WebhookSetup};
 use crate::notifiers::{Notifiers, Secret};
@@ -65,7 +68,11 @@ pub struct Service {
     /// What it was started with; a reload changes only the watched world.
     settings: String,
     network: Network,
+    /// What external commands ask of the process: for whoever runs it.
+    pub orders_to_program: mpsc::Receiver<ProgramOrder>,
     stop: CancellationToken,
+    /// Readers of the command pipe and of result files.
+    takers: Vec<JoinHandle<()>>,
     web: JoinHandle<()>,
     collector: Collector,
     orders: JoinHandle<()>,
@@ -96,10 +103,13 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     let orders = tokio::spawn(relay(writer.to_collector, handle));
 
     let stop = CancellationToken::new();
+    let (desk, orders_to_program) = Desk::new();
+    let takers = takers(&base, &settings.command_sources, &engine, &desk, &stop)?;
     let state = WebState {
         engine: engine.clone(),
         store: Arc::clone(&store),
         clock: base.clock.clone(),
+        desk,
         self_metrics: base.registry,
         url: door.url.as_str().into(),
         secure_cookies: door.url.starts_with("https://"),
@@ -115,7 +125,9 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         credentials,
         settings: format!("{settings:?}"),
         network: options.network,
+        orders_to_program,
         stop,
+        takers,
         web,
         collector,
         orders,
@@ -250,6 +262,9 @@ impl Service {
     pub async fn stop(self) {
         self.stop.cancel();
         wait("web server", self.web).await;
+        for taker in self.takers {
+            wait("command pipe", taker).await;
+        }
         self.collector.stop().await;
         let client = self.network.bmc_client();
         client.shutdown(tokio::time::Instant::now() + FAREWELL).await;
@@ -259,6 +274,23 @@ impl Service {
         wait("relay", self.orders).await;
         wait("history pruning", self.prune).await;
     }
+}
+
+/// Starts to read what other programs leave in Nagios's formats.
+fn takers(
+    base: &Base,
+    files: &settings::CommandSources,
+    engine: &Handle,
+    desk: &Desk,
+    stop: &CancellationToken,
+) -> anyhow::Result<Vec<JoinHandle<()>>> {
+    let mut takers = Vec::new();
+    if let Some(path) = &files.command_file {
+        let pipe = Pipe::open(path).context("[nagios] `command_file` cannot be used")?;
+        let intake = Intake::new(engine.clone(), base.clock.clone(), desk.clone(), &base.registry)?;
+        takers.push(pipe.start(intake, stop.clone()));
+    }
+    Ok(takers)
 }
 
 /// Opens what the state is kept in.

@@ -2,13 +2,17 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, sleep_until};
 
 use crate::app::{self, Options, Service};
+use crate::clock::Clock;
 use crate::config::{self, Loaded};
+use crate::nagios::desk::ProgramOrder;
 use crate::telemetry;
 
 #[derive(Args, Debug)]
@@ -45,10 +49,10 @@ pub async fn run(args: &ServeArgs, out: &mut (dyn Write + Send)) -> anyhow::Resu
     }
     telemetry::start(&loaded.settings.log);
     warn_of(&loaded);
-    let service = app::start(loaded, Options::default()).await?;
+    let mut service = app::start(loaded, Options::default()).await?;
     greet(&service, out)?;
     service.greeted().await?;
-    until_stopped(&service, &args.config).await?;
+    until_stopped(&mut service, &args.config).await?;
     service.stop().await;
     Ok(0)
 }
@@ -78,20 +82,39 @@ fn greet(service: &Service, out: &mut dyn Write) -> anyhow::Result<()> {
     out.flush().context("standard output is closed")
 }
 
-async fn until_stopped(service: &Service, config: &std::path::Path) -> anyhow::Result<()> {
+async fn until_stopped(service: &mut Service, config: &std::path::Path) -> anyhow::Result<()> {
     let mut term = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
     let mut int = signal(SignalKind::interrupt()).context("cannot watch for SIGINT")?;
     let mut hup = signal(SignalKind::hangup()).context("cannot watch for SIGHUP")?;
+    // One order may wait for its time; a later one takes its place.
+    let mut planned: Option<(ProgramOrder, Instant)> = None;
     loop {
+        let wake = planned.map(|(_, at)| at);
         tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
-            _ = hup.recv() => match service.reload(config).await {
-                Ok(()) => tracing::info!("configuration reloaded"),
-                Err(error) => tracing::error!("the configuration was not reloaded, the old one stays: {error:#}"),
+            _ = hup.recv() => reload(service, config).await,
+            Some(order) = service.orders_to_program.recv() => {
+                let left = order.at().map_or(Duration::ZERO, |at| (at - Clock::Machine.now()).to_std());
+                planned = Some((order, Instant::now() + left));
+            }
+            () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => match planned.take() {
+                Some((ProgramOrder::Restart { .. }, _)) => reload(service, config).await,
+                Some((ProgramOrder::Shutdown { .. }, _)) => {
+                    tracing::info!("an external command asks to stop");
+                    break;
+                }
+                None => {}
             },
         }
     }
     tracing::info!("stopping");
     Ok(())
+}
+
+async fn reload(service: &Service, config: &std::path::Path) {
+    match service.reload(config).await {
+        Ok(()) => tracing::info!("configuration reloaded"),
+        Err(error) => tracing::error!("the configuration was not reloaded, the old one stays: {error:#}"),
+    }
 }

@@ -1,11 +1,12 @@
 //! The collector's one task: takes due checks from the schedule, starts them as places allow, obeys orders.
 //! Never waits for the engine: the runs do.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use stentor_core::catalog::Catalog;
 use stentor_core::engine::CheckRequest;
+use stentor_core::engine::gate::Forced;
 use stentor_core::model::ObjectKey;
 use stentor_core::schedule::{LATE_AFTER, Schedule, Why};
 use stentor_core::{Span, Timestamp};
@@ -51,6 +52,8 @@ pub struct Runner {
     /// By key, because slots change with the catalog. Steady time.
     last_runs: HashMap<ObjectKey, Timestamp>,
     lanes: Lanes,
+    /// Asked for whatever holds them back, and not started yet.
+    forced: HashSet<ObjectKey>,
     builder: Builder,
     tasks: JoinSet<()>,
     running: HashMap<Id, Running>,
@@ -77,6 +80,7 @@ impl Runner {
             schedule,
             last_runs: HashMap::new(),
             lanes: Lanes::new(parts.limits),
+            forced: HashSet::new(),
             builder: Builder::new(parts.factory, parts.env),
             tasks: JoinSet::new(),
             running: HashMap::new(),
@@ -112,10 +116,27 @@ impl Runner {
         let now = self.steady.now();
         while let Some(due) = self.schedule.pop(now) {
             let Some((lane, host)) = self.plan.place(due.slot) else { continue };
+            if !self.may_run(due.slot) {
+                self.schedule.finish(due.slot, now);
+                continue;
+            }
             if let Some(candidate) = self.lanes.admit(Candidate { due, lane, host }) {
                 self.start_all(vec![candidate]);
             }
         }
+    }
+
+    /// Whether a check that is due runs: it was forced, or nothing holds it back. Asked at its start, so that a switch
+    /// takes effect without another plan.
+    fn may_run(&mut self, slot: u32) -> bool {
+        let Some(key) = self.plan.key(slot) else { return false };
+        if self.forced.remove(&key) {
+            return true;
+        }
+        let snapshot = self.engine.snapshot();
+        let gate = snapshot.gate(self.clock.now());
+        let object = snapshot.catalog.object_id(&key);
+        object.is_none_or(|object| gate.check_allowed(object, Forced::No).is_ok())
     }
 
     /// Starts candidates that have places; one that waited too long gives its place to the next.
@@ -170,6 +191,10 @@ impl Runner {
         let (now, wall) = (self.steady.now(), self.clock.now());
         for check in checks {
             if let Some(slot) = self.plan.slot(check.object) {
+                // Only what runs here: nothing else would ever be taken out again.
+                if check.forced && self.plan.place(slot).is_some() {
+                    self.forced.extend(self.plan.key(slot));
+                }
                 self.schedule.request(slot, now + (check.due - wall), now);
             }
         }
@@ -204,5 +229,6 @@ impl Runner {
         }
         let plan = &self.plan;
         self.last_runs.retain(|key, _| plan.slot_of_key(key).is_some());
+        self.forced.retain(|key| plan.slot_of_key(key).is_some());
     }
 }

@@ -110,7 +110,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
     ),
     ("[notifier.webhook]", &["enabled", "url", "token_file", "secret_file", "timeout"]),
     ("[[downtime]]", &["host", "service", "start", "end", "comment"]),
-    ("[nagios]", &["config", "notify"]),
+    ("[nagios]", &["config", "notify", "command_file"]),
     ("[metrics]", &["enabled", "token_file"]),
     ("[log]", &["level", "format"]),
 ];

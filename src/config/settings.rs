@@ -33,6 +33,7 @@ pub struct Settings {
     pub nagios: Option<NagiosTree>,
     pub metrics: Metrics,
     pub log: Log,
+    pub command_sources: CommandSources,
 }
 
 #[derive(Clone, Debug)]
@@ -112,6 +113,13 @@ pub struct Webhook {
     pub timeout: Duration,
 }
 
+/// `[nagios]`: where other programs leave commands and results, in Nagios's formats.
+#[derive(Clone, Debug)]
+pub struct CommandSources {
+    /// The command pipe.
+    pub command_file: Option<PathBuf>,
+}
+
 /// `[nagios]`
 #[derive(Clone, Debug)]
 pub struct NagiosTree {
@@ -167,9 +175,10 @@ pub(super) fn read(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics
         timezone,
         email: email.and_then(|section| read_email(&section, folder, found)),
         webhook: webhook.and_then(|section| read_webhook(&section, folder, found)),
-        nagios: read_nagios(roots, folder, found),
         metrics: read_metrics(roots, folder, found),
         log: read_log(roots, found),
+        nagios: read_nagios(roots, folder, found),
+        command_sources: read_command_sources(roots, folder, found),
     }
 }
 
@@ -344,7 +353,10 @@ fn read_nagios(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) ->
     const NOTIFY: &[(&str, Notify)] = &[("exact", Notify::Exact), ("incidents", Notify::Incidents)];
     let section = single(roots, "nagios", "[nagios]", found)?;
     let notify = section.text("notify", found).and_then(|text| word(&text, "notify", NOTIFY, found));
-    let config = section.needed("config", found)?;
+    // The section may be there for the command pipe alone.
+    let config =
+        if section.has("command_file") { section.text("config", found) } else { section.needed("config", found) };
+    let config = config?;
     let config = At { value: folder.join(config.value), at: config.at };
     Some(NagiosTree { config, notify: notify.unwrap_or_default() })
 }
@@ -353,6 +365,13 @@ fn read_metrics(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) -
     let section = single(roots, "metrics", "[metrics]", found);
     let enabled = section.as_ref().is_none_or(|section| section.bool_or("enabled", true, found));
     Metrics { enabled, token_file: section.and_then(|section| file(&section, "token_file", folder, found)) }
+}
+
+fn read_command_sources(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) -> CommandSources {
+    let section = single(roots, "nagios", "[nagios]", found);
+    let command_file =
+        section.and_then(|section| section.text("command_file", found).map(|text| folder.join(text.value)));
+    CommandSources { command_file }
 }
 
 fn read_log(roots: &[Section<'_>], found: &mut Diagnostics) -> Log {

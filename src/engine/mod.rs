@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use stentor_core::Timestamp;
 use stentor_core::catalog::Catalog;
-use stentor_core::engine::{Command, CommandError, Event, Reply, ResultSource};
+use stentor_core::engine::{Command, CommandError, CommandInput, Event, Reply, ResultSource};
 use stentor_core::model::{Delivery, ObjectKey, Observation};
 use stentor_core::snapshot::Snapshot;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -24,11 +24,13 @@ pub const INBOX_MAX: usize = 65_536;
 pub enum Post {
     Result(KeyedResult, Option<oneshot::Sender<Receipt>>),
     AgentBatch(AgentBatch, oneshot::Sender<Result<Accepted, Refused>>),
-    Command(Command, Option<Arc<str>>, oneshot::Sender<Result<Reply, Refused>>),
+    Command(CommandInput, oneshot::Sender<Result<Reply, Refused>>),
     Delivery(Delivery),
     Catalog(Arc<Catalog>, oneshot::Sender<()>),
     /// Answered when everything posted before it is durable and in the snapshot.
     Flush(oneshot::Sender<u64>),
+    /// Saves a checkpoint; answered with whether the store took it.
+    Save(oneshot::Sender<bool>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -137,9 +139,35 @@ impl Handle {
     /// # Errors
     /// The command was refused, or the writer has stopped.
     pub async fn command(&self, command: Command, id: Option<Arc<str>>) -> Result<Reply, Refused> {
+        self.order(CommandInput { command, raw: None, id }).await
+    }
+
+    /// As [`Handle::command`], for a command with the words that asked for it.
+    ///
+    /// # Errors
+    /// The command was refused, or the writer has stopped.
+    pub async fn order(&self, input: CommandInput) -> Result<Reply, Refused> {
+        self.post_order(input).await?.await.map_err(|_| Refused::Stopping)?
+    }
+
+    /// Hands in a command without waiting for its turn; the answer comes through what is returned.
+    ///
+    /// # Errors
+    /// The writer has stopped.
+    pub async fn post_order(&self, input: CommandInput) -> Result<oneshot::Receiver<Result<Reply, Refused>>, Refused> {
         let (tx, rx) = oneshot::channel();
-        self.inbox.send(Post::Command(command, id, tx)).await.map_err(|_| Refused::Stopping)?;
-        rx.await.map_err(|_| Refused::Stopping)?
+        self.inbox.send(Post::Command(input, tx)).await.map_err(|_| Refused::Stopping)?;
+        Ok(rx)
+    }
+
+    /// Saves a checkpoint of everything posted before; false if the store would not take it.
+    ///
+    /// # Errors
+    /// The writer has stopped.
+    pub async fn save(&self) -> Result<bool, Refused> {
+        let (tx, rx) = oneshot::channel();
+        self.inbox.send(Post::Save(tx)).await.map_err(|_| Refused::Stopping)?;
+        rx.await.map_err(|_| Refused::Stopping)
     }
 
     /// Reports how a delivery ended.

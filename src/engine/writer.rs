@@ -10,7 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use prometheus::{IntCounter, IntGauge, Registry};
 use stentor_core::catalog::Catalog;
-use stentor_core::engine::{AgentSeen, CheckRequest, CheckResult, CommandInput, Effects, Engine, Event, Input, Reply};
+use stentor_core::engine::{AgentSeen, CheckRequest, CheckResult, Effects, Engine, Event, Input, Reply};
 use stentor_core::id::ObjectId;
 use stentor_core::model::{CommandRun, Notification, ObjectKey};
 use stentor_core::{Span, Timestamp};
@@ -300,10 +300,16 @@ impl Writer {
     async fn turn(&mut self, posts: Vec<Post>) {
         let mut gathered = Gathered::default();
         for post in posts {
-            // A new catalog changes what names mean: what was gathered so far goes first.
-            if matches!(post, Post::Catalog(..)) && !gathered.inputs.is_empty() {
+            // A new catalog changes what names mean, and what is saved is what came before: that goes first.
+            if matches!(post, Post::Catalog(..) | Post::Save(_)) && !gathered.inputs.is_empty() {
                 let before = std::mem::take(&mut gathered);
                 self.work(before).await;
+            }
+            if let Post::Save(reply) = post {
+                let saved = self.save_checkpoint().await;
+                // A receiver that has gone away does not want its answer any more.
+                let _ = reply.send(saved);
+                continue;
             }
             let is_catalog = matches!(post, Post::Catalog(..));
             self.gather(post, &mut gathered);
@@ -326,9 +332,9 @@ impl Writer {
                 }
             }
             Post::AgentBatch(batch, reply) => self.gather_push(batch, reply, turn),
-            Post::Command(command, id, reply) => {
+            Post::Command(input, reply) => {
                 turn.waiting.push(Waiting::Command(reply, turn.inputs.len()));
-                turn.inputs.push(Input::Command(CommandInput { command, id }));
+                turn.inputs.push(Input::Command(input));
             }
             Post::Delivery(delivery) => turn.inputs.push(Input::Delivery(delivery)),
             Post::Catalog(catalog, reply) => {
@@ -337,7 +343,7 @@ impl Writer {
                 turn.waiting.push(Waiting::Catalog(reply));
             }
             Post::Flush(reply) => turn.waiting.push(Waiting::Flush(reply)),
-            Post::Stop(_) => {}
+            Post::Save(_) | Post::Stop(_) => {}
         }
     }
 

@@ -80,6 +80,7 @@ fn one_of_each() -> Vec<Input> {
         Input::Catalog(Arc::new(catalog(2))),
         result(7, "DISK CRITICAL - 3 % free"),
         Input::Command(CommandInput {
+            raw: None,
             command: Command::ScheduleDowntime(DowntimeRequest {
                 target: key,
                 covers: Covers::ObjectOnly,

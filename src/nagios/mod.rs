@@ -2,7 +2,11 @@
 //! tools read.
 
 pub mod aside;
+pub mod desk;
 pub mod external;
+pub mod intake;
+pub mod lines;
 pub mod log_file;
 pub mod pager;
 pub mod passive;
+pub mod pipe;

@@ -205,16 +205,25 @@ impl Run<'_> {
     fn command(&mut self, at: Timestamp, line: &str) -> io::Result<Result<(), String>> {
         let catalog = Arc::clone(self.engine.catalog());
         let nobody: Arc<str> = "".into();
-        let world = World { catalog: &catalog, downtimes: self.engine.downtimes(), now: at, user: &nobody };
+        let world = World {
+            catalog: &catalog,
+            downtimes: self.engine.downtimes(),
+            comments: self.engine.comments(),
+            now: at,
+            user: &nobody,
+        };
         let commands = match external::order(line, &world) {
             Ok(Order::Commands(commands)) => commands,
             Ok(Order::Result { object, observed_at, observation }) => {
                 return self.result(at, &object, observed_at, ResultSource::Passive, Arc::new(observation));
             }
+            Ok(Order::Program(_) | Order::File { .. }) => {
+                return Ok(Err("a replay has no process and no files".to_owned()));
+            }
             Err(why) => return Ok(Err(why)),
         };
         for command in commands {
-            let effects = self.engine_apply(at, &Input::Command(CommandInput { command, id: None }));
+            let effects = self.engine_apply(at, &Input::Command(CommandInput { command, raw: None, id: None }));
             let refused = match &effects.reply {
                 Some(Err(error)) => Some(error.to_string()),
                 Some(Ok(_)) | None => None,

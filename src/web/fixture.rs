@@ -668,6 +668,8 @@ fn build(b: Builder) -> Snapshot {
         service_details: service_details.into_iter().map(Arc::new).collect(),
         host_tracks: Vec::new(),
         service_tracks: Vec::new(),
+        program: Arc::default(),
+        contact_overrides: Arc::default(),
         incidents: Arc::new(BTreeMap::new()),
         downtimes: Arc::new(BTreeMap::new()),
         comments: Arc::default(),
@@ -697,7 +699,8 @@ pub async fn serve(snapshot: Snapshot, role: Role) -> Fixture {
     let (asked, commands) = mpsc::channel(16);
     tokio::spawn(async move {
         while let Some(post) = posts.recv().await {
-            let Post::Command(command, _, reply) = post else { continue };
+            let Post::Command(input, reply) = post else { continue };
+            let command = input.command;
             let answer = match &command {
                 Command::AckIncident { number: 1, .. } => Err(Refused::Command(CommandError::NoIncident(1))),
                 Command::AckIncident { number: 2408, .. } => Err(Refused::Command(CommandError::IncidentNotLive(2408))),
@@ -718,6 +721,7 @@ pub async fn serve(snapshot: Snapshot, role: Role) -> Fixture {
     let state = WebState {
         engine: handle,
         store,
+        desk: crate::nagios::desk::Desk::new().0,
         clock: clock.clone(),
         self_metrics: Arc::new(prometheus::Registry::new()),
         url: "http://127.0.0.1:8461".into(),

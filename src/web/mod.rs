@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::engine::Handle;
+use crate::nagios::desk::Desk;
 use crate::store::SharedStore;
 
 /// What every handler may use. Cheap to clone.
@@ -35,6 +36,8 @@ pub struct WebState {
     pub engine: Handle,
     pub store: SharedStore,
     pub clock: Clock,
+    /// Takes what external commands ask of the process.
+    pub desk: Desk,
     /// The process's own metrics (inbox length, latencies, notifications).
     pub self_metrics: Arc<prometheus::Registry>,
     /// Base URL under which people reach the pages; links in messages use the same.

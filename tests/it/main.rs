@@ -15,6 +15,7 @@ mod kill9;
 mod mail;
 mod metrics;
 mod outside;
+mod pipe;
 mod plugins;
 mod plugins_page;
 mod postgres;

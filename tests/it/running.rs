@@ -116,6 +116,13 @@ impl Running {
         until(what, async || look(&self.incidents().await)).await
     }
 
+    /// Waits until the process ends by itself, and takes its exit; its folder is left to look at.
+    pub async fn ended(mut self) -> TempDir {
+        let ended = timeout(PATIENCE, self.child.wait()).await.expect("ends by itself").unwrap();
+        assert!(ended.success(), "{ended}");
+        self.folder
+    }
+
     /// Ends the process as an administrator does, and takes its exit.
     pub async fn stop(mut self) {
         let pid = self.child.id().expect("still runs").to_string();

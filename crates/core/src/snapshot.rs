@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
+use crate::engine::program::{ContactOverrides, ProgramState};
 use crate::engine::track::Track;
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::{
@@ -35,6 +36,10 @@ pub struct Snapshot {
     pub host_tracks: Vec<Arc<Track>>,
     /// Parallel to `catalog.nagios.services`.
     pub service_tracks: Vec<Arc<Track>>,
+    /// The program as it is now.
+    pub program: Arc<ProgramState>,
+    /// What commands changed of contacts, by name.
+    pub contact_overrides: Arc<BTreeMap<Arc<str>, ContactOverrides>>,
     /// Live ones and the most recently ended, by number.
     pub incidents: Arc<BTreeMap<u64, Arc<Incident>>>,
     pub downtimes: Arc<BTreeMap<u64, Downtime>>,
@@ -181,6 +186,8 @@ pub struct Counters {
     pub results_late: u64,
     /// Dropped because their id was seen before.
     pub results_repeated: u64,
+    /// Passive ones of objects that take none now.
+    pub results_refused: u64,
     pub notifications: u64,
     pub withheld: u64,
 }
@@ -212,13 +219,14 @@ impl Snapshot {
     pub fn notice_world(&self) -> World<'_> {
         World {
             catalog: &self.catalog,
-            program: &self.catalog.nagios.program,
+            program: &self.program.in_force,
             at: self.at,
             started: self.started,
             hosts: &self.hosts,
             services: &self.services,
             host_tracks: &self.host_tracks,
             service_tracks: &self.service_tracks,
+            contact_overrides: &self.contact_overrides,
         }
     }
 

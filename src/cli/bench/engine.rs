@@ -118,7 +118,7 @@ fn round(args: &EngineArgs, n: usize) -> Vec<Input> {
         .collect()
 }
 
-fn catalog(services: usize) -> Catalog {
+pub(super) fn catalog(services: usize) -> Catalog {
     let check = Check {
         name: "bench".into(),
         probe: "exec".into(),

@@ -3,6 +3,7 @@
 mod engine;
 mod journal;
 mod objects;
+mod passive;
 mod spawn;
 
 use std::io::Write;
@@ -21,6 +22,8 @@ pub enum BenchCommand {
     Engine(engine::EngineArgs),
     /// Plugin executions per second of the exec probe against a bare spawn loop with pipes.
     Spawn(spawn::SpawnArgs),
+    /// Passive results per second from lines of external commands to states.
+    Passive(passive::PassiveArgs),
     /// Turns and inputs per second that the journal makes durable, and reads back.
     Journal(journal::JournalArgs),
     /// Seconds to read and resolve a large Nagios configuration.
@@ -35,6 +38,7 @@ pub fn run(args: &BenchArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     match &args.what {
         BenchCommand::Engine(args) => engine::run(args, out),
         BenchCommand::Spawn(args) => spawn::run(args, out),
+        BenchCommand::Passive(args) => passive::run(args, out),
         BenchCommand::Journal(args) => journal::run(args, out),
         BenchCommand::Objects(args) => objects::run(args, out),
     }

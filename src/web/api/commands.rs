@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
-use stentor_core::engine::ResultSource;
+use stentor_core::engine::{CommandInput, ResultSource};
 
 use super::extract::{IdempotencyKey, InText};
 use super::{ingest, json};
@@ -44,7 +44,7 @@ pub async fn submit(
     }
     let mut answer = CommandsAnswer::default();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        match run_line(&state, line, &session.user, &key, index).await {
+        match run_line(&state, line, &session, &key, index).await {
             Ok(()) => answer.accepted += 1,
             Err(Wrong::Line(message)) => answer.rejected.push(RejectedLine { line: index + 1, message }),
             Err(Wrong::Stopping) => return Err(Refused::Stopping.into()),
@@ -76,17 +76,26 @@ impl From<String> for Wrong {
 async fn run_line(
     state: &WebState,
     line: &str,
-    user: &Arc<str>,
+    session: &Session,
     key: &IdempotencyKey,
     index: usize,
 ) -> Result<(), Wrong> {
     let snapshot = state.engine.snapshot();
-    let world = World { catalog: &snapshot.catalog, downtimes: &snapshot.downtimes, now: state.clock.now(), user };
+    let user = &session.user;
+    let world = World {
+        catalog: &snapshot.catalog,
+        downtimes: &snapshot.downtimes,
+        comments: &snapshot.comments,
+        now: state.clock.now(),
+        user,
+    };
     match external::order(line, &world)? {
         Order::Commands(commands) => {
+            // The first one carries the line's words, so that it is logged once.
+            let mut raw = Some(external::words_of(line));
             for (part, command) in commands.into_iter().enumerate() {
                 let id = key.part(index).map(|id| format!("{id}/{part}").into());
-                state.engine.command(command, id).await?;
+                state.engine.order(CommandInput { command, raw: raw.take(), id }).await?;
             }
             Ok(())
         }
@@ -95,5 +104,13 @@ async fn run_line(
             let result = KeyedResult { object, observed_at, source: ResultSource::Passive, observation, id: None };
             Ok(ingest::submit(&state.engine, result).await??)
         }
+        Order::Program(command) => {
+            if session.require(Role::Admin).is_err() {
+                return Err(Wrong::Line("only an administrator may stop, restart or save".to_owned()));
+            }
+            Ok(state.desk.carry_out(command, &state.engine).await?)
+        }
+        // Whoever may act on hosts may not read and remove files of this machine.
+        Order::File { .. } => Err(Wrong::Line("files of commands are taken from the command pipe only".to_owned())),
     }
 }

@@ -55,6 +55,8 @@ pub fn scene() -> Snapshot {
         ],
         host_tracks: Vec::new(),
         service_tracks: Vec::new(),
+        program: Arc::default(),
+        contact_overrides: Arc::default(),
         incidents: Arc::new(BTreeMap::from([
             (16, Arc::new(Incident { number: 16, phase: Phase::Resolved, ..incident() })),
             (17, Arc::new(incident())),

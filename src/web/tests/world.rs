@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode};
 use stentor_core::Timestamp;
-use stentor_core::engine::{Command, CommandError, Reply};
+use stentor_core::engine::{Command, CommandError, CommandInput, Reply};
 use stentor_core::id::ObjectId;
 use stentor_core::model::{Downtime, DowntimeKind, Incident, ObjectKey, Outcome, TimelineEntry, TimelineKind};
 use stentor_core::snapshot::{Detail, Flags, Snapshot};
@@ -84,6 +84,7 @@ impl World {
         let state = WebState {
             engine: Handle { inbox, snapshot, published },
             store: Arc::clone(&store) as _,
+            desk: crate::nagios::desk::Desk::new().0,
             clock: clock.clone(),
             self_metrics: Arc::new(prometheus::Registry::new()),
             url: "http://stentor.example/".into(),
@@ -170,7 +171,7 @@ async fn write(mut posts: mpsc::Receiver<Post>, shared: Arc<ArcSwap<Snapshot>>, 
         let mut snapshot = (*shared.load_full()).clone();
         snapshot.seq += 1;
         match post {
-            Post::Command(command, id, reply) => {
+            Post::Command(CommandInput { command, id, .. }, reply) => {
                 let answer = if id.as_ref().is_some_and(|id| !ids.insert(id.clone())) {
                     Ok(Reply::Repeated)
                 } else {
@@ -207,7 +208,9 @@ async fn write(mut posts: mpsc::Receiver<Post>, shared: Arc<ArcSwap<Snapshot>>, 
                 let _ = reply.send(Ok(Accepted { accepted, repeated, unknown }));
             }
             Post::Flush(reply) => drop(reply.send(snapshot.seq)),
-            Post::Delivery(_) | Post::Catalog(..) | Post::Stop(_) => panic!("the web layer sends no such post"),
+            Post::Delivery(_) | Post::Catalog(..) | Post::Save(_) | Post::Stop(_) => {
+                panic!("the web layer sends no such post")
+            }
         }
     }
 }
@@ -278,7 +281,17 @@ fn apply(snapshot: &mut Snapshot, command: Command) -> Result<Reply, CommandErro
         | Command::DeleteAllComments { .. }
         | Command::CustomNotification { .. }
         | Command::DelayNotification { .. }
-        | Command::SetNotificationNumber { .. } => Ok(Reply::Done),
+        | Command::SetNotificationNumber { .. }
+        | Command::SetSwitch { .. }
+        | Command::SetProgramSwitch { .. }
+        | Command::SetContactSwitch { .. }
+        | Command::Change { .. }
+        | Command::ChangeContact { .. }
+        | Command::GlobalEventHandler { .. }
+        | Command::ClearFlapping { .. }
+        | Command::ScheduleChecks { .. }
+        | Command::Log { .. }
+        | Command::Nothing => Ok(Reply::Done),
         Command::AddComment(_) => Ok(Reply::CommentAdded(1)),
         Command::TestContact { contact, .. } => {
             if &*contact == "nobody" {

@@ -55,6 +55,8 @@ pub struct Index {
     /// Per host: service name -> id.
     pub service: Vec<BTreeMap<Arc<str>, ServiceId>>,
     pub contact: HashMap<Arc<str>, ContactId>,
+    /// The first host of each address.
+    pub address: HashMap<Arc<str>, HostId>,
     /// Children of each host (reverse of `parents`).
     pub children: Vec<Vec<HostId>>,
 }
@@ -314,11 +316,13 @@ impl Catalog {
             host: HashMap::with_capacity(self.hosts.len()),
             service: vec![BTreeMap::new(); self.hosts.len()],
             contact: HashMap::with_capacity(self.contacts.len()),
+            address: HashMap::with_capacity(self.hosts.len()),
             children: vec![Vec::new(); self.hosts.len()],
         };
         for (i, host) in self.hosts.iter().enumerate() {
             let id = HostId::from_index(i);
             index.host.insert(Arc::clone(&host.name), id);
+            index.address.entry(Arc::clone(&host.address)).or_insert(id);
             for parent in &host.parents {
                 index.children[parent.index()].push(id);
             }
@@ -335,6 +339,11 @@ impl Catalog {
 
     pub fn host_id(&self, name: &str) -> Option<HostId> {
         self.index.host.get(name).copied()
+    }
+
+    /// The first host of that address: what senders of passive results may name instead.
+    pub fn host_by_address(&self, address: &str) -> Option<HostId> {
+        self.index.address.get(address).copied()
     }
 
     pub fn service_id(&self, host: &str, service: &str) -> Option<ServiceId> {

@@ -18,7 +18,16 @@ impl Engine {
         {
             return Ok(Reply::Repeated);
         }
-        let reply = self.carry_out(&input.command, effects)?;
+        if let Some(raw) = &input.raw
+            && self.program().log_external_commands
+        {
+            effects.log.push(format!("EXTERNAL COMMAND: {raw}"));
+        }
+        let reply = self.carry_out(&input.command, effects);
+        if let (Some(raw), Err(_)) = (&input.raw, &reply) {
+            effects.log.push(format!("Error: External command failed -> {raw}"));
+        }
+        let reply = reply?;
         // Only what was done is remembered: a refused command may be sent again once its reason is gone.
         if let Some(id) = &input.id {
             self.seen.insert(id);
@@ -55,6 +64,19 @@ impl Engine {
                 self.set_notice(object, |notice| notice.number = *number)
             }
             Command::NoteIncident { number, by, text } => self.note_incident(*number, by, text, effects),
+            Command::SetSwitch { scope, switch, on } => self.set_switch(scope, *switch, *on, effects),
+            Command::SetProgramSwitch { switch, on } => self.set_program_switch(*switch, *on, effects),
+            Command::SetContactSwitch { scope, side, on } => self.set_contact_switch(scope, *side, *on),
+            Command::Change { object, change } => self.change(object, change, effects),
+            Command::ChangeContact { contact, change } => self.change_contact(contact, change),
+            Command::GlobalEventHandler { side, command } => self.set_global_handler(*side, command),
+            Command::ClearFlapping { object } => self.clear_flapping(object, effects),
+            Command::ScheduleChecks { scope, at, forced } => self.schedule_checks(scope, *at, *forced, effects),
+            Command::Log { text } => {
+                effects.log.push(text.to_string());
+                Ok(Reply::Done)
+            }
+            Command::Nothing => Ok(Reply::Done),
             Command::TestContact { contact, channel, by } => {
                 let test = Test { channel: channel.as_ref(), by, at: self.at, seq: self.seq };
                 let sent = test.notifications(&self.catalog, contact, self.counters.inputs_applied)?;

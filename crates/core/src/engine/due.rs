@@ -33,7 +33,8 @@ impl Engine {
         let expiry = self.expiries.peek().map(|entry| entry.0.0);
         let ack = self.ack_ends.first().map(|(until, _)| *until);
         let comments = self.comments.values().filter_map(|comment| comment.expires);
-        groups.chain(windows).chain(expiry).chain(ack).chain(comments).chain(self.next_page()).min()
+        let planned = self.planned.values().map(|check| check.at);
+        groups.chain(planned).chain(windows).chain(expiry).chain(ack).chain(comments).chain(self.next_page()).min()
     }
 
     /// When time alone next starts or ends a window; a failure may start it earlier.
@@ -72,6 +73,10 @@ impl Engine {
 
     pub fn incident(&self, number: u64) -> Option<&Arc<Incident>> {
         self.tracker.get(number)
+    }
+
+    pub fn comments(&self) -> &std::collections::BTreeMap<u64, crate::model::Comment> {
+        &self.comments
     }
 
     pub fn downtimes(&self) -> &std::collections::BTreeMap<u64, Downtime> {

@@ -5,6 +5,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Engine;
 use super::track::Track;
 use crate::catalog::Catalog;
@@ -18,7 +20,8 @@ use crate::{Span, Timestamp};
 const ASK_AGAIN: Span = Span::from_secs(300);
 
 /// Whether whoever asks for the check overrules switches, periods and dependencies.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+#[derive(Copy, Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Forced {
     Yes,
     No,
@@ -235,7 +238,7 @@ impl Snapshot {
     pub fn gate(&self, at: Timestamp) -> Gate<'_> {
         Gate {
             catalog: &self.catalog,
-            program: &self.catalog.nagios.program,
+            program: &self.program.in_force,
             hosts: &self.hosts,
             services: &self.services,
             host_tracks: &self.host_tracks,

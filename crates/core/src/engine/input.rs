@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::switch::{Change, ContactChange, ContactScope, Forced, ProgramSwitch, Scope, Side, Switch};
 use crate::catalog::Catalog;
 use crate::diagnosis::Signal;
 use crate::id::ObjectId;
@@ -58,6 +59,8 @@ pub struct AgentSeen {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CommandInput {
     pub command: Command,
+    /// The external command that asked for it, `NAME;arguments`, for the log.
+    pub raw: Option<Arc<str>>,
     /// Sender's id (`Idempotency-Key`); a repeated id is answered but not applied again.
     pub id: Option<Arc<str>>,
 }
@@ -133,6 +136,49 @@ pub enum Command {
         channel: Option<Arc<str>>,
         by: Arc<str>,
     },
+    /// Of objects of a Nagios tree.
+    SetSwitch {
+        scope: Scope,
+        switch: Switch,
+        on: bool,
+    },
+    SetProgramSwitch {
+        switch: ProgramSwitch,
+        on: bool,
+    },
+    /// Whether contacts are told of hosts or of services.
+    SetContactSwitch {
+        scope: ContactScope,
+        side: Side,
+        on: bool,
+    },
+    Change {
+        object: ObjectKey,
+        change: Change,
+    },
+    ChangeContact {
+        contact: Arc<str>,
+        change: ContactChange,
+    },
+    /// `name!argument!…` of a configured command; empty = none.
+    GlobalEventHandler {
+        side: Side,
+        command: Arc<str>,
+    },
+    ClearFlapping {
+        object: ObjectKey,
+    },
+    ScheduleChecks {
+        scope: Scope,
+        at: Timestamp,
+        forced: Forced,
+    },
+    /// A line for the log of whoever reads Nagios's.
+    Log {
+        text: Arc<str>,
+    },
+    /// Accepted, logged, and nothing else: meant for modules that are not there.
+    Nothing,
 }
 
 /// Whether an acknowledgement is told to the contacts.

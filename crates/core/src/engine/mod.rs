@@ -5,6 +5,7 @@
 
 mod acknowledge;
 mod alert;
+mod attributes;
 pub mod change;
 pub mod checkpoint;
 mod command;
@@ -20,10 +21,13 @@ pub mod input;
 mod nagios;
 mod notify;
 mod ondemand;
+pub mod program;
 mod reload;
 mod result;
+pub mod switch;
 mod tick;
 pub mod track;
+mod unflap;
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
@@ -68,6 +72,11 @@ pub struct Engine {
     host_tracks: Vec<Arc<Track>>,
     service_tracks: Vec<Arc<Track>>,
     ids: Ids,
+    /// What commands changed of the whole program and of contacts, by name.
+    program: Arc<program::ProgramState>,
+    contact_overrides: Arc<BTreeMap<Arc<str>, program::ContactOverrides>>,
+    /// Checks that commands asked for at a later time.
+    planned: BTreeMap<ObjectId, attributes::PlannedCheck>,
     /// When the first catalog came: freshness and first notifications count from here where nothing else is known.
     started: Timestamp,
     board: Board,
@@ -109,6 +118,9 @@ impl Default for Engine {
             host_tracks: Vec::new(),
             service_tracks: Vec::new(),
             ids: Ids::default(),
+            program: Arc::default(),
+            contact_overrides: Arc::default(),
+            planned: BTreeMap::new(),
             started: Timestamp::ZERO,
             board: Board::default(),
             clouds: Arc::default(),
@@ -234,6 +246,8 @@ impl Engine {
             service_details: self.service_details.clone(),
             host_tracks: self.host_tracks.clone(),
             service_tracks: self.service_tracks.clone(),
+            program: Arc::clone(&self.program),
+            contact_overrides: Arc::clone(&self.contact_overrides),
             incidents: Arc::clone(&self.tracker.incidents),
             downtimes: Arc::clone(&self.downtimes),
             comments: Arc::clone(&self.comments),

@@ -32,7 +32,7 @@ impl Engine {
 
     /// The program's switches as they are now.
     pub(super) fn program(&self) -> &Program {
-        &self.catalog.nagios.program
+        &self.program.in_force
     }
 
     pub(super) fn directives(&self, object: ObjectId) -> Option<&Directives> {
@@ -40,43 +40,43 @@ impl Engine {
     }
 
     /// The object's switches as they are now.
-    pub(super) fn switches(&self, object: ObjectId) -> Option<Switches> {
+    pub fn switches(&self, object: ObjectId) -> Option<Switches> {
         let configured = self.directives(object)?.switches;
         let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.switches);
         Some(changed.unwrap_or(configured))
     }
 
-    pub(super) fn check_period(&self, object: ObjectId) -> Option<TimeperiodId> {
+    pub fn check_period(&self, object: ObjectId) -> Option<TimeperiodId> {
         let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.check_period);
         changed.unwrap_or_else(|| self.directives(object)?.check_period)
     }
 
-    pub(super) fn event_handler(&self, object: ObjectId) -> Option<&CommandCall> {
+    pub fn event_handler(&self, object: ObjectId) -> Option<&CommandCall> {
         let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.event_handler.as_ref());
         changed.map_or_else(|| self.directives(object)?.event_handler.as_ref(), Option::as_ref)
     }
 
-    pub(super) fn event_handler_period(&self, object: ObjectId) -> Option<TimeperiodId> {
+    pub fn event_handler_period(&self, object: ObjectId) -> Option<TimeperiodId> {
         let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.event_handler_period);
         changed.unwrap_or_else(|| self.directives(object)?.event_handler_period)
     }
 
     /// `max_check_attempts`; at least 1.
-    pub(super) fn attempts_max(&self, object: ObjectId) -> u16 {
+    pub fn attempts_max(&self, object: ObjectId) -> u16 {
         let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.max_attempts);
         let configured = || self.catalog.check_of(object).map_or(1, |check| check.attempts);
         changed.unwrap_or_else(configured).max(1)
     }
 
     /// `check_interval`; zero = not repeated.
-    pub(super) fn check_interval(&self, object: ObjectId) -> Span {
+    pub fn check_interval(&self, object: ObjectId) -> Span {
         let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.check_interval);
         let configured = || self.catalog.check_of(object).map_or(Span::ZERO, |check| check.every);
         changed.map_or_else(configured, |units| self.units(units))
     }
 
     /// `retry_interval`.
-    pub(super) fn retry_interval(&self, object: ObjectId) -> Span {
+    pub fn retry_interval(&self, object: ObjectId) -> Span {
         let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.retry_interval);
         let configured = || self.catalog.check_of(object).map_or(Span::ZERO, |check| check.retry);
         changed.map_or_else(configured, |units| self.units(units))

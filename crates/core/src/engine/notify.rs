@@ -76,7 +76,7 @@ impl Engine {
     }
 
     /// Flapping has ended without a result: what it hid is told now (decision 09).
-    fn tell_net_change(&mut self, object: ObjectId, effects: &mut Effects) {
+    pub(super) fn tell_net_change(&mut self, object: ObjectId, effects: &mut Effects) {
         let row = *self.row(object);
         let Some(track) = self.track(object) else { return };
         let is_owed = match row.state {
@@ -131,6 +131,7 @@ impl Engine {
             services: &self.services,
             host_tracks: &self.host_tracks,
             service_tracks: &self.service_tracks,
+            contact_overrides: &self.contact_overrides,
         }
     }
 

@@ -51,6 +51,8 @@ impl Engine {
         (self.hosts, self.host_details) = (hosts, host_details);
         (self.services, self.service_details) = (services, service_details);
         (self.host_tracks, self.service_tracks) = (host_tracks, service_tracks);
+        self.carry_program_over(&old, catalog);
+        self.carry_overrides_over(&old, catalog);
         self.fit_attempts(&old);
         self.begin_in_initial_state();
         self.end_undetected_flapping(effects);

@@ -41,6 +41,7 @@ impl Engine {
             return;
         }
         if !self.accepts(result.object, result.source) {
+            self.counters.results_refused += 1;
             return;
         }
         self.counters.results_applied += 1;

@@ -23,6 +23,7 @@ const GAPS_MAX: usize = 64;
 impl Engine {
     pub(super) fn tick(&mut self, effects: &mut Effects) {
         self.turn_downtimes(effects);
+        self.run_planned(effects);
         self.expire(effects);
         self.end_acks(effects);
         self.expire_comments();

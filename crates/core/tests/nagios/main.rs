@@ -1,6 +1,7 @@
 //! The engine as Nagios Core 4.5 would have behaved: tables of the specification, recorded sequences, properties.
 
 mod acks;
+mod commands;
 mod courses;
 mod downtimes;
 mod flapping;

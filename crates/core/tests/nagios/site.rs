@@ -281,7 +281,7 @@ impl Site {
     }
 
     pub fn command(&mut self, command: Command) -> Result<Reply, CommandError> {
-        self.apply(Input::Command(CommandInput { command, id: None })).expect("a command is answered")
+        self.apply(Input::Command(CommandInput { command, raw: None, id: None })).expect("a command is answered")
     }
 
     pub fn row(&self, object: ObjectId) -> Row {

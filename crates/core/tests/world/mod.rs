@@ -211,7 +211,7 @@ impl Story {
     }
 
     pub fn command(&mut self, command: Command) -> Result<Reply, CommandError> {
-        self.apply(Input::Command(CommandInput { command, id: None })).expect("a command is answered")
+        self.apply(Input::Command(CommandInput { command, raw: None, id: None })).expect("a command is answered")
     }
 
     /// Acknowledges the live incident of that title.

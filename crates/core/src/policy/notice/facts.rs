@@ -1,5 +1,6 @@
 //! Fills in the cases of the stages from the catalog, the rows and the tracks, of the engine or of a snapshot.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::contact::{ContactCase, Of};
@@ -9,6 +10,7 @@ use super::recipients::{self, Ask, Recipients};
 use super::{Hold, Window, first_hold, object};
 use crate::catalog::Catalog;
 use crate::catalog::nagios::{ContactSide, Directives, NagiosContact, Program, Switches};
+use crate::engine::program::ContactOverrides;
 use crate::engine::track::Track;
 use crate::id::{ContactId, HostId, ObjectId, ServiceId, TimeperiodId};
 use crate::model::NoticeKind;
@@ -28,6 +30,8 @@ pub struct World<'a> {
     pub services: &'a [Row],
     pub host_tracks: &'a [Arc<Track>],
     pub service_tracks: &'a [Arc<Track>],
+    /// What commands changed of contacts, by name.
+    pub contact_overrides: &'a BTreeMap<Arc<str>, ContactOverrides>,
 }
 
 /// A notice that may go out.
@@ -216,6 +220,12 @@ impl<'a> World<'a> {
     /// `None` for a contact of Stentor's own routes.
     pub fn contact_case(&self, asked: &Asked, contact: ContactId) -> Option<ContactCase> {
         let (nagios, side) = self.contact(contact, asked.object)?;
+        let changed = self.contact_overrides.get(&self.catalog.contacts[contact.index()].name);
+        let changed = changed.map(|changed| match asked.object {
+            ObjectId::Host(_) => changed.host.clone(),
+            ObjectId::Service(_) => changed.service.clone(),
+        });
+        let changed = changed.unwrap_or_default();
         Some(ContactCase {
             kind: asked.kind,
             forced: asked.forced,
@@ -227,8 +237,8 @@ impl<'a> World<'a> {
             notified_on: self.track(asked.object)?.notice.notified_on,
             importance: self.importance(asked.object),
             minimum_importance: nagios.minimum_importance,
-            on: side.enabled,
-            period: side.period.and_then(|period| self.window(period)),
+            on: changed.enabled.unwrap_or(side.enabled),
+            period: changed.period.or(side.period).and_then(|period| self.window(period)),
             options: side.options,
         })
     }
