@@ -150,13 +150,9 @@ impl ResultLine {
             (None, None) => return Err("a result has a `code`, or `facts` for the rules to judge".to_owned()),
             (Some(facts), None) => Said::Seen(Observation { facts, ..Observation::observed(self.output) }),
             // How long it took is not recorded.
-            (None, Some(_)) if self.early_timeout => {
-                Said::Plugin { ended: Ended::TimedOut(0.0), printed: self.output }
-            }
+            (None, Some(_)) if self.early_timeout => Said::Plugin { ended: Ended::TimedOut(0.0), printed: self.output },
             (None, Some(_)) if !self.exited_ok => Said::Plugin { ended: Ended::Abnormally, printed: self.output },
-            (None, Some(code)) if self.active => {
-                Said::Plugin { ended: Ended::Exited(code), printed: self.output }
-            }
+            (None, Some(code)) if self.active => Said::Plugin { ended: Ended::Exited(code), printed: self.output },
             (None, Some(code)) if self.service.is_some() => Said::Seen(passive::of_service(code, &self.output)),
             (None, Some(code)) => Said::Seen(
                 passive::of_host(code, &self.output).ok_or("a passive result of a host is 0, 1 or 2".to_owned())?,

@@ -12,7 +12,9 @@ use serde_json::Value as Json;
 use stentor_core::catalog::Catalog;
 use stentor_core::engine::{CheckResult, CommandInput, Effects, Engine, Event, EventKind, Input, ResultSource};
 use stentor_core::id::{HostId, ObjectId, ServiceId};
-use stentor_core::model::{Delivery, DeliveryOutcome, Incident, Notification, ObjectKey, StateKind};
+use stentor_core::model::{
+    Delivery, DeliveryOutcome, Incident, Notification, ObjectKey, Observation, Outcome, ServiceState, StateKind,
+};
 use stentor_core::{Span, Timestamp};
 
 use crate::nagios::external::{self, Order, World, describe};
@@ -268,7 +270,9 @@ impl Run<'_> {
         let seen = reported(ended, printed.as_bytes(), is_nagios.then_some(&asked));
         match ended {
             // As the `exec` probe says it unless it is configured.
-            Ended::TimedOut(_) if !is_nagios => Observation { outcome: Outcome::Reported(ServiceState::Critical), ..seen },
+            Ended::TimedOut(_) if !is_nagios => {
+                Observation { outcome: Outcome::Reported(ServiceState::Critical), ..seen }
+            }
             Ended::TimedOut(_) | Ended::Exited(_) | Ended::Abnormally => seen,
         }
     }
