@@ -55,6 +55,9 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "[1795226531] PROCESS_SERVICE_CHECK_RESULT;h;s;2;text;with|perf=1",
             "ACKNOWLEDGE_SVC_PROBLEM;h;s;2;1;1;me;why",
             "SCHEDULE_HOST_DOWNTIME;h;1;2;1;0;7200;me;c",
+            "[1] CHANGE_SVC_MODATTR;h;s;0x1ff\n[2] CHANGE_NORMAL_HOST_CHECK_INTERVAL;h;2.5",
+            "DEL_DOWNTIME_BY_HOSTGROUP_NAME;hg;h;s;1795226531;why; so",
+            "SEND_CUSTOM_SVC_NOTIFICATION;h;s;7;me;c\nCHANGE_CUSTOM_HOST_VAR;h;v;a;b\n_OURS;x\nLOG;y",
         ]),
         "nagios_objects" => nagios_objects(),
         "nagios_main_config" => texts(&[
