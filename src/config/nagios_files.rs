@@ -24,6 +24,10 @@ pub enum Kind {
 /// # Errors
 /// The file cannot be read.
 pub fn kind_of(path: &Path) -> io::Result<Kind> {
+    // A pipe can be read only once, and a Nagios configuration is a tree of files.
+    if !fs::metadata(path)?.is_file() {
+        return Ok(Kind::Toml);
+    }
     Ok(kind_of_text(path, &String::from_utf8_lossy(&fs::read(path)?)))
 }
 

@@ -2,7 +2,7 @@
 
 use stentor_core::engine::checkpoint::{CHECKPOINT_VERSION, Checkpoint};
 use stentor_core::engine::{Engine, Input};
-use stentor_core::model::DeliveryOutcome;
+use stentor_core::model::{DeliveryOutcome, Notification};
 
 use super::writer::{Chain, Parts};
 use crate::journal::{JournalError, Turn};
@@ -111,6 +111,8 @@ async fn again(parts: &Parts, engine: &mut Engine, turn: &Turn) -> Result<(), St
         let effects = engine.apply(turn.at, input);
         events.extend(effects.events);
         notifications.extend(effects.notifications);
+        let site = &engine.catalog().site;
+        notifications.extend(effects.notices.into_iter().map(|notice| Notification::of_notice(notice, site)));
     }
     if !events.is_empty() || !notifications.is_empty() {
         parts.store.commit_turn(turn.seq, &events, &notifications).await?;

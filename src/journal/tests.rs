@@ -372,21 +372,26 @@ async fn the_bench_reads_back_what_it_wrote() {
 }
 
 #[test]
-fn the_layout_of_format_1_is_frozen() {
+fn the_layout_of_format_2_is_frozen() {
     let inputs = &one_of_each()[1..];
     let batch = codec::encode(inputs).unwrap().batch;
-    assert_eq!(codec::FORMAT, 1, "write a golden for the new format beside this one");
+    assert_eq!(codec::FORMAT, 2, "write a golden for the new format beside this one");
     assert_eq!(
         codec::hex(&batch),
         GOLDEN,
-        "the layout of Input changed: old journals would be misread. Raise codec::FORMAT and keep a reader for 1"
+        "the layout of Input changed: old journals would be misread. Raise codec::FORMAT and keep a reader for 2"
     );
+    let mut older = batch;
+    older[0] = 1;
+    let refused = codec::decode(&older, &BTreeMap::new());
+    assert!(matches!(refused, Err(codec::CodecError::Format(1))), "an older layout is refused, never misread");
 }
 
-const GOLDEN: &str = "010501010107e4d6b7bdbf68000102184449534b20435249544943414c202d2033202520667265650002066e6573746564040202000000\
-000000f83f0200000000000000c004706f7274030772656675736564010474696d6501000000000000d03f017300000000000102040568\
-6f73743001066469736b202f00d00fa01f046d6172610366616e0103632d3101031b742f494e432d312f70726f626c656d2f312f6e6f63\
-2f656d61696c01036e6f6305656d61696c000006323530206f6b010405686f7374300162ffffffffffffffffff010105";
+const GOLDEN: &str = "020501010107e4d6b7bdbf68000102184449534b20435249544943414c202d2033202520667265650002066e657\
+3746564040202000000000000f83f0200000000000000c004706f7274030772656675736564010474696d6501000000000000d03f0173000\
+000000001020405686f73743001066469736b202f00000000d00fa01f046d6172610366616e0103632d3101031b742f494e432d312f70726\
+f626c656d2f312f6e6f632f656d61696c01036e6f6305656d61696c000006323530206f6b010405686f7374300162ffffffffffffffffff0\
+10105";
 
 #[test]
 fn an_unchanged_result_is_small() {

@@ -11,6 +11,7 @@ use stentor_core::model::{
     COMMAND_CHANNEL, HeldNotice, Incident, Notice, NoticeKind, Notification, ObjectKey, Reason, Withheld,
 };
 use stentor_core::policy;
+use stentor_core::policy::notice::explain;
 
 /// Whole seconds as an integer, else at most three decimals.
 pub fn at(at: Timestamp) -> Json {
@@ -183,7 +184,7 @@ pub fn log(when: Timestamp, text: &str) -> Json {
     line(when, "log", json!({ "line": text }))
 }
 
-pub fn notice(when: Timestamp, notice: &Notice, explain: bool) -> Json {
+pub fn notice(when: Timestamp, notice: &Notice, is_explained: bool) -> Json {
     let mut keys = about(notice.kind, &notice.object);
     keys["contact"] = (*notice.contact).into();
     keys["state"] = (*notice.state).into();
@@ -191,23 +192,30 @@ pub fn notice(when: Timestamp, notice: &Notice, explain: bool) -> Json {
     keys["id"] = (*notice.key).into();
     keys["channel"] = COMMAND_CHANNEL.into();
     keys["reason"] = (*notice.because).into();
-    if explain {
+    if is_explained {
         keys["commands"] = notice.commands.iter().map(|run| Json::from(run.line.to_string())).collect();
+        keys["stages"] = passed(&explain::passed(notice)).into();
     }
     line(when, "notification", keys)
 }
 
-pub fn held_notice(when: Timestamp, held: &HeldNotice, explain: bool) -> Json {
+pub fn held_notice(when: Timestamp, held: &HeldNotice, is_explained: bool) -> Json {
     let mut keys = about(held.kind, &held.object);
     keys["contact"] = json!(held.contact);
     keys["state"] = (*held.state).into();
     keys["number"] = held.number.into();
     keys["stage"] = held.stage.into();
     keys["reason"] = held.why.as_str().into();
-    if explain {
-        keys["stages"] = json!([{ "stage": held.stage, "decision": "hold", "reason": held.why }]);
+    if is_explained {
+        let mut stages = passed(&explain::passed_before(held));
+        stages.push(json!({ "stage": held.stage, "decision": "hold", "reason": held.why }));
+        keys["stages"] = stages.into();
     }
     line(when, "suppressed", keys)
+}
+
+fn passed(stages: &[&str]) -> Vec<Json> {
+    stages.iter().map(|stage| json!({ "stage": stage, "decision": "pass", "reason": "" })).collect()
 }
 
 fn about(kind: NoticeKind, object: &ObjectKey) -> Json {

@@ -330,6 +330,16 @@ fn what_is_broken_is_found_and_nothing_else() {
 }
 
 #[test]
+fn circles_of_dependencies_can_be_allowed() {
+    let circle = "service: use s; host_name h; service_description y\n\
+         servicedependency: host_name h; service_description x,y; dependent_service_description x,y; \
+         notification_failure_criteria w";
+    let loaded = world("allow_circular_dependencies=1\n", &format!("{H}{circle}"));
+    let codes: Vec<_> = loaded.findings.iter().map(|finding| finding.code).collect();
+    assert!(loaded.findings.errors() == 0 && codes.contains(&"circular-dependency"), "{codes:?}");
+}
+
+#[test]
 fn files_are_read_in_their_order_and_each_once() {
     let service = |notes: &str| format!("service: use s; host_name h; service_description x; notes {notes}");
     let files = [

@@ -5,7 +5,7 @@ use serde_json::json;
 use stentor_core::Span;
 use stentor_core::engine::Command;
 use stentor_core::engine::input::Notify;
-use stentor_core::model::{Covers, Observation, Sticky};
+use stentor_core::model::{Covers, DowntimeKind, Observation, Sticky};
 
 use super::world::{NOW, ODD_HOST, ODD_SERVICE, World, request};
 use crate::web::auth::Role;
@@ -154,8 +154,13 @@ async fn external_commands_are_done_or_named_with_their_line() {
     let seen = world.seen.lock().unwrap();
     let Command::AckObject { ack, .. } = &seen.commands[0] else { panic!() };
     assert_eq!((&*ack.by, &*ack.comment), ("bob (via its-operator)", "on it; really"));
-    let windows = seen.commands.iter().filter(|c| matches!(c, Command::ScheduleDowntime(_))).count();
-    assert_eq!(windows, 3, "one for each service, and the flexible one");
+    let windows = seen.commands.iter().filter_map(|command| match command {
+        Command::ScheduleDowntime(wanted) => Some(wanted.kind),
+        _ => None,
+    });
+    let flexible = DowntimeKind::Flexible { duration: Span::from_secs(60) };
+    let expect = [DowntimeKind::Fixed, DowntimeKind::Fixed, flexible];
+    assert_eq!(windows.collect::<Vec<_>>(), expect, "one for each service, and the flexible one");
     let result = &seen.results[0];
     assert_eq!((&*result.object.host, &*result.observation.long_text), ("clc1", "long"), "found by address");
 }

@@ -5,6 +5,7 @@ use super::effect::Effects;
 use crate::catalog::nagios::CommandCall;
 use crate::id::ObjectId;
 use crate::macros::view::{Kept, Subject, View};
+use crate::macros::{self, Options};
 use crate::model::CommandRun;
 
 impl Engine {
@@ -32,7 +33,7 @@ impl Engine {
 
     fn run_handler(&self, scope: &str, call: &CommandCall, object: ObjectId, effects: &mut Effects) {
         if self.program().log_event_handlers {
-            let rest = format!("{};{}", self.state_fields(object), call.text);
+            let rest = format!("{};{}", self.state_fields(object), self.shown_call(call, object));
             effects.log.push(format!("{scope}{}", self.line_of(object, "EVENT HANDLER", &rest)));
         }
         self.run_command(call, object, effects);
@@ -90,6 +91,14 @@ impl Engine {
                 None
             }
         }
+    }
+
+    /// The call as lines of the log show it.
+    fn shown_call(&self, call: &CommandCall, object: ObjectId) -> String {
+        let options = Options::strip(&self.program().illegal_macro_output_chars);
+        let expanded =
+            self.macros().with_context(Subject::of(object), |context| macros::expand(&call.text, context, options));
+        expanded.unwrap_or_else(|_| call.text.to_string())
     }
 
     /// Everything that a macro can ask for, now.

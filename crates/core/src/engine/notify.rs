@@ -15,7 +15,7 @@ use crate::id::{ContactId, ObjectId};
 use crate::macros::facts::NotificationFacts;
 use crate::macros::view::Subject;
 use crate::model::{CommentType, HeldNotice, Notice, NoticeKind, ObjectKey, StateKind};
-use crate::policy::notice::explain::{Explanation, explain};
+use crate::policy::notice::explain::{Explanation, FORCED, explain};
 use crate::policy::notice::facts::{Asked, Sending, Verdict, World};
 use crate::policy::notice::object::{self, keeps_recovery};
 use crate::policy::notice::progress::ProblemSent;
@@ -277,7 +277,7 @@ impl Engine {
     /// Names of the stages that let it pass.
     fn passed(&self, asked: &Asked) -> Arc<str> {
         if asked.forced {
-            return "forced".into();
+            return FORCED.into();
         }
         let list = match asked.object {
             ObjectId::Host(_) => object::HOST,

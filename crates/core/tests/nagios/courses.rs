@@ -21,7 +21,7 @@ struct Pair {
 
 fn pair(host: Object, service: Object, program: impl FnOnce(&mut Tree)) -> Pair {
     let mut tree = Tree::new();
-    let handler = tree.command("handle", "handle $SERVICESTATE$");
+    let handler = tree.command("handle", "handle $HOSTNAME$ $SERVICESTATE$ $SERVICESTATETYPE$ $SERVICEATTEMPT$");
     let with = |object: Object| object.with(|directives| directives.event_handler = Some(handler.clone()));
     let host = tree.host("h", &with(host));
     let service = tree.service(host, "s", &with(service));
@@ -319,6 +319,14 @@ fn passive_results_are_refused_where_they_are_switched_off() {
     all.site.passive(all.service, 2, "p").passive(all.host, 1, "p");
     assert!(all.site.row(all.service).is_pending());
     assert_eq!(all.site.shown(all.host), "DOWN;HARD;1");
+}
+
+#[test]
+fn handlers_see_the_state_as_it_is_logged() {
+    let mut pair = pair(Object::host(), Object::attempts(3), |_| ());
+    pair.site.active(pair.service, 2, "o").active(pair.service, 0, "o");
+    let lines: Vec<String> = pair.site.runs().iter().map(|run| run.line.to_string()).collect();
+    assert_eq!(lines, ["handle h CRITICAL SOFT 1", "handle h OK SOFT 2"]);
 }
 
 #[test]

@@ -163,7 +163,7 @@ fn input(next: &Move, catalog: &Arc<Catalog>, at: Timestamp) -> Option<Input> {
             text: "seen".into(),
         }),
     };
-    Some(Input::Command(CommandInput { raw: None, command, id: None }))
+    Some(Input::Command(CommandInput { command, id: None, raw: None }))
 }
 
 /// How time passes between inputs.

@@ -24,6 +24,7 @@ enum Interruption {
 fn tree() -> Tree {
     let mut tree = Tree::new();
     let handler = tree.command("handle", "handle");
+    let contact = tree.contact("joe", Options::ALL, Options::ALL);
     tree.program().global_service_event_handler = Some(handler.clone());
     tree.program().check_host_freshness = true;
     let restless = |object: Object| {
@@ -33,6 +34,8 @@ fn tree() -> Tree {
             directives.switches.active_checks = true;
             directives.switches.check_freshness = true;
             directives.freshness_threshold = Span::from_secs(90);
+            directives.contacts = vec![contact];
+            directives.notification_interval = Span::from_secs(45);
             directives.stalking = Options::OK | Options::CRITICAL;
         })
     };

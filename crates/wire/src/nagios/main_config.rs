@@ -513,6 +513,7 @@ impl MainConfig {
             use_regexp_matching: self.use_regexp_matching,
             use_true_regexp_matching: self.use_true_regexp_matching,
             refuse_empty_hostgroups: self.allow_empty_hostgroup_assignment == 0,
+            allow_circular_dependencies: self.allow_circular_dependencies,
         }
     }
 }

@@ -1,3 +1,5 @@
+//! Tables for each stage of an object: what it stops and what passes it.
+
 use super::*;
 use crate::policy::notice::{Decision, first_hold, steps};
 

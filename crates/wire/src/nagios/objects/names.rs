@@ -17,6 +17,8 @@ pub struct Naming {
     pub use_true_regexp_matching: bool,
     /// Unless this is so, a service that no host is left for is an error.
     pub refuse_empty_hostgroups: bool,
+    /// Circles of dependencies are odd, not wrong.
+    pub allow_circular_dependencies: bool,
 }
 
 /// Texts that are kept once.

@@ -199,7 +199,11 @@ fn circles<'n>(all: &[Dependency], objects: usize, name: impl Fn(Id) -> &'n str,
             let place = of_concern().find(|rule| rule.dependent == *first).map(|rule| rule.place).unwrap_or_default();
             let word = if concern == Concern::Execution { "execution" } else { "notification" };
             let message = format!("{word} dependencies form a circle: {}", shown(&circle, &name));
-            cx.found.error("circular-dependency", place, message, "remove one of the dependencies");
+            let help = "remove one of the dependencies";
+            match cx.naming.allow_circular_dependencies {
+                true => cx.found.warning("circular-dependency", place, message, help),
+                false => cx.found.error("circular-dependency", place, message, help),
+            }
         }
     }
 }
