@@ -126,17 +126,15 @@ impl Runner {
         }
     }
 
-    /// Whether a check that is due runs: it was forced, or nothing holds it back. Asked at its start, so that a switch
-    /// takes effect without another plan.
+    /// Whether a check that is due runs: it was forced, or nothing holds it back. Asked at its start, and its interval
+    /// with it, so that what a command changed takes effect without another plan.
     fn may_run(&mut self, slot: u32) -> bool {
         let Some(key) = self.plan.key(slot) else { return false };
-        if self.forced.remove(&key) {
-            return true;
-        }
+        let forced = self.forced.remove(&key);
         let snapshot = self.engine.snapshot();
-        let gate = snapshot.gate(self.clock.now());
-        let object = snapshot.catalog.object_id(&key);
-        object.is_none_or(|object| gate.check_allowed(object, Forced::No).is_ok())
+        let Some(object) = snapshot.catalog.object_id(&key) else { return true };
+        self.schedule.set_every(slot, snapshot.check_interval(object));
+        forced || snapshot.gate(self.clock.now()).check_allowed(object, Forced::No).is_ok()
     }
 
     /// Starts candidates that have places; one that waited too long gives its place to the next.
