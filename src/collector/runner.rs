@@ -130,16 +130,19 @@ impl Runner {
         }
     }
 
-    /// Whether a check that is due runs: it was forced, or nothing holds it back. Asked at its start, so that a switch
-    /// takes effect without another plan. An error says when to ask again, if not at its next phase.
+    /// Whether a check that is due runs: it was forced, or nothing holds it back. Asked at its start, and its interval
+    /// with it, so that what a command changed takes effect without another plan. An error says when to ask again, if not
+    /// at its next phase.
     fn may_run(&mut self, slot: u32) -> Result<(), Option<Span>> {
         let Some(key) = self.plan.key(slot) else { return Err(None) };
-        if self.forced.remove(&key) {
-            return Ok(());
-        }
+        let forced = self.forced.remove(&key);
         let snapshot = self.engine.snapshot();
         let wall = self.clock.now();
         let Some(object) = snapshot.catalog.object_id(&key) else { return Ok(()) };
+        self.schedule.set_every(slot, snapshot.check_interval(object));
+        if forced {
+            return Ok(());
+        }
         snapshot.gate(wall).check_allowed(object, Forced::No).map_err(|skip| {
             // A check that is rare and a period that is short might never meet.
             (skip.why == SkipReason::OutsidePeriod).then(|| skip.again_at - wall + self.plan.stagger(slot))
