@@ -23,7 +23,7 @@ use child::{Finished, Plan};
 pub use child::{End, raise_descriptor_limit};
 #[doc(hidden)]
 pub use command::CommandLine;
-pub use report::{Asked, Ended, observation, reported};
+pub use report::{Asked, CUT_MARK, Ended, cut, observation, reported};
 
 /// What plugins find as their search path; ours may hold anything.
 const CHILD_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -12,7 +12,7 @@ use super::TimeoutState;
 use super::child::{Captured, End, Finished};
 
 /// What is appended to text that was cut.
-const CUT_MARK: &str = " … [cut]";
+pub const CUT_MARK: &str = " … [cut]";
 
 /// The object that a Nagios command is run for: its kind and names are in texts that replace a plugin's own.
 #[derive(Copy, Clone, Debug)]
@@ -162,7 +162,7 @@ fn printed(finished: &Finished) -> Cow<'_, [u8]> {
 }
 
 /// At most what a result keeps, cut between characters and marked.
-fn cut(text: &str) -> Cow<'_, str> {
+pub fn cut(text: &str) -> Cow<'_, str> {
     if text.len() <= OUTPUT_BYTES_MAX {
         return Cow::Borrowed(text);
     }
