@@ -127,6 +127,13 @@ async fn a_nagios_configuration_runs_unchanged() {
     until_line(&log, alert).await;
     assert!(!root.join("pwned").exists() && !root.join("var/pwned").exists());
 
+    // Why nobody is told again, by the stages themselves.
+    let why = stentor.get("api/v1/hosts/web1/services/switch/notifications").await;
+    let held = why["items"][0]["stages"].as_array().unwrap().iter().find(|stage| stage["decision"] == "hold");
+    let reason = held.unwrap_or_else(|| panic!("{why}"))["reason"].as_str().unwrap();
+    let page = stentor.text("h/web1/switch").await;
+    assert!(page.contains("Nobody would be told") && page.contains(reason), "`{reason}` is not on the page");
+
     // One attempt of a passive service, then a reload: the attempts go on where they stood.
     tell(&root, "PROCESS_SERVICE_CHECK_RESULT;web1;passive;2;bad");
     until_line(&log, "SERVICE ALERT: web1;passive;CRITICAL;SOFT;1;bad").await;
