@@ -283,7 +283,14 @@ impl Service {
     /// # Errors
     /// The configuration has errors (all are in the text), or the engine is stopping.
     pub async fn reload(&self, path: &std::path::Path) -> anyhow::Result<()> {
-        let loaded = config::load(path).map_err(|found| anyhow::anyhow!("{found}"))?;
+        let loaded = match config::load(path) {
+            Ok(loaded) => loaded,
+            Err(found) => {
+                self.engine.refuse_configuration(Some(found.summary().into())).await;
+                anyhow::bail!("{found}");
+            }
+        };
+        self.engine.refuse_configuration(None).await;
         if format!("{:?}", loaded.settings) != self.settings {
             tracing::warn!(
                 "server, storage, notifier, collector or log settings changed: they take effect at the next start"

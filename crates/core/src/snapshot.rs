@@ -52,6 +52,8 @@ pub struct Snapshot {
     pub counters: Counters,
     /// Set by the shell when persistence is lost (invariant 11): shown on every page.
     pub degraded: Option<Arc<str>>,
+    /// Set by the shell while the configuration on disk is refused and an older one is in force: shown on every page.
+    pub refused: Option<Arc<str>>,
 }
 
 /// Hot state of one host or service; 64 bytes.
