@@ -24,6 +24,7 @@ mod ondemand;
 pub mod program;
 mod reload;
 mod result;
+pub mod retained;
 pub mod switch;
 mod tick;
 pub mod track;
@@ -184,6 +185,7 @@ impl Engine {
             Input::Tick => self.tick(&mut effects),
             Input::Signal(signal) => self.board.tell(&self.catalog, signal),
             Input::Gap(gap) => self.pass_over(*gap),
+            Input::Retained(retained) => self.take_over_retained(retained, &mut effects),
         }
         effects
     }
