@@ -9,6 +9,7 @@ use anyhow::Context;
 use prometheus::Registry;
 use stentor_core::Span;
 use stentor_core::catalog::Catalog;
+use stentor_core::engine::retained::Retained;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -23,8 +24,10 @@ use crate::engine::writer::{self, Chain, ToCollector};
 use crate::journal::Journal;
 use crate::journal::sqlite::SqliteJournal;
 use crate::nagios::desk::{Desk, ProgramOrder};
+use crate::nagios::files::{self, Files};
 use crate::nagios::intake::Intake;
 use crate::nagios::pipe::Pipe;
+use crate::nagios::takeover;
 use crate::notifiers::email::{EmailNotifier, EmailSetup, MailTls};
 use crate::notifiers::webhook::{WebhookNotifier, WebhookSetup};
 use crate::notifiers::{Notifiers, Secret};
@@ -77,6 +80,8 @@ pub struct Service {
     collector: Collector,
     orders: JoinHandle<()>,
     notify: notify::Running,
+    /// Writes what other tools of a Nagios site read.
+    files: Option<Files>,
     writer: JoinHandle<()>,
     prune: JoinHandle<()>,
 }
@@ -86,7 +91,7 @@ pub struct Service {
 /// # Errors
 /// Disk, port, certificate or notifier cannot be had; what was started before is stopped again by being dropped.
 pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> {
-    let Loaded { settings, mut catalog, .. } = loaded;
+    let Loaded { settings, mut catalog, nagios, .. } = loaded;
     crate::probes::exec::raise_descriptor_limit();
     let base = Base { clock: Clock::Machine, registry: Arc::new(Registry::new()) };
     let (journal, store) = open_disk(&settings).await?;
@@ -96,8 +101,16 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     if &*catalog.url != door.url.as_str() {
         Arc::make_mut(&mut catalog).url = door.url.as_str().into();
     }
-    let Core { writer, notify } = start_core(&base, &settings, journal, &store, &catalog).await?;
+    let retained = match &nagios {
+        Some(nagios) => takeover::at_first_start(&*journal, &store, nagios).await,
+        None => None,
+    };
+    let Core { writer, notify } = start_core(&base, &settings, journal, &store, &catalog, retained).await?;
     let engine = writer.handle.clone();
+    let files = nagios.as_ref().and_then(|nagios| Files::start(nagios, engine.clone(), base.clock.clone()));
+    if let Some(nagios) = &nagios {
+        files::write_object_cache(nagios).await;
+    }
     let env = ProbeEnv { net: options.network.clone(), view: options.view, clock: base.clock.clone() };
     let (handle, collector) = start_collector(&base, &settings, catalog, env, &engine)?;
     let orders = tokio::spawn(relay(writer.to_collector, handle));
@@ -132,6 +145,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         collector,
         orders,
         notify,
+        files,
         writer: writer.task,
         prune,
     })
@@ -177,6 +191,7 @@ async fn start_core(
     journal: Arc<dyn Journal>,
     store: &SharedStore,
     catalog: &Arc<Catalog>,
+    retained: Option<Arc<Retained>>,
 ) -> anyhow::Result<Core> {
     let notifiers = notifiers(settings)?;
     let outbox = Arc::new(Notify::new());
@@ -192,6 +207,7 @@ async fn start_core(
         inbox: settings.engine.inbox,
         turn_inputs: settings.engine.turn_inputs,
         unrecorded,
+        retained,
         aside: None,
     };
     let writer = writer::start(parts, Arc::clone(catalog)).await.context("the engine cannot start")?;
@@ -246,7 +262,11 @@ impl Service {
         }
         let mut catalog = loaded.catalog;
         Arc::make_mut(&mut catalog).url = self.url.as_str().into();
-        self.engine.load(catalog).await.context("the new configuration was not taken over")
+        self.engine.load(catalog).await.context("the new configuration was not taken over")?;
+        if let Some(nagios) = &loaded.nagios {
+            files::write_object_cache(nagios).await;
+        }
+        Ok(())
     }
 
     /// The credentials have been shown; until then each start makes and shows new ones.
@@ -271,6 +291,9 @@ impl Service {
         self.notify.stop().await;
         self.engine.stop().await;
         wait("writer", self.writer).await;
+        if let Some(files) = self.files {
+            files.stop().await;
+        }
         wait("relay", self.orders).await;
         wait("history pruning", self.prune).await;
     }

@@ -31,7 +31,7 @@ use stentor_wire::nagios::load::{self, Files};
 use stentor_wire::nagios::main_config::MainConfig;
 use stentor_wire::nagios::range::Range;
 use stentor_wire::nagios::resource::Resources;
-use stentor_wire::nagios::{external_command, objects, output, perfdata};
+use stentor_wire::nagios::{external_command, objects, output, perfdata, retention};
 
 /// Name and entry of a target.
 pub type Target = (&'static str, fn(&[u8]));

@@ -248,6 +248,8 @@ impl Engine {
             service_details: self.service_details.clone(),
             host_tracks: self.host_tracks.clone(),
             service_tracks: self.service_tracks.clone(),
+            ids: self.ids,
+            newest_downtime: self.downtimes_newest,
             program: Arc::clone(&self.program),
             contact_overrides: Arc::clone(&self.contact_overrides),
             incidents: Arc::clone(&self.tracker.incidents),
