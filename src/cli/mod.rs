@@ -69,7 +69,7 @@ enum Command {
     Classify(classify::ClassifyArgs),
     /// Recorded inputs through the engine with virtual time
     Replay(replay::ReplayArgs),
-    /// Look at the inner workings: plugin output, threshold ranges
+    /// Look at the inner workings: plugin output, threshold ranges, timeperiods, macros
     Debug(debug::DebugArgs),
     /// Copy database, journal and keys of an installation, running or not
     Backup(backup::BackupArgs),
@@ -135,7 +135,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Runbook(args) => runbook::run(&args, &mut out),
         Command::Replay(args) => replay::run(&args, &mut out),
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
-        Command::Debug(args) => debug::run(&args, &mut io::stdin().lock(), &mut out),
+        Command::Debug(args) => debug::run(&args, &Clock::Machine, &mut io::stdin().lock(), &mut out),
         Command::Backup(args) => backup::backup(&args, &crate::clock::Clock::Machine, &mut out).await,
         Command::Restore(args) => backup::restore(&args, &mut out),
         Command::Status(args) => status::run(&args, &mut out).await,

@@ -34,9 +34,11 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Reads a main file with everything that it names. What is wrong is reported; with errors there is no tree.
-    pub fn read(path: &Path, notify: Notify, found: &mut Diagnostics) -> Option<Tree> {
-        let loaded = nagios_files::load(path);
+    /// Reads a main file with everything that it names, in `zone` if it names none. What is wrong is reported; with
+    /// errors there is no tree.
+    pub fn read(path: &Path, notify: Notify, zone: &str, found: &mut Diagnostics) -> Option<Tree> {
+        let mut loaded = nagios_files::load(path);
+        loaded.main.use_timezone.get_or_insert_with(|| zone.to_owned());
         found.append(nagios_files::diagnostics(&loaded));
         (loaded.findings.errors() == 0).then(|| Tree { loaded, path: path.to_owned(), notify })
     }
