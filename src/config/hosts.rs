@@ -194,8 +194,13 @@ fn refuse_cycles(read: &[ReadHost<'_>], builder: &mut Builder<'_>, found: &mut D
 
 /// `components = ["eucalyptus/clc"]`.
 fn read_components(host: &ReadHost<'_>, builder: &mut Builder<'_>, found: &mut Diagnostics) {
+    attach(host.id, &host.section.texts("components", found), builder, found);
+}
+
+/// Gives a host the components of these names.
+pub(super) fn attach(host: HostId, names: &[At<&str>], builder: &mut Builder<'_>, found: &mut Diagnostics) {
     let mut seen: BTreeMap<&str, Place> = BTreeMap::new();
-    for text in host.section.texts("components", found) {
+    for text in names {
         let known = builder.packs.iter().find_map(|pack| {
             let (platform, key) = text.value.split_once('/')?;
             let component = pack.platform.components.iter().find(|component| &*component.key == key)?;
@@ -218,17 +223,17 @@ fn read_components(host: &ReadHost<'_>, builder: &mut Builder<'_>, found: &mut D
             found.error("duplicate", &text.at, format!("component `{}` twice on one host", text.value), "");
             continue;
         }
-        if !settle_cloud(host.id, &platform.key, &text, builder, found) {
+        if !settle_cloud(host, &platform.key, text, builder, found) {
             continue;
         }
         let id = ComponentId::from_index(builder.catalog.components.len());
         builder.catalog.components.push(Component {
-            host: host.id,
+            host,
             key: Arc::clone(&component.key),
             platform: Arc::clone(&platform.key),
             services: Vec::new(),
         });
-        builder.catalog.hosts[host.id.index()].components.push(id);
+        builder.catalog.hosts[host.index()].components.push(id);
     }
 }
 
