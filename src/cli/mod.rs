@@ -11,6 +11,7 @@ pub mod comment;
 pub mod debug;
 pub mod demo;
 pub mod downtime;
+pub mod import;
 pub mod matrix;
 pub mod notify;
 pub mod probe;
@@ -54,6 +55,8 @@ enum Command {
     Agent(agent::AgentArgs),
     /// Read a configuration and tell every mistake in it
     Verify(verify::VerifyArgs),
+    /// Write a Nagios configuration as Stentor's own
+    Import(import::ImportArgs),
     /// Unit tests of a configuration: given these results, expect these states and pages
     Test(test::TestArgs),
     /// Which failures of which components a configuration would notice
@@ -128,6 +131,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Agent(args) => agent::run(&args).await,
         Command::Bench(args) => bench::run(&args, &mut out),
         Command::Verify(args) => verify::run(&args, &mut out),
+        Command::Import(args) => import::run(&args, &mut out),
         Command::Test(args) => test::run(&args, &mut out),
         Command::Matrix(args) => matrix::run(&args, &mut out),
         Command::Check(args) => check::run(&args, &mut out).await,

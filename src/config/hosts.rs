@@ -64,8 +64,17 @@ pub(super) fn read<'a>(roots: &[Section<'a>], builder: &mut Builder<'_>, found: 
 }
 
 /// Names travel in URLs, mail subjects and `host/service` keys.
+fn bad_in_name(name: &str) -> Option<char> {
+    name.chars().find(|c| matches!(c, '/' | ';' | '!' | '"' | '\\') || c.is_control())
+}
+
+/// Whether a host may have that name.
+pub(super) fn is_name(name: &str) -> bool {
+    bad_in_name(name).is_none()
+}
+
 fn check_name(name: &At<&str>, found: &mut Diagnostics) {
-    if let Some(bad) = name.value.chars().find(|c| matches!(c, '/' | ';' | '!' | '"' | '\\') || c.is_control()) {
+    if let Some(bad) = bad_in_name(name.value) {
         let message = format!("a name must not contain {bad:?}");
         found.error("bad-name", &name.at, message, "names travel in URLs and commands");
     }
@@ -106,8 +115,7 @@ pub(super) fn default_zone(builder: &mut Builder<'_>) -> ZoneId {
 }
 
 /// An IP address or a name that DNS could know (RFC 1123 §2.1, and underscores that people use).
-fn check_address(address: &At<&str>, found: &mut Diagnostics) {
-    let text = address.value;
+pub(super) fn is_address(text: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
@@ -117,7 +125,12 @@ fn check_address(address: &At<&str>, found: &mut Diagnostics) {
     // All digits and dots can only be meant as IPv4.
     let numeric = text.chars().all(|c| c.is_ascii_digit() || c == '.');
     let is_name = !numeric && text.len() <= 253 && text.trim_end_matches('.').split('.').all(label);
-    if text.parse::<IpAddr>().is_err() && !is_name {
+    text.parse::<IpAddr>().is_ok() || is_name
+}
+
+fn check_address(address: &At<&str>, found: &mut Diagnostics) {
+    let text = address.value;
+    if !is_address(text) {
         let help = "write an IPv4 or IPv6 address or a DNS name, without port";
         found.error("bad-address", &address.at, format!("`{text}` is not an address"), help);
     }

@@ -1,6 +1,7 @@
 //! A Nagios configuration (`nagios.cfg` and all it names) as part of the watched world.
 
 mod convert;
+pub mod export;
 mod program;
 
 use std::path::{Path, PathBuf};
