@@ -20,6 +20,7 @@ mod plugins;
 mod plugins_page;
 mod postgres;
 mod running;
+mod scenarios;
 mod serve;
 mod smtp;
 mod tidy;
