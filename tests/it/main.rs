@@ -14,6 +14,7 @@ mod ipmi;
 mod kill9;
 mod mail;
 mod metrics;
+mod nagios4;
 mod outside;
 mod pipe;
 mod plugins;
