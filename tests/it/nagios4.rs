@@ -244,6 +244,7 @@ fn command(case: &Case, action: &Action, at: i64) -> String {
         Action::Downtime { object, secs } => {
             format!("SCHEDULE_{}_DOWNTIME;{};{at};{};1;0;0;joe;dt", kind(*object), target(*object), at + secs)
         }
+        Action::CancelDowntimes { object } => format!("DEL_DOWNTIME_BY_HOST_NAME;{}", target(*object)),
         Action::Notifications { object, on } => {
             let verb = if *on { "ENABLE" } else { "DISABLE" };
             format!("{verb}_{}_NOTIFICATIONS;{}", kind(*object), target(*object))
@@ -369,8 +370,28 @@ fn objects(cases: &[Case]) -> String {
             });
             text.push_str(&defined(case, place, object));
         }
+        if case.depends {
+            text.push_str(&dependency(case));
+        }
     }
     text
+}
+
+/// The last service depends on the one before it.
+fn dependency(case: &Case) -> String {
+    let service = |place| case.service_name(place).unwrap();
+    let (master, dependent) = (case.objects.len() - 2, case.objects.len() - 1);
+    define(
+        "servicedependency",
+        &[
+            ("host_name", case.host_name(master)),
+            ("service_description", service(master)),
+            ("dependent_host_name", case.host_name(dependent)),
+            ("dependent_service_description", service(dependent)),
+            ("notification_failure_criteria", "c,u".to_owned()),
+            ("execution_failure_criteria", "n".to_owned()),
+        ],
+    )
 }
 
 fn contact(name: &str, host: &str, service: &str) -> String {

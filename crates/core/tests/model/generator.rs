@@ -17,6 +17,8 @@ pub struct Case {
     /// Parent (where there is one), host, then services; see [`Case::services`].
     pub objects: Vec<Object>,
     pub has_parent: bool,
+    /// The last service is not told of while the one before it is hard CRITICAL or UNKNOWN.
+    pub depends: bool,
     pub steps: Vec<Option<Action>>,
 }
 
@@ -76,6 +78,10 @@ pub enum Action {
         object: usize,
         on: bool,
     },
+    /// Ends all downtimes of a service; of a host those of its services too.
+    CancelDowntimes {
+        object: usize,
+    },
     Custom {
         object: usize,
         forced: bool,
@@ -111,15 +117,17 @@ impl Case {
         if has_parent {
             roles.insert(0, Role::Parent);
         }
-        if dice.one_in(2) {
+        let has_two = dice.one_in(2);
+        if has_two {
             roles.push(Role::Service);
         }
+        let depends = has_two && dice.one_in(2);
         let objects: Vec<Object> = roles.into_iter().map(|role| object(&mut dice, role)).collect();
         let mut last = vec![0u8; objects.len()];
         // Some cases are about one service that turns all the time: nothing else gets it to flap.
         let turning = dice.one_in(3).then(|| objects.len() - 1);
         let steps = (0..STEPS).map(|_| step(&mut dice, &objects, turning, &mut last)).collect();
-        Case { seed, objects, has_parent, steps }
+        Case { seed, objects, has_parent, depends, steps }
     }
 
     /// Place of the host that has the services.
@@ -184,7 +192,7 @@ fn step(dice: &mut Dice, objects: &[Object], turning: Option<usize>, last: &mut 
     } else {
         usize::try_from(dice.roll(objects.len() as u64)).expect("small")
     };
-    Some(match dice.roll(24) {
+    Some(match dice.roll(25) {
         0..=16 => {
             // What was last is likely to be seen again: hard states need it.
             if !dice.one_in(3) {
@@ -199,6 +207,7 @@ fn step(dice: &mut Dice, objects: &[Object], turning: Option<usize>, last: &mut 
         20 => Action::Downtime { object, secs: dice.one_of(&[5, 11, 500]) },
         21 => Action::Notifications { object, on: !dice.one_in(3) },
         22 => Action::Custom { object, forced: dice.one_in(2) },
+        23 => Action::CancelDowntimes { object },
         _ => return None,
     })
 }

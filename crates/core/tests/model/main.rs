@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use stentor_core::Span;
-use stentor_core::catalog::nagios::Options;
+use stentor_core::catalog::nagios::{Dependency, Options};
 use stentor_core::engine::switch::{Scope, Switch};
 use stentor_core::engine::{Command, CustomOptions, DowntimeRequest, Notify, Spread};
-use stentor_core::id::ObjectId;
+use stentor_core::id::{ObjectId, ServiceId};
 use stentor_core::model::{Ack, Covers, DowntimeKind, ObjectKey, Sticky};
 
 mod generator;
@@ -20,7 +20,7 @@ use rules::{Model, Seen};
 use site::{Site, Tree};
 
 /// Cases unless `STENTOR_SEEDS` says how many.
-const SEEDS: u64 = 2000;
+const SEEDS: u64 = 5000;
 
 #[test]
 fn the_engine_follows_the_documented_rules_in_random_cases() {
@@ -104,6 +104,9 @@ fn shown(site: &Site, case: &Case, place: usize) -> String {
 
 fn act(site: &mut Site, case: &Case, action: &Action) {
     let by: Arc<str> = "joe".into();
+    if let Action::CancelDowntimes { object } = *action {
+        return cancel(site, case, object);
+    }
     let command = match *action {
         Action::Result { object, code, active } => {
             let key = key(case, object);
@@ -135,6 +138,7 @@ fn act(site: &mut Site, case: &Case, action: &Action) {
             author: by,
             comment: "dt".into(),
         }),
+        Action::CancelDowntimes { .. } => return,
         Action::Notifications { object, on } => {
             let scope = Scope::Object(key(case, object));
             Command::SetSwitch { scope, switch: Switch::Notifications, on }
@@ -149,6 +153,16 @@ fn act(site: &mut Site, case: &Case, action: &Action) {
     let answer = site.command(command);
     let may_be_refused = matches!(action, Action::Acknowledge { .. });
     assert!(answer.is_ok() || may_be_refused, "{action:?}: {answer:?}");
+}
+
+/// The newest first; of a host those of its services too.
+fn cancel(site: &mut Site, case: &Case, object: usize) {
+    let key = key(case, object);
+    let of = |target: &ObjectKey| target.host == key.host && (key.service.is_none() || target.service == key.service);
+    let downtimes: Vec<u64> = site.engine.downtimes().values().filter(|d| of(&d.target)).map(|d| d.id).collect();
+    for id in downtimes.into_iter().rev() {
+        site.command(Command::CancelDowntime { id, by: "joe".into() }).expect("it is there");
+    }
 }
 
 fn options(letters: &str, role: Role) -> Options {
@@ -188,6 +202,17 @@ fn tree(case: &Case) -> Tree {
             let added = tree.escalation(id, escalation.first, escalation.last, escalated[escalation.to]);
             added.interval = escalation.interval.map(Span::from_secs);
         }
+    }
+    if case.depends {
+        let service = |place: usize| ObjectId::Service(ServiceId::from_index(place - case.host() - 1));
+        tree.catalog.nagios.dependencies.push(Dependency {
+            master: service(case.objects.len() - 2),
+            dependent: service(case.objects.len() - 1),
+            execution: Options::NONE,
+            notification: Options::CRITICAL | Options::UNKNOWN,
+            inherits_parent: false,
+            period: None,
+        });
     }
     tree
 }

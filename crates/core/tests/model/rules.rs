@@ -169,6 +169,7 @@ impl<'a> Model<'a> {
                 self.tell(object, Kind::Downtime("DOWNTIMESTART"));
                 self.things[object].downtimes.push(self.now + secs);
             }
+            Action::CancelDowntimes { object } => self.cancel_downtimes(object),
             Action::Notifications { object, on } => self.things[object].enabled = on,
             Action::Custom { object, forced } => self.tell(object, Kind::Custom { forced }),
         }
@@ -180,6 +181,24 @@ impl<'a> Model<'a> {
                 self.things[place].downtimes.remove(ended);
                 self.tell(place, Kind::Downtime("DOWNTIMEEND"));
             }
+        }
+    }
+
+    fn cancel_downtimes(&mut self, object: usize) {
+        let whole = self.case.objects[object].role == Role::Host;
+        for place in 0..self.things.len() {
+            let concerned = place == object || (whole && self.case.objects[place].role == Role::Service);
+            while concerned && self.things[place].downtimes.pop().is_some() {
+                self.tell(place, Kind::Downtime("DOWNTIMECANCELLED"));
+            }
+        }
+    }
+
+    /// Specification 03, 5.5: the believed state of the master is among the criteria `c,u`.
+    fn master_fails(&self, place: usize) -> bool {
+        self.case.depends && place + 1 == self.things.len() && {
+            let master = &self.things[place - 1];
+            matches!(if master.hard { master.state } else { master.last_hard }, 2 | 3)
         }
     }
 
@@ -313,7 +332,8 @@ impl<'a> Model<'a> {
         let conf = &self.case.objects[place];
         // What holds a recovery before its options are looked at keeps it.
         let thing = &self.things[place];
-        thing.enabled && thing.hard && (letters(conf.options) & RECOVERY == 0 || thing.notified_on == 0)
+        let asked = thing.enabled && thing.hard && !self.master_fails(place);
+        asked && (letters(conf.options) & RECOVERY == 0 || thing.notified_on == 0)
     }
 
     fn problem_told(&mut self, place: usize, number: u32, recipients: Vec<String>) {
@@ -362,6 +382,7 @@ impl<'a> Model<'a> {
         let wanted = if problem { 1 << thing.state } else { RECOVERY };
         !thing.hard
             || (problem && thing.ack.is_some())
+            || self.master_fails(place)
             || options & wanted == 0
             || (!problem && thing.notified_on == 0)
             || (problem && early)
