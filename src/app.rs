@@ -17,13 +17,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::collector::{self, Collector, CollectorHandle};
-use crate::config::{self, Loaded, settings};
-use crate::engine::Handle;
+use crate::config::{self, Loaded, NagiosSettings, settings};
 use crate::engine::writer::{self, Chain, ToCollector};
+use crate::engine::{Aside, Handle};
 use crate::journal::Journal;
 use crate::journal::sqlite::SqliteJournal;
+use crate::nagios::aside;
 use crate::nagios::desk::{Desk, ProgramOrder};
 use crate::nagios::intake::Intake;
+use crate::nagios::log_file::{self, LogFile, Rotation};
+use crate::nagios::pager::Pager;
 use crate::nagios::pipe::Pipe;
 use crate::notifiers::email::{EmailNotifier, EmailSetup, MailTls};
 use crate::notifiers::webhook::{WebhookNotifier, WebhookSetup};
@@ -39,6 +42,11 @@ use crate::web::{WebState, auth, router, serve};
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 /// Sessions with BMCs are closed within this when stopping.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A command that Stentor runs for its effect may take this long where no `nagios.cfg` says.
+const HANDLER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Turns whose handlers and log lines may wait.
+const ASIDE_MAX: usize = 16_384;
 
 /// What differs between the service, the demo and tests.
 pub struct Options {
@@ -78,6 +86,7 @@ pub struct Service {
     orders: JoinHandle<()>,
     notify: notify::Running,
     writer: JoinHandle<()>,
+    aside: JoinHandle<()>,
     prune: JoinHandle<()>,
 }
 
@@ -86,7 +95,11 @@ pub struct Service {
 /// # Errors
 /// Disk, port, certificate or notifier cannot be had; what was started before is stopped again by being dropped.
 pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> {
-    let Loaded { settings, mut catalog, .. } = loaded;
+    let Loaded { mut settings, mut catalog, nagios, .. } = loaded;
+    let said = format!("{settings:?}");
+    if let Some(nagios) = &nagios {
+        obey(nagios, &mut settings);
+    }
     crate::probes::exec::raise_descriptor_limit();
     let base = Base { clock: Clock::Machine, registry: Arc::new(Registry::new()) };
     let (journal, store) = open_disk(&settings).await?;
@@ -96,7 +109,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     if &*catalog.url != door.url.as_str() {
         Arc::make_mut(&mut catalog).url = door.url.as_str().into();
     }
-    let Core { writer, notify } = start_core(&base, &settings, journal, &store, &catalog).await?;
+    let Core { writer, notify, aside } = start_core(&base, &settings, nagios, journal, &store, &catalog).await?;
     let engine = writer.handle.clone();
     let env = ProbeEnv { net: options.network.clone(), view: options.view, clock: base.clock.clone() };
     let (handle, collector) = start_collector(&base, &settings, catalog, env, &engine)?;
@@ -123,7 +136,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         addr: door.addr,
         url: door.url,
         credentials,
-        settings: format!("{settings:?}"),
+        settings: said,
         network: options.network,
         orders_to_program,
         stop,
@@ -133,6 +146,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         orders,
         notify,
         writer: writer.task,
+        aside,
         prune,
     })
 }
@@ -169,16 +183,46 @@ impl Door {
 struct Core {
     writer: writer::Running,
     notify: notify::Running,
+    aside: JoinHandle<()>,
+}
+
+/// What a `nagios.cfg` says of the service itself, where the configuration of Stentor does not.
+fn obey(nagios: &NagiosSettings, settings: &mut settings::Settings) {
+    if settings.command_sources.command_file.is_none() {
+        settings.command_sources.command_file.clone_from(&nagios.command_file);
+    }
+    if nagios.concurrency > 0 {
+        settings.collector.exec_concurrency = nagios.concurrency;
+    }
+}
+
+/// Who runs event handlers and writes `nagios.log`.
+fn start_aside(nagios: Option<NagiosSettings>, inbox: mpsc::Receiver<Aside>, engine: &Handle) -> JoinHandle<()> {
+    let timeout = nagios.as_ref().map_or(HANDLER_TIMEOUT, |nagios| nagios.handler_timeout);
+    let log = nagios.and_then(|nagios| {
+        let settings = log_file::Settings {
+            path: nagios.log_file?,
+            rotation: Rotation::from_letter(nagios.log_rotation).unwrap_or_default(),
+            archive: nagios.log_archive,
+            zone: stentor_core::timeperiod::zone(&nagios.zone).unwrap_or(jiff::tz::TimeZone::UTC),
+        };
+        let _engine = engine.clone();
+        Some(LogFile::new(settings, Box::new(Vec::new)))
+    });
+    aside::start(aside::Parts { inbox, log, timeout })
 }
 
 async fn start_core(
     base: &Base,
     settings: &settings::Settings,
+    nagios: Option<NagiosSettings>,
     journal: Arc<dyn Journal>,
     store: &SharedStore,
     catalog: &Arc<Catalog>,
 ) -> anyhow::Result<Core> {
-    let notifiers = notifiers(settings)?;
+    let paging = nagios.as_ref().map_or(HANDLER_TIMEOUT, |nagios| nagios.notification_timeout);
+    let notifiers = notifiers(settings)?.with(Pager { timeout: paging });
+    let (to_aside, from_writer_aside) = mpsc::channel(ASIDE_MAX);
     let outbox = Arc::new(Notify::new());
     let (unrecorded, from_writer) = mpsc::channel(notify::UNRECORDED_MAX);
     let parts = writer::Parts {
@@ -192,7 +236,7 @@ async fn start_core(
         inbox: settings.engine.inbox,
         turn_inputs: settings.engine.turn_inputs,
         unrecorded,
-        aside: None,
+        aside: Some(to_aside),
     };
     let writer = writer::start(parts, Arc::clone(catalog)).await.context("the engine cannot start")?;
     let notify = notify::start(notify::Parts {
@@ -207,7 +251,8 @@ async fn start_core(
         limits: notify::policy::ChannelLimits::default(),
     })
     .context("the notifier cannot start")?;
-    Ok(Core { writer, notify })
+    let aside = start_aside(nagios, from_writer_aside, &writer.handle);
+    Ok(Core { writer, notify, aside })
 }
 
 fn start_collector(
@@ -238,7 +283,14 @@ impl Service {
     /// # Errors
     /// The configuration has errors (all are in the text), or the engine is stopping.
     pub async fn reload(&self, path: &std::path::Path) -> anyhow::Result<()> {
-        let loaded = config::load(path).map_err(|found| anyhow::anyhow!("{found}"))?;
+        let loaded = match config::load(path) {
+            Ok(loaded) => loaded,
+            Err(found) => {
+                self.engine.refuse_configuration(Some(found.summary().into())).await;
+                anyhow::bail!("{found}");
+            }
+        };
+        self.engine.refuse_configuration(None).await;
         if format!("{:?}", loaded.settings) != self.settings {
             tracing::warn!(
                 "server, storage, notifier, collector or log settings changed: they take effect at the next start"
@@ -271,6 +323,7 @@ impl Service {
         self.notify.stop().await;
         self.engine.stop().await;
         wait("writer", self.writer).await;
+        wait("event handlers and log", self.aside).await;
         wait("relay", self.orders).await;
         wait("history pruning", self.prune).await;
     }

@@ -12,6 +12,7 @@ use stentor_core::model::{Observation, UnknownCause};
 use tokio::time::{Instant, timeout_at};
 
 use super::plan::Job;
+use super::plugin::Plugin;
 use crate::clock::Clock;
 use crate::engine::{self, KeyedResult};
 use crate::probes::{BuildError, ErasedProbe};
@@ -21,19 +22,19 @@ const OVERRUN_MAX: Duration = Duration::from_secs(2);
 /// A run that was over and taken up so much later yet was not run at all for a while: paused, or starved.
 const STALL: Duration = Duration::from_secs(1);
 
+/// What a run consists of.
+pub enum Work {
+    Probe(Result<Arc<dyn ErasedProbe>, BuildError>),
+    Plugin(Plugin),
+}
+
 /// Runs a check and posts what it saw; waits while the engine's inbox is full. `latency`: how long it waited for its turn.
-pub async fn run(
-    job: Job,
-    latency: Span,
-    probe: Result<Arc<dyn ErasedProbe>, BuildError>,
-    clock: Clock,
-    engine: engine::Handle,
-) {
+pub async fn run(job: Job, latency: Span, work: Work, clock: Clock, engine: engine::Handle) {
     let mut observed_at = clock.now();
-    let mut took = Took { latency, run: Span::ZERO };
-    let observation = match probe {
-        Ok(probe) => {
-            let mut begun = Instant::now();
+    let mut begun = Instant::now();
+    let observation = match work {
+        Work::Plugin(plugin) => plugin.run(&job).await,
+        Work::Probe(Ok(probe)) => {
             let mut observation = observe(&*probe, &job).await;
             // The deadline passed while nobody could have seen an answer: that says nothing about the peer. Once is
             // enough: a process that is starved again and again must still say something.
@@ -43,11 +44,11 @@ pub async fn run(
                 begun = Instant::now();
                 observation = observe(&*probe, &job).await;
             }
-            took.run = Span::from(begun.elapsed());
             observation
         }
-        Err(e) => Observation::failed(UnknownCause::ProbeError, format!("the check cannot run: {e}")),
+        Work::Probe(Err(e)) => Observation::failed(UnknownCause::ProbeError, format!("the check cannot run: {e}")),
     };
+    let took = Took { latency, run: Span::from(begun.elapsed()) };
     let result = KeyedResult {
         object: job.object,
         observed_at,

@@ -52,6 +52,8 @@ pub struct Snapshot {
     pub counters: Counters,
     /// Set by the shell when persistence is lost (invariant 11): shown on every page.
     pub degraded: Option<Arc<str>>,
+    /// Set by the shell while the configuration on disk is refused and an older one is in force: shown on every page.
+    pub refused: Option<Arc<str>>,
 }
 
 /// Hot state of one host or service; 64 bytes.
@@ -248,6 +250,14 @@ impl Snapshot {
     pub fn explain_notice(&self, object: ObjectId, kind: Option<NoticeKind>) -> Option<Explanation> {
         let world = self.notice_world();
         explain(&world, &Asked::of(object, kind.unwrap_or_else(|| world.kind_now(object))))
+    }
+
+    /// How often its active check is repeated: as configured, or as a command changed it; zero = not by itself.
+    pub fn check_interval(&self, object: ObjectId) -> Span {
+        let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.check_interval);
+        let unit_ms = self.program.in_force.interval_length.as_millis() as f64;
+        let configured = || self.catalog.check_of(object).map_or(Span::ZERO, |check| check.every);
+        changed.map_or_else(configured, |units| Span::from_millis((units * unit_ms).round() as i64))
     }
 
     pub fn host(&self, name: &str) -> Option<HostId> {

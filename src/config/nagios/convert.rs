@@ -15,6 +15,7 @@ use stentor_core::id::{
     AppearanceId, CheckId, CloudId, CommandId, ContactGroupId, ContactId, DirectivesId, HostId, ObjectId, ServiceId,
     TimeperiodId, ZoneId,
 };
+use stentor_core::macros::view::{COMMAND_PARAM, COMMAND_PROBE};
 use stentor_core::model::Value;
 use stentor_core::timeperiod::{Line, parse_any};
 use stentor_wire::nagios::objects::options::OptionSet;
@@ -24,11 +25,6 @@ use crate::config::finding::{Diagnostics, Place};
 use crate::config::objects::Builder;
 use crate::config::tree::At;
 use crate::config::{hosts, services};
-
-/// Probe of checks that are Nagios commands: the collector expands macros and runs the line.
-pub const COMMAND_PROBE: &str = "command";
-/// Parameter of [`COMMAND_PROBE`]: `check_ping!100,20%!500,60%`.
-pub const COMMAND_PARAM: &str = "call";
 
 /// Custom variables of hosts that Stentor reads: `eucalyptus/clc,eucalyptus/walrus`, a `[[zone]]`, a `[[cloud]]`.
 const COMPONENTS: &str = "STENTOR_COMPONENTS";

@@ -14,7 +14,6 @@ use super::finding::{Diagnostics, Place};
 use super::nagios_files;
 use super::objects::Builder;
 
-pub use convert::{COMMAND_PARAM, COMMAND_PROBE};
 pub use program::NagiosSettings;
 
 /// How contacts of the tree are told.
