@@ -14,7 +14,8 @@ use super::finding::{Diagnostics, Place};
 use super::nagios_files;
 use super::objects::Builder;
 
-pub use program::NagiosSettings;
+pub use program::{Masks, NagiosSettings, Retention};
+pub use stentor_core::macros::view::{COMMAND_PARAM, COMMAND_PROBE};
 
 /// How contacts of the tree are told.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
@@ -68,7 +69,7 @@ impl Tree {
 
     /// What the shell does for it.
     pub fn settings(&self) -> NagiosSettings {
-        program::settings(&self.loaded.main, self.path.parent().unwrap_or(Path::new("")))
+        program::settings(&self.loaded.main, &self.loaded.objects, self.path.parent().unwrap_or(Path::new("")))
     }
 }
 

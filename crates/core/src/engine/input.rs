@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::retained::Retained;
 use super::switch::{Change, ContactChange, ContactScope, Forced, ProgramSwitch, Scope, Side, Switch};
 use crate::catalog::Catalog;
 use crate::diagnosis::Signal;
@@ -27,6 +28,8 @@ pub enum Input {
     /// Until now this process did not run for so long: stopped, starved, asleep with its machine, or not started. It
     /// could hear nobody in that time, so nobody was silent, and nothing held.
     Gap(Span),
+    /// What another monitor of these objects left: only at the very first start, with the first catalog.
+    Retained(Arc<Retained>),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -12,5 +12,6 @@ mod notices;
 mod ondemand;
 mod promises;
 mod restart;
+mod retained;
 mod scenarios;
 mod site;
