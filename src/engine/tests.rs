@@ -130,7 +130,6 @@ async fn a_notice_that_the_database_missed_in_a_crash_is_in_the_outbox_after_the
         observation: Arc::new(Observation::reported_host(HostState::Down, "gone")),
         took: Took::default(),
         id: None,
-        took: Took::default(),
     };
     // Recorded, and then the power failed.
     let journal = SqliteJournal::open(&dir.path().join("journal")).await.unwrap();
