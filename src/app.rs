@@ -9,7 +9,7 @@ use anyhow::Context;
 use prometheus::Registry;
 use stentor_core::Span;
 use stentor_core::catalog::Catalog;
-use stentor_core::engine::retained::Retained;
+use stentor_core::engine::Command;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -18,14 +18,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::collector::{self, Collector, CollectorHandle};
-use crate::config::{self, Loaded, settings};
-use crate::engine::Handle;
+use crate::config::{self, Loaded, NagiosSettings, settings};
 use crate::engine::writer::{self, Chain, ToCollector};
+use crate::engine::{Aside, Handle};
 use crate::journal::Journal;
 use crate::journal::sqlite::SqliteJournal;
+use crate::nagios::aside;
 use crate::nagios::desk::{Desk, ProgramOrder};
 use crate::nagios::files::{self, Files};
 use crate::nagios::intake::Intake;
+use crate::nagios::log_file::{self, LogFile, Rotation};
+use crate::nagios::log_lines;
+use crate::nagios::pager::Pager;
 use crate::nagios::pipe::Pipe;
 use crate::nagios::takeover;
 use crate::notifiers::email::{EmailNotifier, EmailSetup, MailTls};
@@ -42,6 +46,11 @@ use crate::web::{WebState, auth, router, serve};
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
 /// Sessions with BMCs are closed within this when stopping.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A command that Stentor runs for its effect may take this long where no `nagios.cfg` says.
+const HANDLER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Turns whose handlers and log lines may wait.
+const ASIDE_MAX: usize = 16_384;
 
 /// What differs between the service, the demo and tests.
 pub struct Options {
@@ -83,6 +92,7 @@ pub struct Service {
     /// Writes what other tools of a Nagios site read.
     files: Option<Files>,
     writer: JoinHandle<()>,
+    aside: JoinHandle<()>,
     prune: JoinHandle<()>,
 }
 
@@ -91,7 +101,11 @@ pub struct Service {
 /// # Errors
 /// Disk, port, certificate or notifier cannot be had; what was started before is stopped again by being dropped.
 pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> {
-    let Loaded { settings, mut catalog, nagios, .. } = loaded;
+    let Loaded { mut settings, mut catalog, nagios, .. } = loaded;
+    let said = format!("{settings:?}");
+    if let Some(nagios) = &nagios {
+        obey(nagios, &mut settings);
+    }
     crate::probes::exec::raise_descriptor_limit();
     let base = Base { clock: Clock::Machine, registry: Arc::new(Registry::new()) };
     let (journal, store) = open_disk(&settings).await?;
@@ -101,16 +115,10 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     if &*catalog.url != door.url.as_str() {
         Arc::make_mut(&mut catalog).url = door.url.as_str().into();
     }
-    let retained = match &nagios {
-        Some(nagios) => takeover::at_first_start(&*journal, &store, nagios).await,
-        None => None,
-    };
-    let Core { writer, notify } = start_core(&base, &settings, journal, &store, &catalog, retained).await?;
+    let nagios = nagios.as_ref();
+    let Core { writer, notify, aside } = start_core(&base, &settings, nagios, journal, &store, &catalog).await?;
     let engine = writer.handle.clone();
-    let files = nagios.as_ref().and_then(|nagios| Files::start(nagios, engine.clone(), base.clock.clone()));
-    if let Some(nagios) = &nagios {
-        files::write_object_cache(nagios).await;
-    }
+    let files = start_files(&base, nagios, &engine).await;
     let env = ProbeEnv { net: options.network.clone(), view: options.view, clock: base.clock.clone() };
     let (handle, collector) = start_collector(&base, &settings, catalog, env, &engine)?;
     let orders = tokio::spawn(relay(writer.to_collector, handle));
@@ -136,7 +144,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         addr: door.addr,
         url: door.url,
         credentials,
-        settings: format!("{settings:?}"),
+        settings: said,
         network: options.network,
         orders_to_program,
         stop,
@@ -147,6 +155,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         notify,
         files,
         writer: writer.task,
+        aside,
         prune,
     })
 }
@@ -183,17 +192,72 @@ impl Door {
 struct Core {
     writer: writer::Running,
     notify: notify::Running,
+    aside: JoinHandle<()>,
+}
+
+/// What a `nagios.cfg` says of the service itself, where the configuration of Stentor does not.
+fn obey(nagios: &NagiosSettings, settings: &mut settings::Settings) {
+    if settings.command_sources.command_file.is_none() {
+        settings.command_sources.command_file.clone_from(&nagios.command_file);
+    }
+    if nagios.concurrency > 0 {
+        settings.collector.exec_concurrency = nagios.concurrency;
+    }
+}
+
+/// Who runs event handlers and writes `nagios.log`.
+async fn start_aside(
+    base: &Base,
+    nagios: Option<&NagiosSettings>,
+    inbox: mpsc::Receiver<Aside>,
+    engine: &Handle,
+) -> JoinHandle<()> {
+    let timeout = nagios.map_or(HANDLER_TIMEOUT, |nagios| nagios.handler_timeout);
+    let log = match nagios {
+        Some(nagios) => open_log(base, nagios, engine).await,
+        None => None,
+    };
+    aside::start(aside::Parts { inbox, log, timeout })
+}
+
+async fn open_log(base: &Base, nagios: &NagiosSettings, engine: &Handle) -> Option<LogFile> {
+    let zone = stentor_core::timeperiod::zone(&nagios.zone).unwrap_or(jiff::tz::TimeZone::UTC);
+    let settings = log_file::Settings {
+        path: nagios.log_file.clone()?,
+        rotation: Rotation::from_letter(nagios.log_rotation).unwrap_or_default(),
+        archive: nagios.log_archive.clone(),
+        zone: zone.clone(),
+    };
+    let now = base.clock.now();
+    let mut first = log_lines::starting_lines(std::process::id(), now, &zone);
+    first.extend(log_lines::initial_states(&engine.snapshot()));
+    let engine = engine.clone();
+    let mut log = LogFile::new(settings, Box::new(move || log_lines::current_states(&engine.snapshot())));
+    log.append(now, &first).await;
+    Some(log)
+}
+
+/// Writes what other tools of a Nagios site read.
+async fn start_files(base: &Base, nagios: Option<&NagiosSettings>, engine: &Handle) -> Option<Files> {
+    files::write_object_cache(nagios?).await;
+    Files::start(nagios?, engine.clone(), base.clock.clone())
 }
 
 async fn start_core(
     base: &Base,
     settings: &settings::Settings,
+    nagios: Option<&NagiosSettings>,
     journal: Arc<dyn Journal>,
     store: &SharedStore,
     catalog: &Arc<Catalog>,
-    retained: Option<Arc<Retained>>,
 ) -> anyhow::Result<Core> {
-    let notifiers = notifiers(settings)?;
+    let paging = nagios.map_or(HANDLER_TIMEOUT, |nagios| nagios.notification_timeout);
+    let notifiers = notifiers(settings)?.with(Pager { timeout: paging });
+    let retained = match nagios {
+        Some(nagios) => takeover::at_first_start(&*journal, store, nagios).await,
+        None => None,
+    };
+    let (to_aside, from_writer_aside) = mpsc::channel(ASIDE_MAX);
     let outbox = Arc::new(Notify::new());
     let (unrecorded, from_writer) = mpsc::channel(notify::UNRECORDED_MAX);
     let parts = writer::Parts {
@@ -208,7 +272,7 @@ async fn start_core(
         turn_inputs: settings.engine.turn_inputs,
         unrecorded,
         retained,
-        aside: None,
+        aside: Some(to_aside),
     };
     let writer = writer::start(parts, Arc::clone(catalog)).await.context("the engine cannot start")?;
     let notify = notify::start(notify::Parts {
@@ -223,7 +287,8 @@ async fn start_core(
         limits: notify::policy::ChannelLimits::default(),
     })
     .context("the notifier cannot start")?;
-    Ok(Core { writer, notify })
+    let aside = start_aside(base, nagios, from_writer_aside, &writer.handle).await;
+    Ok(Core { writer, notify, aside })
 }
 
 fn start_collector(
@@ -254,7 +319,14 @@ impl Service {
     /// # Errors
     /// The configuration has errors (all are in the text), or the engine is stopping.
     pub async fn reload(&self, path: &std::path::Path) -> anyhow::Result<()> {
-        let loaded = config::load(path).map_err(|found| anyhow::anyhow!("{found}"))?;
+        let loaded = match config::load(path) {
+            Ok(loaded) => loaded,
+            Err(found) => {
+                self.engine.refuse_configuration(Some(found.summary().into())).await;
+                anyhow::bail!("{found}");
+            }
+        };
+        self.engine.refuse_configuration(None).await;
         if format!("{:?}", loaded.settings) != self.settings {
             tracing::warn!(
                 "server, storage, notifier, collector or log settings changed: they take effect at the next start"
@@ -289,8 +361,14 @@ impl Service {
         let client = self.network.bmc_client();
         client.shutdown(tokio::time::Instant::now() + FAREWELL).await;
         self.notify.stop().await;
+        if !self.engine.snapshot().catalog.nagios.is_empty() {
+            let text = log_lines::stopped_line(std::process::id()).into();
+            // An engine that is gone already logs nothing.
+            let _ = self.engine.command(Command::Log { text }, None).await;
+        }
         self.engine.stop().await;
         wait("writer", self.writer).await;
+        wait("event handlers and log", self.aside).await;
         if let Some(files) = self.files {
             files.stop().await;
         }

@@ -95,7 +95,14 @@ fn range(data: &[u8]) {
 }
 
 fn external_command(data: &[u8]) {
-    let _ = external_command::parse(&String::from_utf8_lossy(data));
+    let text = String::from_utf8_lossy(data);
+    for line in text.lines() {
+        assert!(line.contains(external_command::without_time(line)), "what is logged of a line is in it");
+        if let Ok(read) = external_command::parse(line) {
+            let again = external_command::parse(external_command::without_time(line));
+            assert_eq!(again.map(|again| again.command).as_ref(), Ok(&read.command), "the time changes no command");
+        }
+    }
 }
 
 /// One object file below a main file that reads all names as patterns.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use stentor_core::macros::view::COMMAND_PROBE;
 use stentor_core::schedule::Due;
 
 use super::Limits;
@@ -18,7 +19,7 @@ impl Lane {
     pub const ALL: [Lane; 2] = [Lane::Native, Lane::Exec];
 
     pub fn of_probe(kind: &str) -> Lane {
-        if kind == "exec" { Lane::Exec } else { Lane::Native }
+        if kind == "exec" || kind == COMMAND_PROBE { Lane::Exec } else { Lane::Native }
     }
 
     pub const fn name(self) -> &'static str {

@@ -5,6 +5,7 @@ mod lanes;
 mod metrics;
 mod once;
 mod plan;
+mod plugin;
 mod run;
 mod runner;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use stentor_core::catalog::{Catalog, Check, View};
 use stentor_core::id::{HostId, ObjectId, ServiceId};
+use stentor_core::macros::view::COMMAND_PROBE;
 use stentor_core::model::{ObjectKey, Value};
 use stentor_core::schedule::{Entry, stable_hash};
 use stentor_core::{Span, Timestamp};
@@ -16,6 +17,11 @@ use super::Factory;
 use super::lanes::Lane;
 use super::run::panic_text;
 use crate::probes::{BuildError, ErasedProbe, ProbeEnv, Target};
+
+/// Interval of checks that are not repeated: once in a hundred years.
+const ON_REQUEST: Span = Span::from_hours(24 * 36_500);
+/// Checks whose period begins start within this long of it.
+const STAGGER_MAX: Span = Span::from_mins(1);
 
 /// A deadline below this could only fail.
 const TIMEOUT_MIN: Duration = Duration::from_millis(100);
@@ -85,12 +91,16 @@ impl Plan {
     }
 
     /// What to schedule; `last_run` tells when an object was last looked at.
-    pub fn entries(&self, last_run: impl Fn(&ObjectKey) -> Option<Timestamp>) -> Vec<Entry> {
+    pub fn entries(&self, now: Timestamp, last_run: impl Fn(&ObjectKey) -> Option<Timestamp>) -> Vec<Entry> {
         let slots = u32::try_from(self.probes.len()).unwrap_or(u32::MAX);
         let entry = |slot| {
             let (object, check) = self.own_check(slot)?;
             let key = self.catalog.object_key(object);
             let hash = stable_hash(&key.host, key.service.as_deref());
+            if check.every <= Span::ZERO {
+                // Not repeated: only run on request.
+                return Some(Entry { slot, hash, every: ON_REQUEST, retry: check.retry, last_run: Some(now) });
+            }
             Some(Entry { slot, hash, every: check.every, retry: check.retry, last_run: last_run(&key) })
         };
         (0..slots).filter_map(entry).collect()
@@ -101,6 +111,18 @@ impl Plan {
         let (object, check) = self.own_check(slot)?;
         let host = &self.catalog.hosts[self.host_of(object).index()];
         Some((Lane::of_probe(&check.probe), Arc::clone(&host.name)))
+    }
+
+    /// Whether a slot runs a Nagios command.
+    pub fn is_command(&self, slot: u32) -> bool {
+        self.own_check(slot).is_some_and(|(_, check)| *check.probe == *COMMAND_PROBE)
+    }
+
+    /// How long after a common start this one begins, so that not all begin at once.
+    pub fn stagger(&self, slot: u32) -> Span {
+        let Some((key, (_, check))) = self.key(slot).zip(self.own_check(slot)) else { return Span::ZERO };
+        let most = STAGGER_MAX.min(check.every).as_millis().max(1).unsigned_abs();
+        Span::from_millis((stable_hash(&key.host, key.service.as_deref()) % most).cast_signed())
     }
 
     pub fn job(&self, slot: u32) -> Option<Job> {

@@ -11,6 +11,7 @@ use stentor_core::model::{Observation, UnknownCause};
 use tokio::time::{Instant, timeout_at};
 
 use super::plan::Job;
+use super::plugin::Plugin;
 use crate::clock::Clock;
 use crate::engine::{self, KeyedResult};
 use crate::probes::{BuildError, ErasedProbe};
@@ -20,11 +21,18 @@ const OVERRUN_MAX: Duration = Duration::from_secs(2);
 /// A run that was over and taken up so much later yet was not run at all for a while: paused, or starved.
 const STALL: Duration = Duration::from_secs(1);
 
+/// What a run consists of.
+pub enum Work {
+    Probe(Result<Arc<dyn ErasedProbe>, BuildError>),
+    Plugin(Plugin),
+}
+
 /// Runs a check and posts what it saw; waits while the engine's inbox is full.
-pub async fn run(job: Job, probe: Result<Arc<dyn ErasedProbe>, BuildError>, clock: Clock, engine: engine::Handle) {
+pub async fn run(job: Job, work: Work, clock: Clock, engine: engine::Handle) {
     let mut observed_at = clock.now();
-    let observation = match probe {
-        Ok(probe) => {
+    let observation = match work {
+        Work::Plugin(plugin) => plugin.run(&job).await,
+        Work::Probe(Ok(probe)) => {
             let begun = Instant::now();
             let mut observation = observe(&*probe, &job).await;
             // The deadline passed while nobody could have seen an answer: that says nothing about the peer. Once is
@@ -36,7 +44,7 @@ pub async fn run(job: Job, probe: Result<Arc<dyn ErasedProbe>, BuildError>, cloc
             }
             observation
         }
-        Err(e) => Observation::failed(UnknownCause::ProbeError, format!("the check cannot run: {e}")),
+        Work::Probe(Err(e)) => Observation::failed(UnknownCause::ProbeError, format!("the check cannot run: {e}")),
     };
     let result = KeyedResult {
         object: job.object,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use stentor_core::catalog::Catalog;
 use stentor_core::engine::CheckRequest;
-use stentor_core::engine::gate::Forced;
+use stentor_core::engine::gate::{Forced, SkipReason};
 use stentor_core::model::ObjectKey;
 use stentor_core::schedule::{LATE_AFTER, Schedule, Why};
 use stentor_core::{Span, Timestamp};
@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::lanes::{Candidate, Lane, Lanes};
 use super::metrics::Metrics;
 use super::plan::{Builder, Plan};
-use super::run::run;
+use super::plugin::Plugin;
+use super::run::{Work, run};
 use super::{Order, Parts};
 use crate::clock::Clock;
 use crate::engine;
@@ -74,7 +75,7 @@ impl Runner {
             // A time in the future is the mark of a clock that was set back.
             (!row.is_pending()).then(|| row.last_check.min(now))
         };
-        let schedule = Schedule::new(plan.entries(last_seen), now);
+        let schedule = Schedule::new(plan.entries(now, last_seen), now);
         Runner {
             plan,
             schedule,
@@ -116,8 +117,11 @@ impl Runner {
         let now = self.steady.now();
         while let Some(due) = self.schedule.pop(now) {
             let Some((lane, host)) = self.plan.place(due.slot) else { continue };
-            if !self.may_run(due.slot) {
-                self.schedule.finish(due.slot, now);
+            if let Err(again_in) = self.may_run(due.slot) {
+                match again_in {
+                    Some(wait) => self.schedule.put_off_until(due.slot, now + wait),
+                    None => self.schedule.finish(due.slot, now),
+                }
                 continue;
             }
             if let Some(candidate) = self.lanes.admit(Candidate { due, lane, host }) {
@@ -126,17 +130,23 @@ impl Runner {
         }
     }
 
-    /// Whether a check that is due runs: it was forced, or nothing holds it back. Asked at its start, so that a switch
-    /// takes effect without another plan.
-    fn may_run(&mut self, slot: u32) -> bool {
-        let Some(key) = self.plan.key(slot) else { return false };
-        if self.forced.remove(&key) {
-            return true;
-        }
+    /// Whether a check that is due runs: it was forced, or nothing holds it back. Asked at its start, and its interval
+    /// with it, so that what a command changed takes effect without another plan. An error says when to ask again, if not
+    /// at its next phase.
+    fn may_run(&mut self, slot: u32) -> Result<(), Option<Span>> {
+        let Some(key) = self.plan.key(slot) else { return Err(None) };
+        let forced = self.forced.remove(&key);
         let snapshot = self.engine.snapshot();
-        let gate = snapshot.gate(self.clock.now());
-        let object = snapshot.catalog.object_id(&key);
-        object.is_none_or(|object| gate.check_allowed(object, Forced::No).is_ok())
+        let wall = self.clock.now();
+        let Some(object) = snapshot.catalog.object_id(&key) else { return Ok(()) };
+        self.schedule.set_every(slot, snapshot.check_interval(object));
+        if forced {
+            return Ok(());
+        }
+        snapshot.gate(wall).check_allowed(object, Forced::No).map_err(|skip| {
+            // A check that is rare and a period that is short might never meet.
+            (skip.why == SkipReason::OutsidePeriod).then(|| skip.again_at - wall + self.plan.stagger(slot))
+        })
     }
 
     /// Starts candidates that have places; one that waited too long gives its place to the next.
@@ -158,10 +168,14 @@ impl Runner {
     fn start(&mut self, candidate: &Candidate, now: Timestamp) -> bool {
         let slot = candidate.due.slot;
         let Some(job) = self.plan.job(slot) else { return false };
-        let probe = self.plan.probe(slot, &mut self.builder);
+        let work = if self.plan.is_command(slot) {
+            Work::Plugin(Plugin::of(&job.object, &self.engine.snapshot(), self.clock.now()))
+        } else {
+            Work::Probe(self.plan.probe(slot, &mut self.builder))
+        };
         self.metrics.started(candidate.lane, (now - candidate.due.due).to_std());
         let object = job.object.clone();
-        let task = self.tasks.spawn(run(job, probe, self.clock.clone(), self.engine.clone()));
+        let task = self.tasks.spawn(run(job, work, self.clock.clone(), self.engine.clone()));
         let running = Running { object, lane: candidate.lane, host: Arc::clone(&candidate.host) };
         self.running.insert(task.id(), running);
         true
@@ -216,7 +230,7 @@ impl Runner {
             };
             self.last_runs.get(key).copied().or_else(of_engine)
         };
-        self.schedule = Schedule::new(self.plan.entries(last_seen), now);
+        self.schedule = Schedule::new(self.plan.entries(now, last_seen), now);
         for run in self.running.values() {
             if let Some(slot) = self.plan.slot_of_key(&run.object) {
                 self.schedule.mark_running(slot);

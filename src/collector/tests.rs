@@ -193,6 +193,7 @@ fn engine_of(catalog: &Arc<Catalog>) -> (engine::Handle, mpsc::Receiver<Post>) {
         agents: Arc::default(),
         counters: Counters::default(),
         degraded: None,
+        refused: None,
     };
     let published = broadcast::Sender::new(1);
     (engine::Handle { inbox, snapshot: Arc::new(ArcSwap::from_pointee(snapshot)), published }, posts)

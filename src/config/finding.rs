@@ -120,6 +120,16 @@ impl Diagnostics {
         format!("{}:{line}:{column}", self.path(place).display())
     }
 
+    /// The first error with its place, and how many there are.
+    pub fn summary(&self) -> String {
+        let first = self.findings.iter().find(|finding| finding.level == Level::Error);
+        let more = match self.errors() {
+            0 | 1 => String::new(),
+            errors => format!(" ({} more)", errors - 1),
+        };
+        first.map_or_else(String::new, |f| format!("{}: {}{more}", self.location(&f.place), f.message))
+    }
+
     /// One JSON line per finding.
     pub fn json_lines(&self) -> Vec<String> {
         let line = |finding: &Finding| {

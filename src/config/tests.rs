@@ -132,7 +132,8 @@ fn the_commented_keys_of_the_example_are_read_too() {
         })
         .map(|line| format!("{line}\n"))
         .collect();
-    let text = text.replace("enabled = false", "enabled = true");
+    // Whether Nagios is installed here must not matter.
+    let text = text.replace("enabled = false", "enabled = true").replace("/etc/nagios4", "/nowhere");
     let found = load_here(&text).expect_err("hosts of the comments do not exist");
     let codes: BTreeSet<&str> = found.findings.iter().map(|finding| finding.code).collect();
     let of_files = ["missing-file", "unreadable-file", "no-hosts", "no-services"];

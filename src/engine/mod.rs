@@ -26,6 +26,8 @@ pub enum Post {
     AgentBatch(AgentBatch, oneshot::Sender<Result<Accepted, Refused>>),
     Command(CommandInput, oneshot::Sender<Result<Reply, Refused>>),
     Delivery(Delivery),
+    /// The configuration on disk was refused, for this reason, or is in force again.
+    Refused(Option<Arc<str>>),
     Catalog(Arc<Catalog>, oneshot::Sender<()>),
     /// Answered when everything posted before it is durable and in the snapshot.
     Flush(oneshot::Sender<u64>),

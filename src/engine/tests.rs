@@ -5,14 +5,17 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use stentor_core::catalog::{Catalog, Timing};
-use stentor_core::engine::Input;
+use stentor_core::engine::{CheckResult, Input, ResultSource};
+use stentor_core::id::ObjectId;
+use stentor_core::model::{COMMAND_CHANNEL, HostState, Observation};
 use stentor_core::{Span, Timestamp};
 use tokio::sync::{Notify, mpsc};
 
 use super::writer::{Parts, Running, start};
 use crate::clock::Clock;
-use crate::journal::Journal;
 use crate::journal::sqlite::SqliteJournal;
+use crate::journal::{Journal, Turn};
+use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 
 /// Longest wait for a fact; only a fault makes a test wait so long.
@@ -103,4 +106,43 @@ async fn the_time_between_two_starts_is_a_gap() {
     let world = World { dir, clock, journal, running };
     world.ticks(1).await;
     assert_eq!(world.gaps().await.iter().map(|gap| gap.0).collect::<Vec<_>>(), [NIGHT - Span::from_secs(5)]);
+}
+
+const TREE: &str = "define command {\n command_name page\n command_line /bin/true\n}\n\
+    define contact {\n contact_name ann\n host_notification_commands page\n service_notification_commands page\n\
+    host_notification_options d,r\n service_notification_options c,r\n}\n\
+    define host {\n host_name gate\n address 192.0.2.1\n max_check_attempts 1\n contacts ann\n}\n\
+    define service {\n host_name gate\n service_description alive\n check_command page\n max_check_attempts 1\n\
+    contacts ann\n}\n";
+
+#[tokio::test]
+async fn a_notice_that_the_database_missed_in_a_crash_is_in_the_outbox_after_the_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let main = dir.path().join("nagios.cfg");
+    std::fs::write(&main, "cfg_file=objects.cfg\n").unwrap();
+    std::fs::write(dir.path().join("objects.cfg"), TREE).unwrap();
+    let catalog = crate::config::load(&main).unwrap_or_else(|found| panic!("{found}")).catalog;
+    let at = Timestamp::from_secs(1_000_000);
+    let down = CheckResult {
+        object: ObjectId::Host(catalog.host_id("gate").unwrap()),
+        observed_at: at,
+        source: ResultSource::Passive,
+        observation: Arc::new(Observation::reported_host(HostState::Down, "gone")),
+        id: None,
+    };
+    // Recorded, and then the power failed.
+    let journal = SqliteJournal::open(&dir.path().join("journal")).await.unwrap();
+    let turn = Turn { seq: 1, at, inputs: vec![Input::Catalog(catalog), Input::Result(down)] };
+    journal.append(&turn).await.unwrap();
+    journal.close().await;
+    drop(journal);
+    let (journal, running) = writer(dir.path(), &Clock::manual(at)).await;
+    running.handle.stop().await;
+    running.task.await.unwrap();
+    journal.close().await;
+    drop((journal, running.to_collector, running.handle));
+    let store = SqliteStore::open(&dir.path().join("s.db")).await.unwrap();
+    let rows = store.outbox_due(at, 10).await.unwrap();
+    let told: Vec<_> = rows.iter().map(|row| (&*row.notification.contact, &*row.notification.channel)).collect();
+    assert_eq!(told, [("ann", COMMAND_CHANNEL)]);
 }

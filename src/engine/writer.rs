@@ -121,6 +121,7 @@ pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, Start
         uncommitted: VecDeque::new(),
         journal_lost: None,
         store_lost: None,
+        refused: None,
         journal_retry_at: Instant::now(),
         next_checkpoint: Instant::now(),
         dirty: true,
@@ -198,6 +199,8 @@ struct Writer {
     journal_lost: Option<Arc<str>>,
     /// Why the store takes nothing.
     store_lost: Option<Arc<str>>,
+    /// Why the configuration on disk is not the one in force.
+    refused: Option<Arc<str>>,
     /// A lost journal is tried again at this time.
     journal_retry_at: Instant,
     next_checkpoint: Instant,
@@ -230,6 +233,8 @@ struct Gathered {
     inputs: Vec<Input>,
     waiting: Vec<Waiting>,
     catalog: Option<Arc<Catalog>>,
+    /// Whether the configuration on disk was refused, and why.
+    refused: Option<Option<Arc<str>>>,
     /// Pushes of this very turn, which the engine does not know yet.
     pushes: Vec<(Arc<str>, Arc<str>, u64)>,
 }
@@ -326,7 +331,7 @@ impl Writer {
                 self.work(loaded).await;
             }
         }
-        if !gathered.inputs.is_empty() || !gathered.waiting.is_empty() {
+        if !gathered.inputs.is_empty() || !gathered.waiting.is_empty() || gathered.refused.is_some() {
             self.work(gathered).await;
         }
     }
@@ -351,6 +356,7 @@ impl Writer {
                 turn.waiting.push(Waiting::Catalog(reply));
             }
             Post::Flush(reply) => turn.waiting.push(Waiting::Flush(reply)),
+            Post::Refused(why) => turn.refused = Some(why),
             Post::Save(_) | Post::Stop(_) => {}
         }
     }
@@ -394,7 +400,11 @@ impl Writer {
 
     /// One turn: journal, apply, commit, publish if somebody waits, answer.
     async fn work(&mut self, gathered: Gathered) {
-        let Gathered { inputs, waiting, catalog, .. } = gathered;
+        let Gathered { inputs, waiting, catalog, refused, .. } = gathered;
+        if let Some(refused) = refused {
+            self.refused = refused;
+            self.dirty = true;
+        }
         let mut replies: Vec<Option<Result<Reply, Refused>>> = Vec::with_capacity(inputs.len());
         if !inputs.is_empty() {
             let turn = Turn { seq: self.engine.seq() + 1, at: self.parts.clock.now(), inputs };
@@ -580,6 +590,7 @@ impl Writer {
             (Some(journal), Some(store)) => Some(format!("{journal}; {store}").into()),
             (one, other) => one.as_ref().or(other.as_ref()).map(Arc::clone),
         };
+        snapshot.refused.clone_from(&self.refused);
         let degraded = i64::from(snapshot.degraded.is_some());
         self.snapshot.store(Arc::new(snapshot));
         // After the snapshot: whoever reads the metric finds the pages saying the same.
@@ -633,6 +644,12 @@ impl Handle {
         let (tx, rx) = oneshot::channel();
         self.inbox.send(Post::Catalog(catalog, tx)).await.map_err(|_| Refused::Stopping)?;
         rx.await.map_err(|_| Refused::Stopping)
+    }
+
+    /// Says on every page why the configuration on disk is not the one in force; `None` = it is again.
+    pub async fn refuse_configuration(&self, why: Option<Arc<str>>) {
+        // A writer that has stopped publishes nothing any more.
+        let _ = self.inbox.send(Post::Refused(why)).await;
     }
 
     /// Stops the writer after everything posted before; a checkpoint is saved.

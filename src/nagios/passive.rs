@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use stentor_core::model::observation::{MEASUREMENTS_MAX, OUTPUT_BYTES_MAX};
-use stentor_core::model::{HostState, Measurement, Observation, Outcome, ServiceState};
-use stentor_wire::nagios::{output, perfdata};
+use stentor_core::model::{HostState, Observation, Outcome, ServiceState};
+use stentor_wire::nagios::output;
+
+use crate::probes::exec;
 
 /// Shown when a result came without text (Nagios's words).
 const NO_OUTPUT: &str = "(No output returned from plugin)";
-/// Ends text that was cut.
-const CUT: &str = " …[cut]";
 
 /// A service's result. Codes outside 0..=3 are UNKNOWN (specification 01, section 2).
 pub fn of_service(code: i32, text: &str) -> Observation {
@@ -24,42 +24,15 @@ pub fn of_host(code: i32, text: &str) -> Option<Observation> {
 }
 
 fn observation(state: ServiceState, text: &str) -> Observation {
-    let parts = output::parse(text.as_bytes());
-    let short = if parts.short.is_empty() { NO_OUTPUT } else { &parts.short };
-    let mut observation = Observation::reported(state, cut(short)).long(cut(&parts.long));
-    let items = perfdata::parse(&parts.perfdata).into_iter().flatten().take(MEASUREMENTS_MAX);
-    observation.measurements = items.map(|item| measurement(&item)).collect();
-    observation
-}
-
-fn measurement(item: &perfdata::Item) -> Measurement {
-    Measurement {
-        label: item.label.as_str().into(),
-        value: item.number(),
-        unit: item.uom.as_str().into(),
-        warn: item.warn.as_str().into(),
-        crit: item.crit.as_str().into(),
-        min: item.min_number(),
-        max: item.max_number(),
-    }
-}
-
-fn cut(text: &str) -> String {
-    if text.len() <= OUTPUT_BYTES_MAX {
-        return text.to_owned();
-    }
-    let mut end = OUTPUT_BYTES_MAX - CUT.len();
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}{CUT}", &text[..end])
+    let text = if text.trim().is_empty() { NO_OUTPUT } else { text };
+    exec::observation(state, text.as_bytes())
 }
 
 /// Brings an observation made elsewhere within the limits of those made here.
 pub fn bound(mut observation: Observation) -> Observation {
     let bounded = |text: &Arc<str>| -> Arc<str> {
         let shown = output::displayable(text.as_bytes());
-        if *shown == **text && text.len() <= OUTPUT_BYTES_MAX { Arc::clone(text) } else { cut(&shown).into() }
+        if *shown == **text && text.len() <= OUTPUT_BYTES_MAX { Arc::clone(text) } else { exec::cut(&shown).into() }
     };
     observation.text = bounded(&observation.text);
     observation.long_text = bounded(&observation.long_text);
@@ -92,7 +65,7 @@ mod tests {
     fn long_text_is_cut_between_characters() {
         let seen = of_service(0, &"ü".repeat(OUTPUT_BYTES_MAX));
         assert!(seen.text.len() <= OUTPUT_BYTES_MAX);
-        assert!(seen.text.ends_with(CUT));
+        assert!(seen.text.ends_with(exec::CUT_MARK));
         let bounded = bound(Observation::observed("\u{1b}[2J".to_owned() + &"ü".repeat(OUTPUT_BYTES_MAX)));
         assert!(bounded.text.len() <= OUTPUT_BYTES_MAX && !bounded.text.contains('\u{1b}'));
     }

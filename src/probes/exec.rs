@@ -8,13 +8,13 @@ mod report;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use stentor_core::macros::Held;
-use stentor_core::model::Observation;
+use stentor_core::model::{Observation, UnknownCause};
 use tokio::time::Instant;
 
 use super::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
@@ -23,7 +23,7 @@ use child::{Finished, Plan};
 pub use child::{End, raise_descriptor_limit};
 #[doc(hidden)]
 pub use command::CommandLine;
-pub use report::observation;
+pub use report::{Asked, CUT_MARK, Ended, cut, observation, reported};
 
 /// What plugins find as their search path; ours may hold anything.
 const CHILD_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -87,7 +87,7 @@ impl Probe for Exec {
         let args = self.command.args(target).map_err(|e| ProbeError::Failed(e.to_string()))?;
         let program = self.command.program();
         match start(program, args, &self.env, deadline).await {
-            Ok(finished) => Ok(report::of_run(&finished, limit_s, self.timeout_state)),
+            Ok(finished) => Ok(report::of_run(&finished, limit_s, self.timeout_state, None)),
             Err(e) => not_started(program, &e),
         }
     }
@@ -106,14 +106,34 @@ pub struct Ran {
 /// # Errors
 /// It cannot be started.
 pub async fn run_line(line: &Held, env: &[(Arc<str>, Arc<str>)], timeout: Duration) -> io::Result<Ran> {
+    let finished = run_held(line, env, timeout).await?.1;
+    let blank = finished.stdout.bytes.iter().all(u8::is_ascii_whitespace);
+    let said = if blank { &finished.stderr.bytes } else { &finished.stdout.bytes };
+    Ok(Ran { end: finished.end, said: String::from_utf8_lossy(said).trim().to_owned() })
+}
+
+/// Runs the command of a Nagios check; whatever comes of it, it is a result.
+pub async fn run_plugin(
+    line: &Held,
+    env: &[(Arc<str>, Arc<str>)],
+    timeout: Duration,
+    asked: &Asked<'_>,
+) -> Observation {
+    match run_held(line, env, timeout).await {
+        Ok((_, finished)) => report::of_run(&finished, timeout.as_secs_f64(), TimeoutState::default(), Some(asked)),
+        Err(e) if e.kind() == io::ErrorKind::InvalidInput => report::of_missing(127, &e.to_string()),
+        Err(e) => not_started(Path::new(&line.to_string()), &e)
+            .unwrap_or_else(|e| Observation::failed(UnknownCause::ProbeError, e.to_string())),
+    }
+}
+
+async fn run_held(line: &Held, env: &[(Arc<str>, Arc<str>)], timeout: Duration) -> io::Result<(PathBuf, Finished)> {
     let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
     let (program, args) = CommandLine::from_held(line).map_err(|e| invalid(e.to_string()))?.into_parts();
     let named = env.iter().map(|(name, value)| (name.to_string(), value.replace('\0', ""))).collect();
     let env = Arc::new(environment(named).map_err(|e| invalid(e.message))?);
     let finished = start(&program, args, &env, Instant::now() + timeout).await?;
-    let blank = finished.stdout.bytes.iter().all(u8::is_ascii_whitespace);
-    let said = if blank { &finished.stderr.bytes } else { &finished.stdout.bytes };
-    Ok(Ran { end: finished.end, said: String::from_utf8_lossy(said).trim().to_owned() })
+    Ok((program, finished))
 }
 
 /// Starts a program and waits for it.

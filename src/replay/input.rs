@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use stentor_core::diagnosis::Signal;
-use stentor_core::model::{ObjectKey, Observation, Outcome, ServiceState, Value};
+use stentor_core::model::{ObjectKey, Observation, Value};
 use stentor_core::{Span, Timestamp};
 
 use crate::nagios::passive;
+use crate::probes::exec::Ended;
 
 /// The year 9999: later instants have no date.
 const AT_MAX: f64 = 253_402_300_799.0;
@@ -22,11 +23,20 @@ pub struct Step {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
-    Result { object: ObjectKey, active: bool, observation: Observation },
+    Result { object: ObjectKey, active: bool, said: Said },
     Command(String),
     Signal(Signal),
     Delivery { key: String, accepted: bool },
     Show,
+}
+
+/// What a result brings.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Said {
+    /// What a native probe saw, or somebody submitted.
+    Seen(Observation),
+    /// How a plugin ended that was run here, and what it printed.
+    Plugin { ended: Ended, printed: String },
 }
 
 #[derive(Deserialize)]
@@ -135,22 +145,21 @@ fn instant(seconds: f64) -> Option<Timestamp> {
 
 impl ResultLine {
     fn read(self) -> Result<What, String> {
-        let observation = match (self.facts, self.code) {
+        let said = match (self.facts, self.code) {
             (Some(_), Some(_)) => return Err("a result has `code` or `facts`, not both".to_owned()),
             (None, None) => return Err("a result has a `code`, or `facts` for the rules to judge".to_owned()),
-            (Some(facts), None) => Observation { facts, ..Observation::observed(self.output) },
-            (None, Some(_)) if self.early_timeout || !self.exited_ok => {
-                // The plugin did not get to say a state; Nagios takes that for CRITICAL.
-                let seen = passive::of_service(2, &self.output);
-                Observation { outcome: Outcome::Reported(ServiceState::Critical), ..seen }
-            }
-            (None, Some(code)) if self.active || self.service.is_some() => passive::of_service(code, &self.output),
-            (None, Some(code)) => {
-                passive::of_host(code, &self.output).ok_or("a passive result of a host is 0, 1 or 2".to_owned())?
-            }
+            (Some(facts), None) => Said::Seen(Observation { facts, ..Observation::observed(self.output) }),
+            // How long it took is not recorded.
+            (None, Some(_)) if self.early_timeout => Said::Plugin { ended: Ended::TimedOut(0.0), printed: self.output },
+            (None, Some(_)) if !self.exited_ok => Said::Plugin { ended: Ended::Abnormally, printed: self.output },
+            (None, Some(code)) if self.active => Said::Plugin { ended: Ended::Exited(code), printed: self.output },
+            (None, Some(code)) if self.service.is_some() => Said::Seen(passive::of_service(code, &self.output)),
+            (None, Some(code)) => Said::Seen(
+                passive::of_host(code, &self.output).ok_or("a passive result of a host is 0, 1 or 2".to_owned())?,
+            ),
         };
         let object = ObjectKey { host: self.host, service: self.service };
-        Ok(What::Result { object, active: self.active, observation })
+        Ok(What::Result { object, active: self.active, said })
     }
 }
 

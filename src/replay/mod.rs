@@ -12,11 +12,14 @@ use serde_json::Value as Json;
 use stentor_core::catalog::Catalog;
 use stentor_core::engine::{CheckResult, CommandInput, Effects, Engine, Event, EventKind, Input, ResultSource};
 use stentor_core::id::{HostId, ObjectId, ServiceId};
-use stentor_core::model::{Delivery, DeliveryOutcome, Incident, Notification, ObjectKey, StateKind};
+use stentor_core::model::{
+    Delivery, DeliveryOutcome, Incident, Notification, ObjectKey, Observation, Outcome, ServiceState, StateKind,
+};
 use stentor_core::{Span, Timestamp};
 
 use crate::nagios::external::{self, Order, World, describe};
-use input::{Refusal, Step, What};
+use crate::probes::exec::{Asked, Ended, reported};
+use input::{Refusal, Said, Step, What};
 
 /// As the running service ticks: once a second at pace 1, never closer than this.
 const TICK: Span = Span::from_secs(1);
@@ -181,8 +184,9 @@ impl Run<'_> {
                 return Ok(Ok(()));
             }
             What::Signal(signal) => self.apply(at, &Input::Signal(signal))?,
-            What::Result { object, active, observation } => {
+            What::Result { object, active, said } => {
                 let source = if active { ResultSource::Active } else { ResultSource::Passive };
+                let observation = self.observation(&object, said);
                 return self.result(at, &object, at, source, Arc::new(observation));
             }
             What::Delivery { key, accepted } => {
@@ -242,7 +246,7 @@ impl Run<'_> {
         key: &ObjectKey,
         observed_at: Timestamp,
         source: ResultSource,
-        observation: Arc<stentor_core::model::Observation>,
+        observation: Arc<Observation>,
     ) -> io::Result<Result<(), String>> {
         let Some(object) = self.engine.catalog().object_id(key) else {
             return Ok(Err(format!("there is no {}", describe(key))));
@@ -252,6 +256,25 @@ impl Run<'_> {
         self.state(at, object)?;
         self.tell(at, effects)?;
         Ok(Ok(()))
+    }
+
+    /// What a plugin said of an object of a Nagios tree is read as Nagios reads it.
+    fn observation(&self, object: &ObjectKey, said: Said) -> Observation {
+        let (ended, printed) = match said {
+            Said::Seen(observation) => return observation,
+            Said::Plugin { ended, printed } => (ended, printed),
+        };
+        let catalog = self.engine.catalog();
+        let is_nagios = catalog.object_id(object).is_some_and(|id| catalog.nagios.member(id).is_some());
+        let asked = Asked { host: &object.host, service: object.service.as_deref() };
+        let seen = reported(ended, printed.as_bytes(), is_nagios.then_some(&asked));
+        match ended {
+            // As the `exec` probe says it unless it is configured.
+            Ended::TimedOut(_) if !is_nagios => {
+                Observation { outcome: Outcome::Reported(ServiceState::Critical), ..seen }
+            }
+            Ended::TimedOut(_) | Ended::Exited(_) | Ended::Abnormally => seen,
+        }
     }
 
     fn apply(&mut self, at: Timestamp, input: &Input) -> io::Result<()> {

@@ -12,6 +12,7 @@ pub mod health;
 pub mod links;
 pub mod listing;
 pub mod metrics;
+pub mod notices;
 pub mod pages;
 pub mod parts;
 pub mod problem;

@@ -135,9 +135,17 @@ async fn a_reload_takes_a_good_configuration_with_the_states_and_refuses_a_bad_o
     })
     .await;
     assert_eq!((seen("one").await, seen("two").await), before);
+    let refused = async || {
+        let (_, page) = site.send("GET", "/incidents", None, None).await.expect("the page");
+        let page = page.as_str().expect("a page").to_owned();
+        page.contains("The configuration on disk is refused").then_some(page)
+    };
+    let page = until("the pages say that it was refused", refused).await;
+    assert!(page.contains("unknown key `sever`"), "and why: {page}");
 
     site.configure(&watched(&receiver, &["new", "two", "one"]));
     server.signal(Signal::HUP);
+    until("the pages say it no more", async || refused().await.is_none().then_some(())).await;
     until("the new service is there", async || {
         let (status, _) = site.send("GET", "/api/v1/hosts/a/services/new", None, None).await.ok()?;
         status.is_success().then_some(())

@@ -14,6 +14,7 @@ mod ipmi;
 mod kill9;
 mod mail;
 mod metrics;
+mod nagios_tree;
 mod outside;
 mod pipe;
 mod plugins;

@@ -94,6 +94,7 @@ fn snapshot(hosts: usize) -> Snapshot {
         agents: Arc::default(),
         counters: Counters::default(),
         degraded: None,
+        refused: None,
         catalog: Arc::new(catalog),
     }
 }

@@ -26,6 +26,8 @@ const CATCH_UP_EVERY_MAX: Span = Span::from_secs(5);
 
 /// The shortest interval; guards against a configuration that reaches zero.
 const EVERY_MIN: Span = Span::from_millis(10);
+/// What is not repeated by itself: longer than any process lives.
+const NEVER: Span = Span::from_hours(24 * 3650);
 
 /// What is scheduled, by position: the caller's dense number of the check.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -243,6 +245,25 @@ impl Schedule {
                 self.queue(slot, due, Why::Phase);
             }
         }
+    }
+
+    /// A check that was handed out must not run now, nor at its phase: it is asked for at `due`, however late that is.
+    pub fn put_off_until(&mut self, slot: u32, due: Timestamp) {
+        if let Some(Slot { state: State::Running { .. }, .. }) = self.slots.get(slot as usize) {
+            self.queue(slot, due, Why::Request);
+        }
+    }
+
+    /// Repeats `slot` at another interval from its next turn on; zero = not by itself any more.
+    pub fn set_every(&mut self, slot: u32, every: Span) {
+        let every = if every == Span::ZERO { NEVER } else { every.max(EVERY_MIN) };
+        let Some(place) = self.slots.get_mut(slot as usize) else { return };
+        if place.every == every || place.state == State::Absent {
+            return;
+        }
+        self.steady_per_ms += 1.0 / every.as_millis() as f64 - 1.0 / place.every.as_millis() as f64;
+        place.phase = Span::from_millis(place.phase.as_millis().rem_euclid(every.as_millis()));
+        place.every = every;
     }
 
     /// A check that was handed out could not be started in time: it is caught up later.

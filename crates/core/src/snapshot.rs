@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
 use crate::engine::program::{ContactOverrides, ProgramState};
@@ -16,6 +15,7 @@ use crate::model::{
 };
 use crate::policy::notice::explain::{Explanation, explain};
 use crate::policy::notice::facts::{Asked, World};
+use crate::{Span, Timestamp};
 
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -55,6 +55,8 @@ pub struct Snapshot {
     pub counters: Counters,
     /// Set by the shell when persistence is lost (invariant 11): shown on every page.
     pub degraded: Option<Arc<str>>,
+    /// Set by the shell while the configuration on disk is refused and an older one is in force: shown on every page.
+    pub refused: Option<Arc<str>>,
 }
 
 /// Hot state of one host or service; 64 bytes.
@@ -238,6 +240,14 @@ impl Snapshot {
     pub fn explain_notice(&self, object: ObjectId, kind: Option<NoticeKind>) -> Option<Explanation> {
         let world = self.notice_world();
         explain(&world, &Asked::of(object, kind.unwrap_or_else(|| world.kind_now(object))))
+    }
+
+    /// How often its active check is repeated: as configured, or as a command changed it; zero = not by itself.
+    pub fn check_interval(&self, object: ObjectId) -> Span {
+        let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.check_interval);
+        let unit_ms = self.program.in_force.interval_length.as_millis() as f64;
+        let configured = || self.catalog.check_of(object).map_or(Span::ZERO, |check| check.every);
+        changed.map_or_else(configured, |units| Span::from_millis((units * unit_ms).round() as i64))
     }
 
     pub fn host(&self, name: &str) -> Option<HostId> {

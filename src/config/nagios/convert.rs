@@ -15,17 +15,13 @@ use stentor_core::id::{
     AppearanceId, CheckId, CommandId, ContactGroupId, ContactId, DirectivesId, HostId, ObjectId, ServiceId,
     TimeperiodId,
 };
+use stentor_core::macros::view::{COMMAND_PARAM, COMMAND_PROBE};
 use stentor_core::model::Value;
 use stentor_core::timeperiod::{Line, parse_any};
 use stentor_wire::nagios::objects::options::OptionSet;
 use stentor_wire::nagios::objects::{self as wire, Concern, Id, Objects, Recipients, Settings, Variable};
 
 use crate::config::objects::Builder;
-
-/// Probe of checks that are Nagios commands: the collector expands macros and runs the line.
-pub const COMMAND_PROBE: &str = "command";
-/// Parameter of [`COMMAND_PROBE`]: `check_ping!100,20%!500,60%`.
-pub const COMMAND_PARAM: &str = "call";
 
 /// What the conversion needs of the main configuration.
 pub struct Limits {

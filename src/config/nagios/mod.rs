@@ -13,7 +13,6 @@ use super::finding::Diagnostics;
 use super::nagios_files;
 use super::objects::Builder;
 
-pub use convert::{COMMAND_PARAM, COMMAND_PROBE};
 pub use program::{Masks, NagiosSettings, Retention};
 
 /// How contacts of the tree are told.

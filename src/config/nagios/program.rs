@@ -121,7 +121,6 @@ pub fn zone(main: &MainConfig) -> &str {
 
 /// The switches and limits that the engine reads.
 pub fn program(main: &MainConfig, objects: &Objects, resources: &Resources, notify: Notify) -> Program {
-    let call = |text: &Option<String>| command(text.as_deref(), objects);
     let seconds = |count: u32| Span::from_secs(count.into());
     let skip = |code: i64| u8::try_from(code).ok().filter(|code| *code <= 3);
     Program {
@@ -163,12 +162,26 @@ pub fn program(main: &MainConfig, objects: &Objects, resources: &Resources, noti
         service_skip_parent_state: skip(main.service_skip_check_parent_status),
         service_skip_host_down_state: skip(main.service_skip_check_host_down_status),
         host_skip_dependency_state: skip(main.host_skip_check_dependency_status),
+        ..commands(main, objects, macros(main, resources, logs(main)))
+    }
+}
+
+/// The commands that the program itself runs.
+fn commands(main: &MainConfig, objects: &Objects, program: Program) -> Program {
+    let call = |text: &Option<String>| command(text.as_deref(), objects);
+    Program {
         global_host_event_handler: call(&main.global_host_event_handler),
         global_service_event_handler: call(&main.global_service_event_handler),
         ochp_command: call(&main.ochp_command),
         ocsp_command: call(&main.ocsp_command),
         host_perfdata_command: call(&main.host_perfdata_command),
         service_perfdata_command: call(&main.service_perfdata_command),
+        ..program
+    }
+}
+
+fn logs(main: &MainConfig) -> Program {
+    Program {
         perfdata_process_empty_results: main.service_perfdata_process_empty_results,
         log_notifications: main.log_notifications,
         log_service_retries: main.log_service_retries,
@@ -178,6 +191,13 @@ pub fn program(main: &MainConfig, objects: &Objects, resources: &Resources, noti
         log_passive_checks: main.log_passive_checks,
         log_initial_states: main.log_initial_states,
         log_current_states: main.log_current_states,
+        ..Program::default()
+    }
+}
+
+/// What macros give, and how.
+fn macros(main: &MainConfig, resources: &Resources, program: Program) -> Program {
+    Program {
         illegal_macro_output_chars: main.illegal_macro_output_chars.as_str().into(),
         date_format: match main.date_format {
             wire::DateFormat::Us => DateFormat::Us,
@@ -194,7 +214,7 @@ pub fn program(main: &MainConfig, objects: &Objects, resources: &Resources, noti
         admin_email: main.admin_email.as_deref().unwrap_or_default().into(),
         admin_pager: main.admin_pager.as_deref().unwrap_or_default().into(),
         files: files(main),
-        ..Program::default()
+        ..program
     }
 }
 

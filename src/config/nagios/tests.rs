@@ -4,6 +4,7 @@ use std::path::Path;
 
 use stentor_core::catalog::nagios::Options;
 use stentor_core::id::{ContactId, ObjectId};
+use stentor_core::macros::view::{COMMAND_PARAM, COMMAND_PROBE};
 use stentor_core::model::Value;
 
 use super::*;

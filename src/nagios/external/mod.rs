@@ -1,6 +1,8 @@
 //! One external command line to what the engine is asked. Decides nothing about who may send it.
 
 mod notices;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::collections::BTreeMap;

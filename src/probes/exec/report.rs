@@ -12,14 +12,36 @@ use super::TimeoutState;
 use super::child::{Captured, End, Finished};
 
 /// What is appended to text that was cut.
-const CUT_MARK: &str = " … [cut]";
+pub const CUT_MARK: &str = " … [cut]";
+
+/// The object that a Nagios command is run for: its kind and names are in texts that replace a plugin's own.
+#[derive(Copy, Clone, Debug)]
+pub struct Asked<'a> {
+    pub host: &'a str,
+    /// `None` = a check of the host itself.
+    pub service: Option<&'a str>,
+}
+
+impl Asked<'_> {
+    fn kind(asked: Option<&Self>) -> &'static str {
+        if asked.is_some_and(|asked| asked.service.is_none()) { "Host" } else { "Service" }
+    }
+}
+
+/// How a plugin ended.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub enum Ended {
+    Exited(i32),
+    /// By a signal.
+    Abnormally,
+    /// Killed after so many seconds.
+    TimedOut(f64),
+}
 
 /// A result that carries its state, with output as a plugin prints it: text, long text, perfdata.
 pub fn observation(state: ServiceState, printed: &[u8]) -> Observation {
     let parts = output::parse(printed);
-    // Logs and command files separate fields by `;`.
-    let text = parts.short.replace(';', ":");
-    let mut observation = Observation::reported(state, &*cut(&text)).long(&*cut(&parts.long));
+    let mut observation = Observation::reported(state, &*cut(&parts.short)).long(&*cut(&parts.long));
     let items = perfdata::parse(&parts.perfdata);
     observation.measurements = items.into_iter().flatten().take(MEASUREMENTS_MAX).map(measurement).collect();
     // Nothing a plugin printed is lost silently, and who reads performance data as text reads it as printed.
@@ -30,57 +52,87 @@ pub fn observation(state: ServiceState, printed: &[u8]) -> Observation {
 }
 
 /// What a run gave, by the table of the plugin API.
-pub(super) fn of_run(finished: &Finished, limit_s: f64, timeout_state: TimeoutState) -> Observation {
+pub(super) fn of_run(
+    finished: &Finished,
+    limit_s: f64,
+    timeout_state: TimeoutState,
+    asked: Option<&Asked<'_>>,
+) -> Observation {
+    let printed = printed(finished);
     match finished.end {
-        End::TimedOut => of_timeout(limit_s, timeout_state),
-        End::Signalled(signal) => {
-            replaced("(Service check did not exit properly)", &printed(finished)).fact("signal", i64::from(signal))
+        End::TimedOut => {
+            let seen = reported(Ended::TimedOut(limit_s), &printed, asked);
+            let outcome = if asked.is_some() { seen.outcome } else { timeout_state.outcome() };
+            Observation { outcome, ..seen }.fact("timed_out", true)
         }
-        End::Exited(code) => of_exit(code, finished).fact("exit_code", i64::from(code)),
+        End::Signalled(signal) => reported(Ended::Abnormally, &printed, asked).fact("signal", i64::from(signal)),
+        End::Exited(code) => {
+            let mut seen = reported(Ended::Exited(code), &printed, asked);
+            if finished.stdout.is_cut && (0..=3).contains(&code) {
+                let note = format!("{}\n[output cut after {} KiB]", seen.long_text, finished.stdout.bytes.len() / 1024);
+                seen.long_text = note.trim_start().into();
+            }
+            seen.fact("exit_code", i64::from(code))
+        }
+    }
+}
+
+/// What a plugin's end and output mean (specification 01, section 2). A plugin that was killed in time says what the
+/// configuration says for that: the engine knows it.
+pub fn reported(ended: Ended, printed: &[u8], asked: Option<&Asked<'_>>) -> Observation {
+    let kind = Asked::kind(asked);
+    match ended {
+        Ended::TimedOut(after_s) => {
+            Observation::failed(UnknownCause::Timeout, format!("({kind} check timed out after {after_s:.2} seconds)"))
+        }
+        Ended::Abnormally => replaced(&format!("({kind} check did not exit properly)"), printed),
+        Ended::Exited(code) => match ServiceState::from_code(code) {
+            Some(state) if printed.iter().all(u8::is_ascii_whitespace) => observation(state, no_output(kind)),
+            Some(state) => observation(state, printed),
+            None if matches!(code, 126 | 127) => replaced(&bounds_text(code, asked), printed),
+            None => {
+                let kept = observation(ServiceState::Critical, printed);
+                Observation { text: bounds_text(code, asked).into(), long_text: text_and_long(&kept).into(), ..kept }
+            }
+        },
     }
 }
 
 /// The program could not be started; the code is what a shell would have said.
 pub(super) fn of_missing(code: i32, why: &str) -> Observation {
-    replaced(&bounds_text(code), why.as_bytes()).fact("exit_code", i64::from(code))
+    replaced(&bounds_text(code, None), why.as_bytes()).fact("exit_code", i64::from(code))
 }
 
-fn of_timeout(limit_s: f64, state: TimeoutState) -> Observation {
-    let text = format!("(Service check timed out after {limit_s:.2} seconds)");
-    let outcome = match state {
-        TimeoutState::Ok => Outcome::Reported(ServiceState::Ok),
-        TimeoutState::Warning => Outcome::Reported(ServiceState::Warning),
-        TimeoutState::Critical => Outcome::Reported(ServiceState::Critical),
-        TimeoutState::Unknown => Outcome::Failed(UnknownCause::Timeout),
-    };
-    Observation { outcome, ..Observation::observed(text) }.fact("timed_out", true)
-}
-
-fn of_exit(code: i32, finished: &Finished) -> Observation {
-    let printed = printed(finished);
-    match ServiceState::from_code(code) {
-        Some(state) => {
-            let mut observation = observation(state, &printed);
-            if finished.stdout.is_cut {
-                let note =
-                    format!("{}\n[output cut after {} KiB]", observation.long_text, finished.stdout.bytes.len() / 1024);
-                observation.long_text = note.trim_start().into();
-            }
-            observation
-        }
-        None if matches!(code, 126 | 127) => replaced(&bounds_text(code), &printed),
-        None => {
-            let kept = observation(ServiceState::Critical, &printed);
-            Observation { text: bounds_text(code).into(), long_text: text_and_long(&kept).into(), ..kept }
+impl TimeoutState {
+    fn outcome(self) -> Outcome {
+        match self {
+            TimeoutState::Ok => Outcome::Reported(ServiceState::Ok),
+            TimeoutState::Warning => Outcome::Reported(ServiceState::Warning),
+            TimeoutState::Critical => Outcome::Reported(ServiceState::Critical),
+            TimeoutState::Unknown => Outcome::Failed(UnknownCause::Timeout),
         }
     }
 }
 
-fn bounds_text(code: i32) -> String {
-    match code {
-        126 => "(Return code of 126 is out of bounds. Check if plugin is executable)".to_owned(),
-        127 => "(Return code of 127 is out of bounds. Check if plugin exists)".to_owned(),
-        code => format!("(Return code of {code} is out of bounds)"),
+fn bounds_text(code: i32, asked: Option<&Asked<'_>>) -> String {
+    match (code, asked) {
+        (126, _) => "(Return code of 126 is out of bounds. Check if plugin is executable)".to_owned(),
+        (127, _) => "(Return code of 127 is out of bounds. Check if plugin exists)".to_owned(),
+        (code, None) => format!("(Return code of {code} is out of bounds)"),
+        (code, Some(Asked { host, service: Some(service) })) => {
+            format!("(Return code of {code} for service '{service}' on host '{host}' was out of bounds)")
+        }
+        (code, Some(Asked { host, service: None })) => {
+            format!("(Return code of {code} for check of host '{host}' was out of bounds)")
+        }
+    }
+}
+
+const fn no_output(kind: &str) -> &'static [u8] {
+    // The kinds differ in their first letter.
+    match kind.as_bytes() {
+        [b'H', ..] => b"(No output returned from host check)",
+        _ => b"(No output returned from plugin)",
     }
 }
 
@@ -92,10 +144,10 @@ fn replaced(text: &str, printed: &[u8]) -> Observation {
 
 fn text_and_long(observation: &Observation) -> String {
     let joined = format!("{}\n{}", observation.text, observation.long_text);
-    cut(joined.trim_end()).into_owned()
+    cut(joined.trim()).into_owned()
 }
 
-/// Standard output, else what the plugin API puts in its place.
+/// Standard output, else what the plugin API puts in its place; nothing if both are empty.
 fn printed(finished: &Finished) -> Cow<'_, [u8]> {
     let blank = |captured: &Captured| captured.bytes.iter().all(u8::is_ascii_whitespace);
     if !blank(&finished.stdout) {
@@ -105,12 +157,12 @@ fn printed(finished: &Finished) -> Cow<'_, [u8]> {
         text.extend_from_slice(&finished.stderr.bytes);
         Cow::Owned(text)
     } else {
-        Cow::Borrowed(b"(No output returned from plugin)")
+        Cow::Borrowed(b"")
     }
 }
 
 /// At most what a result keeps, cut between characters and marked.
-fn cut(text: &str) -> Cow<'_, str> {
+pub fn cut(text: &str) -> Cow<'_, str> {
     if text.len() <= OUTPUT_BYTES_MAX {
         return Cow::Borrowed(text);
     }
@@ -149,7 +201,7 @@ mod tests {
     fn exited(code: i32, stdout: &str, stderr: &str) -> Observation {
         let captured = |text: &str| Captured { bytes: text.as_bytes().to_vec(), is_cut: false };
         let finished = Finished { end: End::Exited(code), stdout: captured(stdout), stderr: captured(stderr) };
-        of_run(&finished, 60.0, TimeoutState::default())
+        of_run(&finished, 60.0, TimeoutState::default(), None)
     }
 
     #[test]
@@ -192,7 +244,8 @@ mod tests {
             (TimeoutState::Critical, Outcome::Reported(ServiceState::Critical)),
             (TimeoutState::Unknown, Outcome::Failed(UnknownCause::Timeout)),
         ] {
-            let seen = of_timeout(10.0, state);
+            let finished = Finished { end: End::TimedOut, stdout: Captured::default(), stderr: Captured::default() };
+            let seen = of_run(&finished, 10.0, state, None);
             assert_eq!((seen.outcome, &*seen.text), (outcome, "(Service check timed out after 10.00 seconds)"));
         }
     }
@@ -200,13 +253,32 @@ mod tests {
     #[test]
     fn measurements_carry_thresholds_and_bad_items_are_kept_as_text() {
         let seen = observation(ServiceState::Ok, b"OK; fine|'a b'=1.5s;2:3;@4;0;9 bad=1,5 u=U");
-        assert_eq!(&*seen.text, "OK: fine");
+        assert_eq!(&*seen.text, "OK; fine");
         assert_eq!(seen.facts.get("perfdata").and_then(Value::text), Some("'a b'=1.5s;2:3;@4;0;9 bad=1,5 u=U"));
         let [first, unknown] = seen.measurements.as_slice() else { panic!("{:?}", seen.measurements) };
         assert_eq!((&*first.label, first.value, &*first.unit), ("a b", Some(1.5), "s"));
         assert_eq!((&*first.warn, &*first.crit, first.min, first.max), ("2:3", "@4", Some(0.0), Some(9.0)));
         assert_eq!((&*unknown.label, unknown.value), ("u", None));
         assert!(observation(ServiceState::Ok, b"OK|a=1").facts.is_empty());
+    }
+
+    #[test]
+    fn what_replaces_a_plugins_words_names_the_object() {
+        let service = Asked { host: "web1", service: Some("http") };
+        let host = Asked { host: "web1", service: None };
+        for (ended, asked, text) in [
+            (Ended::Exited(4), &service, "(Return code of 4 for service 'http' on host 'web1' was out of bounds)"),
+            (Ended::Exited(4), &host, "(Return code of 4 for check of host 'web1' was out of bounds)"),
+            (Ended::Exited(127), &host, "(Return code of 127 is out of bounds. Check if plugin exists)"),
+            (Ended::Exited(2), &service, "(No output returned from plugin)"),
+            (Ended::Exited(2), &host, "(No output returned from host check)"),
+            (Ended::TimedOut(60.0), &service, "(Service check timed out after 60.00 seconds)"),
+            (Ended::TimedOut(30.0), &host, "(Host check timed out after 30.00 seconds)"),
+            (Ended::Abnormally, &service, "(Service check did not exit properly)"),
+            (Ended::Abnormally, &host, "(Host check did not exit properly)"),
+        ] {
+            assert_eq!(&*reported(ended, b"", Some(asked)).text, text);
+        }
     }
 
     proptest! {

@@ -47,6 +47,8 @@ pub fn routes() -> Router<WebState> {
         .route("/api/v1/incidents/{number}/notes", post(incidents::note))
         .route("/api/v1/hosts", get(objects::hosts))
         .route("/api/v1/hosts/{host}", get(objects::one))
+        .route("/api/v1/hosts/{host}/notifications", get(objects::notices))
+        .route("/api/v1/hosts/{host}/services/{service}/notifications", get(objects::notices))
         .route("/api/v1/hosts/{host}/ack", post(objects::ack).delete(objects::unack))
         .route("/api/v1/hosts/{host}/check", post(objects::check))
         .route("/api/v1/services", get(objects::services))

@@ -19,6 +19,7 @@ use super::{ListQuery, dto, json, page};
 use crate::web::WebState;
 use crate::web::auth::{Role, Session};
 use crate::web::links::encode;
+use crate::web::notices::Notices;
 use crate::web::problem::Problem;
 use crate::web::subject;
 
@@ -96,6 +97,18 @@ pub async fn one(
     InPath(named): InPath<Named>,
 ) -> Result<Response, Problem> {
     answer(&state, &named.key())
+}
+
+/// Which stage of the notification logic decides what, now; empty for an object of Stentor's own configuration.
+pub async fn notices(
+    State(state): State<WebState>,
+    _session: Session,
+    InPath(named): InPath<Named>,
+) -> Result<Response, Problem> {
+    let (snapshot, key) = (state.engine.snapshot(), named.key());
+    let object = snapshot.catalog.object_id(&key).ok_or_else(|| Problem::not_found(describe(&key)))?;
+    let items: Vec<Notices> = Notices::of(&snapshot, object).into_iter().collect();
+    Ok(json(StatusCode::OK, &dto::List { seq: snapshot.seq, items, next: None }))
 }
 
 pub async fn ack(

@@ -13,6 +13,7 @@ use super::shell::{Ctx, Shell};
 use crate::store::HistoryRow;
 use crate::web::filter::{Fact, Subject};
 use crate::web::links::encode;
+use crate::web::notices::Notices;
 use crate::web::parts::{self as p, Gauge, Mark};
 use crate::web::subject::RowSubject;
 use crate::web::words;
@@ -44,6 +45,8 @@ pub struct ObjectPage {
     pub may_ack: bool,
     pub schedule: Vec<(&'static str, String)>,
     pub rules: Vec<(String, p::Pill, String)>,
+    /// Of an imported object: whom its next result would tell.
+    pub notices: Option<Notices>,
     pub history: History,
     pub downtimes: Vec<super::downtimes::DowntimeRow>,
     pub form: DowntimeForm,
@@ -392,6 +395,7 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, object: ObjectId, history: History) -> 
         }),
         may_ack: row.state != 0 && !row.is_pending(),
         schedule: schedule(ctx, object, check),
+        notices: Notices::of(ctx.snapshot, object),
         rules: rules
             .iter()
             .map(|rule| {

@@ -176,11 +176,13 @@ impl Vitals {
 #[template(path = "frag_degraded.html")]
 pub struct Degraded {
     pub why: Option<Arc<str>>,
+    /// Why the configuration on disk is not in force.
+    pub refused: Option<Arc<str>>,
 }
 
 impl Degraded {
     pub fn build(ctx: Ctx<'_>) -> Degraded {
-        Degraded { why: ctx.snapshot.degraded.clone() }
+        Degraded { why: ctx.snapshot.degraded.clone(), refused: ctx.snapshot.refused.clone() }
     }
 }
 

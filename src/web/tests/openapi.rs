@@ -27,6 +27,11 @@ fn examples() -> Vec<(&'static str, &'static str, &'static str, String)> {
         post("/api/v1/hosts/{host}/ack", "/api/v1/hosts/w%C3%A9b%2001%2Fa%3Fb%23c/ack", ""),
         get("/api/v1/hosts", "/api/v1/hosts"),
         get("/api/v1/hosts/{host}", "/api/v1/hosts/clc1"),
+        get("/api/v1/hosts/{host}/notifications", "/api/v1/hosts/clc1/notifications"),
+        get(
+            "/api/v1/hosts/{host}/services/{service}/notifications",
+            "/api/v1/hosts/clc1/services/clc%20port/notifications",
+        ),
         delete("/api/v1/hosts/{host}/ack", "/api/v1/hosts/w%C3%A9b%2001%2Fa%3Fb%23c/ack"),
         post("/api/v1/hosts/{host}/check", "/api/v1/hosts/clc1/check", ""),
         post("/api/v1/hosts/{host}/services/{service}/ack", "/api/v1/hosts/clc1/services/clc%20port/ack", ""),

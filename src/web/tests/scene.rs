@@ -69,6 +69,7 @@ pub fn scene() -> Snapshot {
         agents: Arc::default(),
         counters: Counters { inputs_applied: 1234, ..Counters::default() },
         degraded: None,
+        refused: None,
         catalog,
     }
 }

@@ -171,6 +171,10 @@ async fn write(mut posts: mpsc::Receiver<Post>, shared: Arc<ArcSwap<Snapshot>>, 
         let mut snapshot = (*shared.load_full()).clone();
         snapshot.seq += 1;
         match post {
+            Post::Refused(why) => {
+                snapshot.refused = why;
+                shared.store(Arc::new(snapshot));
+            }
             Post::Command(CommandInput { command, id, .. }, reply) => {
                 let answer = if id.as_ref().is_some_and(|id| !ids.insert(id.clone())) {
                     Ok(Reply::Repeated)

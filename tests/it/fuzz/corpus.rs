@@ -45,17 +45,22 @@ const NAGIOS_RULES: &str = "define host {\n name t\n register 0\n max_check_atte
     define timeperiod {\n timeperiod_name p\n monday 3 january - tuesday -1 march / 2 00:00-24:00\n exclude p\n}\n\
     define servicegroup {\n servicegroup_name sg\n members h,s\n servicegroup_members sg\n}\ninclude_file=objects\n";
 
+const COMMANDS: &[&str] = &[
+    "[1795226531] PROCESS_SERVICE_CHECK_RESULT;h;s;2;text;with|perf=1",
+    "ACKNOWLEDGE_SVC_PROBLEM;h;s;2;1;1;me;why",
+    "SCHEDULE_HOST_DOWNTIME;h;1;2;1;0;7200;me;c",
+    "[1] CHANGE_SVC_MODATTR;h;s;0x1ff\n[2] CHANGE_NORMAL_HOST_CHECK_INTERVAL;h;2.5",
+    "DEL_DOWNTIME_BY_HOSTGROUP_NAME;hg;h;s;1795226531;why; so",
+    "SEND_CUSTOM_SVC_NOTIFICATION;h;s;7;me;c\nCHANGE_CUSTOM_HOST_VAR;h;v;a;b\n_OURS;x\nLOG;y",
+];
+
 /// The seeds of one target.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     let texts = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect();
     match target {
         "plugin_output" | "plugin_result" | "perfdata" => texts(&[PLUGIN, "OK", "a=1;2;3;4;5 b=U c=1e9KB"]),
         "range" => texts(&["10", "10:", "~:10", "10:20", "@10:20", "@~:", "-1.5:2e3"]),
-        "external_command" => texts(&[
-            "[1795226531] PROCESS_SERVICE_CHECK_RESULT;h;s;2;text;with|perf=1",
-            "ACKNOWLEDGE_SVC_PROBLEM;h;s;2;1;1;me;why",
-            "SCHEDULE_HOST_DOWNTIME;h;1;2;1;0;7200;me;c",
-        ]),
+        "external_command" => texts(COMMANDS),
         "nagios_objects" => nagios_objects(),
         "nagios_main_config" => texts(&[
             "# c\ncfg_file=a.cfg\ncfg_dir=b\nresource_file=r\ninterval_length=60\nlow_host_flap_threshold=5.0\n",

@@ -259,6 +259,7 @@ impl Engine {
             agents: Arc::new(self.agents.iter().map(|(name, agent)| (Arc::clone(name), agent.seen_at)).collect()),
             counters: self.counters,
             degraded: None,
+            refused: None,
         }
     }
 }

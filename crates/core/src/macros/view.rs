@@ -14,7 +14,7 @@ use crate::catalog::nagios::{self, Group, Program};
 use crate::engine::track::Track;
 use crate::id::{ContactId, HostId, ObjectId, ServiceId, TimeperiodId};
 use crate::model::{CommandRun, ObjectKey, ServiceState};
-use crate::snapshot::{Detail, Row};
+use crate::snapshot::{Detail, Row, Snapshot};
 
 /// Everything that a macro can ask for, at one instant.
 pub struct View<'a> {
@@ -30,6 +30,11 @@ pub struct View<'a> {
     pub service_tracks: &'a [Arc<Track>],
     pub kept: Kept,
 }
+
+/// Probe of checks that are Nagios commands: the collector fills in macros and runs the line.
+pub const COMMAND_PROBE: &str = "command";
+/// Parameter of [`COMMAND_PROBE`]: `check_ping!100,20%!500,60%`.
+pub const COMMAND_PARAM: &str = "call";
 
 /// What a command line is about.
 #[derive(Copy, Clone, Debug)]
@@ -59,7 +64,37 @@ impl Kept {
     }
 }
 
+impl Snapshot {
+    /// Everything that a macro can ask for, as this snapshot shows it.
+    pub fn macros(&self, now: Timestamp) -> View<'_> {
+        View {
+            catalog: &self.catalog,
+            program: &self.program.in_force,
+            now,
+            started: self.started,
+            hosts: &self.hosts,
+            host_details: &self.host_details,
+            services: &self.services,
+            service_details: &self.service_details,
+            host_tracks: &self.host_tracks,
+            service_tracks: &self.service_tracks,
+            kept: Kept::default(),
+        }
+    }
+}
+
 impl View<'_> {
+    /// The command that checks an object now: the configured one, or the one that was put in its place at run time.
+    pub fn check_call(&self, object: ObjectId) -> Option<nagios::CommandCall> {
+        let changed = self.track(object).and_then(|track| track.overrides.as_ref()?.check_command.clone());
+        changed.or_else(|| {
+            let text = self.catalog.check_of(object)?.params.map()?.get(COMMAND_PARAM)?.text()?;
+            let name = text.split('!').next().unwrap_or_default().trim();
+            let command = *self.catalog.nagios.index.command.get(name)?;
+            Some(nagios::CommandCall { command, text: text.into() })
+        })
+    }
+
     /// A command, ready to run.
     ///
     /// # Errors

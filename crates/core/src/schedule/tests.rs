@@ -266,3 +266,21 @@ proptest! {
         prop_assert_eq!(play(&steps, 10)?.2, play(&steps, 10)?.2);
     }
 }
+
+#[test]
+fn another_interval_holds_from_the_next_turn_and_zero_ends_it() {
+    let last = START - Span::from_secs(1);
+    let mut schedule = schedule(1, Span::from_secs(60), Some(last), START);
+    let hour = START + Span::from_mins(60);
+    schedule.set_every(0, Span::from_secs(10));
+    assert!((schedule.steady_per_s() - 0.1).abs() < 1e-9);
+    let ran = run(&mut schedule, START, START + Span::from_mins(10), STEP);
+    assert!((54..=60).contains(&ran.len()), "{} runs in ten minutes", ran.len());
+    schedule.set_every(0, Span::ZERO);
+    let ran = run(&mut schedule, START + Span::from_mins(10), hour, Span::from_secs(1));
+    assert!(ran.len() <= 1, "what was queued already, and no more: {}", ran.len());
+    schedule.set_every(0, Span::from_secs(60));
+    schedule.request(0, hour, hour);
+    let ran = run(&mut schedule, hour, hour + Span::from_mins(10), Span::from_secs(1));
+    assert!((9..=11).contains(&ran.len()), "a request starts it again: {}", ran.len());
+}
