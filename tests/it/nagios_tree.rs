@@ -198,12 +198,14 @@ async fn what_nagios_left_is_taken_over_once_and_its_files_go_on() {
         if file.of(Kind::HostComment).next().is_none() { Ok(()) } else { Err("it is there") }
     })
     .await;
+    tell(&root, "SHUTDOWN_PROCESS");
     let folder = stentor.ended().await;
     assert!(lines(&log).last().unwrap().starts_with("Successfully shutdown... (PID="), "{:?}", lines(&log).last());
 
     fs::remove_file(&status).unwrap();
-    let stentor = Running::serve("[nagios]\nconfig = \"nagios.cfg\"\n", folder).await;
+    let config = root.join("stentor.toml").display().to_string();
+    let mut again = crate::running::stentor(&["serve", "--config", &config], folder.path()).spawn().unwrap();
     let file = written("bad again").await;
     assert!(file.of(Kind::HostComment).next().is_none(), "taken over a second time");
-    stentor.stop().await;
+    again.kill().await.unwrap();
 }
