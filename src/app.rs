@@ -9,7 +9,7 @@ use anyhow::Context;
 use prometheus::Registry;
 use stentor_core::Span;
 use stentor_core::catalog::Catalog;
-use stentor_core::engine::Command;
+use stentor_core::engine::retained::Retained;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -115,10 +115,17 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     if &*catalog.url != door.url.as_str() {
         Arc::make_mut(&mut catalog).url = door.url.as_str().into();
     }
-    let nagios = nagios.as_ref();
-    let Core { writer, notify, aside } = start_core(&base, &settings, nagios, journal, &store, &catalog).await?;
+    let retained = match &nagios {
+        Some(nagios) => takeover::at_first_start(&*journal, &store, nagios).await,
+        None => None,
+    };
+    let disk = Disk { journal, store: Arc::clone(&store), retained };
+    let Core { writer, notify, aside } = start_core(&base, &settings, nagios.clone(), disk, &catalog).await?;
     let engine = writer.handle.clone();
-    let files = start_files(&base, nagios, &engine).await;
+    let files = nagios.as_ref().and_then(|nagios| Files::start(nagios, engine.clone(), base.clock.clone()));
+    if let Some(nagios) = &nagios {
+        files::write_object_cache(nagios).await;
+    }
     let env = ProbeEnv { net: options.network.clone(), view: options.view, clock: base.clock.clone() };
     let (handle, collector) = start_collector(&base, &settings, catalog, env, &engine)?;
     let orders = tokio::spawn(relay(writer.to_collector, handle));
@@ -188,6 +195,13 @@ impl Door {
     }
 }
 
+/// Where the state is kept, and what Nagios left of its own.
+struct Disk {
+    journal: Arc<dyn Journal>,
+    store: SharedStore,
+    retained: Option<Arc<Retained>>,
+}
+
 /// The writer, and who makes its notifications true.
 struct Core {
     writer: writer::Running,
@@ -206,63 +220,44 @@ fn obey(nagios: &NagiosSettings, settings: &mut settings::Settings) {
 }
 
 /// Who runs event handlers and writes `nagios.log`.
-async fn start_aside(
+fn start_aside(
     base: &Base,
-    nagios: Option<&NagiosSettings>,
+    nagios: Option<NagiosSettings>,
     inbox: mpsc::Receiver<Aside>,
     engine: &Handle,
 ) -> JoinHandle<()> {
-    let timeout = nagios.map_or(HANDLER_TIMEOUT, |nagios| nagios.handler_timeout);
-    let log = match nagios {
-        Some(nagios) => open_log(base, nagios, engine).await,
-        None => None,
-    };
-    aside::start(aside::Parts { inbox, log, timeout })
-}
-
-async fn open_log(base: &Base, nagios: &NagiosSettings, engine: &Handle) -> Option<LogFile> {
-    let zone = stentor_core::timeperiod::zone(&nagios.zone).unwrap_or(jiff::tz::TimeZone::UTC);
-    let settings = log_file::Settings {
-        path: nagios.log_file.clone()?,
-        rotation: Rotation::from_letter(nagios.log_rotation).unwrap_or_default(),
-        archive: nagios.log_archive.clone(),
-        zone: zone.clone(),
-    };
-    let now = base.clock.now();
-    let mut first = log_lines::starting_lines(std::process::id(), now, &zone);
-    first.extend(log_lines::initial_states(&engine.snapshot()));
-    let engine = engine.clone();
-    let mut log = LogFile::new(settings, Box::new(move || log_lines::current_states(&engine.snapshot())));
-    log.append(now, &first).await;
-    Some(log)
-}
-
-/// Writes what other tools of a Nagios site read.
-async fn start_files(base: &Base, nagios: Option<&NagiosSettings>, engine: &Handle) -> Option<Files> {
-    files::write_object_cache(nagios?).await;
-    Files::start(nagios?, engine.clone(), base.clock.clone())
+    let mut opening = Vec::new();
+    let timeout = nagios.as_ref().map_or(HANDLER_TIMEOUT, |nagios| nagios.handler_timeout);
+    let log = nagios.and_then(|nagios| {
+        let settings = log_file::Settings {
+            path: nagios.log_file?,
+            rotation: Rotation::from_letter(nagios.log_rotation).unwrap_or_default(),
+            archive: nagios.log_archive,
+            zone: stentor_core::timeperiod::zone(&nagios.zone).unwrap_or(jiff::tz::TimeZone::UTC),
+        };
+        opening = log_lines::starting_lines(std::process::id(), base.clock.now(), &settings.zone);
+        opening.extend(log_lines::initial_states(&engine.snapshot()));
+        let engine = engine.clone();
+        Some(LogFile::new(settings, Box::new(move || log_lines::current_states(&engine.snapshot()))))
+    });
+    aside::start(aside::Parts { inbox, log, opening, clock: base.clock.clone(), timeout })
 }
 
 async fn start_core(
     base: &Base,
     settings: &settings::Settings,
-    nagios: Option<&NagiosSettings>,
-    journal: Arc<dyn Journal>,
-    store: &SharedStore,
+    nagios: Option<NagiosSettings>,
+    disk: Disk,
     catalog: &Arc<Catalog>,
 ) -> anyhow::Result<Core> {
-    let paging = nagios.map_or(HANDLER_TIMEOUT, |nagios| nagios.notification_timeout);
+    let paging = nagios.as_ref().map_or(HANDLER_TIMEOUT, |nagios| nagios.notification_timeout);
     let notifiers = notifiers(settings)?.with(Pager { timeout: paging });
-    let retained = match nagios {
-        Some(nagios) => takeover::at_first_start(&*journal, store, nagios).await,
-        None => None,
-    };
     let (to_aside, from_writer_aside) = mpsc::channel(ASIDE_MAX);
     let outbox = Arc::new(Notify::new());
     let (unrecorded, from_writer) = mpsc::channel(notify::UNRECORDED_MAX);
     let parts = writer::Parts {
-        journal,
-        store: Arc::clone(store),
+        journal: disk.journal,
+        store: Arc::clone(&disk.store),
         clock: base.clock.clone(),
         registry: Arc::clone(&base.registry),
         outbox: Arc::clone(&outbox),
@@ -271,12 +266,12 @@ async fn start_core(
         inbox: settings.engine.inbox,
         turn_inputs: settings.engine.turn_inputs,
         unrecorded,
-        retained,
         aside: Some(to_aside),
+        retained: disk.retained,
     };
     let writer = writer::start(parts, Arc::clone(catalog)).await.context("the engine cannot start")?;
     let notify = notify::start(notify::Parts {
-        store: Arc::clone(store),
+        store: disk.store,
         notifiers,
         engine: Arc::new(writer.handle.clone()),
         clock: base.clock.clone(),
@@ -287,7 +282,7 @@ async fn start_core(
         limits: notify::policy::ChannelLimits::default(),
     })
     .context("the notifier cannot start")?;
-    let aside = start_aside(base, nagios, from_writer_aside, &writer.handle).await;
+    let aside = start_aside(base, nagios, from_writer_aside, &writer.handle);
     Ok(Core { writer, notify, aside })
 }
 
@@ -361,11 +356,6 @@ impl Service {
         let client = self.network.bmc_client();
         client.shutdown(tokio::time::Instant::now() + FAREWELL).await;
         self.notify.stop().await;
-        if !self.engine.snapshot().catalog.nagios.is_empty() {
-            let text = log_lines::stopped_line(std::process::id()).into();
-            // An engine that is gone already logs nothing.
-            let _ = self.engine.command(Command::Log { text }, None).await;
-        }
         self.engine.stop().await;
         wait("writer", self.writer).await;
         wait("event handlers and log", self.aside).await;

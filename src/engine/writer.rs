@@ -394,6 +394,7 @@ impl Writer {
             source: result.source,
             observation: result.observation,
             id: result.id,
+            took: result.took,
         }));
         Receipt::Applied
     }

@@ -46,6 +46,8 @@ pub fn state(when: Timestamp, engine: &Engine, object: ObjectId) -> Json {
 
 pub fn object(when: Timestamp, engine: &Engine, object: ObjectId) -> Json {
     let row = engine.row(object);
+    // Objects of Stentor's own configuration have none: their incidents notify.
+    let track = engine.track(object);
     let mut keys = named(engine.catalog(), object);
     let more = json!({
         "state": if row.is_pending() { "PENDING" } else { word(engine, object) },
@@ -56,18 +58,22 @@ pub fn object(when: Timestamp, engine: &Engine, object: ObjectId) -> Json {
             ObjectId::Host(_) => host_word(row.last_hard_state),
             ObjectId::Service(_) => service_word(row.last_hard_state),
         },
-        // Objects notify in Nagios mode only; here incidents do.
-        "notification_number": 0,
+        "notification_number": track.map_or(0, |track| track.notice.number),
         "acknowledged": row.is_acknowledged(),
         "downtime_depth": row.downtime_depth,
         "flapping": row.flags.has(stentor_core::snapshot::Flags::FLAPPING),
-        "percent_state_change": Json::Null,
+        "percent_state_change": track.map_or(Json::Null, |track| hundredths(track.flap.percent)),
         "output": output(engine, object),
     });
     if let (Json::Object(keys), Json::Object(more)) = (&mut keys, more) {
         keys.extend(more);
     }
     line(when, "object", keys)
+}
+
+/// Two decimals, as status files have them.
+fn hundredths(percent: f32) -> Json {
+    json!((f64::from(percent) * 100.0).round() / 100.0)
 }
 
 fn named(catalog: &Catalog, object: ObjectId) -> Json {

@@ -168,6 +168,19 @@ pub struct Detail {
     /// Which rule decided, in words; empty for plugins.
     pub because: Arc<str>,
     pub ack: Option<Box<Ack>>,
+    /// About the run that gave the observation.
+    pub run: RunFacts,
+}
+
+/// What is known of the run of a check, beside what it saw.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct RunFacts {
+    /// From when it was due to its start.
+    pub latency: Span,
+    /// From its start to its end.
+    pub took: Span,
+    /// The result was submitted from outside.
+    pub passive: bool,
 }
 
 /// A cloud as the classifier last saw it.

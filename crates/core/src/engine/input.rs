@@ -41,6 +41,14 @@ pub struct CheckResult {
     pub observation: Arc<Observation>,
     /// Sender's id; a repeated id is dropped.
     pub id: Option<Arc<str>>,
+    pub took: Took,
+}
+
+/// How long a check waited for its turn, and how long it ran; zero where nobody measured.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Took {
+    pub latency: Span,
+    pub run: Span,
 }
 
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]

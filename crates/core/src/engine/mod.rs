@@ -48,7 +48,7 @@ use track::{Ids, Track};
 pub use effect::{CheckRequest, Effects, Event, EventKind};
 pub use input::{
     AgentSeen, CheckResult, Command, CommandError, CommandInput, CommentRequest, CustomOptions, DowntimeRequest, Input,
-    Notify, Reply, ResultSource, Spread,
+    Notify, Reply, ResultSource, Spread, Took,
 };
 
 /// An agent as last heard.

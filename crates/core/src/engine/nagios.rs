@@ -14,7 +14,7 @@ use crate::snapshot::Row;
 
 impl Engine {
     /// `None` for an object of Stentor's own configuration.
-    pub(super) fn track(&self, object: ObjectId) -> Option<&Track> {
+    pub fn track(&self, object: ObjectId) -> Option<&Track> {
         match object {
             ObjectId::Host(id) => self.host_tracks.get(id.index()),
             ObjectId::Service(id) => self.service_tracks.get(id.index()),

@@ -41,7 +41,8 @@ impl FlapHistory {
             .filter(|oldest| differs(transitions - 1 - oldest))
             .map(|oldest| f64::from(oldest) * 0.5 / f64::from(transitions - 1) + 0.75)
             .sum();
-        100.0 * changes / f64::from(transitions)
+        // A sum of nothing is -0.0, and would be shown with its sign.
+        100.0 * (changes + 0.0) / f64::from(transitions)
     }
 
     /// State codes, the oldest first.
@@ -71,6 +72,16 @@ mod tests {
         }
         let expect = ["6.25", "12.37", "18.36", "24.21", "29.93", "35.53", "40.99", "46.32", "51.51", "56.58"];
         assert_eq!(seen, expect);
+    }
+
+    #[test]
+    fn no_change_left_is_zero_without_a_sign() {
+        let mut history = FlapHistory::steady(0);
+        history.record(2);
+        for _ in 0..SLOTS {
+            history.record(0);
+        }
+        assert_eq!(format!("{:.2}", history.percent), "0.00");
     }
 
     #[test]

@@ -244,11 +244,11 @@ fn no_more(case: &ObjectCase) -> Option<String> {
     case.object.no_more.then(|| "a notification_interval of 0: told once".to_owned())
 }
 
-/// Of a problem nothing is said while the host is not UP at all; a recovery waits only for a host that is hard down.
+/// A soft problem of the host holds nothing here. Of other than volatile services nothing new is believed hard and told
+/// then anyway (specification 03, 2.2).
 fn host_down(case: &ObjectCase) -> Option<String> {
     let host = case.host.as_ref()?;
-    let counts = host.state_kind == StateKind::Hard || case.kind == NoticeKind::Problem;
-    (!host.up && counts).then(|| "its host is not UP".to_owned())
+    (!host.up && host.state_kind == StateKind::Hard).then(|| "its host is not UP".to_owned())
 }
 
 fn host_parents_down(case: &ObjectCase) -> Option<String> {

@@ -224,9 +224,9 @@ fn a_volatile_service_is_told_again_at_once() {
 }
 
 #[test]
-fn a_soft_down_host_holds_problems_but_not_recoveries() {
+fn only_a_hard_problem_of_the_host_holds_those_of_its_services() {
     for (kind, state_kind, expect) in [
-        (NoticeKind::Problem, StateKind::Soft, Some("host_down")),
+        (NoticeKind::Problem, StateKind::Soft, None),
         (NoticeKind::Problem, StateKind::Hard, Some("host_down")),
         (NoticeKind::Recovery, StateKind::Soft, None),
         (NoticeKind::Recovery, StateKind::Hard, Some("host_down")),
