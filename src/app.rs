@@ -31,6 +31,7 @@ use crate::nagios::log_file::{self, LogFile, Rotation};
 use crate::nagios::log_lines;
 use crate::nagios::pager::Pager;
 use crate::nagios::pipe::Pipe;
+use crate::nagios::spool::Spool;
 use crate::nagios::takeover;
 use crate::notifiers::email::{EmailNotifier, EmailSetup, MailTls};
 use crate::notifiers::webhook::{WebhookNotifier, WebhookSetup};
@@ -132,7 +133,9 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
 
     let stop = CancellationToken::new();
     let (desk, orders_to_program) = Desk::new();
-    let takers = takers(&base, &settings.command_sources, &engine, &desk, &stop)?;
+    let mut takers = takers(&base, &settings.command_sources, &engine, &desk, &stop)?;
+    let spool = |nagios| Spool::start(nagios, engine.clone(), base.clock.clone(), stop.clone());
+    takers.extend(nagios.as_ref().and_then(spool));
     let state = WebState {
         engine: engine.clone(),
         store: Arc::clone(&store),

@@ -13,5 +13,6 @@ pub mod log_lines;
 pub mod pager;
 pub mod passive;
 pub mod pipe;
+pub mod spool;
 pub mod status_dat;
 pub mod takeover;

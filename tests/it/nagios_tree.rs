@@ -156,3 +156,59 @@ async fn a_nagios_configuration_runs_unchanged() {
     assert_eq!(of_switch, 2, "told once, and once that it is over: {:?}", lines(&pages));
     stentor.stop().await;
 }
+
+/// What Nagios left: `passive` failed for the second time of three, and somebody commented on its host.
+const RETENTION: &str = "info {\ncreated=1\n}\nprogram {\nnext_comment_id=8\n}\n\
+    service {\nhost_name=web1\nservice_description=passive\nhas_been_checked=1\ncurrent_state=2\nlast_hard_state=0\n\
+    state_type=0\ncurrent_attempt=2\nplugin_output=bad before\nlast_check=1\nlast_state_change=1\n}\n\
+    hostcomment {\nhost_name=web1\nentry_type=1\ncomment_id=7\nsource=1\npersistent=1\nentry_time=1\nauthor=joe\n\
+    comment_data=rack moves\n}\n";
+
+#[tokio::test]
+async fn what_nagios_left_is_taken_over_once_and_its_files_go_on() {
+    use stentor_wire::nagios::retention::{Kind, parse};
+    let folder = tree();
+    let root = folder.path().to_owned();
+    let (log, status) = (root.join("var/nagios.log"), root.join("var/status.dat"));
+    let files = "status_file=var/status.dat\nstatus_update_interval=1\nobject_cache_file=var/objects.cache\n\
+                 state_retention_file=var/retention.dat\nretain_state_information=1\nlog_initial_states=1\n";
+    fs::write(root.join("nagios.cfg"), format!("{MAIN}{files}")).unwrap();
+    fs::write(root.join("var/retention.dat"), RETENTION).unwrap();
+    // The block of the passive service, once it says so.
+    let written = async |wanted: &str| {
+        until(wanted, async || {
+            let file = parse(&fs::read(&status).unwrap_or_default());
+            let passive = file.of(Kind::Service).find(|block| block.text("service_description") == Some("passive"));
+            let is_so = passive.is_some_and(|block| block.text("plugin_output") == Some(wanted));
+            if is_so { Ok(file) } else { Err(file.complaints) }
+        })
+        .await
+    };
+
+    let stentor = Running::serve("[nagios]\nconfig = \"nagios.cfg\"\n", folder).await;
+    let file = written("bad before").await;
+    assert_eq!(file.complaints, []);
+    assert_eq!(file.of(Kind::HostComment).next().unwrap().text("comment_data"), Some("rack moves"));
+    assert!(fs::read_to_string(root.join("var/objects.cache")).unwrap().contains("\tservice_description\tpassive"));
+    until_line(&log, "INITIAL SERVICE STATE: web1;passive;CRITICAL;SOFT;2;bad before").await;
+    let first = lines(&log);
+    assert!(first[0].starts_with("Stentor ") && first[0].contains(" starting... (PID="), "{first:?}");
+    tell(&root, "PROCESS_SERVICE_CHECK_RESULT;web1;passive;2;bad again");
+    until_line(&log, "SERVICE ALERT: web1;passive;CRITICAL;HARD;3;bad again").await;
+    tell(&root, "DEL_HOST_COMMENT;7");
+    until("the comment is gone", async || {
+        let file = parse(&fs::read(&status).unwrap_or_default());
+        if file.of(Kind::HostComment).next().is_none() { Ok(()) } else { Err("it is there") }
+    })
+    .await;
+    tell(&root, "SHUTDOWN_PROCESS");
+    let folder = stentor.ended().await;
+    assert!(lines(&log).last().unwrap().starts_with("Successfully shutdown... (PID="), "{:?}", lines(&log).last());
+
+    fs::remove_file(&status).unwrap();
+    let config = root.join("stentor.toml").display().to_string();
+    let mut again = crate::running::stentor(&["serve", "--config", &config], folder.path()).spawn().unwrap();
+    let file = written("bad again").await;
+    assert!(file.of(Kind::HostComment).next().is_none(), "taken over a second time");
+    again.kill().await.unwrap();
+}
