@@ -9,6 +9,7 @@ use anyhow::Context;
 use prometheus::Registry;
 use stentor_core::Span;
 use stentor_core::catalog::Catalog;
+use stentor_core::engine::retained::Retained;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -24,10 +25,13 @@ use crate::journal::Journal;
 use crate::journal::sqlite::SqliteJournal;
 use crate::nagios::aside;
 use crate::nagios::desk::{Desk, ProgramOrder};
+use crate::nagios::files::{self, Files};
 use crate::nagios::intake::Intake;
 use crate::nagios::log_file::{self, LogFile, Rotation};
+use crate::nagios::log_lines;
 use crate::nagios::pager::Pager;
 use crate::nagios::pipe::Pipe;
+use crate::nagios::takeover;
 use crate::notifiers::email::{EmailNotifier, EmailSetup, MailTls};
 use crate::notifiers::webhook::{WebhookNotifier, WebhookSetup};
 use crate::notifiers::{Notifiers, Secret};
@@ -85,6 +89,8 @@ pub struct Service {
     collector: Collector,
     orders: JoinHandle<()>,
     notify: notify::Running,
+    /// Writes what other tools of a Nagios site read.
+    files: Option<Files>,
     writer: JoinHandle<()>,
     aside: JoinHandle<()>,
     prune: JoinHandle<()>,
@@ -109,8 +115,17 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     if &*catalog.url != door.url.as_str() {
         Arc::make_mut(&mut catalog).url = door.url.as_str().into();
     }
-    let Core { writer, notify, aside } = start_core(&base, &settings, nagios, journal, &store, &catalog).await?;
+    let retained = match &nagios {
+        Some(nagios) => takeover::at_first_start(&*journal, &store, nagios).await,
+        None => None,
+    };
+    let disk = Disk { journal, store: Arc::clone(&store), retained };
+    let Core { writer, notify, aside } = start_core(&base, &settings, nagios.clone(), disk, &catalog).await?;
     let engine = writer.handle.clone();
+    let files = nagios.as_ref().and_then(|nagios| Files::start(nagios, engine.clone(), base.clock.clone()));
+    if let Some(nagios) = &nagios {
+        files::write_object_cache(nagios).await;
+    }
     let env = ProbeEnv { net: options.network.clone(), view: options.view, clock: base.clock.clone() };
     let (handle, collector) = start_collector(&base, &settings, catalog, env, &engine)?;
     let orders = tokio::spawn(relay(writer.to_collector, handle));
@@ -145,6 +160,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         collector,
         orders,
         notify,
+        files,
         writer: writer.task,
         aside,
         prune,
@@ -179,6 +195,13 @@ impl Door {
     }
 }
 
+/// Where the state is kept, and what Nagios left of its own.
+struct Disk {
+    journal: Arc<dyn Journal>,
+    store: SharedStore,
+    retained: Option<Arc<Retained>>,
+}
+
 /// The writer, and who makes its notifications true.
 struct Core {
     writer: writer::Running,
@@ -197,7 +220,13 @@ fn obey(nagios: &NagiosSettings, settings: &mut settings::Settings) {
 }
 
 /// Who runs event handlers and writes `nagios.log`.
-fn start_aside(nagios: Option<NagiosSettings>, inbox: mpsc::Receiver<Aside>, engine: &Handle) -> JoinHandle<()> {
+fn start_aside(
+    base: &Base,
+    nagios: Option<NagiosSettings>,
+    inbox: mpsc::Receiver<Aside>,
+    engine: &Handle,
+) -> JoinHandle<()> {
+    let mut opening = Vec::new();
     let timeout = nagios.as_ref().map_or(HANDLER_TIMEOUT, |nagios| nagios.handler_timeout);
     let log = nagios.and_then(|nagios| {
         let settings = log_file::Settings {
@@ -206,18 +235,19 @@ fn start_aside(nagios: Option<NagiosSettings>, inbox: mpsc::Receiver<Aside>, eng
             archive: nagios.log_archive,
             zone: stentor_core::timeperiod::zone(&nagios.zone).unwrap_or(jiff::tz::TimeZone::UTC),
         };
-        let _engine = engine.clone();
-        Some(LogFile::new(settings, Box::new(Vec::new)))
+        opening = log_lines::starting_lines(std::process::id(), base.clock.now(), &settings.zone);
+        opening.extend(log_lines::initial_states(&engine.snapshot()));
+        let engine = engine.clone();
+        Some(LogFile::new(settings, Box::new(move || log_lines::current_states(&engine.snapshot()))))
     });
-    aside::start(aside::Parts { inbox, log, timeout })
+    aside::start(aside::Parts { inbox, log, opening, clock: base.clock.clone(), timeout })
 }
 
 async fn start_core(
     base: &Base,
     settings: &settings::Settings,
     nagios: Option<NagiosSettings>,
-    journal: Arc<dyn Journal>,
-    store: &SharedStore,
+    disk: Disk,
     catalog: &Arc<Catalog>,
 ) -> anyhow::Result<Core> {
     let paging = nagios.as_ref().map_or(HANDLER_TIMEOUT, |nagios| nagios.notification_timeout);
@@ -226,8 +256,8 @@ async fn start_core(
     let outbox = Arc::new(Notify::new());
     let (unrecorded, from_writer) = mpsc::channel(notify::UNRECORDED_MAX);
     let parts = writer::Parts {
-        journal,
-        store: Arc::clone(store),
+        journal: disk.journal,
+        store: Arc::clone(&disk.store),
         clock: base.clock.clone(),
         registry: Arc::clone(&base.registry),
         outbox: Arc::clone(&outbox),
@@ -237,10 +267,11 @@ async fn start_core(
         turn_inputs: settings.engine.turn_inputs,
         unrecorded,
         aside: Some(to_aside),
+        retained: disk.retained,
     };
     let writer = writer::start(parts, Arc::clone(catalog)).await.context("the engine cannot start")?;
     let notify = notify::start(notify::Parts {
-        store: Arc::clone(store),
+        store: disk.store,
         notifiers,
         engine: Arc::new(writer.handle.clone()),
         clock: base.clock.clone(),
@@ -251,7 +282,7 @@ async fn start_core(
         limits: notify::policy::ChannelLimits::default(),
     })
     .context("the notifier cannot start")?;
-    let aside = start_aside(nagios, from_writer_aside, &writer.handle);
+    let aside = start_aside(base, nagios, from_writer_aside, &writer.handle);
     Ok(Core { writer, notify, aside })
 }
 
@@ -298,7 +329,11 @@ impl Service {
         }
         let mut catalog = loaded.catalog;
         Arc::make_mut(&mut catalog).url = self.url.as_str().into();
-        self.engine.load(catalog).await.context("the new configuration was not taken over")
+        self.engine.load(catalog).await.context("the new configuration was not taken over")?;
+        if let Some(nagios) = &loaded.nagios {
+            files::write_object_cache(nagios).await;
+        }
+        Ok(())
     }
 
     /// The credentials have been shown; until then each start makes and shows new ones.
@@ -324,6 +359,9 @@ impl Service {
         self.engine.stop().await;
         wait("writer", self.writer).await;
         wait("event handlers and log", self.aside).await;
+        if let Some(files) = self.files {
+            files.stop().await;
+        }
         wait("relay", self.orders).await;
         wait("history pruning", self.prune).await;
     }

@@ -31,7 +31,7 @@ use stentor_wire::nagios::load::{self, Files};
 use stentor_wire::nagios::main_config::MainConfig;
 use stentor_wire::nagios::range::Range;
 use stentor_wire::nagios::resource::Resources;
-use stentor_wire::nagios::{external_command, objects, output, perfdata};
+use stentor_wire::nagios::{external_command, objects, output, perfdata, retention};
 
 /// Name and entry of a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -43,6 +43,7 @@ pub const TARGETS: &[Target] = &[
     ("external_command", external_command),
     ("nagios_objects", nagios_objects),
     ("nagios_main_config", nagios_main_config),
+    ("nagios_retention", nagios_retention),
     ("ipmi_packet", ipmi_packet),
     ("ipmi_session", ipmi_session),
     ("ipmi_sdr", ipmi_sdr),
@@ -54,6 +55,16 @@ pub const TARGETS: &[Target] = &[
     ("timeperiod", timeperiod),
     ("macros", macros),
 ];
+
+fn nagios_retention(data: &[u8]) {
+    let file = retention::parse(data);
+    for block in &file.blocks {
+        let _ = (block.variables().count(), block.history());
+        assert!(block.fields.iter().all(|(key, value)| !key.is_empty() && !value.contains('\n')));
+    }
+    let text = String::from_utf8_lossy(data);
+    assert_eq!(retention::unescape(&retention::escape(&text)), text, "what is escaped comes back");
+}
 
 fn plugin_output(data: &[u8]) {
     let parts = output::parse(data);

@@ -1,5 +1,9 @@
 //! `stentor debug`: shows what single pieces of the machinery make of an input. Prints JSON only.
 
+mod macros;
+mod preset;
+mod timeperiod;
+
 use std::io::{Read, Write};
 
 use anyhow::Context;
@@ -7,6 +11,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use stentor_wire::nagios::range::{AlertOn, Range};
 use stentor_wire::nagios::{output, perfdata};
+
+use crate::clock::Clock;
 
 /// Exit status of a question that was answered.
 const DONE: u8 = 0;
@@ -28,6 +34,10 @@ pub enum DebugCommand {
     Output,
     /// Says whether VALUE breaks the threshold RANGE.
     Range(RangeArgs),
+    /// Says whether an instant lies in a timeperiod, and when the next one does.
+    Timeperiod(timeperiod::TimeperiodArgs),
+    /// Fills in the macros of a text.
+    Macro(macros::MacroArgs),
 }
 
 #[derive(Debug, Args)]
@@ -42,9 +52,11 @@ pub struct RangeArgs {
 /// Answers one question; the result is the exit status.
 ///
 /// # Errors
-/// Standard input or output failed.
-pub fn run(args: &DebugArgs, stdin: &mut dyn Read, out: &mut dyn Write) -> anyhow::Result<u8> {
+/// Standard input or output failed, or a configuration cannot be read.
+pub fn run(args: &DebugArgs, clock: &Clock, stdin: &mut dyn Read, out: &mut dyn Write) -> anyhow::Result<u8> {
     match &args.what {
+        DebugCommand::Timeperiod(args) => timeperiod::run(args, out).map(|()| DONE),
+        DebugCommand::Macro(args) => macros::run(args, clock.now(), out).map(|()| DONE),
         DebugCommand::Output => run_output(stdin, out),
         DebugCommand::Range(args) => run_range(args, out),
     }
@@ -99,59 +111,4 @@ fn number(value: f64) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser;
-
-    use super::*;
-
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        args: DebugArgs,
-    }
-
-    fn answer(words: &[&str], stdin: &str) -> (u8, String) {
-        let cli = Cli::try_parse_from(["debug"].iter().chain(words)).expect("words are a command line");
-        let mut out = Vec::new();
-        let status = run(&cli.args, &mut stdin.as_bytes(), &mut out).expect("memory never fails");
-        (status, String::from_utf8(out).expect("JSON is UTF-8"))
-    }
-
-    #[test]
-    fn range_prints_the_contract() {
-        for (words, expected) in [
-            (["range", "10", "11"], r#"{"alert":true,"end":10,"inside":false,"start":0}"#),
-            (["range", "~:-95.99", "-100"], r#"{"alert":false,"end":-95.99,"inside":false,"start":"-inf"}"#),
-            (["range", "-7:", "-8"], r#"{"alert":true,"end":"inf","inside":false,"start":-7}"#),
-            (["range", "@10:20", "20"], r#"{"alert":true,"end":20,"inside":true,"start":10}"#),
-        ] {
-            let (status, text) = answer(&words, "");
-            let read = |text: &str| serde_json::from_str::<Value>(text).expect("one JSON object");
-            assert_eq!((status, read(&text)), (DONE, read(expected)), "{words:?}");
-        }
-    }
-
-    #[test]
-    fn a_range_that_is_none_exits_1_and_prints_nothing() {
-        assert_eq!(answer(&["range", "2:1", "1"], ""), (INVALID, String::new()));
-        assert_eq!(answer(&["range", "10", "nan"], ""), (INVALID, String::new()));
-    }
-
-    #[test]
-    fn output_prints_parts_and_items() {
-        let (status, text) = answer(&["output"], "OK - fine|'a b'=1s;2\nlong\n");
-        let read: Value = serde_json::from_str(&text).expect("one JSON object");
-        assert_eq!(status, DONE);
-        assert_eq!(
-            read,
-            json!({"output": "OK - fine", "long_output": "long", "perfdata": "'a b'=1s;2", "items": [
-                {"label": "a b", "value": "1", "uom": "s", "warn": "2", "crit": "", "min": "", "max": ""}]})
-        );
-    }
-
-    #[test]
-    fn items_are_null_where_a_strict_parser_refuses() {
-        let (_, text) = answer(&["output"], "OK|a=1,5");
-        assert!(serde_json::from_str::<Value>(&text).expect("one JSON object")["items"].is_null(), "{text}");
-    }
-}
+mod tests;

@@ -11,6 +11,7 @@ pub mod comment;
 pub mod debug;
 pub mod demo;
 pub mod downtime;
+pub mod import;
 pub mod matrix;
 pub mod notify;
 pub mod probe;
@@ -54,6 +55,8 @@ enum Command {
     Agent(agent::AgentArgs),
     /// Read a configuration and tell every mistake in it
     Verify(verify::VerifyArgs),
+    /// Write a Nagios configuration as Stentor's own
+    Import(import::ImportArgs),
     /// Unit tests of a configuration: given these results, expect these states and pages
     Test(test::TestArgs),
     /// Which failures of which components a configuration would notice
@@ -69,7 +72,7 @@ enum Command {
     Classify(classify::ClassifyArgs),
     /// Recorded inputs through the engine with virtual time
     Replay(replay::ReplayArgs),
-    /// Look at the inner workings: plugin output, threshold ranges
+    /// Look at the inner workings: plugin output, threshold ranges, timeperiods, macros
     Debug(debug::DebugArgs),
     /// Copy database, journal and keys of an installation, running or not
     Backup(backup::BackupArgs),
@@ -128,6 +131,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Agent(args) => agent::run(&args).await,
         Command::Bench(args) => bench::run(&args, &mut out),
         Command::Verify(args) => verify::run(&args, &mut out),
+        Command::Import(args) => import::run(&args, &mut out),
         Command::Test(args) => test::run(&args, &mut out),
         Command::Matrix(args) => matrix::run(&args, &mut out),
         Command::Check(args) => check::run(&args, &mut out).await,
@@ -135,7 +139,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Runbook(args) => runbook::run(&args, &mut out),
         Command::Replay(args) => replay::run(&args, &mut out),
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
-        Command::Debug(args) => debug::run(&args, &mut io::stdin().lock(), &mut out),
+        Command::Debug(args) => debug::run(&args, &Clock::Machine, &mut io::stdin().lock(), &mut out),
         Command::Backup(args) => backup::backup(&args, &crate::clock::Clock::Machine, &mut out).await,
         Command::Restore(args) => backup::restore(&args, &mut out),
         Command::Status(args) => status::run(&args, &mut out).await,

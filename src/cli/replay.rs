@@ -80,7 +80,8 @@ fn read(path: &Path) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn instant(text: &str) -> anyhow::Result<Timestamp> {
+/// Epoch seconds or RFC 3339.
+pub(super) fn instant(text: &str) -> anyhow::Result<Timestamp> {
     if let Ok(seconds) = text.parse::<f64>()
         && seconds.is_finite()
         && seconds >= 0.0

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use stentor_core::engine::ResultSource;
+use stentor_core::Span;
+use stentor_core::engine::{ResultSource, Took};
 use stentor_core::model::{Observation, UnknownCause};
 use tokio::time::{Instant, timeout_at};
 
@@ -27,31 +28,34 @@ pub enum Work {
     Plugin(Plugin),
 }
 
-/// Runs a check and posts what it saw; waits while the engine's inbox is full.
-pub async fn run(job: Job, work: Work, clock: Clock, engine: engine::Handle) {
+/// Runs a check and posts what it saw; waits while the engine's inbox is full. `latency`: how long it waited for its turn.
+pub async fn run(job: Job, latency: Span, work: Work, clock: Clock, engine: engine::Handle) {
     let mut observed_at = clock.now();
+    let mut begun = Instant::now();
     let observation = match work {
         Work::Plugin(plugin) => plugin.run(&job).await,
         Work::Probe(Ok(probe)) => {
-            let begun = Instant::now();
             let mut observation = observe(&*probe, &job).await;
             // The deadline passed while nobody could have seen an answer: that says nothing about the peer. Once is
             // enough: a process that is starved again and again must still say something.
             if begun.elapsed() > job.timeout + OVERRUN_MAX + STALL {
                 tracing::info!(service.key = ?job.object, "this process stood still during a check: it is run again");
                 observed_at = clock.now();
+                begun = Instant::now();
                 observation = observe(&*probe, &job).await;
             }
             observation
         }
         Work::Probe(Err(e)) => Observation::failed(UnknownCause::ProbeError, format!("the check cannot run: {e}")),
     };
+    let took = Took { latency, run: Span::from(begun.elapsed()) };
     let result = KeyedResult {
         object: job.object,
         observed_at,
         source: ResultSource::Active,
         observation: Arc::new(observation),
         id: None,
+        took,
     };
     if engine.post_result(result).await.is_err() {
         tracing::debug!("a result came after the engine had stopped");

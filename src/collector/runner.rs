@@ -173,9 +173,10 @@ impl Runner {
         } else {
             Work::Probe(self.plan.probe(slot, &mut self.builder))
         };
-        self.metrics.started(candidate.lane, (now - candidate.due.due).to_std());
+        let latency = (now - candidate.due.due).max(Span::ZERO);
+        self.metrics.started(candidate.lane, latency.to_std());
         let object = job.object.clone();
-        let task = self.tasks.spawn(run(job, work, self.clock.clone(), self.engine.clone()));
+        let task = self.tasks.spawn(run(job, latency, work, self.clock.clone(), self.engine.clone()));
         let running = Running { object, lane: candidate.lane, host: Arc::clone(&candidate.host) };
         self.running.insert(task.id(), running);
         true

@@ -182,6 +182,8 @@ fn engine_of(catalog: &Arc<Catalog>) -> (engine::Handle, mpsc::Receiver<Post>) {
         service_details: vec![detail; catalog.services.len()],
         host_tracks: Vec::new(),
         service_tracks: Vec::new(),
+        ids: Default::default(),
+        newest_downtime: 0,
         program: Arc::default(),
         contact_overrides: Arc::default(),
         incidents: Arc::default(),

@@ -64,8 +64,17 @@ pub(super) fn read<'a>(roots: &[Section<'a>], builder: &mut Builder<'_>, found: 
 }
 
 /// Names travel in URLs, mail subjects and `host/service` keys.
+fn bad_in_name(name: &str) -> Option<char> {
+    name.chars().find(|c| matches!(c, '/' | ';' | '!' | '"' | '\\') || c.is_control())
+}
+
+/// Whether a host may have that name.
+pub(super) fn is_name(name: &str) -> bool {
+    bad_in_name(name).is_none()
+}
+
 fn check_name(name: &At<&str>, found: &mut Diagnostics) {
-    if let Some(bad) = name.value.chars().find(|c| matches!(c, '/' | ';' | '!' | '"' | '\\') || c.is_control()) {
+    if let Some(bad) = bad_in_name(name.value) {
         let message = format!("a name must not contain {bad:?}");
         found.error("bad-name", &name.at, message, "names travel in URLs and commands");
     }
@@ -106,8 +115,7 @@ pub(super) fn default_zone(builder: &mut Builder<'_>) -> ZoneId {
 }
 
 /// An IP address or a name that DNS could know (RFC 1123 §2.1, and underscores that people use).
-fn check_address(address: &At<&str>, found: &mut Diagnostics) {
-    let text = address.value;
+pub(super) fn is_address(text: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
             && label.len() <= 63
@@ -117,7 +125,12 @@ fn check_address(address: &At<&str>, found: &mut Diagnostics) {
     // All digits and dots can only be meant as IPv4.
     let numeric = text.chars().all(|c| c.is_ascii_digit() || c == '.');
     let is_name = !numeric && text.len() <= 253 && text.trim_end_matches('.').split('.').all(label);
-    if text.parse::<IpAddr>().is_err() && !is_name {
+    text.parse::<IpAddr>().is_ok() || is_name
+}
+
+fn check_address(address: &At<&str>, found: &mut Diagnostics) {
+    let text = address.value;
+    if !is_address(text) {
         let help = "write an IPv4 or IPv6 address or a DNS name, without port";
         found.error("bad-address", &address.at, format!("`{text}` is not an address"), help);
     }
@@ -194,8 +207,13 @@ fn refuse_cycles(read: &[ReadHost<'_>], builder: &mut Builder<'_>, found: &mut D
 
 /// `components = ["eucalyptus/clc"]`.
 fn read_components(host: &ReadHost<'_>, builder: &mut Builder<'_>, found: &mut Diagnostics) {
+    attach(host.id, &host.section.texts("components", found), builder, found);
+}
+
+/// Gives a host the components of these names.
+pub(super) fn attach(host: HostId, names: &[At<&str>], builder: &mut Builder<'_>, found: &mut Diagnostics) {
     let mut seen: BTreeMap<&str, Place> = BTreeMap::new();
-    for text in host.section.texts("components", found) {
+    for text in names {
         let known = builder.packs.iter().find_map(|pack| {
             let (platform, key) = text.value.split_once('/')?;
             let component = pack.platform.components.iter().find(|component| &*component.key == key)?;
@@ -218,17 +236,17 @@ fn read_components(host: &ReadHost<'_>, builder: &mut Builder<'_>, found: &mut D
             found.error("duplicate", &text.at, format!("component `{}` twice on one host", text.value), "");
             continue;
         }
-        if !settle_cloud(host.id, &platform.key, &text, builder, found) {
+        if !settle_cloud(host, &platform.key, text, builder, found) {
             continue;
         }
         let id = ComponentId::from_index(builder.catalog.components.len());
         builder.catalog.components.push(Component {
-            host: host.id,
+            host,
             key: Arc::clone(&component.key),
             platform: Arc::clone(&platform.key),
             services: Vec::new(),
         });
-        builder.catalog.hosts[host.id.index()].components.push(id);
+        builder.catalog.hosts[host.index()].components.push(id);
     }
 }
 

@@ -33,6 +33,9 @@ use nagios::Tree;
 use nagios_files::Kind;
 use tree::{At, Section, Table, parse};
 
+/// Where a configuration names no time zone: never the machine's.
+const DEFAULT_ZONE: &str = "UTC";
+
 /// A configuration that Stentor would start with.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -50,8 +53,16 @@ pub struct Loaded {
 /// # Errors
 /// Something is wrong; all of it is in the answer.
 pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
+    load_in_zone(path, None)
+}
+
+/// The same in this time zone, where the configuration names none.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_in_zone(path: &Path, zone: Option<&str>) -> Result<Loaded, Diagnostics> {
     match std::fs::read_to_string(path) {
-        Ok(text) => load_text(&text, path),
+        Ok(text) => load_text_in_zone(&text, path, zone.unwrap_or(DEFAULT_ZONE)),
         Err(cause) => {
             let mut found = Diagnostics::default();
             found.files.push(finding::SourceFile { path: path.to_owned(), text: "".into() });
@@ -67,8 +78,12 @@ pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
 /// # Errors
 /// As [`load`].
 pub fn load_text(text: &str, path: &Path) -> Result<Loaded, Diagnostics> {
+    load_text_in_zone(text, path, DEFAULT_ZONE)
+}
+
+fn load_text_in_zone(text: &str, path: &Path, zone: &str) -> Result<Loaded, Diagnostics> {
     if nagios_files::kind_of_text(path, text) == Kind::Nagios {
-        return load_nagios(path);
+        return load_nagios(path, zone);
     }
     let mut found = Diagnostics::default();
     let folder = path.parent().map(Path::to_owned).unwrap_or_default();
@@ -81,20 +96,21 @@ pub fn load_text(text: &str, path: &Path) -> Result<Loaded, Diagnostics> {
         return Err(found);
     }
     let roots: Vec<Section<'_>> = files.iter().map(|(at, table)| Section::open("", at, table, &mut found)).collect();
-    let settings = settings::read(&roots, &folder, &mut found);
+    let settings = settings::read(&roots, &folder, zone, &mut found);
     let packs = pack::load(&settings.pack_dirs, &mut found);
-    let tree = settings.nagios.as_ref().and_then(|named| Tree::read(&named.config.value, named.notify, &mut found));
+    let named = settings.nagios.as_ref();
+    let tree = named.and_then(|named| Tree::read(&named.config.value, named.notify, zone, &mut found));
     finish(&roots, settings, packs, tree.as_ref(), found)
 }
 
 /// A Nagios configuration alone: everything of Stentor's own has its default, and its state stands where Nagios keeps
 /// its own.
-fn load_nagios(path: &Path) -> Result<Loaded, Diagnostics> {
+fn load_nagios(path: &Path, zone: &str) -> Result<Loaded, Diagnostics> {
     let mut found = Diagnostics::default();
-    let Some(tree) = Tree::read(path, nagios::Notify::default(), &mut found) else { return Err(found) };
+    let Some(tree) = Tree::read(path, nagios::Notify::default(), zone, &mut found) else { return Err(found) };
     let folder =
         tree.settings().state_folder().unwrap_or_else(|| path.parent().map(Path::to_owned).unwrap_or_default());
-    let settings = settings::read(&[], &folder, &mut found);
+    let settings = settings::read(&[], &folder, zone, &mut found);
     let packs = pack::load(&settings.pack_dirs, &mut found);
     finish(&[], settings, packs, Some(&tree), found)
 }
@@ -121,7 +137,7 @@ pub fn read_alone(text: &str, packs: &[Pack]) -> Diagnostics {
     let mut found = Diagnostics::default();
     let (at, table) = read_file("fuzz.toml".into(), text.into(), &mut found);
     let roots = [Section::open("", &at, &table, &mut found)];
-    let settings = settings::read(&roots, Path::new(""), &mut found);
+    let settings = settings::read(&roots, Path::new(""), DEFAULT_ZONE, &mut found);
     objects::build(&roots, &settings, packs, None, &mut found);
     let mut of_pack = Diagnostics::default();
     if let Some(pack) = pack::read_pack(vec![("fuzz.toml".into(), text.into())], &mut of_pack) {

@@ -104,29 +104,44 @@ pub fn load(path: &Path) -> Loaded {
     load::load(&path.to_string_lossy(), &mut DiskFiles)
 }
 
+/// Finds lines and columns in the texts of a configuration.
+pub struct Places<'a> {
+    loaded: &'a Loaded,
+    /// Where the lines of each file begin.
+    starts: Vec<Vec<usize>>,
+}
+
+impl<'a> Places<'a> {
+    pub fn of(loaded: &'a Loaded) -> Places<'a> {
+        let line_starts = |file: &load::ReadFile| -> Vec<usize> {
+            std::iter::once(0).chain(file.text.match_indices('\n').map(|(at, _)| at + 1)).collect()
+        };
+        Places { loaded, starts: loaded.files.iter().map(line_starts).collect() }
+    }
+
+    /// From there to the end of its line.
+    pub fn find(&self, place: stentor_wire::nagios::finding::Place) -> Place {
+        let of_file = self.starts.get(place.file as usize);
+        let line = of_file.and_then(|starts| starts.get((place.line as usize).checked_sub(1)?)).copied();
+        let start = line.unwrap_or_default() + (place.column as usize).saturating_sub(1);
+        let text = self.loaded.files.get(place.file as usize).map_or("", |file| &file.text);
+        let rest = text.get(start..).unwrap_or_default();
+        let word = rest.find(['\n', '\r']).unwrap_or(rest.len());
+        Place { file: place.file as usize, span: start..start + word }
+    }
+}
+
 /// The findings with their texts, as the rest of the configuration has them.
 pub fn diagnostics(loaded: &Loaded) -> Diagnostics {
     let source = |file: &load::ReadFile| SourceFile { path: file.path.clone().into(), text: file.text.as_str().into() };
-    let line_starts = |text: &str| -> Vec<usize> {
-        std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
-    };
-    let starts: Vec<Vec<usize>> = loaded.files.iter().map(|file| line_starts(&file.text)).collect();
-    let span = |place: stentor_wire::nagios::finding::Place| {
-        let of_file = starts.get(place.file as usize);
-        let line = of_file.and_then(|starts| starts.get((place.line as usize).checked_sub(1)?)).copied();
-        let start = line.unwrap_or_default() + (place.column as usize).saturating_sub(1);
-        let text = loaded.files.get(place.file as usize).map_or("", |file| &file.text);
-        let rest = text.get(start..).unwrap_or_default();
-        let word = rest.find(['\n', '\r']).unwrap_or(rest.len());
-        start..start + word
-    };
+    let places = Places::of(loaded);
     let finding = |finding: &stentor_wire::nagios::finding::Finding| Finding {
         level: match finding.severity {
             Severity::Error => Level::Error,
             Severity::Warning => Level::Warning,
         },
         code: finding.code,
-        place: Place { file: finding.place.file as usize, span: span(finding.place) },
+        place: places.find(finding.place),
         message: finding.message.clone(),
         help: finding.help.clone(),
     };

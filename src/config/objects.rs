@@ -100,10 +100,6 @@ impl Names {
         row
     }
 
-    pub(super) fn row(&self, name: &str) -> Option<usize> {
-        self.rows.get(name).map(|(row, _)| *row)
-    }
-
     pub(super) fn has(&self, name: &str) -> bool {
         self.rows.contains_key(name)
     }
@@ -129,14 +125,6 @@ impl<'a> Builder<'a> {
     pub(super) fn templates(&self) -> impl Iterator<Item = &'a Template> + use<'a> {
         let packs = self.packs;
         packs.iter().flat_map(|pack| &pack.checks)
-    }
-
-    /// The zone of that name, or the one of hosts without a zone.
-    pub(super) fn zone_of(&mut self, name: Option<&str>) -> ZoneId {
-        match name.and_then(|name| self.zones.row(name)) {
-            Some(row) => ZoneId::from_index(row),
-            None => hosts::default_zone(self),
-        }
     }
 
     /// The row of a check at the configured pace; equal checks share one.
@@ -190,7 +178,7 @@ pub(super) fn build(
     read_clouds(roots, &mut builder, found);
     let vmware = read_zones(roots, &mut builder, found);
     if let Some(tree) = tree {
-        tree.seed(&mut builder);
+        tree.seed(&mut builder, found);
     }
     let read = hosts::read(roots, &mut builder, found);
     services::build(roots, &read, &mut builder, found);

@@ -66,6 +66,12 @@ impl Trial {
         Trial { env, tried: BTreeSet::new() }
     }
 
+    /// Why a probe does not take these parameters; `None` = it does.
+    pub(super) fn refusal(&self, kind: &str, params: &Value) -> Option<String> {
+        let entry = probes::find(kind)?;
+        (entry.build)(params, &self.env).err().map(|refusal| refusal.message)
+    }
+
     /// Tries the parameters that a service would run with.
     pub(super) fn params(&mut self, check: &Check, own: &Value, place: &Place, found: &mut Diagnostics) {
         let Some(entry) = probes::find(&check.probe) else { return };

@@ -88,6 +88,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "name",
             "check",
             "probe",
+            "command",
             "params",
             "every",
             "retry",

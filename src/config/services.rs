@@ -1,7 +1,5 @@
 //! Checks bound to hosts: what packs bring for each host and component, and `[[service]]`.
 
-use std::sync::Arc;
-
 use stentor_core::Span;
 use stentor_core::catalog::{Check, Service, View};
 use stentor_core::diagnosis::Topology;
@@ -11,6 +9,7 @@ use stentor_core::rules::missing_params;
 
 use super::finding::{Diagnostics, Place, suggest};
 use super::hosts::ReadHost;
+use super::nagios::{COMMAND_PARAM, COMMAND_PROBE};
 use super::objects::Builder;
 use super::pack::{Applies, Inside, Template, read_attempts, read_rules};
 use super::tree::{At, Node, Section};
@@ -59,20 +58,14 @@ fn from_packs(host: &ReadHost<'_>, builder: &mut Builder<'_>, found: &mut Diagno
         found.error("unknown-check", &text.at, format!("no host check `{}`", text.value), help);
     }
     for component in builder.catalog.hosts[host.id.index()].components.clone() {
-        let (platform, key) = {
-            let row = &builder.catalog.components[component.index()];
-            (Arc::clone(&row.platform), Arc::clone(&row.key))
-        };
-        let Some(pack) = builder.packs.iter().find(|pack| pack.platform.key == platform) else { continue };
-        for template in pack.checks.iter().filter(|template| template.component.as_ref() == Some(&key)) {
-            let name = format!("{key} {}", template.name);
+        for (name, template) in of_component(component, builder) {
             let overlay = overlays.iter_mut().find(|overlay| is_of(overlay.name.value, &name, template));
             let asked = overlay.is_some();
-            let row = &builder.catalog.hosts[host.id.index()];
-            let cloud = row.cloud.map(|cloud| &builder.catalog.clouds[cloud.index()].topology);
-            let suits = asked || cloud.is_none_or(|cloud| suits_cloud(template, cloud));
-            if suits && fits(template, true, row.bmc.is_some(), row.view, asked) {
-                bind(host.id, Some(component), template, &name, overlay, builder, found);
+            if asked || suits_host(template, host.id, builder) {
+                let row = &builder.catalog.hosts[host.id.index()];
+                if fits(template, true, row.bmc.is_some(), row.view, asked) {
+                    bind(host.id, Some(component), template, &name, overlay, builder, found);
+                }
             }
             offered.push(name);
         }
@@ -86,6 +79,39 @@ fn from_packs(host: &ReadHost<'_>, builder: &mut Builder<'_>, found: &mut Diagno
         } else {
             let help = suggest(wrong, offered.iter().map(String::as_str));
             found.error("unknown-check", &overlay.name.at, format!("`{host}` has no check `{wrong}`"), help);
+        }
+    }
+}
+
+/// The checks that packs have for a component, by the name of the service.
+fn of_component<'a>(component: ComponentId, builder: &Builder<'a>) -> Vec<(String, &'a Template)> {
+    let row = &builder.catalog.components[component.index()];
+    let pack = builder.packs.iter().find(|pack| pack.platform.key == row.platform);
+    let checks = pack.into_iter().flat_map(|pack| &pack.checks);
+    let of_it = checks.filter(|template| template.component.as_ref() == Some(&row.key));
+    of_it.map(|template| (format!("{} {}", row.key, template.name), template)).collect()
+}
+
+/// Whether a check suits what the host's cloud is made of.
+fn suits_host(template: &Template, host: HostId, builder: &Builder<'_>) -> bool {
+    let cloud = builder.catalog.hosts[host.index()].cloud;
+    cloud.is_none_or(|cloud| suits_cloud(template, &builder.catalog.clouds[cloud.index()].topology))
+}
+
+/// Binds the checks of a host's components where another format configures the host; `at`: where it names them.
+pub(super) fn bind_components(host: HostId, at: &Place, builder: &mut Builder<'_>, found: &mut Diagnostics) {
+    for component in builder.catalog.hosts[host.index()].components.clone() {
+        for (name, template) in of_component(component, builder) {
+            let row = &builder.catalog.hosts[host.index()];
+            if !suits_host(template, host, builder) || !fits(template, true, row.bmc.is_some(), row.view, false) {
+                continue;
+            }
+            if row.services.iter().any(|id| *builder.catalog.services[id.index()].name == *name) {
+                let message = format!("host `{}` has a service `{name}` of its own: the pack's is left out", row.name);
+                found.warning("duplicate", at, message, "rename the service to have both");
+                continue;
+            }
+            bind(host, Some(component), template, &name, None, builder, found);
         }
     }
 }
@@ -208,7 +234,7 @@ fn push(service: Service, builder: &mut Builder<'_>) {
     builder.catalog.services.push(service);
 }
 
-/// `[[service]]`: a check of a pack, or a probe with parameters, on one or several hosts.
+/// `[[service]]`: a check of a pack, a probe with parameters, or a Nagios command, on one or several hosts.
 fn configured(section: &Section<'_>, builder: &mut Builder<'_>, found: &mut Diagnostics) {
     let hosts = section.texts("host", found);
     if hosts.is_empty() {
@@ -216,12 +242,15 @@ fn configured(section: &Section<'_>, builder: &mut Builder<'_>, found: &mut Diag
     }
     let template = section.text("check", found).and_then(|text| find_template(&text, builder, found));
     let probe = section.text("probe", found);
-    if section.has("check") == section.has("probe") {
-        let help = "`check = \"host/disk\"` takes a check of a pack; `probe = \"tcp\"` a probe with `params`";
-        found.error("check-or-probe", &section.at, "`[[service]]` needs `check` or `probe`, one of both", help);
+    let command = section.text("command", found).filter(|call| is_command(call, builder, found));
+    if ["check", "probe", "command"].iter().filter(|key| section.has(key)).count() != 1 {
+        let help = "`check = \"host/disk\"` takes a check of a pack; `probe = \"tcp\"` a probe with `params`; \
+                    `command = \"check_ping!100!200\"` a command of the Nagios configuration";
+        let message = "`[[service]]` needs one of `check`, `probe` and `command`";
+        found.error("check-or-probe", &section.at, message, help);
         return;
     }
-    if template.is_none() && probe.is_none() {
+    if template.is_none() && probe.is_none() && command.is_none() {
         return;
     }
     let default_name = template.map(|template| template.name.to_string());
@@ -244,16 +273,17 @@ fn configured(section: &Section<'_>, builder: &mut Builder<'_>, found: &mut Diag
             continue;
         }
         let component = section.text("component", found).and_then(|key| find_component(host, &key, builder, found));
-        let base = match template {
-            Some(template) => template.check.clone(),
+        let base = match (template, &command) {
+            (Some(template), _) => template.check.clone(),
+            (None, Some(call)) => command_check(call),
             // Of one table for many hosts all share one row.
-            None => own_check(if hosts.len() == 1 { text.value } else { "*" }, &name, probe.as_ref(), found),
+            (None, None) => own_check(if hosts.len() == 1 { text.value } else { "*" }, &name, probe.as_ref(), found),
         };
         let every = section.span_or("every", base.every, found);
         let params = section.map("params", found);
-        let (base_params, params) = match template {
-            Some(_) => (base.params.clone(), params),
-            None => (params, Value::Null),
+        let (base_params, params) = match (template, &command) {
+            (None, None) => (params, Value::Null),
+            _ => (base.params.clone(), params),
         };
         let check = Check {
             params: base_params,
@@ -310,6 +340,34 @@ fn own_check(host: &str, name: &str, probe: Option<&At<&str>>, found: &mut Diagn
         signals: Vec::new(),
         host_side: probe.is_some_and(|probe| probe_kinds::host_side(probe, found)),
         freshness: Span::ZERO,
+    }
+}
+
+/// Whether the Nagios configuration has the command of a call.
+fn is_command(call: &At<&str>, builder: &Builder<'_>, found: &mut Diagnostics) -> bool {
+    let name = call.value.split('!').next().unwrap_or_default();
+    let commands = &builder.catalog.nagios.commands;
+    let known = commands.iter().any(|command| *command.name == *name);
+    if !known {
+        let help = if commands.is_empty() {
+            "commands are those of [nagios] config; without one use `probe = \"exec\"`".to_owned()
+        } else {
+            suggest(name, commands.iter().map(|command| &*command.name))
+        };
+        found.error("unknown-command", &call.at, format!("unknown command `{name}`"), help);
+    }
+    known
+}
+
+/// A check that is a Nagios command.
+fn command_check(call: &At<&str>) -> Check {
+    let params = [(COMMAND_PARAM.to_owned(), Value::from(call.value))];
+    let probe = COMMAND_PROBE.into();
+    Check {
+        name: call.value.into(),
+        probe,
+        params: Value::Map(params.into()),
+        ..own_check("", "", None, &mut Diagnostics::default())
     }
 }
 

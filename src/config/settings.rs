@@ -149,11 +149,11 @@ pub struct Log {
 }
 
 /// Reads every section that is not an object.
-pub(super) fn read(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) -> Settings {
+pub(super) fn read(roots: &[Section<'_>], folder: &Path, zone: &str, found: &mut Diagnostics) -> Settings {
     let site = single(roots, "site", "[site]", found);
     let instance = roots.iter().find_map(|root| root.text("instance", found)).map(|text| text.value.to_owned());
     let timezone = site.as_ref().and_then(|site| site.text("timezone", found));
-    let timezone = timezone.map_or_else(|| "UTC".to_owned(), |text| super::windows::zone_name(&text, found));
+    let timezone = timezone.map_or_else(|| zone.to_owned(), |text| super::windows::zone_name(&text, found));
     let notifier = single(roots, "notifier", "[notifier]", found);
     let email = notifier.as_ref().and_then(|section| section.section("email", "[notifier.email]", found));
     let webhook = notifier.as_ref().and_then(|section| section.section("webhook", "[notifier.webhook]", found));

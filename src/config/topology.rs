@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use stentor_core::diagnosis::Topology;
-use stentor_core::id::{CloudId, ZoneId};
+use stentor_core::id::{CloudId, HostId, ZoneId};
 
 use super::all;
 use super::finding::{Diagnostics, suggest};
@@ -32,9 +32,13 @@ pub(super) fn build(
     found: &mut Diagnostics,
 ) {
     let shared = read_shared(roots, hosts, found);
+    for row in 0..builder.catalog.nagios.hosts.len() {
+        place_host(HostId::from_index(row), builder);
+    }
     for host in hosts {
         let Some(cloud) = builder.catalog.hosts[host.id.index()].cloud else { continue };
-        add_host(host, cloud, &shared, builder, found);
+        place_host(host.id, builder);
+        add_links(host, cloud, &shared, builder, found);
     }
     for (i, zone) in builder.catalog.zones.iter().enumerate() {
         let Some(cloud) = zone.cloud else { continue };
@@ -114,18 +118,26 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
     names.collect()
 }
 
-fn add_host(host: &ReadHost<'_>, cloud: CloudId, shared: &Shared, builder: &mut Builder<'_>, found: &mut Diagnostics) {
-    let row = &builder.catalog.hosts[host.id.index()];
+/// Adds a host with its components and its zone to its cloud.
+fn place_host(host: HostId, builder: &mut Builder<'_>) {
+    let row = &builder.catalog.hosts[host.index()];
+    let Some(cloud) = row.cloud else { return };
     let name: Name = Arc::clone(&row.name);
     let components = row.components.iter().map(|id| Arc::clone(&builder.catalog.components[id.index()].key)).collect();
     let zone = &builder.catalog.zones[row.zone.index()];
     let zone = (zone.cloud == Some(cloud)).then(|| Arc::clone(&zone.name));
-    let on = host.vm_on.as_ref().filter(|text| builder.hosts.find(text, found).is_some());
     let topology = &mut builder.catalog.clouds[cloud.index()].topology;
     topology.hosts.insert(Arc::clone(&name), components);
     if let Some(zone) = zone {
-        topology.zones.entry(zone).or_default().push(Arc::clone(&name));
+        topology.zones.entry(zone).or_default().push(name);
     }
+}
+
+/// What the host hangs on.
+fn add_links(host: &ReadHost<'_>, cloud: CloudId, shared: &Shared, builder: &mut Builder<'_>, found: &mut Diagnostics) {
+    let name: Name = Arc::clone(&builder.catalog.hosts[host.id.index()].name);
+    let on = host.vm_on.as_ref().filter(|text| builder.hosts.find(text, found).is_some());
+    let topology = &mut builder.catalog.clouds[cloud.index()].topology;
     let switches = distinct(host.switches.iter().map(|port| switch_of(port).value));
     if let (Some(only), 1) = (switches.first(), switches.len())
         && shared.switches.contains_key(*only)

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use stentor_core::Timestamp;
 use stentor_core::catalog::Catalog;
-use stentor_core::engine::{Command, CommandError, CommandInput, Event, Reply, ResultSource};
+use stentor_core::engine::{Command, CommandError, CommandInput, Event, Reply, ResultSource, Took};
 use stentor_core::model::{Delivery, ObjectKey, Observation};
 use stentor_core::snapshot::Snapshot;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -44,6 +44,7 @@ pub struct KeyedResult {
     pub source: ResultSource,
     pub observation: Arc<Observation>,
     pub id: Option<Arc<str>>,
+    pub took: Took,
 }
 
 /// One push of an agent.

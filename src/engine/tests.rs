@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prometheus::Registry;
 use stentor_core::catalog::{Catalog, Timing};
-use stentor_core::engine::{CheckResult, Input, ResultSource};
+use stentor_core::engine::{CheckResult, Input, ResultSource, Took};
 use stentor_core::id::ObjectId;
 use stentor_core::model::{COMMAND_CHANNEL, HostState, Observation};
 use stentor_core::{Span, Timestamp};
@@ -43,6 +43,7 @@ async fn writer(dir: &std::path::Path, clock: &Clock) -> (Arc<SqliteJournal>, Ru
         inbox: 16,
         turn_inputs: 16,
         unrecorded: mpsc::channel(1).0,
+        retained: None,
         aside: None,
     };
     let catalog = Catalog { timing: Timing { pace: 30.0, ..Timing::default() }, ..Catalog::default() };
@@ -127,6 +128,7 @@ async fn a_notice_that_the_database_missed_in_a_crash_is_in_the_outbox_after_the
         observed_at: at,
         source: ResultSource::Passive,
         observation: Arc::new(Observation::reported_host(HostState::Down, "gone")),
+        took: Took::default(),
         id: None,
     };
     // Recorded, and then the power failed.

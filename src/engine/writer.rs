@@ -10,6 +10,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use prometheus::{IntCounter, IntGauge, Registry};
 use stentor_core::catalog::Catalog;
+use stentor_core::engine::retained::Retained;
 use stentor_core::engine::{AgentSeen, CheckRequest, CheckResult, Effects, Engine, Event, Input, Reply};
 use stentor_core::id::ObjectId;
 use stentor_core::model::{CommandRun, Notification, ObjectKey};
@@ -59,6 +60,8 @@ pub struct Parts {
     pub turn_inputs: usize,
     /// Where notifications go that the outbox could not take.
     pub unrecorded: mpsc::Sender<Notification>,
+    /// What another monitor left; used only if there is neither checkpoint nor journal.
+    pub retained: Option<Arc<Retained>>,
     /// Who runs event handlers and writes `nagios.log`; `None` = nobody.
     pub aside: Option<mpsc::Sender<Aside>>,
 }
@@ -104,6 +107,8 @@ pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, Start
     let metrics = Metrics::new(&parts.registry);
     let known = Fingerprint::of(engine.catalog());
     let ticked_at = engine.at();
+    let is_first = engine.seq() == 0;
+    let retained = parts.retained.clone().filter(|_| is_first);
     let mut writer = Writer {
         engine,
         ticked_at,
@@ -127,7 +132,10 @@ pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, Start
         let current = Arc::clone(writer.engine.catalog());
         writer.send_catalog(current).await;
     } else {
-        writer.turn(vec![Post::Catalog(catalog, oneshot::channel().0)]).await;
+        // In one turn: a process that dies in between must not find a world without its past.
+        let inputs =
+            std::iter::once(Input::Catalog(Arc::clone(&catalog))).chain(retained.map(Input::Retained)).collect();
+        writer.work(Gathered { inputs, catalog: Some(catalog), ..Gathered::default() }).await;
     }
     if replayed <= REPLAY_MAX {
         writer.next_checkpoint += writer.parts.checkpoint_every.to_std();
@@ -386,6 +394,7 @@ impl Writer {
             source: result.source,
             observation: result.observation,
             id: result.id,
+            took: result.took,
         }));
         Receipt::Applied
     }

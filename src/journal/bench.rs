@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use stentor_core::engine::input::CheckResult;
-use stentor_core::engine::{Input, ResultSource};
+use stentor_core::engine::{Input, ResultSource, Took};
 use stentor_core::id::{ObjectId, ServiceId};
 use stentor_core::model::{Observation, ServiceState};
 use stentor_core::{Span, Timestamp};
@@ -88,5 +88,6 @@ fn result(turn: u32, input: u32, start: Timestamp) -> Input {
         source: ResultSource::Active,
         observation: Arc::new(observation),
         id: None,
+        took: Took::default(),
     })
 }

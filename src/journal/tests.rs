@@ -5,15 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use stentor_core::Timestamp;
 use stentor_core::catalog::{Catalog, Contact, Host, Timeperiod, View, Zone};
 use stentor_core::diagnosis::Severity;
 use stentor_core::engine::input::{AgentSeen, CheckResult, CommandInput, DowntimeRequest, Spread};
-use stentor_core::engine::{Command, Input, ResultSource};
+use stentor_core::engine::{Command, Input, ResultSource, Took};
 use stentor_core::id::{HostId, ObjectId, ServiceId, ZoneId};
 use stentor_core::model::{
     Covers, Delivery, DeliveryOutcome, DowntimeKind, ObjectKey, Observation, Reason, ServiceState, Value,
 };
+use stentor_core::{Span, Timestamp};
 
 use super::codec;
 use super::sqlite::{JOURNAL_FILE, SqliteJournal};
@@ -71,6 +71,7 @@ fn result(service: u32, text: &str) -> Input {
         source: ResultSource::Active,
         observation: Arc::new(observation),
         id: None,
+        took: Took { latency: Span::from_millis(40), run: Span::from_millis(1250) },
     })
 }
 
@@ -372,26 +373,26 @@ async fn the_bench_reads_back_what_it_wrote() {
 }
 
 #[test]
-fn the_layout_of_format_2_is_frozen() {
+fn the_layout_of_format_3_is_frozen() {
     let inputs = &one_of_each()[1..];
     let batch = codec::encode(inputs).unwrap().batch;
-    assert_eq!(codec::FORMAT, 2, "write a golden for the new format beside this one");
+    assert_eq!(codec::FORMAT, 3, "write a golden for the new format beside this one");
     assert_eq!(
         codec::hex(&batch),
         GOLDEN,
-        "the layout of Input changed: old journals would be misread. Raise codec::FORMAT and keep a reader for 2"
+        "the layout of Input changed: old journals would be misread. Raise codec::FORMAT and keep a reader for 3"
     );
     let mut older = batch;
-    older[0] = 1;
+    older[0] = 2;
     let refused = codec::decode(&older, &BTreeMap::new());
-    assert!(matches!(refused, Err(codec::CodecError::Format(1))), "an older layout is refused, never misread");
+    assert!(matches!(refused, Err(codec::CodecError::Format(2))), "an older layout is refused, never misread");
 }
 
-const GOLDEN: &str = "020501010107e4d6b7bdbf68000102184449534b20435249544943414c202d2033202520667265650002066e657\
-3746564040202000000000000f83f0200000000000000c004706f7274030772656675736564010474696d6501000000000000d03f0173000\
-000000001020405686f73743001066469736b202f00000000d00fa01f046d6172610366616e000103632d3101031b742f494e432d312f707\
-26f626c656d2f312f6e6f632f656d61696c01036e6f6305656d61696c000006323530206f6b010405686f7374300162fffffffffffffffff\
-f010105";
+const GOLDEN: &str = "030501010107e4d6b7bdbf68000102184449534b20435249544943414c202d20332025206672656\
+50002066e6573746564040202000000000000f83f0200000000000000c004706f7274030772656675736564010474696d65010000000000\
+00d03f0173000000000050c41301020405686f73743001066469736b202f00000000d00fa01f046d6172610366616e000103632d3101031\
+b742f494e432d312f70726f626c656d2f312f6e6f632f656d61696c01036e6f6305656d61696c000006323530206f6b010405686f737430\
+0162ffffffffffffffffff010105";
 
 #[test]
 fn an_unchanged_result_is_small() {
@@ -401,6 +402,7 @@ fn an_unchanged_result_is_small() {
         source: ResultSource::Active,
         observation: Arc::new(Observation::observed("")),
         id: None,
+        took: Took::default(),
     });
     let bytes = codec::encode(&vec![input; 1024]).unwrap().batch.len() / 1024;
     assert!(bytes <= 24, "{bytes} bytes beside the text");

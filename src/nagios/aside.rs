@@ -9,6 +9,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::log_file::LogFile;
+use super::log_lines;
+use crate::clock::Clock;
 use crate::engine::Aside;
 use crate::probes::exec::{End, run_line};
 
@@ -20,6 +22,9 @@ pub struct Parts {
     pub inbox: mpsc::Receiver<Aside>,
     /// `None` = no `log_file` is configured.
     pub log: Option<LogFile>,
+    /// First lines of the log, and the time for first and last ones.
+    pub opening: Vec<String>,
+    pub clock: Clock,
     /// `event_handler_timeout`.
     pub timeout: Duration,
 }
@@ -32,6 +37,9 @@ pub fn start(parts: Parts) -> JoinHandle<()> {
 async fn serve(mut parts: Parts) {
     let places = Arc::new(Semaphore::new(CONCURRENCY));
     let mut runs = JoinSet::new();
+    if let Some(log) = &mut parts.log {
+        log.append(parts.clock.now(), &parts.opening).await;
+    }
     while let Some(aside) = parts.inbox.recv().await {
         if let Some(log) = &mut parts.log {
             log.append(aside.at, &aside.log).await;
@@ -47,6 +55,9 @@ async fn serve(mut parts: Parts) {
         while runs.try_join_next().is_some() {}
     }
     while runs.join_next().await.is_some() {}
+    if let Some(log) = &mut parts.log {
+        log.append(parts.clock.now(), &[log_lines::stopped_line(std::process::id())]).await;
+    }
 }
 
 async fn carry_out(run: &CommandRun, timeout: Duration) {

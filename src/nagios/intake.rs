@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::{IntCounter, Registry};
-use stentor_core::engine::{Command, CommandInput, ResultSource};
+use stentor_core::engine::{Command, CommandInput, ResultSource, Took};
 use stentor_core::{Span, Timestamp};
 use tokio::io::AsyncReadExt;
 use tokio::sync::oneshot;
@@ -112,7 +112,16 @@ impl Intake {
                     }
                     let observation = Arc::new(observation);
                     let source = ResultSource::Passive;
-                    self.engine.post_result(KeyedResult { object, observed_at, source, observation, id: None }).await?;
+                    self.engine
+                        .post_result(KeyedResult {
+                            object,
+                            observed_at,
+                            source,
+                            observation,
+                            id: None,
+                            took: Took::default(),
+                        })
+                        .await?;
                     self.results.inc();
                 }
                 Ok(Order::Commands(commands)) => self.post(&line, commands, &mut waiting).await?,

@@ -2,11 +2,16 @@
 //! tools read.
 
 pub mod aside;
+pub mod check_counts;
 pub mod desk;
 pub mod external;
+pub mod files;
 pub mod intake;
 pub mod lines;
 pub mod log_file;
+pub mod log_lines;
 pub mod pager;
 pub mod passive;
 pub mod pipe;
+pub mod status_dat;
+pub mod takeover;

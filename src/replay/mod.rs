@@ -2,7 +2,7 @@
 
 pub mod expect;
 mod input;
-mod output;
+pub mod output;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 use stentor_core::catalog::Catalog;
-use stentor_core::engine::{CheckResult, CommandInput, Effects, Engine, Event, EventKind, Input, ResultSource};
+use stentor_core::engine::{CheckResult, CommandInput, Effects, Engine, Event, EventKind, Input, ResultSource, Took};
 use stentor_core::id::{HostId, ObjectId, ServiceId};
 use stentor_core::model::{
     Delivery, DeliveryOutcome, Incident, Notification, ObjectKey, Observation, Outcome, ServiceState, StateKind,
@@ -251,7 +251,7 @@ impl Run<'_> {
         let Some(object) = self.engine.catalog().object_id(key) else {
             return Ok(Err(format!("there is no {}", describe(key))));
         };
-        let result = CheckResult { object, observed_at, source, observation, id: None };
+        let result = CheckResult { object, observed_at, source, observation, id: None, took: Took::default() };
         let effects = self.engine_apply(at, &Input::Result(result));
         self.state(at, object)?;
         self.tell(at, effects)?;

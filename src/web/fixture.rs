@@ -668,6 +668,8 @@ fn build(b: Builder) -> Snapshot {
         service_details: service_details.into_iter().map(Arc::new).collect(),
         host_tracks: Vec::new(),
         service_tracks: Vec::new(),
+        ids: Default::default(),
+        newest_downtime: 0,
         program: Arc::default(),
         contact_overrides: Arc::default(),
         incidents: Arc::new(BTreeMap::new()),

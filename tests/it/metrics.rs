@@ -83,6 +83,8 @@ fn snapshot(hosts: usize) -> Snapshot {
         service_details: vec![detail; hosts],
         host_tracks: Vec::new(),
         service_tracks: Vec::new(),
+        ids: Default::default(),
+        newest_downtime: 0,
         program: Arc::default(),
         contact_overrides: Arc::default(),
         incidents: Arc::new(BTreeMap::new()),

@@ -57,7 +57,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("journal", &["sql"]),
     ("lib", &[]),
     ("main", &["cli"]),
-    ("nagios", &["clock", "engine", "notifiers", "probes"]),
+    ("nagios", &["clock", "config", "engine", "journal", "notifiers", "probes", "store"]),
     ("notifiers", &[]),
     ("notify", &["clock", "engine", "notifiers", "store"]),
     ("probes", &["clock"]),

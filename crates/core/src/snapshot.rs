@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
 use crate::engine::program::{ContactOverrides, ProgramState};
-use crate::engine::track::Track;
+use crate::engine::track::{Ids, Track};
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::{
     Ack, Comment, Downtime, HostState, Incident, NoticeKind, Observation, ServiceState, StateKind, UnknownCause,
@@ -36,6 +36,9 @@ pub struct Snapshot {
     pub host_tracks: Vec<Arc<Track>>,
     /// Parallel to `catalog.nagios.services`.
     pub service_tracks: Vec<Arc<Track>>,
+    /// Newest ids that were given away.
+    pub ids: Ids,
+    pub newest_downtime: u64,
     /// The program as it is now.
     pub program: Arc<ProgramState>,
     /// What commands changed of contacts, by name.
@@ -165,6 +168,19 @@ pub struct Detail {
     /// Which rule decided, in words; empty for plugins.
     pub because: Arc<str>,
     pub ack: Option<Box<Ack>>,
+    /// About the run that gave the observation.
+    pub run: RunFacts,
+}
+
+/// What is known of the run of a check, beside what it saw.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct RunFacts {
+    /// From when it was due to its start.
+    pub latency: Span,
+    /// From its start to its end.
+    pub took: Span,
+    /// The result was submitted from outside.
+    pub passive: bool,
 }
 
 /// A cloud as the classifier last saw it.

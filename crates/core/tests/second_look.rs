@@ -7,7 +7,7 @@ use stentor_core::catalog::{
     Catalog, Check, Cloud, Component, Host, Service, SignalSpec, SignalValue, Timing, View, Zone,
 };
 use stentor_core::diagnosis::{Class, Topology};
-use stentor_core::engine::{CheckResult, Effects, Engine, Input, ResultSource};
+use stentor_core::engine::{CheckResult, Effects, Engine, Input, ResultSource, Took};
 use stentor_core::id::{CheckId, CloudId, ComponentId, HostId, ServiceId, ZoneId};
 use stentor_core::model::{Incident, Observation, Phase, ServiceState, Value};
 use stentor_core::{Span, Timestamp};
@@ -129,7 +129,8 @@ impl Story {
         let seen = facts.iter().fold(seen, |seen, (name, value)| seen.fact(name, *value));
         let object = self.engine.catalog().object_id(&key(host, service)).unwrap();
         let source = ResultSource::Active;
-        let result = CheckResult { object, observed_at, source, observation: Arc::new(seen), id: None };
+        let result =
+            CheckResult { object, observed_at, source, observation: Arc::new(seen), id: None, took: Took::default() };
         self.engine.apply(self.at, &Input::Result(result));
     }
 

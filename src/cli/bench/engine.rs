@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use serde_json::json;
 use stentor_core::catalog::{Catalog, Check, Host, Service, Timing, View, Zone};
-use stentor_core::engine::{CheckResult, Engine, Input, ResultSource};
+use stentor_core::engine::{CheckResult, Engine, Input, ResultSource, Took};
 use stentor_core::id::{CheckId, HostId, ObjectId, ServiceId, ZoneId};
 use stentor_core::model::{Measurement, Observation, ServiceState, Value};
 use stentor_core::{Span, Timestamp};
@@ -113,6 +113,7 @@ fn round(args: &EngineArgs, n: usize) -> Vec<Input> {
                 source: ResultSource::Active,
                 observation: Arc::new(observation),
                 id: None,
+                took: Took::default(),
             })
         })
         .collect()

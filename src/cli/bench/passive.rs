@@ -11,7 +11,7 @@ use anyhow::ensure;
 use clap::Args;
 use serde_json::json;
 use stentor_core::catalog::Catalog;
-use stentor_core::engine::{CheckResult, Engine, Input, ResultSource};
+use stentor_core::engine::{CheckResult, Engine, Input, ResultSource, Took};
 use stentor_core::{Span, Timestamp};
 
 use super::engine::catalog;
@@ -106,7 +106,14 @@ fn input(line: &str, world: &World<'_>) -> Option<Input> {
     let Ok(Order::Result { object, observed_at, observation }) = external::order(line, world) else { return None };
     let object = world.catalog.object_id(&object)?;
     let source = ResultSource::Passive;
-    Some(Input::Result(CheckResult { object, observed_at, source, observation: Arc::new(observation), id: None }))
+    Some(Input::Result(CheckResult {
+        object,
+        observed_at,
+        source,
+        observation: Arc::new(observation),
+        id: None,
+        took: Took::default(),
+    }))
 }
 
 /// Lines as senders of passive results write them.

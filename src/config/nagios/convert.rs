@@ -9,11 +9,11 @@ use stentor_core::catalog::nagios::{
     Appearance, CommandCall, CommandLine, ContactSide, Dependency, Directives, Escalation, Group, Member,
     NagiosContact, Options, Program, Switches,
 };
-use stentor_core::catalog::{Check, Contact, Host, Service, Timeperiod, View};
+use stentor_core::catalog::{Check, Contact, Host, Service, SignalSpec, SignalValue, Timeperiod, View};
 use stentor_core::diagnosis::Severity;
 use stentor_core::id::{
-    AppearanceId, CheckId, CommandId, ContactGroupId, ContactId, DirectivesId, HostId, ObjectId, ServiceId,
-    TimeperiodId,
+    AppearanceId, CheckId, CloudId, CommandId, ContactGroupId, ContactId, DirectivesId, HostId, ObjectId, ServiceId,
+    TimeperiodId, ZoneId,
 };
 use stentor_core::macros::view::{COMMAND_PARAM, COMMAND_PROBE};
 use stentor_core::model::Value;
@@ -21,7 +21,15 @@ use stentor_core::timeperiod::{Line, parse_any};
 use stentor_wire::nagios::objects::options::OptionSet;
 use stentor_wire::nagios::objects::{self as wire, Concern, Id, Objects, Recipients, Settings, Variable};
 
+use crate::config::finding::{Diagnostics, Place};
 use crate::config::objects::Builder;
+use crate::config::tree::At;
+use crate::config::{hosts, services};
+
+/// Custom variables of hosts that Stentor reads: `eucalyptus/clc,eucalyptus/walrus`, a `[[zone]]`, a `[[cloud]]`.
+const COMPONENTS: &str = "STENTOR_COMPONENTS";
+const ZONE: &str = "STENTOR_ZONE";
+const CLOUD: &str = "STENTOR_CLOUD";
 
 /// What the conversion needs of the main configuration.
 pub struct Limits {
@@ -32,9 +40,20 @@ pub struct Limits {
     pub zone: Arc<str>,
 }
 
+/// Where a place of the tree stands among all files that were read.
+pub type PlaceOf<'a> = &'a dyn Fn(stentor_wire::nagios::finding::Place) -> Place;
+
 /// Adds every object of a tree to an empty catalog.
-pub fn seed(objects: &Objects, limits: &Limits, program: Program, builder: &mut Builder<'_>) {
-    Seed { objects, limits, builder, checks: HashMap::new(), members: HashMap::new() }.run(program);
+pub fn seed(
+    objects: &Objects,
+    limits: &Limits,
+    program: Program,
+    place_of: PlaceOf<'_>,
+    builder: &mut Builder<'_>,
+    found: &mut Diagnostics,
+) {
+    let seed = Seed { objects, limits, place_of, builder, found, checks: HashMap::new(), members: HashMap::new() };
+    seed.run(program);
 }
 
 /// A check is shared by objects with the same settings, if they are of one kind.
@@ -45,7 +64,9 @@ type MemberKey = (*const Settings, Option<*const Settings>);
 struct Seed<'a, 'b> {
     objects: &'a Objects,
     limits: &'a Limits,
+    place_of: PlaceOf<'a>,
     builder: &'a mut Builder<'b>,
+    found: &'a mut Diagnostics,
     checks: HashMap<CheckKey, Option<CheckId>>,
     members: HashMap<MemberKey, DirectivesId>,
 }
@@ -63,6 +84,7 @@ impl Seed<'_, '_> {
         self.contacts();
         self.hosts();
         self.services();
+        self.components();
         self.groups();
         self.rules();
     }
@@ -132,12 +154,16 @@ impl Seed<'_, '_> {
 
     fn hosts(&mut self) {
         for host in &self.objects.hosts {
-            let zone = self.builder.zone_of(variable(&host.settings, "STENTOR_ZONE"));
+            let zone = self.variable(&host.settings, ZONE);
+            let zone = zone.and_then(|name| self.builder.zones.find(&name, self.found)).map(ZoneId::from_index);
+            let zone = zone.unwrap_or_else(|| hosts::default_zone(self.builder));
+            let cloud = self.variable(&host.settings, CLOUD);
+            let cloud = cloud.and_then(|name| self.builder.clouds.find(&name, self.found)).map(CloudId::from_index);
             let check = self.check(&host.settings, true);
             let directives = self.directives(&host.settings, None, Options::HOST_STATES);
             let appearance = self.appearance(&host.settings, &host.alias, &host.display_name);
             self.nagios().hosts.push(Member { directives, appearance });
-            let cloud = self.builder.catalog.zones[zone.index()].cloud;
+            let cloud = cloud.or(self.builder.catalog.zones[zone.index()].cloud);
             self.builder.catalog.hosts.push(Host {
                 name: Arc::clone(&host.name),
                 display: Arc::clone(&host.display_name),
@@ -184,6 +210,26 @@ impl Seed<'_, '_> {
         }
     }
 
+    /// A custom variable with its place.
+    fn variable<'s>(&self, settings: &'s Settings, name: &str) -> Option<At<&'s str>> {
+        let variable = settings.variables.iter().find(|known| &*known.name == name)?;
+        Some(At { value: &*variable.value, at: (self.place_of)(variable.place) })
+    }
+
+    /// Components that hosts name in a custom variable, with the checks that packs have for them. After all services
+    /// of the tree, whose rows are parallel to its own tables.
+    fn components(&mut self) {
+        let objects = self.objects;
+        for (row, host) in objects.hosts.iter().enumerate() {
+            let Some(At { value, at }) = self.variable(&host.settings, COMPONENTS) else { continue };
+            let names = value.split(',').map(str::trim).filter(|name| !name.is_empty());
+            let names: Vec<At<&str>> = names.map(|value| At { value, at: at.clone() }).collect();
+            let host = HostId::from_index(row);
+            hosts::attach(host, &names, self.builder, self.found);
+            services::bind_components(host, &at, self.builder, self.found);
+        }
+    }
+
     /// The check of an object; `None` for a host that is assumed to be UP.
     fn check(&mut self, settings: &Arc<Settings>, of_host: bool) -> Option<CheckId> {
         let key = (Arc::as_ptr(settings), of_host);
@@ -203,7 +249,7 @@ impl Seed<'_, '_> {
                 timeout: settings.check_timeout.map_or(default, |seconds| Span::from_secs(seconds.into())),
                 attempts: u16::try_from(settings.max_check_attempts).unwrap_or(u16::MAX),
                 rules: Vec::new(),
-                signals: Vec::new(),
+                signals: if of_host { host_signals(settings) } else { Vec::new() },
                 host_side: false,
                 freshness: Span::ZERO,
             };
@@ -332,6 +378,18 @@ impl Seed<'_, '_> {
     }
 }
 
+/// The check of a host that belongs to a cloud tells its classifier whether the host answers.
+fn host_signals(settings: &Settings) -> Vec<SignalSpec> {
+    let is_placed = settings.variables.iter().any(|variable| [COMPONENTS, ZONE, CLOUD].contains(&&*variable.name));
+    let answers = SignalSpec {
+        sig: "ping".into(),
+        // A plugin's WARNING is a host that is UP.
+        value: SignalValue::ByState(["ok".into(), "ok".into(), "fail".into()]),
+        of_host: true,
+    };
+    if is_placed { vec![answers] } else { Vec::new() }
+}
+
 /// How far back equal rows are looked for: neighbours are alike, and a search through all would be quadratic.
 const SAME_WITHIN: usize = 8;
 
@@ -367,11 +425,6 @@ fn text(text: &Option<Arc<str>>) -> Arc<str> {
 
 fn variables(variables: &[Variable]) -> std::collections::BTreeMap<Arc<str>, Arc<str>> {
     variables.iter().map(|variable| (Arc::clone(&variable.name), Arc::clone(&variable.value))).collect()
-}
-
-/// The value of a custom variable.
-fn variable<'a>(settings: &'a Settings, name: &str) -> Option<&'a str> {
-    settings.variables.iter().find(|variable| &*variable.name == name).map(|variable| &*variable.value)
 }
 
 fn of_group<I>(group: &wire::Group, id: impl Fn(Id) -> I) -> Group<I> {

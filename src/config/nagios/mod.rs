@@ -1,6 +1,7 @@
 //! A Nagios configuration (`nagios.cfg` and all it names) as part of the watched world.
 
 mod convert;
+pub mod export;
 mod program;
 
 use std::path::{Path, PathBuf};
@@ -9,11 +10,12 @@ use std::sync::Arc;
 use stentor_core::Span;
 use stentor_wire::nagios::load::Loaded;
 
-use super::finding::Diagnostics;
+use super::finding::{Diagnostics, Place};
 use super::nagios_files;
 use super::objects::Builder;
 
-pub use program::NagiosSettings;
+pub use program::{Masks, NagiosSettings, Retention};
+pub use stentor_core::macros::view::{COMMAND_PARAM, COMMAND_PROBE};
 
 /// How contacts of the tree are told.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
@@ -30,18 +32,23 @@ pub struct Tree {
     loaded: Loaded,
     path: PathBuf,
     notify: Notify,
+    /// Number of its first file among all that were read.
+    first_file: usize,
 }
 
 impl Tree {
-    /// Reads a main file with everything that it names. What is wrong is reported; with errors there is no tree.
-    pub fn read(path: &Path, notify: Notify, found: &mut Diagnostics) -> Option<Tree> {
-        let loaded = nagios_files::load(path);
+    /// Reads a main file with everything that it names, in `zone` if it names none. What is wrong is reported; with
+    /// errors there is no tree.
+    pub fn read(path: &Path, notify: Notify, zone: &str, found: &mut Diagnostics) -> Option<Tree> {
+        let mut loaded = nagios_files::load(path);
+        loaded.main.use_timezone.get_or_insert_with(|| zone.to_owned());
+        let first_file = found.files.len();
         found.append(nagios_files::diagnostics(&loaded));
-        (loaded.findings.errors() == 0).then(|| Tree { loaded, path: path.to_owned(), notify })
+        (loaded.findings.errors() == 0).then(|| Tree { loaded, path: path.to_owned(), notify, first_file })
     }
 
     /// Adds its objects to a catalog in the making.
-    pub(super) fn seed(&self, builder: &mut Builder<'_>) {
+    pub(super) fn seed(&self, builder: &mut Builder<'_>, found: &mut Diagnostics) {
         let Loaded { main, resources, objects, .. } = &self.loaded;
         let limits = convert::Limits {
             interval_length: Span::from_secs(main.interval_length.into()),
@@ -52,12 +59,17 @@ impl Tree {
         let mut program = program::program(main, objects, resources, self.notify);
         let path: Arc<str> = self.path.to_string_lossy().into();
         program.files.insert("MAINCONFIGFILE".into(), path);
-        convert::seed(objects, &limits, program, builder);
+        let places = nagios_files::Places::of(&self.loaded);
+        let place_of = |place| {
+            let Place { file, span } = places.find(place);
+            Place { file: self.first_file + file, span }
+        };
+        convert::seed(objects, &limits, program, &place_of, builder, found);
     }
 
     /// What the shell does for it.
     pub fn settings(&self) -> NagiosSettings {
-        program::settings(&self.loaded.main, self.path.parent().unwrap_or(Path::new("")))
+        program::settings(&self.loaded.main, &self.loaded.objects, self.path.parent().unwrap_or(Path::new("")))
     }
 }
 

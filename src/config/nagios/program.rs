@@ -9,7 +9,7 @@ use stentor_core::Span;
 use stentor_core::catalog::nagios::{CommandCall, DateFormat, Program};
 use stentor_core::id::CommandId;
 use stentor_wire::nagios::main_config::{self as wire, MainConfig, TimeoutState};
-use stentor_wire::nagios::objects::Objects;
+use stentor_wire::nagios::objects::{Objects, dump};
 use stentor_wire::nagios::resource::Resources;
 
 use super::Notify;
@@ -29,7 +29,10 @@ pub struct NagiosSettings {
     pub status_file: Option<PathBuf>,
     pub status_every: Duration,
     pub object_cache: Option<PathBuf>,
+    /// What is written there: the resolved objects.
+    pub object_cache_text: Arc<str>,
     pub retention_file: Option<PathBuf>,
+    pub retention: Retention,
     pub check_result_path: Option<PathBuf>,
     pub check_result_age_max: Duration,
     /// `None` where external commands are switched off.
@@ -38,6 +41,25 @@ pub struct NagiosSettings {
     pub handler_timeout: Duration,
     /// Checks that run at the same time; 0 = as many as Stentor runs anyway.
     pub concurrency: usize,
+}
+
+/// What is wanted of a retention file.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub struct Retention {
+    /// `use_retained_program_state`.
+    pub program_state: bool,
+    pub without: Masks,
+}
+
+/// `retained_*_attribute_mask`: bits of `modified_attributes` that are not wanted.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
+pub struct Masks {
+    pub host: u32,
+    pub service: u32,
+    pub process_host: u32,
+    pub process_service: u32,
+    pub contact_host: u32,
+    pub contact_service: u32,
 }
 
 impl NagiosSettings {
@@ -49,7 +71,7 @@ impl NagiosSettings {
 }
 
 /// Paths start at the folder of the main file.
-pub fn settings(main: &MainConfig, folder: &Path) -> NagiosSettings {
+pub fn settings(main: &MainConfig, objects: &Objects, folder: &Path) -> NagiosSettings {
     let path = |text: &Option<String>| text.as_ref().map(|text| folder.join(text));
     let seconds = |count: u32| Duration::from_secs(count.into());
     NagiosSettings {
@@ -66,13 +88,29 @@ pub fn settings(main: &MainConfig, folder: &Path) -> NagiosSettings {
         status_file: path(&main.status_file).filter(|_| main.status_update_interval > 0),
         status_every: seconds(main.status_update_interval),
         object_cache: path(&main.object_cache_file),
+        object_cache_text: main.object_cache_file.as_ref().map(|_| dump(objects).into()).unwrap_or_default(),
         retention_file: path(&main.state_retention_file).filter(|_| main.retain_state_information),
+        retention: retention(main),
         check_result_path: path(&main.check_result_path),
         check_result_age_max: seconds(main.max_check_result_file_age),
         command_file: path(&main.command_file).filter(|_| main.check_external_commands),
         notification_timeout: seconds(main.notification_timeout),
         handler_timeout: seconds(main.event_handler_timeout),
         concurrency: main.max_concurrent_checks as usize,
+    }
+}
+
+fn retention(main: &MainConfig) -> Retention {
+    Retention {
+        program_state: main.use_retained_program_state,
+        without: Masks {
+            host: main.retained_host_attribute_mask,
+            service: main.retained_service_attribute_mask,
+            process_host: main.retained_process_host_attribute_mask,
+            process_service: main.retained_process_service_attribute_mask,
+            contact_host: main.retained_contact_host_attribute_mask,
+            contact_service: main.retained_contact_service_attribute_mask,
+        },
     }
 }
 

@@ -220,3 +220,106 @@ fn what_is_wrong_in_a_tree_is_shown_with_its_place() {
     let line = found.json_lines().into_iter().find(|line| line.contains("\"level\":\"error\"")).unwrap();
     assert!(line.contains("b.cfg") && line.contains("\"line\":4") && line.contains("did you mean `gate`?"), "{line}");
 }
+
+const CLOUD: &str = r#"
+    [nagios]
+    config = "nagios.cfg"
+    [[cloud]]
+    name = "euca"
+    platform = "eucalyptus"
+    min_nc = 1
+    [[zone]]
+    name = "one"
+    cloud = "euca"
+"#;
+
+const CLOUD_HOSTS: &str = r"
+define host {
+  use generic
+  host_name clc1
+  address 192.0.2.30
+  _STENTOR_COMPONENTS eucalyptus/clc, eucalyptus/walrus
+  _STENTOR_CLOUD euca
+}
+define host {
+  use generic
+  host_name cc1
+  address 192.0.2.31
+  _STENTOR_COMPONENTS eucalyptus/cc
+  _STENTOR_ZONE one
+}
+define service {
+  host_name clc1
+  service_description clc port
+  check_command check_ping
+  max_check_attempts 2
+}
+";
+
+#[test]
+fn imported_hosts_name_their_components_and_get_the_checks_of_the_packs() {
+    let toml = format!(
+        "{CLOUD}\n[[host]]\nname = \"nc1\"\naddress = \"192.0.2.40\"\nzone = \"one\"\ncomponents = [\"eucalyptus/nc\"]\n\
+         [[service]]\nhost = [\"clc1\", \"nc1\"]\nname = \"own\"\ncommand = \"check_ping!100!200\"\nevery = \"30s\"\n"
+    );
+    let folder = tree(&[("stentor.toml", &toml), ("objects/cloud.cfg", CLOUD_HOSTS)]);
+    let loaded = loaded(&folder.path().join("stentor.toml"));
+    let catalog = &loaded.catalog;
+    let host = |name: &str| &catalog.hosts[catalog.host_id(name).unwrap().index()];
+    let names = |name: &str| -> Vec<&str> {
+        host(name).services.iter().map(|id| &*catalog.services[id.index()].name).collect()
+    };
+    assert_eq!(names("clc1"), ["clc port", "clc heartbeat", "clc db", "walrus port", "walrus heartbeat", "own"]);
+    assert_eq!(&names("cc1")[..1], ["cc port"]);
+    assert!(names("nc1").contains(&"nc port"), "{:?}", names("nc1"));
+    let imported = catalog.service_id("clc1", "clc port").unwrap();
+    assert!(catalog.nagios.member(ObjectId::Service(imported)).is_some(), "a service of that name stays its own");
+    let found = loaded.warnings.json_lines().into_iter().find(|line| line.contains("\"duplicate\"")).unwrap();
+    assert!(found.contains("cloud.cfg") && found.contains("clc port"), "{found}");
+    let heartbeat = catalog.service_id("clc1", "clc heartbeat").unwrap();
+    assert_eq!(catalog.nagios.member(ObjectId::Service(heartbeat)), None, "the pack's is Stentor's own");
+    assert_eq!(&*catalog.zones[host("cc1").zone.index()].name, "one");
+    let topology = &catalog.clouds[0].topology;
+    assert_eq!(topology.hosts["clc1"], ["clc".into(), "walrus".into()]);
+    assert_eq!(topology.zones["one"], ["cc1".into(), "nc1".into()]);
+    assert_eq!(catalog.clouds[0].hosts.len(), 3);
+    let of_host = catalog.check_of(ObjectId::Host(catalog.host_id("clc1").unwrap())).unwrap();
+    assert_eq!(of_host.signals.iter().map(|signal| &*signal.sig).collect::<Vec<_>>(), ["ping"]);
+    let elsewhere = catalog.check_of(ObjectId::Host(catalog.host_id("gate").unwrap())).unwrap();
+    assert!(elsewhere.signals.is_empty(), "a host of no cloud tells no classifier");
+}
+
+#[test]
+fn a_service_of_toml_may_use_a_nagios_command() {
+    let toml = "[nagios]\nconfig = \"nagios.cfg\"\n[[host]]\nname = \"db1\"\n\
+                [[service]]\nhost = \"db1\"\nname = \"own\"\ncommand = \"check_ping!100!200\"\nattempts = 2\n";
+    let folder = tree(&[("stentor.toml", toml)]);
+    let loaded = loaded(&folder.path().join("stentor.toml"));
+    let own = loaded.catalog.service_id("db1", "own").unwrap();
+    let check = loaded.catalog.check_of(ObjectId::Service(own)).unwrap();
+    assert_eq!((&*check.probe, &*check.name, check.attempts), (COMMAND_PROBE, "check_ping!100!200", 2));
+    assert_eq!(check.params.map().unwrap().get(COMMAND_PARAM).and_then(Value::text), Some("check_ping!100!200"));
+}
+
+#[test]
+fn a_component_zone_cloud_or_command_that_does_not_exist_is_shown_with_its_place() {
+    for (from, to, place, message) in [
+        ("eucalyptus/walrus", "eucalyptus/warlus", ("cloud.cfg", 6, 3), "unknown component `eucalyptus/warlus`"),
+        ("_STENTOR_CLOUD euca", "_STENTOR_CLOUD uca", ("cloud.cfg", 7, 3), "unknown cloud `uca`"),
+        ("_STENTOR_ZONE one", "_STENTOR_ZONE two", ("cloud.cfg", 14, 3), "unknown zone `two`"),
+        ("eucalyptus/cc", "eucalyptus/cc,eucalyptus/cc", ("cloud.cfg", 13, 3), "twice on one host"),
+        ("!100!200", "_!100", ("stentor.toml", 16, 11), "unknown command `check_ping_`"),
+    ] {
+        let toml =
+            format!("{CLOUD}[[service]]\nhost = \"clc1\"\nname = \"own\"\n\n\ncommand = \"check_ping!100!200\"\n");
+        let folder =
+            tree(&[("stentor.toml", &toml.replace(from, to)), ("objects/cloud.cfg", &CLOUD_HOSTS.replace(from, to))]);
+        let found = load(&folder.path().join("stentor.toml")).unwrap_err();
+        assert_eq!(found.errors(), 1, "{found}");
+        let finding = found.findings.iter().find(|finding| finding.level == crate::config::Level::Error).unwrap();
+        assert!(finding.message.contains(message), "{found}");
+        let (line, column) = found.line_column(&finding.place);
+        let file = found.files[finding.place.file].path.file_name().unwrap().to_str().unwrap();
+        assert_eq!((file, line, column), place, "{found}");
+    }
+}

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Serialize;
-use stentor_core::engine::{CommandInput, ResultSource};
+use stentor_core::engine::{CommandInput, ResultSource, Took};
 
 use super::extract::{IdempotencyKey, InText};
 use super::{ingest, json};
@@ -101,7 +101,14 @@ async fn run_line(
         }
         Order::Result { object, observed_at, observation } => {
             let observation = Arc::new(observation);
-            let result = KeyedResult { object, observed_at, source: ResultSource::Passive, observation, id: None };
+            let result = KeyedResult {
+                object,
+                observed_at,
+                source: ResultSource::Passive,
+                observation,
+                id: None,
+                took: Took::default(),
+            };
             Ok(ingest::submit(&state.engine, result).await??)
         }
         Order::Program(command) => {

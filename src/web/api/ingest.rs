@@ -9,7 +9,7 @@ use axum::response::Response;
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use stentor_core::catalog::{Check, View};
-use stentor_core::engine::ResultSource;
+use stentor_core::engine::{ResultSource, Took};
 use stentor_core::model::{ObjectKey, Value};
 use stentor_core::{Span, Timestamp};
 
@@ -107,6 +107,7 @@ fn keyed(request: dto::ResultRequest, now: Timestamp) -> Result<KeyedResult, Str
         source: ResultSource::Passive,
         observation: Arc::new(observation),
         id: request.id.map(Arc::from),
+        took: Took::default(),
     })
 }
 
@@ -161,6 +162,7 @@ pub async fn agent_results(
             source: ResultSource::Agent,
             observation: Arc::new(passive::bound(result.observation)),
             id: None,
+            took: Took::default(),
         });
     }
     let batch = AgentBatch { agent: push.agent.into(), boot: push.boot.into(), sequence: push.sequence, results };

@@ -55,6 +55,8 @@ pub fn scene() -> Snapshot {
         ],
         host_tracks: Vec::new(),
         service_tracks: Vec::new(),
+        ids: Default::default(),
+        newest_downtime: 0,
         program: Arc::default(),
         contact_overrides: Arc::default(),
         incidents: Arc::new(BTreeMap::from([

@@ -8,7 +8,7 @@ use stentor_core::Timestamp;
 use stentor_core::catalog::Catalog;
 use stentor_core::engine::checkpoint::Checkpoint;
 use stentor_core::engine::input::{AgentSeen, CheckResult};
-use stentor_core::engine::{Engine, Input, ResultSource};
+use stentor_core::engine::{Engine, Input, ResultSource, Took};
 use stentor_core::id::{ObjectId, ServiceId};
 use stentor_core::model::{Observation, ServiceState, Value};
 use stentor_wire::ipmi::sdr::{AnalogFormat, SensorFactors, Thresholds};
@@ -193,6 +193,7 @@ fn inputs() -> Vec<Input> {
             source: ResultSource::Passive,
             observation: Arc::new(seen()),
             id: Some("i".into()),
+            took: Took::default(),
         }),
     ]
 }

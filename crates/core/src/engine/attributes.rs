@@ -121,6 +121,33 @@ impl Engine {
         Ok(Reply::Done)
     }
 
+    /// What commands changed before this program took over. What cannot be looked up any more follows the configuration,
+    /// as does a value without its bit.
+    pub(super) fn retain_changes(&mut self, object: ObjectId, mask: u32, on: &[(Switch, bool)], changes: &[Change]) {
+        let catalog = Arc::clone(&self.catalog);
+        let Some(mut switches) = self.switches(object) else { return };
+        let mut kept = 0;
+        for (switch, on) in on.iter().filter(|(switch, _)| mask & switch.bit() != 0) {
+            *switch.of(&mut switches) = *on;
+            kept |= switch.bit();
+        }
+        let has_var = |change: &Change| match change {
+            Change::CustomVar { name, .. } => self.custom_var(object, name).is_some(),
+            _ => true,
+        };
+        let changes: Vec<&Change> = changes.iter().filter(|change| has_var(change)).collect();
+        let Some(overrides) = self.overrides_mut(object) else { return };
+        overrides.switches = (kept != 0).then_some(switches);
+        for change in changes {
+            if mask & change.bit() != 0
+                && let Ok(new) = Resolved::of(&catalog, change)
+            {
+                kept |= new.apply(overrides);
+            }
+        }
+        overrides.modified_attributes = kept;
+    }
+
     /// Checks at a time: one that lies in the past is meant now.
     pub(super) fn schedule_checks(
         &mut self,

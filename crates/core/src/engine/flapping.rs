@@ -71,7 +71,7 @@ impl Engine {
         }
     }
 
-    fn detects_flapping(&self, object: ObjectId) -> bool {
+    pub(super) fn detects_flapping(&self, object: ObjectId) -> bool {
         self.program().enable_flap_detection && self.switches(object).is_some_and(|switches| switches.flap_detection)
     }
 

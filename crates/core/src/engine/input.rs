@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::retained::Retained;
 use super::switch::{Change, ContactChange, ContactScope, Forced, ProgramSwitch, Scope, Side, Switch};
 use crate::catalog::Catalog;
 use crate::diagnosis::Signal;
@@ -27,6 +28,8 @@ pub enum Input {
     /// Until now this process did not run for so long: stopped, starved, asleep with its machine, or not started. It
     /// could hear nobody in that time, so nobody was silent, and nothing held.
     Gap(Span),
+    /// What another monitor of these objects left: only at the very first start, with the first catalog.
+    Retained(Arc<Retained>),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +41,14 @@ pub struct CheckResult {
     pub observation: Arc<Observation>,
     /// Sender's id; a repeated id is dropped.
     pub id: Option<Arc<str>>,
+    pub took: Took,
+}
+
+/// How long a check waited for its turn, and how long it ran; zero where nobody measured.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Took {
+    pub latency: Span,
+    pub run: Span,
 }
 
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]

@@ -24,6 +24,7 @@ mod ondemand;
 pub mod program;
 mod reload;
 mod result;
+pub mod retained;
 pub mod switch;
 mod tick;
 pub mod track;
@@ -47,7 +48,7 @@ use track::{Ids, Track};
 pub use effect::{CheckRequest, Effects, Event, EventKind};
 pub use input::{
     AgentSeen, CheckResult, Command, CommandError, CommandInput, CommentRequest, CustomOptions, DowntimeRequest, Input,
-    Notify, Reply, ResultSource, Spread,
+    Notify, Reply, ResultSource, Spread, Took,
 };
 
 /// An agent as last heard.
@@ -184,6 +185,7 @@ impl Engine {
             Input::Tick => self.tick(&mut effects),
             Input::Signal(signal) => self.board.tell(&self.catalog, signal),
             Input::Gap(gap) => self.pass_over(*gap),
+            Input::Retained(retained) => self.take_over_retained(retained, &mut effects),
         }
         effects
     }
@@ -246,6 +248,8 @@ impl Engine {
             service_details: self.service_details.clone(),
             host_tracks: self.host_tracks.clone(),
             service_tracks: self.service_tracks.clone(),
+            ids: self.ids,
+            newest_downtime: self.downtimes_newest,
             program: Arc::clone(&self.program),
             contact_overrides: Arc::clone(&self.contact_overrides),
             incidents: Arc::clone(&self.tracker.incidents),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::change::Change;
 use super::effect::{CheckRequest, Effects, Event, EventKind};
-use super::input::{AgentSeen, CheckResult, ResultSource};
+use super::input::{AgentSeen, CheckResult, ResultSource, Took};
 use super::{AgentState, Engine};
 use crate::Timestamp;
 use crate::catalog::Check;
@@ -13,7 +13,7 @@ use crate::model::{HostState, Observation, Outcome, ServiceState, StateKind, Unk
 use crate::reach;
 use crate::rules::{self, Judgement};
 use crate::signals::Contribution;
-use crate::snapshot::{Counters, Flags, Row};
+use crate::snapshot::{Counters, Flags, Row, RunFacts};
 use crate::status::{self, HostResult, ServiceResult};
 
 /// Name of the passive service that says whether a host's agent is heard.
@@ -86,7 +86,7 @@ impl Engine {
             self.watch_freshness(object);
         }
         self.board.contribute(check, &Contribution { object, observation, judgement: &judgement, observed_at });
-        let output_changed = self.keep(object, observation, judgement, stalked);
+        let output_changed = self.keep(object, result, judgement, stalked);
         let change = Change { before, transition, source: result.source, output_changed };
         self.look_at_host_of(id, &change, effects);
         self.after(object, &change, effects);
@@ -110,7 +110,7 @@ impl Engine {
         }
         let state = self.host_state(id, result, judgement.state);
         let stalked = self.directives(object).is_some_and(|directives| !directives.stalking.is_empty());
-        let output_changed = self.keep(object, observation, judgement, stalked);
+        let output_changed = self.keep(object, result, judgement, stalked);
         let Some(state) = state else {
             let at = self.at;
             let row = &mut self.hosts[id.index()];
@@ -168,12 +168,15 @@ impl Engine {
     }
 
     /// Keeps what was seen; whether the short output of a stalked object differs from what was seen before.
-    fn keep(&mut self, object: ObjectId, observation: &Arc<Observation>, judgement: Judgement, stalked: bool) -> bool {
+    fn keep(&mut self, object: ObjectId, result: &CheckResult, judgement: Judgement, stalked: bool) -> bool {
+        let observation = &result.observation;
         let detail = self.detail_mut(object);
         let output_changed = stalked && detail.observation.as_ref().map_or("", |was| &was.text) != &*observation.text;
         detail.observation = Some(Arc::clone(observation));
         detail.unknown_cause = judgement.cause;
         detail.because = judgement.because;
+        let passive = result.source == ResultSource::Passive;
+        detail.run = RunFacts { latency: result.took.latency, took: result.took.run, passive };
         output_changed
     }
 
@@ -237,6 +240,7 @@ impl Engine {
                 source: ResultSource::Agent,
                 observation: Arc::new(observation),
                 id: None,
+                took: Took::default(),
             };
             self.apply_service_result(service, self.at, &result, effects);
         }

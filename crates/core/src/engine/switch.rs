@@ -157,6 +157,24 @@ pub enum Change {
     ModifiedAttributes(u32),
 }
 
+impl Change {
+    /// The bit of `modified_attributes` that says so; a mask of bits has all of its own.
+    pub const fn bit(&self) -> u32 {
+        match self {
+            Change::CheckCommand(_) => modified::CHECK_COMMAND,
+            Change::EventHandler(_) => modified::EVENT_HANDLER_COMMAND,
+            Change::CheckPeriod(_) => modified::CHECK_PERIOD,
+            Change::NotificationPeriod(_) => modified::NOTIFICATION_PERIOD,
+            Change::EventHandlerPeriod(_) => modified::EVENT_HANDLER_PERIOD,
+            Change::CheckInterval(_) => modified::CHECK_INTERVAL,
+            Change::RetryInterval(_) => modified::RETRY_INTERVAL,
+            Change::MaxAttempts(_) => modified::MAX_ATTEMPTS,
+            Change::CustomVar { .. } => modified::CUSTOM_VAR,
+            Change::ModifiedAttributes(mask) => *mask,
+        }
+    }
+}
+
 /// Another value of a contact's directive.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ContactChange {

@@ -119,19 +119,30 @@ impl View<'_> {
 
     /// Calls with the context of a subject.
     pub fn with_context<R>(&self, subject: Subject<'_>, with: impl FnOnce(&Context<'_, Self>) -> R) -> R {
+        self.with_any_context(Some(subject.object), subject.contact, |context| {
+            with(&Context { notification: subject.notification, ..*context })
+        })
+    }
+
+    /// Calls with the context of an object, of a contact, of both or of neither.
+    pub fn with_any_context<R>(
+        &self,
+        object: Option<ObjectId>,
+        contact: Option<ContactId>,
+        with: impl FnOnce(&Context<'_, Self>) -> R,
+    ) -> R {
         let users: Vec<&str> = self.users();
         let program = self.program_facts(&users);
         let mut context = Context::new(self, &program, self.now);
-        let host = match subject.object {
+        let host = object.map(|object| match object {
             ObjectId::Host(id) => id,
             ObjectId::Service(id) => {
                 context.service = Some(self.service_facts(id));
                 self.catalog.services[id.index()].host
             }
-        };
-        context.host = Some(self.host_facts(host));
-        context.contact = subject.contact.map(|id| self.contact_facts(id));
-        context.notification = subject.notification;
+        });
+        context.host = host.map(|id| self.host_facts(id));
+        context.contact = contact.map(|id| self.contact_facts(id));
         with(&context)
     }
 
@@ -194,6 +205,11 @@ impl View<'_> {
         .map(|track| &**track)
     }
 
+    /// Short output as Nagios stores it: a semicolon would end a field of its log.
+    fn stored<'t>(&'t self, text: &'t str) -> &'t str {
+        if text.contains(';') { self.kept.keep(text.replace(';', ":")) } else { text }
+    }
+
     fn object_facts(&self, object: ObjectId) -> ObjectFacts<'_> {
         let (row, detail, track) = (self.row(object), self.detail(object), self.track(object));
         let nagios = &self.catalog.nagios;
@@ -217,17 +233,17 @@ impl View<'_> {
             last_event_id: track.map_or(0, |track| track.last_event_id),
             problem_id: track.map_or(0, |track| track.problem_id),
             last_problem_id: track.map_or(0, |track| track.last_problem_id),
-            latency: 0.0,
-            execution_time: 0.0,
+            latency: detail.run.latency.as_secs_f64(),
+            execution_time: detail.run.took.as_secs_f64(),
             last_state_change: row.last_state_change,
             last_check: row.last_check,
             downtime_depth: row.downtime_depth.into(),
             percent_change: track.map_or(0.0, |track| track.flap.percent.into()),
-            output: seen.map_or("", |seen| &seen.text),
+            output: seen.map_or("", |seen| self.stored(&seen.text)),
             long_output: seen.map_or("", |seen| &seen.long_text),
             perf_data: seen.map_or("", |seen| self.kept.keep(seen.perfdata().into_owned())),
             check_command: changed_command.map_or_else(|| check.map_or("", |c| &*c.name), |call| &*call.text),
-            is_passive: false,
+            is_passive: detail.run.passive,
             notification_number: track.map_or(0, |track| track.notice.number),
             notification_id: track.map_or(0, |track| track.notice.id),
             action_url: text(|looks| &looks.action_url),
@@ -397,20 +413,21 @@ impl World for View<'_> {
         self.catalog.hosts[id.index()].services.iter().for_each(|id| visit(self.service_facts(*id)));
     }
 
+    /// Last name first, as Nagios has them: the first one is the group of macros that name none.
     fn groups_of<'a>(&'a self, member: Owner<'_>, visit: &mut dyn FnMut(GroupFacts<'a>)) {
         let nagios = &self.catalog.nagios;
         let index = &nagios.index;
         match (member, self.object(member)) {
             (Owner::Contact(name), _) => {
                 let groups = self.contact_id(name).and_then(|id| index.groups_of_contact.get(&id));
-                groups.into_iter().flatten().for_each(|id| visit(group_facts(&nagios.contactgroups[id.index()])));
+                groups.into_iter().flatten().rev().for_each(|id| visit(group_facts(&nagios.contactgroups[id.index()])));
             }
             (_, Some(ObjectId::Host(id))) => {
-                let groups = index.groups_of_host.get(&id).into_iter().flatten();
+                let groups = index.groups_of_host.get(&id).into_iter().flatten().rev();
                 groups.for_each(|id| visit(group_facts(&nagios.hostgroups[id.index()])));
             }
             (_, Some(ObjectId::Service(id))) => {
-                let groups = index.groups_of_service.get(&id).into_iter().flatten();
+                let groups = index.groups_of_service.get(&id).into_iter().flatten().rev();
                 groups.for_each(|id| visit(group_facts(&nagios.servicegroups[id.index()])));
             }
             (_, None) => {}

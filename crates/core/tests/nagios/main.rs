@@ -11,5 +11,6 @@ mod notices;
 mod ondemand;
 mod promises;
 mod restart;
+mod retained;
 mod scenarios;
 mod site;

@@ -9,7 +9,7 @@ use stentor_core::catalog::Catalog;
 use stentor_core::catalog::nagios::{Dependency, Options};
 use stentor_core::engine::{
     CheckResult, Command, CommandInput, CommentRequest, CustomOptions, DowntimeRequest, Engine, Input, Notify,
-    ResultSource, Spread,
+    ResultSource, Spread, Took,
 };
 use stentor_core::id::ObjectId;
 use stentor_core::model::{Ack, Covers, DowntimeKind, NoticeKind, Observation, ServiceState, Sticky};
@@ -119,7 +119,14 @@ fn input(next: &Move, catalog: &Arc<Catalog>, at: Timestamp) -> Option<Input> {
             let observation = Observation::reported(ServiceState::from_code(code).expect("a state"), "out");
             let (source, observation) = (ResultSource::Active, Arc::new(observation));
             let object = objects[on];
-            return Some(Input::Result(CheckResult { object, observed_at: at, source, observation, id: None }));
+            return Some(Input::Result(CheckResult {
+                object,
+                observed_at: at,
+                source,
+                observation,
+                id: None,
+                took: Took::default(),
+            }));
         }
         Move::Ack(on, sticky, until) => Command::AckObject {
             object: key(on),

@@ -10,7 +10,7 @@ use stentor_core::catalog::{Catalog, Check, Contact, Host, Service, View, Zone};
 use stentor_core::diagnosis::Severity;
 use stentor_core::engine::track::Track;
 use stentor_core::engine::{
-    CheckRequest, CheckResult, Command, CommandError, CommandInput, Effects, Engine, Input, Reply, ResultSource,
+    CheckRequest, CheckResult, Command, CommandError, CommandInput, Effects, Engine, Input, Reply, ResultSource, Took,
 };
 use stentor_core::id::{
     AppearanceId, CheckId, CommandId, ContactId, DirectivesId, HostId, ObjectId, ServiceId, ZoneId,
@@ -276,7 +276,14 @@ impl Site {
 
     pub fn result(&mut self, object: ObjectId, source: ResultSource, observation: Observation) -> &mut Self {
         let observation = Arc::new(observation);
-        self.apply(Input::Result(CheckResult { object, observed_at: self.at, source, observation, id: None }));
+        self.apply(Input::Result(CheckResult {
+            object,
+            observed_at: self.at,
+            source,
+            observation,
+            id: None,
+            took: Took::default(),
+        }));
         self
     }
 

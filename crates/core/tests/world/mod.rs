@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stentor_core::catalog::{Catalog, Check, Contact, Host, Route, RouteMatch, Service, Timing, View, Zone};
 use stentor_core::diagnosis::Severity;
 use stentor_core::engine::{
-    CheckResult, Command, CommandError, CommandInput, DowntimeRequest, Engine, Input, Reply, ResultSource, Spread,
+    CheckResult, Command, CommandError, CommandInput, DowntimeRequest, Engine, Input, Reply, ResultSource, Spread, Took,
 };
 use stentor_core::id::{CheckId, ContactId, HostId, ObjectId, ServiceId, ZoneId};
 use stentor_core::model::{Ack, Covers, DowntimeKind, ObjectKey, Observation, ServiceState, Sticky, Value};
@@ -185,6 +185,7 @@ impl Story {
             source: ResultSource::Passive,
             observation,
             id,
+            took: Took::default(),
         }));
         self
     }

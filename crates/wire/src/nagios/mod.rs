@@ -9,3 +9,4 @@ pub mod output;
 pub mod perfdata;
 pub mod range;
 pub mod resource;
+pub mod retention;
