@@ -35,6 +35,8 @@ enum When {
     Escalations,
     /// The host has a parent that is not UP.
     ParentNotUp,
+    /// Its problem was told and is over, and that has not been told.
+    RecoveryOwed,
     /// The contact's options lack the state that the line names.
     ContactLacksState,
 }
@@ -52,6 +54,36 @@ pub struct Known(File);
 pub struct Place<'a> {
     pub case: &'a Case,
     pub parent_is_up: bool,
+    pub owed: &'a Owed,
+}
+
+/// Objects whose problem was told; true where it is over.
+#[derive(Clone, Default)]
+pub struct Owed(BTreeMap<String, bool>);
+
+impl Owed {
+    /// Follows the log of Stentor.
+    pub fn hear(&mut self, line: &str) {
+        let Some((kind, fields)) = line.split_once(": ") else { return };
+        let mut fields: Vec<&str> = fields.split(';').collect();
+        let is_notice = kind.ends_with("NOTIFICATION");
+        if is_notice {
+            fields.remove(0);
+        }
+        let names = if kind.starts_with("SERVICE") { 2 } else { 1 };
+        let (name, state) = (fields[..names].join(";"), fields[names]);
+        let is_well = matches!(state, "OK" | "UP");
+        match (is_notice, is_well) {
+            (true, true) => drop(self.0.remove(&name)),
+            (true, false) if !state.contains(' ') => drop(self.0.insert(name, false)),
+            (false, true) => {
+                if let Some(is_over) = self.0.get_mut(&name) {
+                    *is_over = true;
+                }
+            }
+            (true, false) | (false, false) => {}
+        }
+    }
 }
 
 /// What is left of a difference when all rules had their turn.
@@ -125,6 +157,11 @@ impl Rule {
         let Some((_, object)) = case.objects.iter().enumerate().find(named) else { return false };
         match when {
             When::Escalations => !object.escalations.is_empty(),
+            When::RecoveryOwed => {
+                let names: Vec<&str> =
+                    ["h", "s"].iter().filter_map(|name| groups.get(*name)).map(String::as_str).collect();
+                place.owed.0.get(&names.join(";")) == Some(&true)
+            }
             When::ParentNotUp => !place.parent_is_up && object.role != Role::Parent,
             When::ContactLacksState => {
                 let letter = match groups.get("state").map(String::as_str) {

@@ -152,6 +152,9 @@ impl Case {
     }
 }
 
+// Intervals end between the seconds at which results may come: where a result is applied a second sooner or later,
+// nothing is decided otherwise.
+
 fn object(dice: &mut Dice, role: Role) -> Object {
     let letters = if role == Role::Service { SERVICE_OPTIONS } else { HOST_OPTIONS };
     let escalations = if role != Role::Parent && dice.one_in(3) {
@@ -163,8 +166,8 @@ fn object(dice: &mut Dice, role: Role) -> Object {
     Object {
         role,
         attempts: dice.one_of(&[1, 1, 2, 3, 4]),
-        notification_interval: dice.one_of(&[0, 1, 1, 4, 10, 1000]),
-        first_delay: dice.one_of(&[0, 0, 0, 0, 4]),
+        notification_interval: dice.one_of(&[0, 1, 1, 5, 11, 1000]),
+        first_delay: dice.one_of(&[0, 0, 0, 0, 5]),
         options: dice.one_of(letters),
         contact_options: dice.one_of(letters),
         volatile: role == Role::Service && dice.one_in(6),
@@ -177,7 +180,7 @@ fn escalation(dice: &mut Dice) -> Escalation {
     let first = 1 + u32::try_from(dice.roll(3)).expect("small");
     let last = if dice.one_in(2) { 0 } else { first + u32::try_from(dice.roll(2)).expect("small") };
     let to = usize::try_from(dice.roll(2)).expect("small");
-    Escalation { first, last, to, interval: dice.one_of(&[None, None, Some(0), Some(1), Some(7)]) }
+    Escalation { first, last, to, interval: dice.one_of(&[None, None, Some(0), Some(1), Some(8)]) }
 }
 
 fn step(dice: &mut Dice, objects: &[Object], turning: Option<usize>, last: &mut [u8]) -> Option<Action> {
