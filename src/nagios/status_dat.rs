@@ -305,10 +305,10 @@ fn configured(out: &mut Out, view: &View<'_>) {
     out.put("event_handler_period", handled);
     out.flag("has_been_checked", !view.row.is_pending());
     out.flag("should_be_scheduled", view.is_scheduled());
-    // Neither is kept of a result.
-    out.put("check_execution_time", "0.000");
-    out.put("check_latency", "0.000");
-    out.flag("check_type", !view.switches.active_checks && !view.row.is_pending());
+    let run = view.detail.run;
+    out.put("check_execution_time", format_args!("{:.3}", run.took.as_secs_f64()));
+    out.put("check_latency", format_args!("{:.3}", run.latency.as_secs_f64()));
+    out.flag("check_type", run.passive);
     out.put("current_state", view.row.state);
     out.put("last_hard_state", view.row.last_hard_state);
     let ids = view
