@@ -24,9 +24,8 @@ const HELP: &str = "One JSON object a line, `at` (epoch seconds, never decreasin
   delivery  {\"notification\":ID,\"outcome\":\"accepted\"|\"failed\"}; without it a notification counts as accepted
   show      true: print every object now
 
-Prints `state`, `incident`, `notification`, `suppressed`, `object` and `error` lines; the same inputs give the same
-bytes. Notifications are those of incidents; `log` lines and notifications of hosts and services as Nagios sends
-them are not printed yet.
+Prints `state`, `incident`, `notification`, `suppressed`, `log`, `object` and `error` lines; the same inputs give the
+same bytes. Notifications are those of incidents, and of hosts and services of a Nagios configuration.
 
 Example:
   stentor replay --config stentor.toml --events night.jsonl --until 2026-11-21T18:00:00Z --explain web01";

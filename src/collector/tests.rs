@@ -286,6 +286,7 @@ async fn a_check_that_never_ran_runs_at_once_and_posts_an_active_result() {
 async fn a_check_during_which_this_process_stood_still_is_run_again() {
     let mut world = start(many(1, "stall"), WIDE);
     let result = world.result().await;
+    assert_eq!(result.took.run, Span::ZERO, "only the run that counts is measured");
     assert_eq!((result.observation.outcome, world.runs()), (Outcome::Observed, 2), "{:?}", result.observation);
     world.collector.stop().await;
 }
@@ -360,6 +361,7 @@ async fn a_probe_that_ignores_its_deadline_is_dropped() {
     let mut world = start(catalog(vec![host("web01", View::None)], vec![hanging], &services), WIDE);
     let result = world.result().await;
     assert_eq!(result.observation.outcome, Outcome::Failed(UnknownCause::Timeout));
+    assert!(result.took.run >= Span::from_millis(100), "{}", result.took.run);
     assert_eq!(world.stage.dropped.load(Ordering::SeqCst), 1);
     world.collector.stop().await;
 }

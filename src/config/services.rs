@@ -4,12 +4,12 @@ use stentor_core::Span;
 use stentor_core::catalog::{Check, Service, View};
 use stentor_core::diagnosis::Topology;
 use stentor_core::id::{ComponentId, HostId, ServiceId};
+use stentor_core::macros::view::{COMMAND_PARAM, COMMAND_PROBE};
 use stentor_core::model::Value;
 use stentor_core::rules::missing_params;
 
 use super::finding::{Diagnostics, Place, suggest};
 use super::hosts::ReadHost;
-use super::nagios::{COMMAND_PARAM, COMMAND_PROBE};
 use super::objects::Builder;
 use super::pack::{Applies, Inside, Template, read_attempts, read_rules};
 use super::tree::{At, Node, Section};
@@ -345,7 +345,7 @@ fn own_check(host: &str, name: &str, probe: Option<&At<&str>>, found: &mut Diagn
 
 /// Whether the Nagios configuration has the command of a call.
 fn is_command(call: &At<&str>, builder: &Builder<'_>, found: &mut Diagnostics) -> bool {
-    let name = call.value.split('!').next().unwrap_or_default();
+    let name = call.value.split('!').next().unwrap_or_default().trim();
     let commands = &builder.catalog.nagios.commands;
     let known = commands.iter().any(|command| *command.name == *name);
     if !known {

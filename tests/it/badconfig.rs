@@ -136,7 +136,7 @@ async fn a_reload_takes_a_good_configuration_with_the_states_and_refuses_a_bad_o
     .await;
     assert_eq!((seen("one").await, seen("two").await), before);
     let refused = async || {
-        let (_, page) = site.send("GET", "/incidents", None, None).await.expect("the page");
+        let (_, page) = site.send("GET", "/h/a", None, None).await.expect("the page");
         let page = page.as_str().expect("a page").to_owned();
         page.contains("The configuration on disk is refused").then_some(page)
     };

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::running::{Running, until};
@@ -107,7 +108,9 @@ async fn a_nagios_configuration_runs_unchanged() {
     let stentor = Running::serve("[nagios]\nconfig = \"nagios.cfg\"\n", folder).await;
     let state = async |service: &str, wanted: &str| {
         until(wanted, async || {
-            let seen = stentor.service("web1", service).await;
+            let all = stentor.services().await;
+            let seen =
+                all.into_iter().find(|seen| seen["service"] == service).ok_or_else(|| Value::from("none yet"))?;
             if seen["state"] == wanted && seen["kind"] == "HARD" { Ok(seen) } else { Err(seen) }
         })
         .await

@@ -122,7 +122,7 @@ impl Seen {
                 "plugin_output" => &mut saw.text,
                 "long_plugin_output" => &mut saw.long_text,
                 "perf_data" => {
-                    saw = saw.fact(PERFDATA_FACT, &*word(name, &text)?);
+                    saw = saw.fact(PERFDATA_FACT, word(name, &text)?);
                     continue;
                 }
                 _ => {

@@ -21,6 +21,16 @@ define timeperiod {
   exclude holidays
 }
 define timeperiod {
+  timeperiod_name always
+  monday 00:00-24:00
+  tuesday 00:00-24:00
+  wednesday 00:00-24:00
+  thursday 00:00-24:00
+  friday 00:00-24:00
+  saturday 00:00-24:00
+  sunday 00:00-24:00
+}
+define timeperiod {
   timeperiod_name holidays
   2027-05-03 - 2027-05-09 00:00-24:00
 }
@@ -106,6 +116,8 @@ define service {
   check_interval 5
   retry_interval 0.5
   event_handler page
+  check_period work
+  notification_period always
   is_volatile 1
   _port 8080
 }
@@ -233,6 +245,7 @@ fn what_has_no_equivalent_is_listed_and_stands_as_a_comment() {
     let said = import(&folder.path().join("nagios.cfg"), &to).unwrap();
     let files = ["stentor.toml", "conf.d/hosts.toml", "conf.d/services.toml", "conf.d/people.toml"];
     let written: String = files.iter().map(|name| fs::read_to_string(to.join(name)).unwrap()).collect();
+    assert!(!said.contains("notification_period always"), "a period that is always open is no loss: {said}");
     for (subject, what) in [
         ("the program", "enable_flap_detection"),
         ("host bad", "host bad: its name or its address not an address is refused"),
@@ -242,6 +255,7 @@ fn what_has_no_equivalent_is_listed_and_stands_as_a_comment() {
         ("service bad/any", "service bad/any: its host is not carried"),
         ("service web1/http", "event_handler page"),
         ("service web1/http", "is_volatile"),
+        ("service web1/http", "check_period work"),
         (
             "service web1/state",
             "service web1/state with check_command check_state: its command needs $LASTSERVICECHECK$, $SERVICESTATEID$",
@@ -257,7 +271,7 @@ fn what_has_no_equivalent_is_listed_and_stands_as_a_comment() {
         assert!(written.lines().any(|line| line == format!("# not carried: {what}")), "{what}\n{written}");
     }
     assert!(said.lines().any(|line| line.starts_with("not carried: service web1/quotes")), "{said}");
-    assert!(said.contains("2 of 3 hosts\n3 of 6 services\n2 of 2 timeperiods\n2 of 2 contacts\n"), "{said}");
+    assert!(said.contains("2 of 3 hosts\n3 of 6 services\n3 of 3 timeperiods\n2 of 2 contacts\n"), "{said}");
 }
 
 #[test]

@@ -9,9 +9,9 @@ use stentor_core::Span;
 use stentor_core::catalog::nagios::{Appearance, CommandLine, Directives, Options};
 use stentor_core::catalog::{Catalog, Check, Timeperiod};
 use stentor_core::id::{CommandId, ContactId, HostId, ObjectId, ServiceId, TimeperiodId};
+use stentor_core::macros::view::COMMAND_PARAM;
 use stentor_core::model::Value;
 
-use super::COMMAND_PARAM;
 use crate::config::hosts::{is_address, is_name};
 use crate::config::probe_kinds::Trial;
 
@@ -169,7 +169,8 @@ impl Writer<'_> {
     fn common(&mut self, out: &mut String, subject: &str, object: ObjectId) {
         let nagios = &self.catalog.nagios;
         let (Some(directives), Some(looks)) = (nagios.directives(object), nagios.appearance(object)) else { return };
-        let mut lost = of_directives(directives, |id| self.period(id));
+        let timed = |id: TimeperiodId| Some(&self.catalog.timeperiods[id.index()]).filter(|period| !is_always(period));
+        let mut lost = of_directives(directives, timed);
         lost.extend(of_appearance(looks));
         for what in lost {
             self.lose(out, subject, &what);
@@ -378,12 +379,15 @@ impl Writer<'_> {
 }
 
 /// The directives of a host or service that say something and have no equivalent.
-fn of_directives<'a>(directives: &Directives, period: impl Fn(TimeperiodId) -> &'a str) -> Vec<String> {
+fn of_directives<'a>(directives: &Directives, timed: impl Fn(TimeperiodId) -> Option<&'a Timeperiod>) -> Vec<String> {
     let mut lost = Vec::new();
     let periods = [("check_period", directives.check_period), ("notification_period", directives.notification_period)];
-    lost.extend(periods.into_iter().filter_map(|(name, id)| Some(format!("{name} {}", period(id?)))));
+    lost.extend(periods.into_iter().filter_map(|(name, id)| Some(format!("{name} {}", timed(id?)?.name))));
     lost.extend(directives.event_handler.as_ref().map(|call| format!("event_handler {}", call.text)));
-    let standard = Directives::default();
+    let interval = directives.notification_interval;
+    if interval != Directives::default().notification_interval {
+        lost.push(format!("notification_interval {interval}: [timing] says how often incidents are told"));
+    }
     let flags = [
         ("notifications_enabled 0", !directives.switches.notifications),
         ("is_volatile", directives.volatile),
@@ -391,7 +395,6 @@ fn of_directives<'a>(directives: &Directives, period: impl Fn(TimeperiodId) -> &
         ("initial_state", directives.initial_state != 0),
         ("importance", directives.importance != 0),
         ("first_notification_delay", directives.first_notification_delay > Span::ZERO),
-        ("notification_interval", directives.notification_interval != standard.notification_interval),
     ];
     lost.extend(flags.into_iter().filter(|(_, set)| *set).map(|(name, _)| name.to_owned()));
     lost
@@ -412,6 +415,12 @@ fn call_of(check: &Check) -> Option<&str> {
 fn command_of<'a>(catalog: &'a Catalog, call: &str) -> Option<&'a CommandLine> {
     let id: CommandId = *catalog.nagios.index.command.get(call.split('!').next()?)?;
     Some(&catalog.nagios.commands[id.index()])
+}
+
+/// Open at any time: as good as no period.
+fn is_always(period: &Timeperiod) -> bool {
+    let all_day = |day: &Vec<(u16, u16)>| day.contains(&(0, 24 * 60));
+    period.weekly.iter().all(all_day) && period.exceptions.is_empty() && period.exclude.is_empty()
 }
 
 /// The week of a period, days with the same hours together.

@@ -7,6 +7,7 @@ mod downtimes;
 mod flapping;
 mod freshness;
 mod gate;
+mod macros;
 mod notices;
 mod ondemand;
 mod promises;

@@ -15,7 +15,7 @@ const OF_EXEC: [&str; 2] = ["HOSTNAME", "HOSTADDRESS"];
 /// The macros whose values only a running Nagios knows, each once.
 pub(super) fn exec_line(catalog: &Catalog, service: ServiceId, call: &str) -> Result<String, Vec<String>> {
     let parsed = CommandCall::parse(call);
-    let line = catalog.nagios.index.command.get(&*parsed.name).map(|id| &catalog.nagios.commands[id.index()].line);
+    let line = catalog.nagios.index.command.get(parsed.name).map(|id| &catalog.nagios.commands[id.index()].line);
     let Some(line) = line else { return Err(vec![format!("command {}", parsed.name)]) };
     let mut filled = Filled { catalog, service, args: Vec::new(), unknown: Vec::new() };
     filled.args = parsed.args.iter().map(|arg| filled.fill(arg)).collect();
