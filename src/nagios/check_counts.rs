@@ -9,8 +9,6 @@ use stentor_core::id::{HostId, ObjectId, ServiceId};
 use stentor_core::snapshot::Snapshot;
 use stentor_core::{Span, Timestamp};
 
-use super::status_dat::View;
-
 const MINUTES: [i64; 3] = [1, 5, 15];
 
 /// Counts of the last 1, 5 and 15 minutes.
@@ -92,9 +90,8 @@ impl CheckCounts {
     }
 }
 
-/// What is not checked here can only have been told.
 fn is_passive(snapshot: &Snapshot, object: ObjectId) -> bool {
-    !View::of(snapshot, object).switches.active_checks
+    snapshot.detail(object).run.passive
 }
 
 #[cfg(test)]
@@ -104,8 +101,10 @@ mod tests {
 
     #[test]
     fn checks_are_counted_from_one_look_to_the_next() {
-        // Its objects are not checked actively.
         let mut snapshot = world();
+        for i in [0, 1] {
+            Arc::make_mut(&mut snapshot.host_details[i]).run.passive = true;
+        }
         let mut counts = CheckCounts::default();
         let at = Timestamp::from_secs;
         assert_eq!(counts.look(&snapshot, at(1000)), Figures::default(), "the first look only begins");
@@ -116,6 +115,9 @@ mod tests {
         snapshot.hosts[1].last_check = at(1076);
         assert_eq!(counts.look(&snapshot, at(1080)).passive_hosts, [2, 3, 3]);
         assert_eq!(counts.look(&snapshot, at(1310)).passive_hosts, [0, 2, 3]);
+        snapshot.hosts[2].last_check = at(1400);
+        let figures = counts.look(&snapshot, at(1400));
+        assert_eq!((figures.active_hosts, figures.passive_hosts), ([1, 1, 1], [0, 0, 3]));
         assert_eq!(counts.look(&snapshot, at(5000)), Figures::default());
     }
 }

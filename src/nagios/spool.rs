@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use stentor_core::Timestamp;
 use stentor_core::engine::{ResultSource, Took};
 use stentor_core::model::{ObjectKey, Observation};
+use stentor_core::{Span, Timestamp};
 use stentor_wire::nagios::retention::unescape;
 use tokio::fs;
 use tokio::task::JoinHandle;
@@ -43,6 +43,7 @@ struct Found {
     source: ResultSource,
     observed_at: Timestamp,
     observation: Observation,
+    took: Took,
 }
 
 impl Spool {
@@ -120,11 +121,9 @@ impl Spool {
         for (i, one) in found.into_iter().enumerate() {
             // A file that could not be deleted is not applied twice.
             let id = Some(format!("spool/{name}/{}/{i}", written.as_millis()).into());
-            let Found { object, source, observed_at, observation } = one;
+            let Found { object, source, observed_at, observation, took } = one;
             let observation = Arc::new(observation);
-            self.engine
-                .post_result(KeyedResult { object, observed_at, source, observation, id, took: Took::default() })
-                .await?;
+            self.engine.post_result(KeyedResult { object, observed_at, source, observation, id, took }).await?;
         }
         self.engine.flush().await?;
         Ok(fs::remove_file(path).await?)
@@ -194,13 +193,19 @@ fn result(fields: &[(&str, &str)], now: Timestamp) -> Result<Found, String> {
     } else {
         passive::of_service(code, &output)
     };
-    let seconds = ["finish_time", "start_time"].into_iter().find_map(|key| text(key)?.trim().parse::<f64>().ok());
-    let observed_at = seconds.filter(|at| *at > 0.0).map_or(now, |at| Timestamp::from_millis((at * 1000.0) as i64));
+    // A day is more than any run or wait.
+    let seconds = |key: &str| text(key)?.trim().parse::<f64>().ok().filter(|seconds| *seconds > 0.0);
+    let span = |seconds: f64| Span::from_millis((seconds.clamp(0.0, 86_400.0) * 1000.0) as i64);
+    let run = seconds("finish_time").zip(seconds("start_time")).map_or(0.0, |(finish, start)| finish - start);
+    let took = Took { latency: seconds("latency").map_or(Span::ZERO, span), run: span(run) };
+    let seen = seconds("finish_time").or_else(|| seconds("start_time"));
+    let observed_at = seen.map_or(now, |at| Timestamp::from_millis((at * 1000.0) as i64));
     Ok(Found {
         object: ObjectKey { host: host.into(), service: service.map(Into::into) },
         source: if is_passive { ResultSource::Passive } else { ResultSource::Active },
         observed_at: observed_at.min(now),
         observation,
+        took,
     })
 }
 
@@ -231,6 +236,7 @@ mod tests {
             ]
         );
         assert_eq!((&*found[0].observation.text, &*found[0].observation.long_text), ("DISK WARNING", "long=line"));
+        assert_eq!(found[0].took, Took { latency: Span::from_millis(100), run: Span::from_millis(1250) });
         let times: Vec<_> = found.iter().map(|one| one.observed_at.as_millis()).collect();
         assert_eq!(times, [1_001_500, 2_000_000, 2_000_000], "nothing was seen in the future");
     }

@@ -101,8 +101,8 @@ fn differs(kind: Kind, key: &str) -> bool {
         Kind::Info => key == "version",
         Kind::Program => key == "nagios_pid" || key.ends_with("_stats"),
         // The history of states is in `retention.dat` only. Nagios has not seen in a state what has just come to it.
-        Kind::Service => matches!(key, "percent_state_change" | "check_type" | "last_time_critical"),
-        Kind::Host => matches!(key, "percent_state_change" | "check_type"),
+        Kind::Service => matches!(key, "percent_state_change" | "last_time_critical"),
+        Kind::Host => key == "percent_state_change",
         Kind::Contact => key.starts_with("last_"),
         Kind::HostComment | Kind::ServiceComment | Kind::HostDowntime | Kind::ServiceDowntime => false,
     }
