@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use stentor_core::catalog::{Catalog, Check, Cloud, Contact, PlannedDowntime, Route, RouteMatch, Timeperiod, Zone};
 use stentor_core::diagnosis::{Class, Severity, Topology};
-use stentor_core::id::{CheckId, CloudId, ContactId, HostId, TimeperiodId, ZoneId};
+use stentor_core::id::{CheckId, CloudId, ContactId, TimeperiodId, ZoneId};
 use stentor_core::model::ObjectKey;
 use stentor_core::timeperiod;
 
@@ -414,8 +414,9 @@ fn read_downtimes(roots: &[Section<'_>], builder: &mut Builder<'_>, found: &mut 
         if let Some(service) = &service
             && builder.catalog.service_id(host.value, service.value).is_none()
         {
-            let names = builder.catalog.index.service.get(HostId::from_index(row).index());
-            let help = suggest(service.value, names.into_iter().flatten().map(|(name, _)| &**name));
+            let catalog = &builder.catalog;
+            let names = catalog.hosts[row].services.iter().map(|id| &*catalog.services[id.index()].name);
+            let help = suggest(service.value, names);
             let message = format!("host `{}` has no service `{}`", host.value, service.value);
             found.error("unknown-service", &service.at, message, help);
         }

@@ -192,7 +192,7 @@ fn components_bring_their_checks_and_the_topology() {
     let catalog = &loaded.catalog;
     let on = |host: &str| -> BTreeSet<String> {
         let id = catalog.host_id(host).expect(host);
-        catalog.index.service[id.index()].keys().map(ToString::to_string).collect()
+        catalog.hosts[id.index()].services.iter().map(|id| catalog.services[id.index()].name.to_string()).collect()
     };
     let expect = |names: &[&str]| -> BTreeSet<String> { names.iter().map(ToString::to_string).collect() };
     let inside = ["load", "memory", "disk", "uptime", "processes", "agent", "mdraid"];

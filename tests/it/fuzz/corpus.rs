@@ -67,6 +67,11 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "service_inter_check_delay_method=0.5\ndate_format=iso8601\nhost_perfdata_file_template=a\\tb\nx=1\n",
             "$USER1$=/usr/lib\n$USER256$=x\ninclude_file=y\n",
         ]),
+        "nagios_retention" => texts(&[
+            "info {\ncreated=1795311427\n}\nhost {\nhost_name=web1\ncurrent_state=1\nstate_history=0,1,2,0\n}\n",
+            "servicestatus {\n\thost_name=h\n\tservice_description=s\n\t_RACK=1;R7\n\tplugin_output=a=b\n\t}\n",
+            "servicedowntime {\nhost_name=h\ndowntime_id=3\nfixed=0\nduration=60\nstart_time=x\n",
+        ]),
         "ipmi_packet" => packets(),
         "ipmi_session" => vec![vec![], vec![0; 48], [vec![0; 30], vec![1]].concat(), packets().remove(0)],
         "ipmi_sdr" => vec![sensor().encode(9)],

@@ -71,10 +71,10 @@ pub fn diff(old: &Catalog, new: &Catalog) -> CatalogDiff {
         let Some(id) = new.host_id(&host.name) else { continue };
         hosts.to_new[i] = Some(id);
         hosts.from_old[id.index()] = Some(HostId::from_index(i));
-        for (name, before) in old.index.service.get(i).into_iter().flatten() {
-            let Some(after) = new.index.service.get(id.index()).and_then(|names| names.get(name)) else { continue };
-            services.to_new[before.index()] = Some(*after);
-            services.from_old[after.index()] = Some(*before);
+        for &before in old.index.service.get(i).into_iter().flatten() {
+            let Some(after) = new.service_on(id, &old.services[before.index()].name) else { continue };
+            services.to_new[before.index()] = Some(after);
+            services.from_old[after.index()] = Some(before);
         }
     }
     CatalogDiff { hosts, services }

@@ -52,8 +52,8 @@ pub struct Catalog {
 #[derive(Clone, Debug, Default)]
 pub struct Index {
     pub host: HashMap<Arc<str>, HostId>,
-    /// Per host: service name -> id.
-    pub service: Vec<BTreeMap<Arc<str>, ServiceId>>,
+    /// Per host: its services in the order of their names.
+    pub service: Vec<Box<[ServiceId]>>,
     pub contact: HashMap<Arc<str>, ContactId>,
     /// The first host of each address.
     pub address: HashMap<Arc<str>, HostId>,
@@ -314,7 +314,7 @@ impl Catalog {
     pub fn reindex(&mut self) {
         let mut index = Index {
             host: HashMap::with_capacity(self.hosts.len()),
-            service: vec![BTreeMap::new(); self.hosts.len()],
+            service: Vec::new(),
             contact: HashMap::with_capacity(self.contacts.len()),
             address: HashMap::with_capacity(self.hosts.len()),
             children: vec![Vec::new(); self.hosts.len()],
@@ -327,8 +327,13 @@ impl Catalog {
                 index.children[parent.index()].push(id);
             }
         }
+        let mut services = vec![Vec::new(); self.hosts.len()];
         for (i, service) in self.services.iter().enumerate() {
-            index.service[service.host.index()].insert(Arc::clone(&service.name), ServiceId::from_index(i));
+            services[service.host.index()].push(ServiceId::from_index(i));
+        }
+        for mut of_host in services {
+            of_host.sort_by(|a, b| self.services[a.index()].name.cmp(&self.services[b.index()].name));
+            index.service.push(of_host.into());
         }
         for (i, contact) in self.contacts.iter().enumerate() {
             index.contact.insert(Arc::clone(&contact.name), ContactId::from_index(i));
@@ -347,8 +352,14 @@ impl Catalog {
     }
 
     pub fn service_id(&self, host: &str, service: &str) -> Option<ServiceId> {
-        let host = self.host_id(host)?;
-        self.index.service[host.index()].get(service).copied()
+        self.service_on(self.host_id(host)?, service)
+    }
+
+    /// The service of that name on a host.
+    pub fn service_on(&self, host: HostId, name: &str) -> Option<ServiceId> {
+        let of_host = self.index.service.get(host.index())?;
+        let found = of_host.binary_search_by(|id| (*self.services[id.index()].name).cmp(name)).ok()?;
+        of_host.get(found).copied()
     }
 
     /// Resolves a key; `None` if the catalog has no such object.

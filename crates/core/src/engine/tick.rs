@@ -391,9 +391,7 @@ impl Engine {
             return true;
         }
         if target.kind == TargetKind::Service {
-            let service = target.component.as_deref().and_then(|name| {
-                self.catalog.index.service.get(host.index()).and_then(|services| services.get(name)).copied()
-            });
+            let service = target.component.as_deref().and_then(|name| self.catalog.service_on(host, name));
             return service.is_some_and(|id| self.services[id.index()].downtime_depth > 0);
         }
         let mut rows = incident.problems.iter().filter_map(|key| self.catalog.object_id(key)).peekable();
@@ -512,9 +510,7 @@ impl Clearance for Engine {
             return true;
         };
         if verdict.target.kind == TargetKind::Service {
-            let service = verdict.target.component.as_deref().and_then(|name| {
-                self.catalog.index.service.get(host.index()).and_then(|services| services.get(name)).copied()
-            });
+            let service = verdict.target.component.as_deref().and_then(|name| self.catalog.service_on(host, name));
             return service.is_none_or(|id| self.services[id.index()].state == 0);
         }
         let host_speaks = verdict.target.component.is_none()

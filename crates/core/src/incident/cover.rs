@@ -190,7 +190,7 @@ fn silent_agent(world: &World<'_>, host: HostId, problem: ServiceId) -> Option<S
     if !world.services[problem.index()].is_stale() {
         return None;
     }
-    let agent = world.catalog.index.service.get(host.index())?.get("agent").copied()?;
+    let agent = world.catalog.service_on(host, "agent")?;
     world.services[agent.index()].is_stale().then_some(agent)
 }
 
