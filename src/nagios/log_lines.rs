@@ -27,11 +27,6 @@ pub fn starting_lines(pid: u32, now: Timestamp, zone: &TimeZone) -> Vec<String> 
     lines
 }
 
-/// When a signal or a command asks for the end.
-pub fn stopping_line(signal: &str) -> String {
-    format!("Caught {signal}, shutting down...")
-}
-
 /// The very last line.
 pub fn stopped_line(pid: u32) -> String {
     format!("Successfully shutdown... (PID={pid})")
@@ -97,7 +92,6 @@ mod tests {
                 "LOG VERSION: 2.0".to_owned()
             ]
         );
-        assert_eq!(stopping_line("SIGTERM"), "Caught SIGTERM, shutting down...");
         assert_eq!(stopped_line(7), "Successfully shutdown... (PID=7)");
     }
 
