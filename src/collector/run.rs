@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use stentor_core::Span;
 use stentor_core::engine::{ResultSource, Took};
-use stentor_core::model::{Observation, UnknownCause};
+use stentor_core::model::{ObjectKey, Observation, UnknownCause};
+use stentor_core::{Span, Timestamp};
 use tokio::time::{Instant, timeout_at};
 
 use super::plan::Job;
-use super::plugin::Plugin;
 use crate::clock::Clock;
 use crate::engine::{self, KeyedResult};
 use crate::probes::{BuildError, ErasedProbe};
@@ -22,19 +21,18 @@ const OVERRUN_MAX: Duration = Duration::from_secs(2);
 /// A run that was over and taken up so much later yet was not run at all for a while: paused, or starved.
 const STALL: Duration = Duration::from_secs(1);
 
-/// What a run consists of.
-pub enum Work {
-    Probe(Result<Arc<dyn ErasedProbe>, BuildError>),
-    Plugin(Plugin),
-}
-
 /// Runs a check and posts what it saw; waits while the engine's inbox is full. `latency`: how long it waited for its turn.
-pub async fn run(job: Job, latency: Span, work: Work, clock: Clock, engine: engine::Handle) {
+pub async fn run(
+    job: Job,
+    latency: Span,
+    probe: Result<Arc<dyn ErasedProbe>, BuildError>,
+    clock: Clock,
+    engine: engine::Handle,
+) {
     let mut observed_at = clock.now();
     let mut begun = Instant::now();
-    let observation = match work {
-        Work::Plugin(plugin) => plugin.run(&job).await,
-        Work::Probe(Ok(probe)) => {
+    let observation = match probe {
+        Ok(probe) => {
             let mut observation = observe(&*probe, &job).await;
             // The deadline passed while nobody could have seen an answer: that says nothing about the peer. Once is
             // enough: a process that is starved again and again must still say something.
@@ -46,18 +44,21 @@ pub async fn run(job: Job, latency: Span, work: Work, clock: Clock, engine: engi
             }
             observation
         }
-        Work::Probe(Err(e)) => Observation::failed(UnknownCause::ProbeError, format!("the check cannot run: {e}")),
+        Err(e) => Observation::failed(UnknownCause::ProbeError, format!("the check cannot run: {e}")),
     };
     let took = Took { latency, run: Span::from(begun.elapsed()) };
-    let result = KeyedResult {
-        object: job.object,
-        observed_at,
-        source: ResultSource::Active,
-        observation: Arc::new(observation),
-        id: None,
-        took,
-    };
-    if engine.post_result(result).await.is_err() {
+    post(result(job.object, observed_at, observation, took), engine).await;
+}
+
+/// What an active check saw.
+pub fn result(object: ObjectKey, observed_at: Timestamp, observation: Observation, took: Took) -> KeyedResult {
+    let source = ResultSource::Active;
+    KeyedResult { object, observed_at, source, observation: Arc::new(observation), id: None, took }
+}
+
+/// Hands a result in, and waits while the engine has no room.
+pub async fn post(result: KeyedResult, engine: engine::Handle) {
+    if engine.report(result).await.is_err() {
         tracing::debug!("a result came after the engine had stopped");
     }
 }

@@ -3,10 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use stentor_core::catalog::Catalog;
-use stentor_core::engine::CheckRequest;
 use stentor_core::engine::gate::{Forced, SkipReason};
+use stentor_core::engine::{CheckRequest, Took};
 use stentor_core::model::ObjectKey;
 use stentor_core::schedule::{LATE_AFTER, Schedule, Why};
 use stentor_core::{Span, Timestamp};
@@ -18,11 +19,12 @@ use tokio_util::sync::CancellationToken;
 use super::lanes::{Candidate, Lane, Lanes};
 use super::metrics::Metrics;
 use super::plan::{Builder, Plan};
-use super::plugin::Plugin;
-use super::run::{Work, run};
+use super::plugin::{self, Ended};
+use super::run::{post, result, run};
 use super::{Order, Parts};
 use crate::clock::Clock;
 use crate::engine;
+use crate::probes::exec::Run;
 
 /// Time that never jumps, on the scale of the wall clock at start: setting the clock must not make all checks due.
 struct Steady {
@@ -40,11 +42,29 @@ impl Steady {
     }
 }
 
+/// What ends is taken at most so often, all of it at once: at thousands of checks a second to be woken for each would
+/// cost more than what is to be done.
+const PASS_EVERY: Duration = Duration::from_millis(2);
+/// Ends of plugins taken at once.
+const ENDS_MAX: usize = 256;
+/// How long plugins that were killed at the stop may take to die.
+const DYING_MAX: Duration = Duration::from_secs(2);
+
 /// A check that runs now.
 struct Running {
     object: ObjectKey,
     lane: Lane,
     host: Arc<str>,
+}
+
+/// A plugin that runs now.
+struct Plugin {
+    check: Running,
+    observed_at: Timestamp,
+    begun: Instant,
+    latency: Span,
+    /// Dropped = killed.
+    _run: Option<Run>,
 }
 
 pub struct Runner {
@@ -58,6 +78,9 @@ pub struct Runner {
     builder: Builder,
     tasks: JoinSet<()>,
     running: HashMap<Id, Running>,
+    plugins: HashMap<u64, Plugin>,
+    newest_plugin: u64,
+    ended: (mpsc::Sender<Ended>, mpsc::Receiver<Ended>),
     steady: Steady,
     clock: Clock,
     engine: engine::Handle,
@@ -85,6 +108,10 @@ impl Runner {
             builder: Builder::new(parts.factory, parts.env),
             tasks: JoinSet::new(),
             running: HashMap::new(),
+            plugins: HashMap::new(),
+            newest_plugin: 0,
+            // One for each that may run.
+            ended: mpsc::channel(parts.limits.exec.max(1)),
             steady,
             clock: parts.clock,
             engine: parts.engine,
@@ -93,9 +120,18 @@ impl Runner {
     }
 
     pub async fn serve(mut self, mut orders: mpsc::Receiver<Order>, stop: CancellationToken) {
+        let mut ends = Vec::with_capacity(ENDS_MAX);
         loop {
             self.start_due();
-            let wake = self.schedule.next_at().map(|at| self.steady.instant(at));
+            let calm = Instant::now() + PASS_EVERY;
+            let wake = self.schedule.next_at().map(|at| self.steady.instant(at).max(calm));
+            let ended = async {
+                sleep_until(calm).await;
+                tokio::select! {
+                    Some(ended) = self.tasks.join_next_with_id() => Some(ended),
+                    _ = self.ended.1.recv_many(&mut ends, ENDS_MAX) => None,
+                }
+            };
             tokio::select! {
                 () = stop.cancelled() => break,
                 order = orders.recv() => match order {
@@ -103,13 +139,37 @@ impl Runner {
                     Some(Order::Request(checks)) => self.request(&checks),
                     None => break,
                 },
-                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
-                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+                ended = ended => {
+                    let mut next = ended;
+                    while let Some(ended) = next {
+                        self.task_ended(ended);
+                        next = self.tasks.try_join_next_with_id();
+                    }
+                }
+                () = sleep_until(wake.unwrap_or(calm)), if wake.is_some() => {}
+            }
+            for end in ends.drain(..) {
+                self.plugin_ended(end);
             }
         }
         self.tasks.shutdown().await;
-        for run in self.running.values() {
+        for run in self.running.values().chain(self.plugins.values().map(|plugin| &plugin.check)) {
             self.metrics.ended(run.lane);
+        }
+        self.kill_plugins().await;
+    }
+
+    /// Returns when they are gone.
+    async fn kill_plugins(&mut self) {
+        let mut left = self.plugins.len();
+        self.plugins.clear();
+        let gone = async {
+            while left > 0 && self.ended.1.recv().await.is_some() {
+                left -= 1;
+            }
+        };
+        if tokio::time::timeout(DYING_MAX, gone).await.is_err() {
+            tracing::warn!(left, "plugins that were killed have not ended");
         }
     }
 
@@ -168,21 +228,41 @@ impl Runner {
     fn start(&mut self, candidate: &Candidate, now: Timestamp) -> bool {
         let slot = candidate.due.slot;
         let Some(job) = self.plan.job(slot) else { return false };
-        let work = if self.plan.is_command(slot) {
-            Work::Plugin(Plugin::of(&job.object, &self.engine.snapshot(), self.clock.now()))
-        } else {
-            Work::Probe(self.plan.probe(slot, &mut self.builder))
-        };
         let latency = (now - candidate.due.due).max(Span::ZERO);
         self.metrics.started(candidate.lane, latency.to_std());
-        let object = job.object.clone();
-        let task = self.tasks.spawn(run(job, latency, work, self.clock.clone(), self.engine.clone()));
-        let running = Running { object, lane: candidate.lane, host: Arc::clone(&candidate.host) };
-        self.running.insert(task.id(), running);
+        let check = Running { object: job.object.clone(), lane: candidate.lane, host: Arc::clone(&candidate.host) };
+        if self.plan.is_command(slot) {
+            self.newest_plugin += 1;
+            let (id, observed_at, begun) = (self.newest_plugin, self.clock.now(), Instant::now());
+            let ended = self.ended.0.clone();
+            let run = plugin::begin(&job.object, &self.engine.snapshot(), observed_at, job.timeout, id, ended);
+            self.plugins.insert(id, Plugin { check, observed_at, begun, latency, _run: run });
+        } else {
+            let probe = self.plan.probe(slot, &mut self.builder);
+            let task = self.tasks.spawn(run(job, latency, probe, self.clock.clone(), self.engine.clone()));
+            self.running.insert(task.id(), check);
+        }
         true
     }
 
-    fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
+    /// Posts what a plugin saw. While the engine has no room for it the run has not ended: its place stays taken.
+    fn plugin_ended(&mut self, ended: Ended) {
+        let Some(Plugin { check, observed_at, begun, latency, .. }) = self.plugins.remove(&ended.id) else { return };
+        let Some(observation) = ended.observation else {
+            tracing::error!(service.key = ?check.object, "a plugin ended without a result");
+            return self.over(check);
+        };
+        let took = Took { latency, run: Span::from(begun.elapsed()) };
+        match self.engine.try_report(result(check.object.clone(), observed_at, observation, took)) {
+            Ok(()) => self.over(check),
+            Err(result) => {
+                let task = self.tasks.spawn(post(result, self.engine.clone()));
+                self.running.insert(task.id(), check);
+            }
+        }
+    }
+
+    fn task_ended(&mut self, ended: Result<(Id, ()), JoinError>) {
         let id = match &ended {
             Ok((id, ())) => *id,
             Err(e) => e.id(),
@@ -191,6 +271,10 @@ impl Runner {
         if let Err(e) = ended {
             tracing::error!(service.key = ?run.object, error = %e, "a run ended without a result");
         }
+        self.over(run);
+    }
+
+    fn over(&mut self, run: Running) {
         self.metrics.ended(run.lane);
         let now = self.steady.now();
         // The catalog may have changed since: the object may have another slot, or none.
@@ -232,7 +316,7 @@ impl Runner {
             self.last_runs.get(key).copied().or_else(of_engine)
         };
         self.schedule = Schedule::new(self.plan.entries(now, last_seen), now);
-        for run in self.running.values() {
+        for run in self.running.values().chain(self.plugins.values().map(|plugin| &plugin.check)) {
             if let Some(slot) = self.plan.slot_of_key(&run.object) {
                 self.schedule.mark_running(slot);
             }

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use super::*;
 use stentor_core::engine::ResultSource;
 
-use crate::engine::{INBOX_MAX, KeyedResult, Post};
+use crate::engine::{INBOX_MAX, KeyedResult};
 use crate::probes::{Blind, Deadline, Network, ProbeError, Target};
 
 const NOW: Timestamp = Timestamp::from_secs(1_795_000_000);
@@ -99,7 +99,7 @@ impl ErasedProbe for Actor {
 struct World {
     stage: Arc<Stage>,
     clock: Clock,
-    inbox: mpsc::Receiver<Post>,
+    inbox: mpsc::Receiver<KeyedResult>,
     handle: CollectorHandle,
     collector: Collector,
     metrics: prometheus::Registry,
@@ -168,8 +168,8 @@ fn many(count: usize, what: &str) -> Arc<Catalog> {
     catalog(vec![host("web01", View::None)], vec![check("c", params(&[("do", what)]))], &services)
 }
 
-fn engine_of(catalog: &Arc<Catalog>) -> (engine::Handle, mpsc::Receiver<Post>) {
-    let (inbox, posts) = mpsc::channel(INBOX_MAX);
+fn engine_of(catalog: &Arc<Catalog>) -> (engine::Handle, mpsc::Receiver<KeyedResult>) {
+    let (results, posts) = mpsc::channel(INBOX_MAX);
     let detail = Arc::new(Detail::default());
     let snapshot = Snapshot {
         seq: 0,
@@ -196,7 +196,8 @@ fn engine_of(catalog: &Arc<Catalog>) -> (engine::Handle, mpsc::Receiver<Post>) {
         refused: None,
     };
     let published = broadcast::Sender::new(1);
-    (engine::Handle { inbox, snapshot: Arc::new(ArcSwap::from_pointee(snapshot)), published }, posts)
+    let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
+    (engine::Handle { inbox: mpsc::channel(1).0, results, snapshot, published }, posts)
 }
 
 fn start(catalog: Arc<Catalog>, limits: Limits) -> World {
@@ -237,10 +238,7 @@ impl World {
     }
 
     async fn result(&mut self) -> KeyedResult {
-        match timeout(PATIENCE, self.inbox.recv()).await.expect("no result came") {
-            Some(Post::Result(result, _)) => result,
-            other => panic!("not a result: {other:?}"),
-        }
+        timeout(PATIENCE, self.inbox.recv()).await.expect("no result came").expect("the collector lives")
     }
 
     async fn until(&self, fact: impl Fn(&Stage) -> bool) {

@@ -22,6 +22,7 @@ pub const INBOX_MAX: usize = 65_536;
 /// What is sent to the writer.
 #[derive(Debug)]
 pub enum Post {
+    /// A result, and who waits for it to be durable.
     Result(KeyedResult, Option<oneshot::Sender<Receipt>>),
     AgentBatch(AgentBatch, oneshot::Sender<Result<Accepted, Refused>>),
     Command(CommandInput, oneshot::Sender<Result<Reply, Refused>>),
@@ -93,6 +94,7 @@ pub struct Published {
 #[derive(Clone)]
 pub struct Handle {
     pub(crate) inbox: mpsc::Sender<Post>,
+    pub(crate) results: mpsc::Sender<KeyedResult>,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) published: broadcast::Sender<Published>,
 }
@@ -108,12 +110,33 @@ impl Handle {
         self.published.subscribe()
     }
 
-    /// Hands in a result without waiting for its turn; waits only while the inbox is full.
+    /// Hands in a result without waiting for its turn; waits only while the inbox is full. Its turn comes after what the
+    /// same sender posted before.
     ///
     /// # Errors
     /// The writer has stopped.
     pub async fn post_result(&self, result: KeyedResult) -> Result<(), Refused> {
         self.inbox.send(Post::Result(result, None)).await.map_err(|_| Refused::Stopping)
+    }
+
+    /// Hands in what the collector saw: results that nobody waits for, and that share turns. Before what is posted later,
+    /// in no order to what was posted before. Waits only while there is no room.
+    ///
+    /// # Errors
+    /// The writer has stopped.
+    pub async fn report(&self, result: KeyedResult) -> Result<(), Refused> {
+        self.results.send(result).await.map_err(|_| Refused::Stopping)
+    }
+
+    /// As [`Handle::report`]; gives the result back instead of waiting. What comes after the writer has stopped is lost.
+    ///
+    /// # Errors
+    /// There is no room.
+    pub fn try_report(&self, result: KeyedResult) -> Result<(), KeyedResult> {
+        match self.results.try_send(result) {
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+            Err(mpsc::error::TrySendError::Full(result)) => Err(result),
+        }
     }
 
     /// Hands in a result and waits until it is durable.

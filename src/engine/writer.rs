@@ -36,6 +36,8 @@ const TICK_MIN: Duration = Duration::from_millis(50);
 const GAP_MIN: Span = Span::from_secs(5);
 /// A snapshot costs a copy of two columns: at most four a second.
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
+/// Results that nobody waits for are gathered so long: a turn costs a synced write, whatever it holds.
+const GATHER: Duration = Duration::from_millis(20);
 /// Turns that wait for a lost store; the oldest history is dropped first, never a notification.
 const UNCOMMITTED_MAX: usize = 10_000;
 const JOURNAL_RETRY_EVERY: Duration = Duration::from_secs(5);
@@ -99,11 +101,13 @@ pub struct Running {
 /// Journal or checkpoint cannot be read; nothing was changed.
 pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, StartError> {
     let (inbox_tx, inbox) = mpsc::channel(parts.inbox.max(1));
+    let (results_tx, results) = mpsc::channel(parts.inbox.max(1));
     let (published, _) = broadcast::channel(1024);
     let (to_collector, from_writer) = mpsc::channel(TO_COLLECTOR_MAX);
     let Restored { engine, replayed } = restore(&parts).await?;
     let snapshot = Arc::new(ArcSwap::from_pointee(engine.snapshot()));
-    let handle = Handle { inbox: inbox_tx, snapshot: Arc::clone(&snapshot), published: published.clone() };
+    let handle =
+        Handle { inbox: inbox_tx, results: results_tx, snapshot: Arc::clone(&snapshot), published: published.clone() };
     let metrics = Metrics::new(&parts.registry);
     let known = Fingerprint::of(engine.catalog());
     let ticked_at = engine.at();
@@ -114,6 +118,7 @@ pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, Start
         ticked_at,
         parts,
         inbox,
+        results,
         snapshot,
         published,
         to_collector,
@@ -190,6 +195,8 @@ struct Writer {
     engine: Engine,
     parts: Parts,
     inbox: mpsc::Receiver<Post>,
+    /// Results that nobody waits for.
+    results: mpsc::Receiver<KeyedResult>,
     snapshot: Arc<ArcSwap<stentor_core::snapshot::Snapshot>>,
     published: broadcast::Sender<Published>,
     to_collector: mpsc::Sender<ToCollector>,
@@ -242,29 +249,39 @@ struct Gathered {
 impl Writer {
     async fn run(mut self) {
         let mut next_tick = Instant::now();
+        let mut calm = Instant::now();
         loop {
             let publish_at = if self.dirty { self.published_at + PUBLISH_EVERY } else { next_tick };
-            let wake = next_tick.min(publish_at);
-            let first = tokio::select! {
+            let (now, wake) = (Instant::now(), next_tick.min(publish_at));
+            let gathers = now < calm;
+            let mut posts = Vec::new();
+            tokio::select! {
                 biased;
                 post = self.inbox.recv() => match post {
-                    Some(post) => Some(post),
+                    Some(post) => {
+                        // What was posted before it goes before it.
+                        self.take_results(self.results.len(), &mut posts).await;
+                        posts.push(post);
+                    }
                     None => break,
                 },
-                () = tokio::time::sleep_until(wake) => None,
-            };
-            let mut posts = Vec::new();
-            posts.extend(first);
+                result = self.results.recv(), if !gathers => posts.extend(result.map(|r| Post::Result(r, None))),
+                () = tokio::time::sleep_until(if gathers { wake.min(calm) } else { wake }) => {}
+            }
             while posts.len() < self.parts.turn_inputs
                 && let Ok(post) = self.inbox.try_recv()
             {
                 posts.push(post);
+            }
+            if Instant::now() >= calm {
+                self.take_results(self.parts.turn_inputs.saturating_sub(posts.len()), &mut posts).await;
             }
             let stop = posts.iter().position(|post| matches!(post, Post::Stop(_)));
             let stopping = stop.map(|at| posts.remove(at));
             let tick_due = Instant::now() >= next_tick;
             if !posts.is_empty() {
                 self.turn(posts).await;
+                calm = Instant::now() + GATHER;
             }
             if tick_due {
                 self.tick().await;
@@ -282,6 +299,17 @@ impl Writer {
                 self.publish();
                 let _ = done.send(());
                 break;
+            }
+        }
+    }
+
+    /// Takes up to `most` results that nobody waits for; what is more than one turn's worth is worked at once.
+    async fn take_results(&mut self, most: usize, posts: &mut Vec<Post>) {
+        for _ in 0..most {
+            let Ok(result) = self.results.try_recv() else { return };
+            posts.push(Post::Result(result, None));
+            if posts.len() >= self.parts.turn_inputs {
+                self.turn(std::mem::take(posts)).await;
             }
         }
     }

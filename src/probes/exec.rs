@@ -3,27 +3,30 @@
 
 mod child;
 mod command;
+mod executor;
 mod report;
+mod spawn;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use serde::Deserialize;
 use stentor_core::macros::Held;
-use stentor_core::model::{Observation, UnknownCause};
+use stentor_core::model::{ObjectKey, Observation, UnknownCause};
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
 use child::{Finished, Plan};
 
-pub use child::{End, raise_descriptor_limit};
+pub use child::{End, Run, raise_descriptor_limit};
 #[doc(hidden)]
 pub use command::CommandLine;
-pub use report::{Asked, CUT_MARK, Ended, cut, observation, reported};
+pub use report::{CUT_MARK, Ended, cut, observation, reported};
 
 /// What plugins find as their search path; ours may hold anything.
 const CHILD_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -86,7 +89,7 @@ impl Probe for Exec {
         let limit_s = deadline.saturating_duration_since(Instant::now()).as_secs_f64();
         let args = self.command.args(target).map_err(|e| ProbeError::Failed(e.to_string()))?;
         let program = self.command.program();
-        match start(program, args, &self.env, deadline).await {
+        match start(Plan { program: program.to_owned(), args, env: Arc::clone(&self.env) }, deadline).await {
             Ok(finished) => Ok(report::of_run(&finished, limit_s, self.timeout_state, None)),
             Err(e) => not_started(program, &e),
         }
@@ -106,58 +109,77 @@ pub struct Ran {
 /// # Errors
 /// It cannot be started.
 pub async fn run_line(line: &Held, env: &[(Arc<str>, Arc<str>)], timeout: Duration) -> io::Result<Ran> {
-    let finished = run_held(line, env, timeout).await?.1;
+    let finished = start(plan_of(line, env)?, Instant::now() + timeout).await?;
     let blank = finished.stdout.bytes.iter().all(u8::is_ascii_whitespace);
     let said = if blank { &finished.stderr.bytes } else { &finished.stdout.bytes };
     Ok(Ran { end: finished.end, said: String::from_utf8_lossy(said).trim().to_owned() })
 }
 
-/// Runs the command of a Nagios check; whatever comes of it, it is a result.
-pub async fn run_plugin(
+/// Runs the command of a Nagios check; `done` is called once, by a thread that must not be held up. Whatever comes of
+/// it, it is a result. Dropping what is returned ends the run at once.
+pub fn submit_plugin(
     line: &Held,
     env: &[(Arc<str>, Arc<str>)],
     timeout: Duration,
-    asked: &Asked<'_>,
-) -> Observation {
-    match run_held(line, env, timeout).await {
-        Ok((_, finished)) => report::of_run(&finished, timeout.as_secs_f64(), TimeoutState::default(), Some(asked)),
-        Err(e) if e.kind() == io::ErrorKind::InvalidInput => report::of_missing(127, &e.to_string()),
-        Err(e) => not_started(Path::new(&line.to_string()), &e)
-            .unwrap_or_else(|e| Observation::failed(UnknownCause::ProbeError, e.to_string())),
+    asked: ObjectKey,
+    done: impl FnOnce(Observation) + Send + 'static,
+) -> Option<Run> {
+    let (plan, deadline) = match plan_of(line, env) {
+        Ok(plan) => (plan, std::time::Instant::now() + timeout),
+        Err(e) => {
+            done(report::of_missing(127, &e.to_string()));
+            return None;
+        }
+    };
+    let program = plan.program.clone();
+    let judged = move |ended: io::Result<Finished>| {
+        done(match ended {
+            Ok(finished) => report::of_run(&finished, timeout.as_secs_f64(), TimeoutState::default(), Some(&asked)),
+            Err(e) => not_started(&program, &e)
+                .unwrap_or_else(|e| Observation::failed(UnknownCause::ProbeError, e.to_string())),
+        });
+    };
+    match executor::submit(plan, deadline, Box::new(judged)) {
+        Ok(run) => Some(run),
+        Err(e) => {
+            tracing::error!(error = %e, "no plugin can be run");
+            None
+        }
     }
 }
 
-async fn run_held(line: &Held, env: &[(Arc<str>, Arc<str>)], timeout: Duration) -> io::Result<(PathBuf, Finished)> {
+/// What a line whose macros are filled in runs.
+fn plan_of(line: &Held, env: &[(Arc<str>, Arc<str>)]) -> io::Result<Plan> {
+    /// What all of them get that want nothing more.
+    static PLAIN: LazyLock<Arc<BTreeMap<OsString, OsString>>> = LazyLock::new(|| Arc::new(inherited()));
     let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
     let (program, args) = CommandLine::from_held(line).map_err(|e| invalid(e.to_string()))?.into_parts();
-    let named = env.iter().map(|(name, value)| (name.to_string(), value.replace('\0', ""))).collect();
-    let env = Arc::new(environment(named).map_err(|e| invalid(e.message))?);
-    let finished = start(&program, args, &env, Instant::now() + timeout).await?;
-    Ok((program, finished))
+    let env = if env.is_empty() {
+        Arc::clone(&PLAIN)
+    } else {
+        let named = env.iter().map(|(name, value)| (name.to_string(), value.replace('\0', ""))).collect();
+        Arc::new(environment(named).map_err(|e| invalid(e.message))?)
+    };
+    Ok(Plan { program, args, env })
 }
 
 /// Starts a program and waits for it.
-async fn start(
-    program: &Path,
-    args: Vec<OsString>,
-    env: &Arc<BTreeMap<OsString, OsString>>,
-    deadline: Deadline,
-) -> io::Result<Finished> {
-    let plan = |program: &Path, args| Plan { program: program.to_owned(), args, env: Arc::clone(env) };
-    match child::run(plan(program, args.clone()), deadline).await {
-        // A script without `#!`: execvp, and so every other runner of plugins, gives it to the shell.
-        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
-            let args = std::iter::once(program.as_os_str().to_owned()).chain(args).collect();
-            child::run(plan(Path::new("/bin/sh"), args), deadline).await
-        }
-        other => other,
-    }
+async fn start(plan: Plan, deadline: Deadline) -> io::Result<Finished> {
+    let (tx, ended) = oneshot::channel();
+    // Whoever does not wait any more has let go of the run, too.
+    let _run = executor::submit(plan, deadline.into_std(), Box::new(move |result| drop(tx.send(result))))?;
+    ended.await.unwrap_or_else(|e| Err(io::Error::other(e)))
 }
 
-fn environment(configured: BTreeMap<String, String>) -> Result<BTreeMap<OsString, OsString>, BuildError> {
+fn inherited() -> BTreeMap<OsString, OsString> {
     let mut env: BTreeMap<OsString, OsString> =
         [("PATH", CHILD_PATH), ("LANG", "C")].map(|(name, value)| (name.into(), value.into())).into();
     env.extend(INHERITED.iter().filter_map(|name| Some((OsString::from(name), std::env::var_os(name)?))));
+    env
+}
+
+fn environment(configured: BTreeMap<String, String>) -> Result<BTreeMap<OsString, OsString>, BuildError> {
+    let mut env = inherited();
     for (name, value) in configured {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             return Err(BuildError { message: format!("`{name}` of `env` is no name or value of a variable") });

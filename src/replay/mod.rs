@@ -18,7 +18,7 @@ use stentor_core::model::{
 use stentor_core::{Span, Timestamp};
 
 use crate::nagios::external::{self, Order, World, describe};
-use crate::probes::exec::{Asked, Ended, reported};
+use crate::probes::exec::{Ended, reported};
 use input::{Refusal, Said, Step, What};
 
 /// As the running service ticks: once a second at pace 1, never closer than this.
@@ -266,8 +266,7 @@ impl Run<'_> {
         };
         let catalog = self.engine.catalog();
         let is_nagios = catalog.object_id(object).is_some_and(|id| catalog.nagios.member(id).is_some());
-        let asked = Asked { host: &object.host, service: object.service.as_deref() };
-        let seen = reported(ended, printed.as_bytes(), is_nagios.then_some(&asked));
+        let seen = reported(ended, printed.as_bytes(), is_nagios.then_some(object));
         match ended {
             // As the `exec` probe says it unless it is configured.
             Ended::TimedOut(_) if !is_nagios => {

@@ -720,7 +720,8 @@ pub async fn serve(snapshot: Snapshot, role: Role) -> Fixture {
     let secret = auth::open_session(&*store, &user, now()).await.unwrap();
     let csrf = store.sessions()[0].csrf.clone();
     fill_history(&store).await;
-    let handle = Handle { inbox, snapshot: Arc::clone(&snapshot), published: published.clone() };
+    let results = mpsc::channel(1).0;
+    let handle = Handle { inbox, results, snapshot: Arc::clone(&snapshot), published: published.clone() };
     let state = WebState {
         engine: handle,
         store,

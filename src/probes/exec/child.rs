@@ -1,28 +1,20 @@
-//! One child process from spawn to reaping: own group, both pipes drained, never past its deadline.
-//!
-//! A thread of the blocking pool owns each child: starting a process blocks the caller anyway, and a thread that then
-//! polls costs far less than three registrations with the runtime for each short run (`stentor bench spawn`).
-//!
-//! Never `pre_exec`, `uid`, `gid` or a relative program here: each makes std fork this whole process instead of
-//! `posix_spawn`.
+//! One child process from its start to its reaping: own group, both pipes drained, never past its deadline. A state
+//! machine that is told what happened and when; the [executor](super::executor) owns the threads and the waiting.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
-    Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, kill_process_group, pidfd_open, prlimit, setrlimit,
+    Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getrlimit, kill_process_group, setrlimit, waitpid,
 };
 
-use crate::probes::Deadline;
+use super::spawn::Started;
 
 /// Bytes of each pipe that are kept; the rest is read and thrown away so that the child never blocks.
 pub const PIPE_BYTES_MAX: usize = 64 * 1024;
@@ -33,13 +25,14 @@ const KILL_GRACE_MAX: Duration = Duration::from_secs(1);
 /// How long a pipe may stay open after the plugin itself has ended: some process it left behind holds it.
 const PIPE_GRACE: Duration = Duration::from_millis(250);
 
-/// Descriptors of a child: `select`-based plugins cannot use numbers from FD_SETSIZE (1024) on.
-const CHILD_DESCRIPTORS: u64 = 1024;
+/// A child that lives shorter is looked at once, at its end: what it printed waits in its pipes. Also how often a child
+/// is asked whether it has ended where nothing tells of it.
+pub const SHORT_LIFE: Duration = Duration::from_millis(20);
 
 /// Soft limit asked for this process: three a running check, and all sockets of native probes.
 const OWN_DESCRIPTORS: u64 = 65_536;
 
-/// Everything a spawn needs.
+/// Everything a start needs.
 pub struct Plan {
     pub program: PathBuf,
     pub args: Vec<OsString>,
@@ -85,133 +78,203 @@ pub fn raise_descriptor_limit() -> Option<u64> {
     }
 }
 
-/// Runs a child until it has ended, or kills its group so that all is over by `deadline`.
-///
-/// Dropping the future kills the group at once; its thread reaps the leader.
-///
-/// # Errors
-/// The child could not be started.
-pub async fn run(plan: Plan, deadline: Deadline) -> io::Result<Finished> {
-    let leash = Arc::new(Leash::default());
-    let _cancels_on_drop = Canceller(Arc::clone(&leash));
-    let thread = tokio::task::spawn_blocking(move || run_here(&plan, deadline.into_std(), &leash));
-    thread.await.unwrap_or_else(|e| Err(io::Error::other(e)))
+/// Where a child stands.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+enum Phase {
+    /// Started just now: only its end is waited for.
+    Young,
+    Running,
+    /// Sent SIGTERM.
+    Asked,
+    /// Sent SIGKILL.
+    Killed,
+    /// Ended, with a pipe still open.
+    Lingering,
 }
 
-fn run_here(plan: &Plan, deadline: Instant, leash: &Leash) -> io::Result<Finished> {
-    let mut child = spawn(plan)?;
-    let group = Group::of(&child);
-    group.limit_descriptors();
-    leash.tie(&group);
-    let mut watch = Watch {
-        stdout: Pipe::of(child.stdout.take()),
-        stderr: Pipe::of(child.stderr.take()),
-        exit_event: group.leader.and_then(|leader| pidfd_open(leader, PidfdFlags::empty()).ok()),
-        exit: None,
-        child,
-        group,
-    };
-
-    let grace = (deadline.saturating_duration_since(Instant::now()) / 10).min(KILL_GRACE_MAX);
-    watch.until(deadline.checked_sub(grace).unwrap_or(deadline), leash)?;
-    let timed_out = watch.exit.is_none();
-    if timed_out {
-        watch.group.signal(Signal::TERM);
-        watch.until(deadline.checked_sub(grace / 2).unwrap_or(deadline), leash)?;
-        // Also when the leader obeyed: others of its group may not have.
-        watch.group.signal(Signal::KILL);
-        watch.until(deadline, leash)?;
-    }
-    Ok(watch.finish(timed_out))
+/// What is to be done with a child next.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum Next {
+    /// Look at it at this time, unless something happens before.
+    At(Instant),
+    /// As `At`, and from now on its pipes are to be listened to.
+    Listen(Instant),
+    /// It is over: [`Watch::finish`].
+    Over,
 }
 
-fn spawn(plan: &Plan) -> io::Result<Child> {
-    Command::new(&plan.program)
-        .args(&plan.args)
-        .env_clear()
-        .envs(&*plan.env)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
-}
-
-/// A child with its pipes, looked at by one thread.
-struct Watch {
+/// A child with its pipes.
+pub struct Watch {
     stdout: Pipe,
     stderr: Pipe,
     /// Readable once the child has ended; `None` where the system has no such thing.
     exit_event: Option<OwnedFd>,
-    exit: Option<(ExitStatus, Instant)>,
-    child: Child,
+    exit: Option<End>,
     group: Group,
+    leader: Pid,
+    leash: Arc<Leash>,
+    phase: Phase,
+    timed_out: bool,
+    deadline: Instant,
+    /// From asking it to end until the deadline.
+    grace: Duration,
 }
 
 impl Watch {
-    /// Drains the pipes until the child has ended and they are closed, or until `limit`. After the end, open pipes are
-    /// waited for no longer than [`PIPE_GRACE`].
-    fn until(&mut self, limit: Instant, leash: &Leash) -> io::Result<()> {
-        /// How often to ask for the end where nothing tells of it.
-        const ASK_EVERY: Duration = Duration::from_millis(20);
-        loop {
-            let until = self.exit.map_or(limit, |(_, ended)| limit.min(ended + PIPE_GRACE));
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || (self.exit.is_some() && self.pipes_closed()) {
-                return Ok(());
-            }
-            let asks = self.exit.is_none() && self.exit_event.is_none();
-            let ended = self.wait_and_drain(if asks { left.min(ASK_EVERY) } else { left })?;
-            if self.exit.is_none() && (ended || asks) {
-                leash.untie();
-                self.exit = self.child.try_wait()?.map(|status| (status, Instant::now()));
-                if self.exit.is_none() {
-                    leash.tie(&self.group);
-                }
-            }
+    pub fn new(started: Started, leash: Arc<Leash>, deadline: Instant, now: Instant) -> Watch {
+        let group = Group { leader: Some(started.leader) };
+        leash.tie(&group);
+        Watch {
+            stdout: Pipe::of(started.stdout),
+            stderr: Pipe::of(started.stderr),
+            exit_event: started.exit_event,
+            exit: None,
+            group,
+            leader: started.leader,
+            leash,
+            phase: Phase::Young,
+            timed_out: false,
+            deadline,
+            grace: (deadline.saturating_duration_since(now) / 10).min(KILL_GRACE_MAX),
         }
     }
 
-    /// Waits for anything to happen and reads what is there; true if the child has ended.
-    fn wait_and_drain(&mut self, left: Duration) -> io::Result<bool> {
-        let exit_event = self.exit_event.as_ref().filter(|_| self.exit.is_none());
-        let sources = [self.stdout.fd(), self.stderr.fd(), exit_event.map(AsFd::as_fd)];
-        let mut fds: Vec<PollFd<'_>> =
-            sources.iter().flatten().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
-        let timeout = Timespec::try_from(left).ok();
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) => {}
-            Err(rustix::io::Errno::INTR) => return Ok(false),
-            Err(e) => return Err(e.into()),
+    pub fn exit_event(&self) -> Option<BorrowedFd<'_>> {
+        self.exit_event.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Standard output and standard error, while they are open.
+    pub fn pipes(&self) -> [Option<BorrowedFd<'_>>; 2] {
+        [self.stdout.fd(), self.stderr.fd()]
+    }
+
+    /// The first time to look at it.
+    pub fn first(&self, now: Instant) -> Instant {
+        self.term_at().min(now + SHORT_LIFE)
+    }
+
+    fn term_at(&self) -> Instant {
+        self.deadline.checked_sub(self.grace).unwrap_or(self.deadline)
+    }
+
+    /// The child may have ended.
+    pub fn ended(&mut self, now: Instant, buffer: &mut [u8]) -> Next {
+        if self.exit.is_none() && !self.reaped() {
+            return Next::At(self.until());
         }
-        let mut events = fds.iter().map(|fd| !fd.revents().is_empty()).collect::<Vec<_>>().into_iter();
-        let mut next = |is_watched: bool| is_watched && events.next().unwrap_or(false);
-        let ready = sources.map(|source| next(source.is_some()));
-        let [stdout, stderr, ended] = ready;
-        if stdout {
-            self.stdout.read();
+        if self.timed_out {
+            // Also when the leader obeyed: others of its group may not have.
+            self.group.signal(Signal::KILL);
         }
-        if stderr {
-            self.stderr.read();
+        self.drain(buffer);
+        if self.pipes_closed() {
+            return Next::Over;
         }
-        Ok(ended)
+        let listened = self.phase != Phase::Young;
+        let limit = if self.timed_out { self.deadline } else { self.term_at() };
+        self.phase = Phase::Lingering;
+        let until = limit.min(now + PIPE_GRACE);
+        if listened { Next::At(until) } else { Next::Listen(until) }
+    }
+
+    /// A pipe has something to say.
+    pub fn readable(&mut self, buffer: &mut [u8]) -> Option<Next> {
+        self.drain(buffer);
+        (self.exit.is_some() && self.pipes_closed()).then_some(Next::Over)
+    }
+
+    /// Its time has come.
+    pub fn due(&mut self, now: Instant, buffer: &mut [u8]) -> Next {
+        // An end that nothing told of.
+        if self.phase != Phase::Lingering && self.exit_event.is_none() && self.reaped() {
+            return self.ended(now, buffer);
+        }
+        match self.phase {
+            Phase::Lingering => Next::Over,
+            Phase::Young if now < self.term_at() => {
+                self.phase = Phase::Running;
+                Next::Listen(self.until_or_asking(now))
+            }
+            Phase::Running if now < self.term_at() => Next::At(self.until_or_asking(now)),
+            Phase::Young | Phase::Running => {
+                let listened = self.phase == Phase::Running;
+                self.timed_out = true;
+                self.group.signal(Signal::TERM);
+                self.phase = Phase::Asked;
+                let until = self.until_or_asking(now);
+                if listened { Next::At(until) } else { Next::Listen(until) }
+            }
+            Phase::Asked if now < self.kill_at() => Next::At(self.until_or_asking(now)),
+            Phase::Asked => {
+                self.group.signal(Signal::KILL);
+                self.phase = Phase::Killed;
+                Next::At(self.until_or_asking(now))
+            }
+            Phase::Killed if now < self.deadline => Next::At(self.until_or_asking(now)),
+            Phase::Killed => Next::Over,
+        }
+    }
+
+    fn kill_at(&self) -> Instant {
+        self.deadline.checked_sub(self.grace / 2).unwrap_or(self.deadline)
+    }
+
+    /// The end of the present phase.
+    fn until(&self) -> Instant {
+        match self.phase {
+            Phase::Young | Phase::Running => self.term_at(),
+            Phase::Asked => self.kill_at(),
+            Phase::Killed | Phase::Lingering => self.deadline,
+        }
+    }
+
+    fn until_or_asking(&self, now: Instant) -> Instant {
+        if self.exit_event.is_some() { self.until() } else { self.until().min(now + SHORT_LIFE) }
+    }
+
+    /// Takes the child's end from the system, if it has ended.
+    fn reaped(&mut self) -> bool {
+        self.leash.untie();
+        match waitpid(Some(self.leader), WaitOptions::NOHANG) {
+            Ok(Some((_, status))) => self.exit = Some(end_of(status)),
+            // Somebody else took it: there is nothing to wait for, and nothing known.
+            Err(rustix::io::Errno::CHILD) => self.exit = Some(End::Signalled(0)),
+            Ok(None) | Err(_) => self.leash.tie(&self.group),
+        }
+        if self.exit.is_some() {
+            // It would go on telling.
+            self.exit_event = None;
+        }
+        self.exit.is_some()
+    }
+
+    /// Reads what is there, without waiting.
+    fn drain(&mut self, buffer: &mut [u8]) {
+        /// Reads in a row from pipes that are always full; others wait.
+        const TURNS: usize = 16;
+        for _ in 0..TURNS {
+            let [stdout, stderr] = look(self.stdout.fd(), self.stderr.fd());
+            if !self.stdout.take(stdout, buffer) & !self.stderr.take(stderr, buffer) {
+                return;
+            }
+        }
     }
 
     fn pipes_closed(&self) -> bool {
         self.stdout.file.is_none() && self.stderr.file.is_none()
     }
 
-    fn finish(mut self, timed_out: bool) -> Finished {
+    pub fn finish(mut self) -> Finished {
         // A pipe still open is held by something left behind: then the group stays armed and dies when dropped.
         if self.pipes_closed() && self.exit.is_some() {
             self.group.release();
         }
         let end = match self.exit {
-            Some((status, _)) if !timed_out => end_of(status),
+            Some(end) if !self.timed_out => end,
             Some(_) | None => End::TimedOut,
         };
         if self.exit.is_none() {
-            reap_later(self.child);
+            reap_later(self.leader);
         }
         Finished { end, stdout: self.stdout.kept, stderr: self.stderr.kept }
     }
@@ -219,47 +282,109 @@ impl Watch {
 
 /// A child that even SIGKILL has not ended yet hangs in the kernel (a dead NFS server). A thread of its own waits for
 /// it, because one of the runtime's would hold up the end of this process.
-fn reap_later(mut child: Child) {
-    let waits = move || drop(child.wait());
+fn reap_later(leader: Pid) {
+    let waits = move || {
+        // However it ends: its run has been told already.
+        let _ = waitpid(Some(leader), WaitOptions::empty());
+    };
     if let Err(e) = std::thread::Builder::new().name("reap".to_owned()).spawn(waits) {
         tracing::warn!(error = %e, "a killed plugin stays a zombie");
     }
 }
 
-fn end_of(status: ExitStatus) -> End {
-    match (status.code(), status.signal()) {
+fn end_of(status: WaitStatus) -> End {
+    match (status.exit_status(), status.terminating_signal()) {
         (Some(code), _) => End::Exited(code),
         (None, Some(signal)) => End::Signalled(signal),
         (None, None) => End::Signalled(0),
     }
 }
 
+/// What a pipe has, without waiting.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+enum Has {
+    Nothing,
+    Bytes,
+    /// Bytes, and nobody is left who could write more.
+    LastBytes,
+    End,
+}
+
+impl Has {
+    fn of(flags: PollFlags) -> Has {
+        match (flags.contains(PollFlags::IN), flags.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)) {
+            (true, false) => Has::Bytes,
+            (true, true) => Has::LastBytes,
+            (false, true) => Has::End,
+            (false, false) => Has::Nothing,
+        }
+    }
+}
+
+fn look(stdout: Option<BorrowedFd<'_>>, stderr: Option<BorrowedFd<'_>>) -> [Has; 2] {
+    let has = |fd: &PollFd<'_>| Has::of(fd.revents());
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let at = |fd| PollFd::from_borrowed_fd(fd, PollFlags::IN);
+    match (stdout.map(at), stderr.map(at)) {
+        (None, None) => [Has::Nothing; 2],
+        (Some(stdout), None) => {
+            let mut fds = [stdout];
+            // An error is as if nothing were there: the deadline ends it.
+            let _ = poll(&mut fds, Some(&at_once));
+            [has(&fds[0]), Has::Nothing]
+        }
+        (None, Some(stderr)) => {
+            let mut fds = [stderr];
+            let _ = poll(&mut fds, Some(&at_once));
+            [Has::Nothing, has(&fds[0])]
+        }
+        (Some(stdout), Some(stderr)) => {
+            let mut fds = [stdout, stderr];
+            let _ = poll(&mut fds, Some(&at_once));
+            [has(&fds[0]), has(&fds[1])]
+        }
+    }
+}
+
 /// One pipe, read until its end; the beginning is kept.
 struct Pipe {
-    file: Option<std::fs::File>,
+    file: Option<OwnedFd>,
     kept: Captured,
 }
 
 impl Pipe {
-    fn of(pipe: Option<impl Into<OwnedFd>>) -> Pipe {
-        Pipe { file: pipe.map(|pipe| std::fs::File::from(pipe.into())), kept: Captured::default() }
+    fn of(pipe: OwnedFd) -> Pipe {
+        Pipe { file: Some(pipe), kept: Captured::default() }
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.file.as_ref().map(AsFd::as_fd)
     }
 
-    /// Reads once; never blocks after `poll` said that something is there. An error is an end: there is nobody to tell.
-    fn read(&mut self) {
-        let mut buffer = [0; 16 * 1024];
-        let Some(file) = &mut self.file else { return };
-        match file.read(&mut buffer) {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Ok(0) | Err(_) => self.file = None,
+    /// Reads once what `poll` said is there; true if there may be more. An error is an end: there is nobody to tell.
+    fn take(&mut self, has: Has, buffer: &mut [u8]) -> bool {
+        if has == Has::End {
+            self.file = None;
+        }
+        if has == Has::Nothing {
+            return false;
+        }
+        let Some(file) = &self.file else { return false };
+        match rustix::io::read(file, &mut *buffer) {
+            Err(rustix::io::Errno::INTR) => true,
+            Ok(0) | Err(_) => {
+                self.file = None;
+                false
+            }
             Ok(count) => {
                 let room = PIPE_BYTES_MAX.saturating_sub(self.kept.bytes.len());
-                self.kept.bytes.extend(buffer.iter().take(count.min(room)));
+                self.kept.bytes.extend_from_slice(buffer.get(..count.min(room)).unwrap_or_default());
                 self.kept.is_cut |= count > room;
+                let was_all = has == Has::LastBytes && count < buffer.len();
+                if was_all {
+                    self.file = None;
+                }
+                !was_all
             }
         }
     }
@@ -267,7 +392,7 @@ impl Pipe {
 
 /// How the future that waits for a run reaches its child: the group's number while the leader is not reaped.
 #[derive(Default)]
-struct Leash {
+pub struct Leash {
     leader: AtomicI32,
 }
 
@@ -288,12 +413,16 @@ impl Leash {
         let untied = |leader| (leader != Leash::CANCELLED).then_some(Leash::FREE);
         let _ = self.leader.fetch_update(Ordering::SeqCst, Ordering::SeqCst, untied);
     }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.leader.load(Ordering::SeqCst) == Leash::CANCELLED
+    }
 }
 
-/// Kills the group of a run that nobody waits for any more.
-struct Canceller(Arc<Leash>);
+/// A run that somebody waits for: when dropped before its end, its group is killed at once.
+pub struct Run(pub(super) Arc<Leash>);
 
-impl Drop for Canceller {
+impl Drop for Run {
     fn drop(&mut self) {
         let leader = self.0.leader.swap(Leash::CANCELLED, Ordering::SeqCst);
         if leader > Leash::FREE
@@ -313,10 +442,6 @@ struct Group {
 }
 
 impl Group {
-    fn of(child: &Child) -> Group {
-        Group { leader: i32::try_from(child.id()).ok().and_then(Pid::from_raw) }
-    }
-
     fn signal(&self, signal: Signal) {
         if let Some(leader) = self.leader {
             // ESRCH means that all of them are gone, which is what was wanted.
@@ -326,19 +451,6 @@ impl Group {
 
     fn release(&mut self) {
         self.leader = None;
-    }
-
-    /// Gives the child the usual limit if ours was raised. After the spawn, because before it would take a fork; a
-    /// child that asks within the first microseconds sees ours, which is harmless unless it opens 1024 files.
-    fn limit_descriptors(&self) {
-        let ours = getrlimit(Resource::Nofile);
-        if let Some(leader) = self.leader
-            && ours.current.is_none_or(|soft| soft > CHILD_DESCRIPTORS)
-        {
-            let limit = Rlimit { current: Some(CHILD_DESCRIPTORS), maximum: ours.maximum };
-            // The child may have ended already, or have become another user's (setuid plugins such as check_icmp).
-            let _ = prlimit(Some(leader), Resource::Nofile, limit);
-        }
     }
 }
 

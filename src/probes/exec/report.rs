@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use stentor_core::model::observation::{MEASUREMENTS_MAX, OUTPUT_BYTES_MAX, PERFDATA_FACT};
-use stentor_core::model::{Measurement, Observation, Outcome, ServiceState, UnknownCause};
+use stentor_core::model::{Measurement, ObjectKey, Observation, Outcome, ServiceState, UnknownCause};
 use stentor_wire::nagios::perfdata::Item;
 use stentor_wire::nagios::{output, perfdata};
 
@@ -13,20 +13,6 @@ use super::child::{Captured, End, Finished};
 
 /// What is appended to text that was cut.
 pub const CUT_MARK: &str = " … [cut]";
-
-/// The object that a Nagios command is run for: its kind and names are in texts that replace a plugin's own.
-#[derive(Copy, Clone, Debug)]
-pub struct Asked<'a> {
-    pub host: &'a str,
-    /// `None` = a check of the host itself.
-    pub service: Option<&'a str>,
-}
-
-impl Asked<'_> {
-    fn kind(asked: Option<&Self>) -> &'static str {
-        if asked.is_some_and(|asked| asked.service.is_none()) { "Host" } else { "Service" }
-    }
-}
 
 /// How a plugin ended.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -56,7 +42,7 @@ pub(super) fn of_run(
     finished: &Finished,
     limit_s: f64,
     timeout_state: TimeoutState,
-    asked: Option<&Asked<'_>>,
+    asked: Option<&ObjectKey>,
 ) -> Observation {
     let printed = printed(finished);
     match finished.end {
@@ -79,8 +65,8 @@ pub(super) fn of_run(
 
 /// What a plugin's end and output mean (specification 01, section 2). A plugin that was killed in time says what the
 /// configuration says for that: the engine knows it.
-pub fn reported(ended: Ended, printed: &[u8], asked: Option<&Asked<'_>>) -> Observation {
-    let kind = Asked::kind(asked);
+pub fn reported(ended: Ended, printed: &[u8], asked: Option<&ObjectKey>) -> Observation {
+    let kind = kind_of(asked);
     match ended {
         Ended::TimedOut(after_s) => {
             Observation::failed(UnknownCause::Timeout, format!("({kind} check timed out after {after_s:.2} seconds)"))
@@ -114,15 +100,20 @@ impl TimeoutState {
     }
 }
 
-fn bounds_text(code: i32, asked: Option<&Asked<'_>>) -> String {
+/// The kind of what a Nagios command is run for: it is in texts that replace a plugin's own.
+fn kind_of(asked: Option<&ObjectKey>) -> &'static str {
+    if asked.is_some_and(|object| object.service.is_none()) { "Host" } else { "Service" }
+}
+
+fn bounds_text(code: i32, asked: Option<&ObjectKey>) -> String {
     match (code, asked) {
         (126, _) => "(Return code of 126 is out of bounds. Check if plugin is executable)".to_owned(),
         (127, _) => "(Return code of 127 is out of bounds. Check if plugin exists)".to_owned(),
         (code, None) => format!("(Return code of {code} is out of bounds)"),
-        (code, Some(Asked { host, service: Some(service) })) => {
+        (code, Some(ObjectKey { host, service: Some(service) })) => {
             format!("(Return code of {code} for service '{service}' on host '{host}' was out of bounds)")
         }
-        (code, Some(Asked { host, service: None })) => {
+        (code, Some(ObjectKey { host, service: None })) => {
             format!("(Return code of {code} for check of host '{host}' was out of bounds)")
         }
     }
@@ -264,8 +255,8 @@ mod tests {
 
     #[test]
     fn what_replaces_a_plugins_words_names_the_object() {
-        let service = Asked { host: "web1", service: Some("http") };
-        let host = Asked { host: "web1", service: None };
+        let service = ObjectKey { host: "web1".into(), service: Some("http".into()) };
+        let host = ObjectKey { host: "web1".into(), service: None };
         for (ended, asked, text) in [
             (Ended::Exited(4), &service, "(Return code of 4 for service 'http' on host 'web1' was out of bounds)"),
             (Ended::Exited(4), &host, "(Return code of 4 for check of host 'web1' was out of bounds)"),

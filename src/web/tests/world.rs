@@ -82,7 +82,7 @@ impl World {
         let store = Arc::new(MemoryStore::default());
         let clock = Clock::manual(NOW);
         let state = WebState {
-            engine: Handle { inbox, snapshot, published },
+            engine: Handle { inbox, results: mpsc::channel(1).0, snapshot, published },
             store: Arc::clone(&store) as _,
             desk: crate::nagios::desk::Desk::new().0,
             clock: clock.clone(),
