@@ -22,6 +22,7 @@ use tokio::time::Instant;
 
 use super::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
 use child::{Finished, Plan};
+use spawn::Environment;
 
 pub use child::{End, Run, raise_descriptor_limit};
 #[doc(hidden)]
@@ -67,7 +68,7 @@ pub enum TimeoutState {
 #[derive(Debug)]
 pub struct Exec {
     command: CommandLine,
-    env: Arc<BTreeMap<OsString, OsString>>,
+    env: Arc<Environment>,
     timeout_state: TimeoutState,
 }
 
@@ -151,14 +152,16 @@ pub fn submit_plugin(
 /// What a line whose macros are filled in runs.
 fn plan_of(line: &Held, env: &[(Arc<str>, Arc<str>)]) -> io::Result<Plan> {
     /// What all of them get that want nothing more.
-    static PLAIN: LazyLock<Arc<BTreeMap<OsString, OsString>>> = LazyLock::new(|| Arc::new(inherited()));
+    static PLAIN: LazyLock<Option<Arc<Environment>>> =
+        LazyLock::new(|| Environment::new(&inherited()).ok().map(Arc::new));
     let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
     let (program, args) = CommandLine::from_held(line).map_err(|e| invalid(e.to_string()))?.into_parts();
-    let env = if env.is_empty() {
-        Arc::clone(&PLAIN)
-    } else {
-        let named = env.iter().map(|(name, value)| (name.to_string(), value.replace('\0', ""))).collect();
-        Arc::new(environment(named).map_err(|e| invalid(e.message))?)
+    let env = match &*PLAIN {
+        Some(plain) if env.is_empty() => Arc::clone(plain),
+        _ => {
+            let named = env.iter().map(|(name, value)| (name.to_string(), value.replace('\0', ""))).collect();
+            Arc::new(environment(named).map_err(|e| invalid(e.message))?)
+        }
     };
     Ok(Plan { program, args, env })
 }
@@ -178,7 +181,7 @@ fn inherited() -> BTreeMap<OsString, OsString> {
     env
 }
 
-fn environment(configured: BTreeMap<String, String>) -> Result<BTreeMap<OsString, OsString>, BuildError> {
+fn environment(configured: BTreeMap<String, String>) -> Result<Environment, BuildError> {
     let mut env = inherited();
     for (name, value) in configured {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
@@ -186,7 +189,7 @@ fn environment(configured: BTreeMap<String, String>) -> Result<BTreeMap<OsString
         }
         env.insert(name.into(), value.into());
     }
-    Ok(env)
+    Environment::new(&env).map_err(|e| BuildError { message: e.to_string() })
 }
 
 /// A missing or forbidden program is what a shell reports as 127 and 126; anything else is this machine's trouble.

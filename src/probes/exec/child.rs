@@ -1,7 +1,6 @@
 //! One child process from its start to its reaping: own group, both pipes drained, never past its deadline. A state
 //! machine that is told what happened and when; the [executor](super::executor) owns the threads and the waiting.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -14,7 +13,7 @@ use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getrlimit, kill_process_group, setrlimit, waitpid,
 };
 
-use super::spawn::Started;
+use super::spawn::{Environment, Started};
 
 /// Bytes of each pipe that are kept; the rest is read and thrown away so that the child never blocks.
 pub const PIPE_BYTES_MAX: usize = 64 * 1024;
@@ -29,6 +28,9 @@ const PIPE_GRACE: Duration = Duration::from_millis(250);
 /// is asked whether it has ended where nothing tells of it.
 pub const SHORT_LIFE: Duration = Duration::from_millis(20);
 
+/// When a child that prints without end is read again; others are served in between.
+const READ_ON: Duration = Duration::from_millis(1);
+
 /// Soft limit asked for this process: three a running check, and all sockets of native probes.
 const OWN_DESCRIPTORS: u64 = 65_536;
 
@@ -37,7 +39,7 @@ pub struct Plan {
     pub program: PathBuf,
     pub args: Vec<OsString>,
     /// The whole environment.
-    pub env: Arc<BTreeMap<OsString, OsString>>,
+    pub env: Arc<Environment>,
 }
 
 /// What a child left.
@@ -118,6 +120,8 @@ pub struct Watch {
     deadline: Instant,
     /// From asking it to end until the deadline.
     grace: Duration,
+    /// A pipe had more than is read at once; nothing will tell of the rest.
+    has_more: bool,
 }
 
 impl Watch {
@@ -136,6 +140,7 @@ impl Watch {
             timed_out: false,
             deadline,
             grace: (deadline.saturating_duration_since(now) / 10).min(KILL_GRACE_MAX),
+            has_more: false,
         }
     }
 
@@ -160,7 +165,9 @@ impl Watch {
     /// The child may have ended.
     pub fn ended(&mut self, now: Instant, buffer: &mut [u8]) -> Next {
         if self.exit.is_none() && !self.reaped() {
-            return Next::At(self.until());
+            // Told too early; it is not told again.
+            self.exit_event = None;
+            return Next::At(self.until_or_sooner(now));
         }
         if self.timed_out {
             // Also when the leader obeyed: others of its group may not have.
@@ -173,14 +180,18 @@ impl Watch {
         let listened = self.phase != Phase::Young;
         let limit = if self.timed_out { self.deadline } else { self.term_at() };
         self.phase = Phase::Lingering;
-        let until = limit.min(now + PIPE_GRACE);
+        self.deadline = limit.min(now + PIPE_GRACE);
+        let until = self.until_or_sooner(now);
         if listened { Next::At(until) } else { Next::Listen(until) }
     }
 
-    /// A pipe has something to say.
-    pub fn readable(&mut self, buffer: &mut [u8]) -> Option<Next> {
+    /// A pipe has something to say. `None`: nothing changes by that.
+    pub fn readable(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Next> {
         self.drain(buffer);
-        (self.exit.is_some() && self.pipes_closed()).then_some(Next::Over)
+        if self.exit.is_some() && self.pipes_closed() {
+            return Some(Next::Over);
+        }
+        self.has_more.then(|| Next::At(self.until_or_sooner(now)))
     }
 
     /// Its time has come.
@@ -189,28 +200,32 @@ impl Watch {
         if self.phase != Phase::Lingering && self.exit_event.is_none() && self.reaped() {
             return self.ended(now, buffer);
         }
+        if self.has_more {
+            self.drain(buffer);
+        }
         match self.phase {
+            Phase::Lingering if now < self.until() && self.has_more => Next::At(self.until_or_sooner(now)),
             Phase::Lingering => Next::Over,
             Phase::Young if now < self.term_at() => {
                 self.phase = Phase::Running;
-                Next::Listen(self.until_or_asking(now))
+                Next::Listen(self.until_or_sooner(now))
             }
-            Phase::Running if now < self.term_at() => Next::At(self.until_or_asking(now)),
+            Phase::Running if now < self.term_at() => Next::At(self.until_or_sooner(now)),
             Phase::Young | Phase::Running => {
                 let listened = self.phase == Phase::Running;
                 self.timed_out = true;
                 self.group.signal(Signal::TERM);
                 self.phase = Phase::Asked;
-                let until = self.until_or_asking(now);
+                let until = self.until_or_sooner(now);
                 if listened { Next::At(until) } else { Next::Listen(until) }
             }
-            Phase::Asked if now < self.kill_at() => Next::At(self.until_or_asking(now)),
+            Phase::Asked if now < self.kill_at() => Next::At(self.until_or_sooner(now)),
             Phase::Asked => {
                 self.group.signal(Signal::KILL);
                 self.phase = Phase::Killed;
-                Next::At(self.until_or_asking(now))
+                Next::At(self.until_or_sooner(now))
             }
-            Phase::Killed if now < self.deadline => Next::At(self.until_or_asking(now)),
+            Phase::Killed if now < self.deadline => Next::At(self.until_or_sooner(now)),
             Phase::Killed => Next::Over,
         }
     }
@@ -228,8 +243,12 @@ impl Watch {
         }
     }
 
-    fn until_or_asking(&self, now: Instant) -> Instant {
-        if self.exit_event.is_some() { self.until() } else { self.until().min(now + SHORT_LIFE) }
+    fn until_or_sooner(&self, now: Instant) -> Instant {
+        match (self.has_more, &self.exit_event) {
+            (true, _) => self.until().min(now + READ_ON),
+            (false, None) => self.until().min(now + SHORT_LIFE),
+            (false, Some(_)) => self.until(),
+        }
     }
 
     /// Takes the child's end from the system, if it has ended.
@@ -254,7 +273,8 @@ impl Watch {
         const TURNS: usize = 16;
         for _ in 0..TURNS {
             let [stdout, stderr] = look(self.stdout.fd(), self.stderr.fd());
-            if !self.stdout.take(stdout, buffer) & !self.stderr.take(stderr, buffer) {
+            self.has_more = self.stdout.take(stdout, buffer) | self.stderr.take(stderr, buffer);
+            if !self.has_more {
                 return;
             }
         }

@@ -222,8 +222,10 @@ impl Executor {
         self.wake_by(sleeps_until, next + LOOK_EVERY);
     }
 
+    /// Only changes are told: a descriptor that we have closed lives on in each process that is being started, until it
+    /// has loaded its program, and would tell of the same end all that time.
     fn listen(&self, fd: BorrowedFd<'_>, source: Source) -> io::Result<()> {
-        Ok(epoll::add(&self.events, fd, source.data(), epoll::EventFlags::IN)?)
+        Ok(epoll::add(&self.events, fd, source.data(), epoll::EventFlags::IN | epoll::EventFlags::ET)?)
     }
 
     /// Makes the watcher look before `by` if it would not.
@@ -283,7 +285,9 @@ impl Executor {
                     continue;
                 }
                 Source::Exit(id) => (id, children.by_id.get_mut(&id).map(|child| child.watch.ended(now, buffer))),
-                Source::Pipe(id) => (id, children.by_id.get_mut(&id).and_then(|child| child.watch.readable(buffer))),
+                Source::Pipe(id) => {
+                    (id, children.by_id.get_mut(&id).and_then(|child| child.watch.readable(now, buffer)))
+                }
             };
             if let Some(next) = next {
                 over.extend(self.go_on(&mut children, id, next));
