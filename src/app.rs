@@ -61,11 +61,18 @@ pub struct Options {
     pub view: Arc<dyn HostView>,
     /// Further routes below `/demo`.
     pub demo: Option<axum::Router<WebState>>,
+    /// Who makes the probes of checks.
+    pub factory: collector::Factory,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { network: Network::real(), view: Arc::new(LocalView::default()), demo: None }
+        Options {
+            network: Network::real(),
+            view: Arc::new(LocalView::default()),
+            demo: None,
+            factory: collector::registry(),
+        }
     }
 }
 
@@ -128,7 +135,8 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         files::write_object_cache(nagios).await;
     }
     let env = ProbeEnv { net: options.network.clone(), view: options.view, clock: base.clock.clone() };
-    let (handle, collector) = start_collector(&base, &settings, catalog, env, &engine)?;
+    let watched = Watched { catalog, env, factory: options.factory };
+    let (handle, collector) = start_collector(&base, &settings, watched, &engine)?;
     let orders = tokio::spawn(relay(writer.to_collector, handle));
 
     let stop = CancellationToken::new();
@@ -289,16 +297,22 @@ async fn start_core(
     Ok(Core { writer, notify, aside })
 }
 
+/// What the collector looks at, and with what.
+struct Watched {
+    catalog: Arc<Catalog>,
+    env: ProbeEnv,
+    factory: collector::Factory,
+}
+
 fn start_collector(
     base: &Base,
     settings: &settings::Settings,
-    catalog: Arc<Catalog>,
-    env: ProbeEnv,
+    watched: Watched,
     engine: &Handle,
 ) -> anyhow::Result<(CollectorHandle, Collector)> {
     let parts = collector::Parts {
-        catalog,
-        env,
+        catalog: watched.catalog,
+        env: watched.env,
         engine: engine.clone(),
         clock: base.clock.clone(),
         limits: collector::Limits {
@@ -306,7 +320,7 @@ fn start_collector(
             exec: settings.collector.exec_concurrency,
             per_host: settings.collector.per_host,
         },
-        factory: collector::registry(),
+        factory: watched.factory,
     };
     Collector::start(parts, &base.registry).context("the collector cannot start")
 }
@@ -317,7 +331,10 @@ impl Service {
     /// # Errors
     /// The configuration has errors (all are in the text), or the engine is stopping.
     pub async fn reload(&self, path: &std::path::Path) -> anyhow::Result<()> {
-        let loaded = match config::load(path) {
+        let file = path.to_owned();
+        // A large tree takes a while to read; checks go on meanwhile.
+        let read = tokio::task::spawn_blocking(move || config::load(&file)).await;
+        let loaded = match read.context("reading the configuration was interrupted")? {
             Ok(loaded) => loaded,
             Err(found) => {
                 self.engine.refuse_configuration(Some(found.summary().into())).await;

@@ -8,7 +8,7 @@ use stentor_core::catalog::Catalog;
 use stentor_core::engine::CheckRequest;
 use stentor_core::engine::gate::{Forced, SkipReason};
 use stentor_core::model::ObjectKey;
-use stentor_core::schedule::{LATE_AFTER, Schedule, Why};
+use stentor_core::schedule::{Carried, LATE_AFTER, Schedule, Why};
 use stentor_core::{Span, Timestamp};
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -215,14 +215,11 @@ impl Runner {
         }
     }
 
+    /// Takes another plan: what waits waits on, for its time or for its place; what runs runs on.
     fn reload(&mut self, catalog: Arc<Catalog>) {
         let now = self.steady.now();
         self.builder.next_generation();
-        self.lanes.clear_waiting();
-        let requests = self.schedule.requests();
-        let requests: Vec<_> =
-            requests.into_iter().filter_map(|(slot, due)| Some((self.plan.key(slot)?, due))).collect();
-        self.plan = Plan::new(catalog);
+        let old = std::mem::replace(&mut self.plan, Plan::new(catalog));
         let snapshot = self.engine.snapshot();
         let last_seen = |key: &ObjectKey| {
             let of_engine = || {
@@ -231,19 +228,32 @@ impl Runner {
             };
             self.last_runs.get(key).copied().or_else(of_engine)
         };
-        self.schedule = Schedule::new(self.plan.entries(now, last_seen), now);
+        let carried = self.plan.entries(now, last_seen).into_iter().map(|entry| {
+            let was = self.plan.key(entry.slot).and_then(|key| old.slot_of_key(&key));
+            Carried { entry, was }
+        });
+        self.schedule = self.schedule.reloaded(carried, now);
         for run in self.running.values() {
             if let Some(slot) = self.plan.slot_of_key(&run.object) {
                 self.schedule.mark_running(slot);
             }
         }
-        for (key, due) in requests {
-            if let Some(slot) = self.plan.slot_of_key(&key) {
-                self.schedule.request(slot, due, now);
-            }
-        }
+        self.wait_again(&old);
         let plan = &self.plan;
         self.last_runs.retain(|key, _| plan.slot_of_key(key).is_some());
         self.forced.retain(|key| plan.slot_of_key(key).is_some());
+    }
+
+    /// Those who waited for a place under the old plan do so under the new one, if it has them.
+    fn wait_again(&mut self, old: &Plan) {
+        for mut candidate in self.lanes.take_waiting() {
+            let slot = old.key(candidate.due.slot).and_then(|key| self.plan.slot_of_key(&key));
+            let Some((slot, (lane, _))) = slot.and_then(|slot| Some((slot, self.plan.place(slot)?))) else { continue };
+            candidate.due.slot = slot;
+            candidate.lane = lane;
+            if let Some(candidate) = self.lanes.admit(candidate) {
+                self.start_all(vec![candidate]);
+            }
+        }
     }
 }
