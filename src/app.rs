@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::collector::{self, Collector, CollectorHandle};
+use crate::config::watch::Sources;
 use crate::config::{self, Loaded, NagiosSettings, settings};
 use crate::engine::writer::{self, Chain, ToCollector};
 use crate::engine::{Aside, Handle};
@@ -331,16 +332,28 @@ impl Service {
     /// # Errors
     /// The configuration has errors (all are in the text), or the engine is stopping.
     pub async fn reload(&self, path: &std::path::Path) -> anyhow::Result<()> {
+        self.reload_from(path).await.1
+    }
+
+    /// The same; tells what was read too, which is what could make another answer.
+    pub async fn reload_from(&self, path: &std::path::Path) -> (Sources, anyhow::Result<()>) {
         let file = path.to_owned();
         // A large tree takes a while to read; checks go on meanwhile.
         let read = tokio::task::spawn_blocking(move || config::load(&file)).await;
-        let loaded = match read.context("reading the configuration was interrupted")? {
-            Ok(loaded) => loaded,
-            Err(found) => {
+        match read {
+            Ok(Ok(loaded)) => (Sources::of(&loaded), self.put_in_force(loaded).await),
+            Ok(Err(found)) => {
                 self.engine.refuse_configuration(Some(found.summary().into())).await;
-                anyhow::bail!("{found}");
+                (Sources::of_bad(&found), Err(anyhow::anyhow!("{found}")))
             }
-        };
+            Err(error) => (
+                Sources::default(),
+                Err(anyhow::Error::new(error).context("reading the configuration was interrupted")),
+            ),
+        }
+    }
+
+    async fn put_in_force(&self, loaded: Loaded) -> anyhow::Result<()> {
         self.engine.refuse_configuration(None).await;
         if format!("{:?}", loaded.settings) != self.settings {
             tracing::warn!(

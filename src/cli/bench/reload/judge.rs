@@ -112,10 +112,12 @@ mod tests {
     const UNTIL: Timestamp = Timestamp::from_secs(1_795_000_100);
 
     fn punctual(plan: &Plan) -> Vec<Run> {
-        let first = |id| (0..).map(move |n| Timestamp::ZERO + plan.phase(id) + EVERY * n);
-        let skip = (FROM.as_secs() / 10 - 2) as usize;
+        let turns = FROM.as_secs() / 10 - 2..UNTIL.as_secs() / 10 + 2;
         (0..plan.steady_count() as u32)
-            .flat_map(|id| first(id).skip(skip).take_while(|at| *at < UNTIL + EVERY).map(move |at| Run { id, at }))
+            .flat_map(|id| {
+                let phase = plan.phase(id);
+                turns.clone().map(move |n| Run { id, at: Timestamp::ZERO + phase + EVERY * n })
+            })
             .collect()
     }
 
