@@ -10,6 +10,7 @@ use prometheus::Registry;
 use stentor_core::Span;
 use stentor_core::catalog::Catalog;
 use stentor_core::engine::retained::Retained;
+use stentor_wire::nagios::main_config;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -96,6 +97,7 @@ pub struct Service {
     takers: Vec<JoinHandle<()>>,
     web: JoinHandle<()>,
     collector: Collector,
+    to_collector: CollectorHandle,
     orders: JoinHandle<()>,
     notify: notify::Running,
     /// Writes what other tools of a Nagios site read.
@@ -136,9 +138,10 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         files::write_object_cache(nagios).await;
     }
     let env = ProbeEnv { net: options.network.clone(), view: options.view, clock: base.clock.clone() };
-    let watched = Watched { catalog, env, factory: options.factory };
+    let imported = imported(nagios.as_ref());
+    let watched = Watched { catalog, env, factory: options.factory, imported };
     let (handle, collector) = start_collector(&base, &settings, watched, &engine)?;
-    let orders = tokio::spawn(relay(writer.to_collector, handle));
+    let orders = tokio::spawn(relay(writer.to_collector, handle.clone()));
 
     let stop = CancellationToken::new();
     let (desk, orders_to_program) = Desk::new();
@@ -170,6 +173,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         takers,
         web,
         collector,
+        to_collector: handle,
         orders,
         notify,
         files,
@@ -228,6 +232,29 @@ fn obey(nagios: &NagiosSettings, settings: &mut settings::Settings) {
     }
     if nagios.concurrency > 0 {
         settings.collector.exec_concurrency = nagios.concurrency;
+    }
+}
+
+/// What it says about the times of checks, in the collector's words.
+fn imported(nagios: Option<&NagiosSettings>) -> collector::Imported {
+    let Some(times) = nagios.map(|nagios| nagios.checks) else { return collector::Imported::default() };
+    let delay = |method| match method {
+        main_config::Delay::Smart => collector::Delay::Smart,
+        main_config::Delay::None => collector::Delay::None,
+        main_config::Delay::Dumb => collector::Delay::Dumb,
+        main_config::Delay::Seconds(seconds) => collector::Delay::Seconds(seconds),
+    };
+    collector::Imported {
+        service_delay: delay(times.service_delay),
+        host_delay: delay(times.host_delay),
+        interleave: match times.interleave {
+            main_config::Interleave::Smart => None,
+            main_config::Interleave::Factor(factor) => Some(factor),
+        },
+        service_spread_max: times.service_spread_max,
+        host_spread_max: times.host_spread_max,
+        orphaned_services: times.orphaned_services,
+        orphaned_hosts: times.orphaned_hosts,
     }
 }
 
@@ -303,6 +330,7 @@ struct Watched {
     catalog: Arc<Catalog>,
     env: ProbeEnv,
     factory: collector::Factory,
+    imported: collector::Imported,
 }
 
 fn start_collector(
@@ -322,6 +350,7 @@ fn start_collector(
             per_host: settings.collector.per_host,
         },
         factory: watched.factory,
+        imported: watched.imported,
     };
     Collector::start(parts, &base.registry).context("the collector cannot start")
 }
@@ -362,6 +391,8 @@ impl Service {
         }
         let mut catalog = loaded.catalog;
         Arc::make_mut(&mut catalog).url = self.url.as_str().into();
+        let imported = imported(loaded.nagios.as_ref());
+        self.to_collector.obey(imported).await.context("the collector has stopped")?;
         self.engine.load(catalog).await.context("the new configuration was not taken over")?;
         if let Some(nagios) = &loaded.nagios {
             files::write_object_cache(nagios).await;

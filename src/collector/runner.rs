@@ -5,13 +5,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use stentor_core::catalog::Catalog;
-use stentor_core::engine::CheckRequest;
 use stentor_core::engine::gate::{Forced, SkipReason};
+use stentor_core::engine::{CheckRequest, Command};
+use stentor_core::id::ObjectId;
 use stentor_core::model::ObjectKey;
 use stentor_core::schedule::{Carried, LATE_AFTER, Schedule, Why};
+use stentor_core::snapshot::Snapshot;
 use stentor_core::{Span, Timestamp};
 use tokio::sync::mpsc;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -20,9 +22,15 @@ use super::metrics::Metrics;
 use super::plan::{Builder, Plan};
 use super::plugin::Plugin;
 use super::run::{Work, run};
+use super::spread::Imported;
 use super::{Order, Parts};
 use crate::clock::Clock;
 use crate::engine;
+
+/// A run is lost when it is over its deadline by so much (specification 03, 1.5).
+const ORPHANED_AFTER: Span = Span::from_secs(600);
+/// How often lost runs are looked for; a check that is lost again waits this long.
+const LOOK_FOR_ORPHANS: Span = Span::from_secs(60);
 
 /// Time that never jumps, on the scale of the wall clock at start: setting the clock must not make all checks due.
 struct Steady {
@@ -45,6 +53,10 @@ struct Running {
     object: ObjectKey,
     lane: Lane,
     host: Arc<str>,
+    due: Timestamp,
+    /// When it should have been over for so long that nobody waits for it any more.
+    orphaned_at: Timestamp,
+    task: AbortHandle,
 }
 
 pub struct Runner {
@@ -62,6 +74,10 @@ pub struct Runner {
     clock: Clock,
     engine: engine::Handle,
     metrics: Metrics,
+    imported: Imported,
+    /// Checks that were lost, and when.
+    orphaned: HashMap<ObjectKey, Timestamp>,
+    next_look: Timestamp,
 }
 
 impl Runner {
@@ -75,7 +91,7 @@ impl Runner {
             // A time in the future is the mark of a clock that was set back.
             (!row.is_pending()).then(|| row.last_check.min(now))
         };
-        let schedule = Schedule::new(plan.entries(now, last_seen), now);
+        let schedule = Schedule::new(plan.entries(now, &parts.imported, last_seen), now);
         Runner {
             plan,
             schedule,
@@ -89,18 +105,25 @@ impl Runner {
             clock: parts.clock,
             engine: parts.engine,
             metrics,
+            imported: parts.imported,
+            orphaned: HashMap::new(),
+            next_look: now + LOOK_FOR_ORPHANS,
         }
     }
 
     pub async fn serve(mut self, mut orders: mpsc::Receiver<Order>, stop: CancellationToken) {
         loop {
+            self.look_for_orphans();
             self.start_due();
-            let wake = self.schedule.next_at().map(|at| self.steady.instant(at));
+            let look = (!self.running.is_empty()).then_some(self.next_look);
+            let next = [self.schedule.next_at(), look].into_iter().flatten().min();
+            let wake = next.map(|at| self.steady.instant(at));
             tokio::select! {
                 () = stop.cancelled() => break,
                 order = orders.recv() => match order {
                     Some(Order::Reload(catalog)) => self.reload(catalog),
                     Some(Order::Request(checks)) => self.request(&checks),
+                    Some(Order::Obey(imported)) => self.imported = imported,
                     None => break,
                 },
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended),
@@ -144,9 +167,36 @@ impl Runner {
             return Ok(());
         }
         snapshot.gate(wall).check_allowed(object, Forced::No).map_err(|skip| {
+            if let (Some(state), Some(why)) = (skip.state, skip.why.words(object)) {
+                self.tell_skipped(&snapshot, object, state, why);
+            }
             // A check that is rare and a period that is short might never meet.
             (skip.why == SkipReason::OutsidePeriod).then(|| skip.again_at - wall + self.plan.stagger(slot))
         })
+    }
+
+    /// The engine is told what state a check that is not run gives its object, unless the object shows it already.
+    fn tell_skipped(&mut self, snapshot: &Snapshot, object: ObjectId, state: u8, why: &'static str) {
+        let shown = match object {
+            ObjectId::Host(id) => snapshot.host_details.get(id.index()),
+            ObjectId::Service(id) => snapshot.service_details.get(id.index()),
+        };
+        let says_why = shown.and_then(|detail| detail.observation.as_ref()).is_some_and(|o| o.text.contains(why));
+        let row = snapshot.row(object);
+        if !row.is_pending() && !(row.state == state && says_why) {
+            let object = snapshot.catalog.object_key(object);
+            self.tell(Command::SkipCheck { object, state, why: why.into() });
+        }
+    }
+
+    /// Hands the engine a command without waiting for it.
+    fn tell(&mut self, command: Command) {
+        let engine = self.engine.clone();
+        self.tasks.spawn(async move {
+            if let Err(error) = engine.command(command, None).await {
+                tracing::debug!(%error, "the engine did not take what the collector had to tell");
+            }
+        });
     }
 
     /// Starts candidates that have places; one that waited too long gives its place to the next.
@@ -176,8 +226,16 @@ impl Runner {
         let latency = (now - candidate.due.due).max(Span::ZERO);
         self.metrics.started(candidate.lane, latency.to_std());
         let object = job.object.clone();
+        let orphaned_at = now + Span::from(job.timeout) + ORPHANED_AFTER;
         let task = self.tasks.spawn(run(job, latency, work, self.clock.clone(), self.engine.clone()));
-        let running = Running { object, lane: candidate.lane, host: Arc::clone(&candidate.host) };
+        let running = Running {
+            object,
+            lane: candidate.lane,
+            host: Arc::clone(&candidate.host),
+            due: candidate.due.due,
+            orphaned_at,
+            task: task.clone(),
+        };
         self.running.insert(task.id(), running);
         true
     }
@@ -188,18 +246,65 @@ impl Runner {
             Err(e) => e.id(),
         };
         let Some(run) = self.running.remove(&id) else { return };
+        let is_lost = ended.is_err();
         if let Err(e) = ended {
             tracing::error!(service.key = ?run.object, error = %e, "a run ended without a result");
         }
+        self.over(run, is_lost);
+    }
+
+    /// Gives up runs whose results should have come long ago.
+    fn look_for_orphans(&mut self) {
+        let now = self.steady.now();
+        if now < self.next_look {
+            return;
+        }
+        self.next_look = now + LOOK_FOR_ORPHANS;
+        let lost: Vec<Id> = self.running.iter().filter(|(_, run)| run.orphaned_at < now).map(|(id, _)| *id).collect();
+        for id in lost {
+            let Some(run) = self.running.remove(&id) else { continue };
+            tracing::error!(service.key = ?run.object, "a run neither ended nor kept its deadline: it is given up");
+            run.task.abort();
+            self.over(run, true);
+        }
+    }
+
+    /// A run is over; one without a result is an orphan, and run again.
+    fn over(&mut self, run: Running, is_lost: bool) {
         self.metrics.ended(run.lane);
         let now = self.steady.now();
         // The catalog may have changed since: the object may have another slot, or none.
         if let Some(slot) = self.plan.slot_of_key(&run.object) {
             self.schedule.finish(slot, now);
+            if is_lost {
+                self.run_orphan(slot, &run, now);
+            }
             self.last_runs.insert(run.object, now);
         }
         let next = self.lanes.release(run.lane, &run.host);
         self.start_all(next);
+    }
+
+    /// A check whose result never came is run at once, and of an imported object Nagios's line says so; one that is lost
+    /// again and again must not take the place of others.
+    fn run_orphan(&mut self, slot: u32, run: &Running, now: Timestamp) {
+        let snapshot = self.engine.snapshot();
+        let object = snapshot.catalog.object_id(&run.object);
+        let is_imported = object.is_some_and(|object| snapshot.catalog.nagios.member(object).is_some());
+        let is_wanted = match &run.object.service {
+            Some(_) => self.imported.orphaned_services,
+            None => self.imported.orphaned_hosts,
+        };
+        if is_imported && !is_wanted {
+            return;
+        }
+        let before = self.orphaned.insert(run.object.clone(), now);
+        let due = before.map_or(now, |before| now.max(before + LOOK_FOR_ORPHANS));
+        self.schedule.request(slot, due, now);
+        if let Some(object) = object.filter(|_| is_imported) {
+            let last_check = snapshot.row(object).last_check.as_secs();
+            self.tell(Command::Log { text: orphan_line(run, last_check).into() });
+        }
     }
 
     fn request(&mut self, checks: &[CheckRequest]) {
@@ -228,7 +333,7 @@ impl Runner {
             };
             self.last_runs.get(key).copied().or_else(of_engine)
         };
-        let carried = self.plan.entries(now, last_seen).into_iter().map(|entry| {
+        let carried = self.plan.entries(now, &self.imported, last_seen).into_iter().map(|entry| {
             let was = self.plan.key(entry.slot).and_then(|key| old.slot_of_key(&key));
             Carried { entry, was }
         });
@@ -242,6 +347,7 @@ impl Runner {
         let plan = &self.plan;
         self.last_runs.retain(|key, _| plan.slot_of_key(key).is_some());
         self.forced.retain(|key| plan.slot_of_key(key).is_some());
+        self.orphaned.retain(|key, _| plan.slot_of_key(key).is_some());
     }
 
     /// Those who waited for a place under the old plan do so under the new one, if it has them.
@@ -255,5 +361,21 @@ impl Runner {
                 self.start_all(vec![candidate]);
             }
         }
+    }
+}
+
+/// The line of Nagios for a check whose result never came.
+fn orphan_line(run: &Running, last_check: i64) -> String {
+    let host = &run.object.host;
+    match &run.object.service {
+        Some(service) => format!(
+            "Warning: The check of service '{service}' on host '{host}' looks like it was orphaned (results never came \
+             back; last_check={last_check}; next_check={}).  I'm scheduling an immediate check of the service...",
+            run.due.as_secs()
+        ),
+        None => format!(
+            "Warning: The check of host '{host}' looks like it was orphaned (results never came back).  I'm scheduling \
+             an immediate check of the host..."
+        ),
     }
 }

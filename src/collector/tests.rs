@@ -222,7 +222,8 @@ fn start_with(catalog: Arc<Catalog>, limits: Limits, stage: Arc<Stage>, factory:
     let clock = Clock::manual(NOW);
     let env = ProbeEnv { net: Network::real(), view: Arc::new(Blind), clock: clock.clone() };
     let metrics = prometheus::Registry::new();
-    let parts = Parts { catalog, env, engine, clock: clock.clone(), limits, factory };
+    let imported = Imported::default();
+    let parts = Parts { catalog, env, engine, clock: clock.clone(), limits, factory, imported };
     let (handle, collector) = Collector::start(parts, &metrics).expect("metrics are new");
     World { stage, clock, inbox, handle, collector, metrics }
 }
@@ -521,5 +522,56 @@ async fn a_hundred_thousand_services_all_run() {
         let result = world.result().await;
         seen.insert((result.object.host, result.object.service));
     }
+    world.collector.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_result_never_came_is_given_up_and_run_again() {
+    // An engine that takes one result and no more: whoever has another waits for ever.
+    let catalog = many(2, "answer");
+    let (inbox, mut posts) = mpsc::channel(1);
+    let (engine, _) = engine_of(&catalog);
+    let engine = engine::Handle { inbox, ..engine };
+    let stage = Arc::new(Stage::default());
+    let clock = Clock::manual(NOW);
+    let env = ProbeEnv { net: Network::real(), view: Arc::new(Blind), clock: clock.clone() };
+    let metrics = prometheus::Registry::new();
+    let (factory, imported) = (actors(&stage), Imported::default());
+    let parts = Parts { catalog, env, engine, clock, limits: WIDE, factory, imported };
+    let (_handle, collector) = Collector::start(parts, &metrics).expect("metrics are new");
+    let runs = || stage.runs.load(Ordering::SeqCst);
+    let reached = async {
+        while runs() < 3 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let begun = tokio::time::Instant::now();
+    timeout(Duration::from_secs(3_000), reached).await.expect("the lost check was not run again");
+    // Its deadline of 30 s, ten minutes, and at most a minute between two looks.
+    let took = begun.elapsed().as_secs();
+    assert!((630..=720).contains(&took), "after {took} s");
+    assert!(matches!(posts.recv().await, Some(Post::Result(..))));
+    collector.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn reloads_at_any_time_keep_who_runs_who_waits_and_who_is_due() {
+    // One place: all others wait for it when the reload comes.
+    let narrow = Limits { native: 1, exec: 1, per_host: 1 };
+    let mut world = start(many(6, "wait"), narrow);
+    world.ask(0..6).await;
+    world.until(|stage| stage.runs.load(Ordering::SeqCst) == 1).await;
+    let mut seen = Vec::new();
+    for round in 0..6 {
+        // Another catalog each time: numbers move, the last service comes and goes.
+        world.handle.reload(many(6 + round % 2, "wait")).await.expect("alive");
+        world.until(|stage| stage.running.lock().expect("unpoisoned").values().sum::<usize>() == 1).await;
+        world.stage.go.notify_one();
+        seen.push(name(&world.result().await));
+    }
+    seen.sort();
+    let first: Vec<_> = (0..6).map(|i| format!("s{i}")).collect();
+    assert_eq!(seen, first, "each once");
+    assert!(!world.stage.doubled.load(Ordering::SeqCst));
     world.collector.stop().await;
 }

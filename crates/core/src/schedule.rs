@@ -45,6 +45,8 @@ pub struct Entry {
     pub retry: Span,
     /// When it last ran; `None` = never.
     pub last_run: Option<Timestamp>,
+    /// When it runs for the first time; `None` = with all others that never ran, within [`FIRST_WITHIN`].
+    pub first_at: Option<Timestamp>,
 }
 
 /// Why a check is due.
@@ -139,7 +141,10 @@ impl Schedule {
         let retry = entry.retry.max(EVERY_MIN);
         self.put(entry.slot, Slot { configured: every, every, retry, phase, ..Slot::absent() });
         match entry.last_run {
-            None => first.push((entry.hash, entry.slot)),
+            None => match entry.first_at {
+                None => first.push((entry.hash, entry.slot)),
+                Some(due) => self.wait_for_first(entry.slot, entry.hash, due),
+            },
             Some(last) => self.resume(entry.slot, last, at),
         }
     }
@@ -161,19 +166,24 @@ impl Schedule {
         let gap_ms = FIRST_WITHIN.as_millis() as f64 / first.len().max(1) as f64;
         for (position, (hash, slot)) in first.into_iter().enumerate() {
             let due = at + Span::from_millis((gap_ms * position as f64) as i64);
-            if let Some(place) = self.slots.get_mut(slot as usize) {
-                place.state = State::Queued { why: Why::First };
-                self.first.push(Reverse((due - self.first_delay, hash, slot)));
-            }
+            self.wait_for_first(slot, hash, due);
         }
     }
 
-    /// A check that ran before: keeps its phase, and is caught up if a turn was missed.
+    fn wait_for_first(&mut self, slot: u32, hash: u64, due: Timestamp) {
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            place.state = State::Queued { why: Why::First };
+            self.first.push(Reverse((due - self.first_delay, hash, slot)));
+        }
+    }
+
+    /// A check that ran before: keeps its phase, and is caught up if a turn was missed, or would be because it had
+    /// another phase when it last ran.
     fn resume(&mut self, slot: u32, last: Timestamp, at: Timestamp) {
         let due = self.next_phase(slot, at);
         self.queue(slot, due, Why::Phase);
         let Some(place) = self.slots.get(slot as usize) else { return };
-        if last + place.every + LATE_AFTER < at {
+        if last + place.every + LATE_AFTER < due {
             self.late.push(Reverse((true, last + place.every, slot, place.ticket)));
         }
     }
@@ -221,7 +231,11 @@ impl Schedule {
         if self.late_next_at > at {
             return None;
         }
-        while let Some(Reverse((_, due, slot, ticket))) = self.late.pop() {
+        while let Some(&Reverse((_, due, slot, ticket))) = self.late.peek() {
+            if due > at {
+                return None;
+            }
+            self.late.pop();
             if self.valid(slot, ticket).is_some() {
                 self.late_next_at = at + self.catch_up_gap();
                 return Some(self.hand_out(slot, due, Why::CatchUp));
@@ -256,7 +270,7 @@ impl Schedule {
         }
         let queued = self.heap.peek().map(|&Reverse((due, _, _))| due);
         let first = self.peek_first().map(|(due, _)| due);
-        let late = (!self.late.is_empty()).then_some(self.late_next_at);
+        let late = self.late.peek().map(|&Reverse((_, due, _, _))| due.max(self.late_next_at));
         [queued, first, late].into_iter().flatten().min()
     }
 

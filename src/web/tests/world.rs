@@ -295,6 +295,7 @@ fn apply(snapshot: &mut Snapshot, command: Command) -> Result<Reply, CommandErro
         | Command::ClearFlapping { .. }
         | Command::ScheduleChecks { .. }
         | Command::Log { .. }
+        | Command::SkipCheck { .. }
         | Command::Nothing => Ok(Reply::Done),
         Command::AddComment(_) => Ok(Reply::CommentAdded(1)),
         Command::TestContact { contact, .. } => {

@@ -10,7 +10,7 @@ const START: Timestamp = Timestamp::from_secs(1_795_000_000);
 
 fn entry(slot: u32, every: Span, last_run: Option<Timestamp>) -> Entry {
     let hash = stable_hash(&format!("host{}", slot / 10), Some(&format!("service{slot}")));
-    Entry { slot, hash, every, retry: Span::from_secs(30), last_run }
+    Entry { slot, hash, every, retry: Span::from_secs(30), last_run, first_at: None }
 }
 
 fn schedule(count: u32, every: Span, last_run: Option<Timestamp>, at: Timestamp) -> Schedule {
@@ -323,7 +323,7 @@ fn entry_of(slot: u32, key: u32) -> Entry {
     // A third never ran.
     let last_run = (!key.is_multiple_of(3)).then_some(START - Span::from_millis(i64::from(key) * 211));
     let hash = stable_hash("host", Some(&format!("service {key}")));
-    Entry { slot, hash, every: every_of(key), retry: Span::from_secs(2), last_run }
+    Entry { slot, hash, every: every_of(key), retry: Span::from_secs(2), last_run, first_at: None }
 }
 
 impl Course {
@@ -456,4 +456,38 @@ fn a_check_with_another_interval_runs_when_it_was_due_or_sooner() {
             );
         }
     }
+}
+
+#[test]
+fn a_check_with_a_first_time_of_its_own_runs_then_and_after_a_restart_is_not_left_out_for_longer_than_its_interval() {
+    let every = Span::from_secs(60);
+    // Runs follow from the first one, whatever the phase after a restart is.
+    for offset in 0..60 {
+        let first = START + Span::from_secs(offset);
+        let paced = Entry { hash: first.as_millis().unsigned_abs(), first_at: Some(first), ..entry(0, every, None) };
+        let mut schedule = Schedule::new([paced], START);
+        let ran = run(&mut schedule, START, START + Span::from_secs(150), STEP);
+        let expected: Vec<_> =
+            (0..).map(|n| first + every * n).take_while(|at| *at < START + Span::from_secs(150)).collect();
+        assert_eq!(ran.iter().map(|(_, due)| due.due).collect::<Vec<_>>(), expected);
+        let last = *expected.last().expect("ran");
+        let again = START + Span::from_secs(151);
+        let mut schedule = Schedule::new([entry(0, every, Some(last))], again);
+        let ran = run(&mut schedule, again, again + Span::from_secs(120), STEP);
+        assert!(ran[0].0 <= last + every + LATE_AFTER, "{offset}: last at {last:?}, then at {:?}", ran[0].0);
+    }
+}
+
+#[test]
+fn first_times_of_their_own_keep_their_spacing_after_a_stall() {
+    let entries = (0..100).map(|slot| {
+        let first_at = Some(START + Span::from_millis(i64::from(slot) * 500));
+        Entry { first_at, ..entry(slot, Span::from_mins(5), None) }
+    });
+    let mut schedule = Schedule::new(entries, START);
+    let woke = START + Span::from_secs(60);
+    let ran = run(&mut schedule, woke, woke + Span::from_secs(60), STEP);
+    let first: Vec<_> = ran.iter().filter(|(_, due)| due.why == Why::First).copied().collect();
+    assert_eq!(first.len(), 100);
+    assert!(per_second(&first).into_values().all(|count| count <= 3));
 }
