@@ -138,8 +138,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         files::write_object_cache(nagios).await;
     }
     let env = ProbeEnv { net: options.network.clone(), view: options.view, clock: base.clock.clone() };
-    let imported = imported(nagios.as_ref());
-    let watched = Watched { catalog, env, factory: options.factory, imported };
+    let watched = Watched { catalog, env, factory: options.factory, imported: imported(nagios.as_ref()) };
     let (handle, collector) = start_collector(&base, &settings, watched, &engine)?;
     let orders = tokio::spawn(relay(writer.to_collector, handle.clone()));
 

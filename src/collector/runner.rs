@@ -183,7 +183,8 @@ impl Runner {
         };
         let says_why = shown.and_then(|detail| detail.observation.as_ref()).is_some_and(|o| o.text.contains(why));
         let row = snapshot.row(object);
-        if !row.is_pending() && !(row.state == state && says_why) {
+        let is_shown = row.state == state && says_why;
+        if !row.is_pending() && !is_shown {
             let object = snapshot.catalog.object_key(object);
             self.tell(Command::SkipCheck { object, state, why: why.into() });
         }

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use super::*;
 use stentor_core::engine::ResultSource;
+use stentor_core::engine::program::ProgramState;
 
 use crate::engine::{INBOX_MAX, KeyedResult, Post};
 use crate::probes::{Blind, Deadline, Network, ProbeError, Target};
@@ -574,4 +575,44 @@ async fn reloads_at_any_time_keep_who_runs_who_waits_and_who_is_due() {
     assert_eq!(seen, first, "each once");
     assert!(!world.stage.doubled.load(Ordering::SeqCst));
     world.collector.stop().await;
+}
+
+#[tokio::test]
+async fn a_check_that_the_tree_skips_tells_the_engine_the_state_that_is_configured_for_that() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let objects = "define timeperiod {\n timeperiod_name always\n alias x\n monday 00:00-24:00\n}\n\
+         define command {\n command_name ok\n command_line /bin/true\n}\n\
+         define contact {\n contact_name root\n host_notification_period always\n\
+          service_notification_period always\n host_notification_commands ok\n service_notification_commands ok\n}\n\
+         define host {\n host_name h\n address 192.0.2.1\n max_check_attempts 3\n contacts root\n\
+          active_checks_enabled 0\n notification_period always\n}\n\
+         define service {\n host_name h\n service_description s\n check_command ok\n max_check_attempts 3\n\
+          contacts root\n notification_period always\n}\n";
+    std::fs::write(folder.path().join("objects.cfg"), objects).expect("written");
+    let path = folder.path().join("nagios.cfg");
+    let main = "cfg_file=objects.cfg\nlog_file=nagios.log\nhost_down_disable_service_checks=1\n\
+                service_skip_check_host_down_status=3\n";
+    std::fs::write(&path, main).expect("written");
+    let catalog = crate::config::load(&path).unwrap_or_else(|found| panic!("{found}")).catalog;
+    let (engine, mut posts) = engine_of(&catalog);
+    let mut snapshot = Snapshot::clone(&engine.snapshot());
+    snapshot.program = Arc::new(ProgramState { in_force: catalog.nagios.program.clone(), ..ProgramState::default() });
+    let seen = |row: &mut Row, state| (row.last_check, row.state) = (NOW - Span::from_hours(1), state);
+    seen(&mut snapshot.hosts[0], 1);
+    seen(&mut snapshot.services[0], 0);
+    engine.snapshot.store(Arc::new(snapshot));
+    let clock = Clock::manual(NOW);
+    let env = ProbeEnv { net: Network::real(), view: Arc::new(Blind), clock: clock.clone() };
+    let imported = Imported::default();
+    let parts = Parts { catalog, env, engine, clock, limits: WIDE, factory: registry(), imported };
+    let (_handle, collector) = Collector::start(parts, &prometheus::Registry::new()).expect("metrics are new");
+    match timeout(PATIENCE, posts.recv()).await.expect("nothing was told") {
+        Some(Post::Command(input, _)) => {
+            let object = stentor_core::model::ObjectKey { host: "h".into(), service: Some("s".into()) };
+            let why = "(host is down)".into();
+            assert_eq!(input.command, stentor_core::engine::Command::SkipCheck { object, state: 3, why });
+        }
+        other => panic!("not a command: {other:?}"),
+    }
+    collector.stop().await;
 }
