@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use stentor_core::catalog::{Check, Host, Service, View, Zone};
 use stentor_core::id::{CheckId, HostId, ObjectId, ServiceId, ZoneId};
 use stentor_core::model::{Observation, Outcome, ServiceState, UnknownCause};
-use stentor_core::snapshot::{Counters, Detail, Row, Snapshot};
+use stentor_core::snapshot::{Counters, Detail, Flags, Row, Snapshot};
 use stentor_core::{Span, Timestamp};
 use tokio::sync::{Notify, broadcast};
 use tokio::time::timeout;
@@ -597,7 +597,10 @@ async fn a_check_that_the_tree_skips_tells_the_engine_the_state_that_is_configur
     let (engine, mut posts) = engine_of(&catalog);
     let mut snapshot = Snapshot::clone(&engine.snapshot());
     snapshot.program = Arc::new(ProgramState { in_force: catalog.nagios.program.clone(), ..ProgramState::default() });
-    let seen = |row: &mut Row, state| (row.last_check, row.state) = (NOW - Span::from_hours(1), state);
+    let seen = |row: &mut Row, state| {
+        (row.last_check, row.state) = (NOW - Span::from_hours(1), state);
+        row.flags.set(Flags::CHECKED, true);
+    };
     seen(&mut snapshot.hosts[0], 1);
     seen(&mut snapshot.services[0], 0);
     engine.snapshot.store(Arc::new(snapshot));
