@@ -10,6 +10,7 @@ use prometheus::Registry;
 use stentor_core::Span;
 use stentor_core::catalog::Catalog;
 use stentor_core::engine::retained::Retained;
+use stentor_wire::nagios::main_config;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::collector::{self, Collector, CollectorHandle};
+use crate::config::watch::Sources;
 use crate::config::{self, Loaded, NagiosSettings, settings};
 use crate::engine::writer::{self, Chain, ToCollector};
 use crate::engine::{Aside, Handle};
@@ -61,11 +63,18 @@ pub struct Options {
     pub view: Arc<dyn HostView>,
     /// Further routes below `/demo`.
     pub demo: Option<axum::Router<WebState>>,
+    /// Who makes the probes of checks.
+    pub factory: collector::Factory,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { network: Network::real(), view: Arc::new(LocalView::default()), demo: None }
+        Options {
+            network: Network::real(),
+            view: Arc::new(LocalView::default()),
+            demo: None,
+            factory: collector::registry(),
+        }
     }
 }
 
@@ -88,6 +97,7 @@ pub struct Service {
     takers: Vec<JoinHandle<()>>,
     web: JoinHandle<()>,
     collector: Collector,
+    to_collector: CollectorHandle,
     orders: JoinHandle<()>,
     notify: notify::Running,
     /// Writes what other tools of a Nagios site read.
@@ -128,8 +138,9 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         files::write_object_cache(nagios).await;
     }
     let env = ProbeEnv { net: options.network.clone(), view: options.view, clock: base.clock.clone() };
-    let (handle, collector) = start_collector(&base, &settings, catalog, env, &engine)?;
-    let orders = tokio::spawn(relay(writer.to_collector, handle));
+    let watched = Watched { catalog, env, factory: options.factory, imported: imported(nagios.as_ref()) };
+    let (handle, collector) = start_collector(&base, &settings, watched, &engine)?;
+    let orders = tokio::spawn(relay(writer.to_collector, handle.clone()));
 
     let stop = CancellationToken::new();
     let (desk, orders_to_program) = Desk::new();
@@ -161,6 +172,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         takers,
         web,
         collector,
+        to_collector: handle,
         orders,
         notify,
         files,
@@ -219,6 +231,29 @@ fn obey(nagios: &NagiosSettings, settings: &mut settings::Settings) {
     }
     if nagios.concurrency > 0 {
         settings.collector.exec_concurrency = nagios.concurrency;
+    }
+}
+
+/// What it says about the times of checks, in the collector's words.
+fn imported(nagios: Option<&NagiosSettings>) -> collector::Imported {
+    let Some(times) = nagios.map(|nagios| nagios.checks) else { return collector::Imported::default() };
+    let delay = |method| match method {
+        main_config::Delay::Smart => collector::Delay::Smart,
+        main_config::Delay::None => collector::Delay::None,
+        main_config::Delay::Dumb => collector::Delay::Dumb,
+        main_config::Delay::Seconds(seconds) => collector::Delay::Seconds(seconds),
+    };
+    collector::Imported {
+        service_delay: delay(times.service_delay),
+        host_delay: delay(times.host_delay),
+        interleave: match times.interleave {
+            main_config::Interleave::Smart => None,
+            main_config::Interleave::Factor(factor) => Some(factor),
+        },
+        service_spread_max: times.service_spread_max,
+        host_spread_max: times.host_spread_max,
+        orphaned_services: times.orphaned_services,
+        orphaned_hosts: times.orphaned_hosts,
     }
 }
 
@@ -289,16 +324,23 @@ async fn start_core(
     Ok(Core { writer, notify, aside })
 }
 
+/// What the collector looks at, and with what.
+struct Watched {
+    catalog: Arc<Catalog>,
+    env: ProbeEnv,
+    factory: collector::Factory,
+    imported: collector::Imported,
+}
+
 fn start_collector(
     base: &Base,
     settings: &settings::Settings,
-    catalog: Arc<Catalog>,
-    env: ProbeEnv,
+    watched: Watched,
     engine: &Handle,
 ) -> anyhow::Result<(CollectorHandle, Collector)> {
     let parts = collector::Parts {
-        catalog,
-        env,
+        catalog: watched.catalog,
+        env: watched.env,
         engine: engine.clone(),
         clock: base.clock.clone(),
         limits: collector::Limits {
@@ -306,7 +348,8 @@ fn start_collector(
             exec: settings.collector.exec_concurrency,
             per_host: settings.collector.per_host,
         },
-        factory: collector::registry(),
+        factory: watched.factory,
+        imported: watched.imported,
     };
     Collector::start(parts, &base.registry).context("the collector cannot start")
 }
@@ -317,13 +360,28 @@ impl Service {
     /// # Errors
     /// The configuration has errors (all are in the text), or the engine is stopping.
     pub async fn reload(&self, path: &std::path::Path) -> anyhow::Result<()> {
-        let loaded = match config::load(path) {
-            Ok(loaded) => loaded,
-            Err(found) => {
+        self.reload_from(path).await.1
+    }
+
+    /// The same; tells what was read too, which is what could make another answer.
+    pub async fn reload_from(&self, path: &std::path::Path) -> (Sources, anyhow::Result<()>) {
+        let file = path.to_owned();
+        // A large tree takes a while to read; checks go on meanwhile.
+        let read = tokio::task::spawn_blocking(move || config::load(&file)).await;
+        match read {
+            Ok(Ok(loaded)) => (Sources::of(&loaded), self.put_in_force(loaded).await),
+            Ok(Err(found)) => {
                 self.engine.refuse_configuration(Some(found.summary().into())).await;
-                anyhow::bail!("{found}");
+                (Sources::of_bad(&found), Err(anyhow::anyhow!("{found}")))
             }
-        };
+            Err(error) => (
+                Sources::default(),
+                Err(anyhow::Error::new(error).context("reading the configuration was interrupted")),
+            ),
+        }
+    }
+
+    async fn put_in_force(&self, loaded: Loaded) -> anyhow::Result<()> {
         self.engine.refuse_configuration(None).await;
         if format!("{:?}", loaded.settings) != self.settings {
             tracing::warn!(
@@ -332,6 +390,8 @@ impl Service {
         }
         let mut catalog = loaded.catalog;
         Arc::make_mut(&mut catalog).url = self.url.as_str().into();
+        let imported = imported(loaded.nagios.as_ref());
+        self.to_collector.obey(imported).await.context("the collector has stopped")?;
         self.engine.load(catalog).await.context("the new configuration was not taken over")?;
         if let Some(nagios) = &loaded.nagios {
             files::write_object_cache(nagios).await;

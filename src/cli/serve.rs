@@ -1,19 +1,25 @@
 //! `stentor serve`: the service, until a signal ends it.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::app::{self, Options, Service};
 use crate::clock::Clock;
+use crate::config::watch::{Looks, Sources, Watcher};
 use crate::config::{self, Loaded};
 use crate::nagios::desk::ProgramOrder;
 use crate::telemetry;
+
+/// How often the files of the configuration are looked at, where that is asked for; a change is read after two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 #[derive(Args, Debug)]
 pub struct ServeArgs {
@@ -23,6 +29,9 @@ pub struct ServeArgs {
     /// Only read the configuration, say what is wrong with it, and exit
     #[arg(long)]
     pub check: bool,
+    /// Read the configuration again when its files change, as `[server] watch_config` does
+    #[arg(long)]
+    pub watch_config: bool,
 }
 
 /// Runs until SIGTERM or SIGINT; SIGHUP reads the configuration again. The result is the exit status.
@@ -49,10 +58,14 @@ pub async fn run(args: &ServeArgs, out: &mut (dyn Write + Send)) -> anyhow::Resu
     }
     telemetry::start(&loaded.settings.log);
     warn_of(&loaded);
+    let is_watched = args.watch_config || loaded.settings.server.watch_config;
+    let sources = is_watched.then(|| Sources::of(&loaded).with(&args.config));
+    let watched = sources.map(|sources| (sources.look(), sources));
     let mut service = app::start(loaded, Options::default()).await?;
     greet(&service, out)?;
     service.greeted().await?;
-    until_stopped(&mut service, &args.config).await?;
+    let watch = watched.map(|(before, sources)| ConfigWatch::start(sources, before));
+    until_stopped(&mut service, &args.config, watch).await?;
     service.stop().await;
     Ok(0)
 }
@@ -82,7 +95,7 @@ fn greet(service: &Service, out: &mut dyn Write) -> anyhow::Result<()> {
     out.flush().context("standard output is closed")
 }
 
-async fn until_stopped(service: &mut Service, config: &std::path::Path) -> anyhow::Result<()> {
+async fn until_stopped(service: &mut Service, config: &Path, mut watch: Option<ConfigWatch>) -> anyhow::Result<()> {
     let mut term = signal(SignalKind::terminate()).context("cannot watch for SIGTERM")?;
     let mut int = signal(SignalKind::interrupt()).context("cannot watch for SIGINT")?;
     let mut hup = signal(SignalKind::hangup()).context("cannot watch for SIGHUP")?;
@@ -93,13 +106,17 @@ async fn until_stopped(service: &mut Service, config: &std::path::Path) -> anyho
         tokio::select! {
             _ = term.recv() => break,
             _ = int.recv() => break,
-            _ = hup.recv() => reload(service, config).await,
+            _ = hup.recv() => reload(service, config, watch.as_mut()).await,
+            () = ConfigWatch::changed(watch.as_mut()) => {
+                tracing::info!("a file of the configuration has changed");
+                reload(service, config, watch.as_mut()).await;
+            }
             Some(order) = service.orders_to_program.recv() => {
                 let left = order.at().map_or(Duration::ZERO, |at| (at - Clock::Machine.now()).to_std());
                 planned = Some((order, Instant::now() + left));
             }
             () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => match planned.take() {
-                Some((ProgramOrder::Restart { .. }, _)) => reload(service, config).await,
+                Some((ProgramOrder::Restart { .. }, _)) => reload(service, config, watch.as_mut()).await,
                 Some((ProgramOrder::Shutdown { .. }, _)) => {
                     tracing::info!("an external command asks to stop");
                     break;
@@ -112,9 +129,89 @@ async fn until_stopped(service: &mut Service, config: &std::path::Path) -> anyho
     Ok(())
 }
 
-async fn reload(service: &Service, config: &std::path::Path) {
-    match service.reload(config).await {
+async fn reload(service: &Service, config: &Path, watch: Option<&mut ConfigWatch>) {
+    let before = match &watch {
+        Some(watch) => watch.look().await,
+        None => Looks::default(),
+    };
+    let (sources, answer) = service.reload_from(config).await;
+    match &answer {
         Ok(()) => tracing::info!("configuration reloaded"),
         Err(error) => tracing::error!("the configuration was not reloaded, the old one stays: {error:#}"),
+    }
+    if let Some(watch) = watch {
+        // A bad one may not have come as far as the files that must be mended.
+        let sources = if answer.is_ok() { sources.with(config) } else { sources.and(&watch.sources) };
+        watch.go_on(sources, before);
+    }
+}
+
+/// Looks at the files of the configuration in a task of its own: a file system that hangs must hold up no signal.
+struct ConfigWatch {
+    sources: Sources,
+    read: watch::Sender<(Sources, Looks)>,
+    changes: mpsc::Receiver<()>,
+    task: JoinHandle<()>,
+}
+
+impl ConfigWatch {
+    fn start(sources: Sources, before: Looks) -> ConfigWatch {
+        let (read, mut news) = watch::channel((sources.clone(), before));
+        let (change, changes) = mpsc::channel(1);
+        news.mark_changed();
+        let task = tokio::spawn(look_on(news, change));
+        ConfigWatch { sources, read, changes, task }
+    }
+
+    /// Returns at the next change; never without a watch.
+    async fn changed(watch: Option<&mut ConfigWatch>) {
+        if let Some(watch) = watch
+            && watch.changes.recv().await.is_some()
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+
+    async fn look(&self) -> Looks {
+        let sources = self.sources.clone();
+        tokio::task::spawn_blocking(move || sources.look()).await.unwrap_or_default()
+    }
+
+    /// The configuration has been read, from these files; `before` is how they looked before that.
+    fn go_on(&mut self, sources: Sources, before: Looks) {
+        self.sources = sources.clone();
+        // What was noticed up to now has been read.
+        while self.changes.try_recv().is_ok() {}
+        let _ = self.read.send((sources, before));
+    }
+}
+
+impl Drop for ConfigWatch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn look_on(mut news: watch::Receiver<(Sources, Looks)>, change: mpsc::Sender<()>) {
+    let mut watcher: Option<Watcher> = None;
+    while let Ok(is_new) = news.has_changed() {
+        let fresh = is_new.then(|| news.borrow_and_update().clone());
+        let known = watcher.take();
+        let look = move || {
+            let mut watcher = match fresh {
+                Some((sources, before)) => Watcher::new(sources, &before),
+                None => known?,
+            };
+            let changed = watcher.look();
+            Some((watcher, changed))
+        };
+        let Ok(Some((looked, changed))) = tokio::task::spawn_blocking(look).await else { return };
+        watcher = Some(looked);
+        if changed {
+            // One that waits to be read stands for all later ones too.
+            let _ = change.try_send(());
+        }
+        sleep(LOOK_EVERY).await;
     }
 }

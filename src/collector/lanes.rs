@@ -92,20 +92,34 @@ impl Lanes {
         started
     }
 
-    /// Forgets everyone who waits; those who run keep their places.
-    pub fn clear_waiting(&mut self) {
+    /// Takes out everyone who waits, in the order of their waiting; those who run keep their places. Whoever still wants
+    /// one asks again.
+    pub fn take_waiting(&mut self) -> Vec<Candidate> {
+        let mut waited = Vec::new();
         for lane in Lane::ALL {
             let (place, _) = self.lane(lane);
             for candidate in std::mem::take(&mut place.waiting) {
                 if let Some(host) = self.hosts.get_mut(&candidate.host) {
                     host.taken = host.taken.saturating_sub(1);
                 }
+                waited.push(candidate);
             }
         }
+        let of_lanes = waited.len();
         self.hosts.retain(|_, host| {
-            host.waiting.clear();
+            waited.extend(std::mem::take(&mut host.waiting));
             host.taken > 0
         });
+        // Hosts have no order of their own.
+        if let Some(of_hosts) = waited.get_mut(of_lanes..) {
+            of_hosts.sort_by_key(|candidate| (candidate.due.due, candidate.due.slot));
+        }
+        waited
+    }
+
+    /// Whether a place that gets free would be taken at once.
+    pub fn anyone_waits(&self) -> bool {
+        !self.native.waiting.is_empty() || !self.exec.waiting.is_empty()
     }
 
     fn enter_lane(&mut self, candidate: Candidate) -> Option<Candidate> {
@@ -174,8 +188,16 @@ mod tests {
                     new.extend(lanes.release(done.lane, &done.host));
                 }
                 if clear_at == Some(i) {
-                    lanes.clear_waiting();
-                    expected = started + new.len();
+                    // Every third is not wanted any more, the others ask again.
+                    let waited = lanes.take_waiting();
+                    prop_assert_eq!(waited.len(), expected - started - new.len());
+                    for candidate in waited {
+                        if candidate.due.slot % 3 == 0 {
+                            expected -= 1;
+                        } else {
+                            new.extend(lanes.admit(candidate));
+                        }
+                    }
                 }
                 started += new.len();
                 running.extend(new);

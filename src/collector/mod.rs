@@ -8,6 +8,7 @@ mod plan;
 mod plugin;
 mod run;
 mod runner;
+mod spread;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::engine;
 use crate::probes::{self, BuildError, ErasedProbe, ProbeEnv};
 
 pub use once::{Look, once};
+pub use spread::{Delay, Imported};
 
 /// Orders that may wait; the runner never waits for the engine, so they are taken at once.
 const ORDERS_MAX: usize = 1024;
@@ -68,6 +70,7 @@ pub struct Parts {
     pub clock: Clock,
     pub limits: Limits,
     pub factory: Factory,
+    pub imported: Imported,
 }
 
 /// The collector has stopped.
@@ -85,6 +88,7 @@ pub struct CollectorHandle {
 enum Order {
     Reload(Arc<Catalog>),
     Request(Vec<CheckRequest>),
+    Obey(Imported),
 }
 
 impl CollectorHandle {
@@ -94,6 +98,14 @@ impl CollectorHandle {
     /// The collector has stopped.
     pub async fn reload(&self, catalog: Arc<Catalog>) -> Result<(), Stopped> {
         self.orders.send(Order::Reload(catalog)).await.map_err(|_| Stopped)
+    }
+
+    /// Holds for the next catalog: what its Nagios tree says about times.
+    ///
+    /// # Errors
+    /// The collector has stopped.
+    pub async fn obey(&self, imported: Imported) -> Result<(), Stopped> {
+        self.orders.send(Order::Obey(imported)).await.map_err(|_| Stopped)
     }
 
     /// Runs checks at other times than their phase. Ids are those of the catalog last given.

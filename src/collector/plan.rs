@@ -16,6 +16,7 @@ use stentor_core::{Span, Timestamp};
 use super::Factory;
 use super::lanes::Lane;
 use super::run::panic_text;
+use super::spread::{self, Imported};
 use crate::probes::{BuildError, ErasedProbe, ProbeEnv, Target};
 
 /// Interval of checks that are not repeated: once in a hundred years.
@@ -91,7 +92,13 @@ impl Plan {
     }
 
     /// What to schedule; `last_run` tells when an object was last looked at.
-    pub fn entries(&self, now: Timestamp, last_run: impl Fn(&ObjectKey) -> Option<Timestamp>) -> Vec<Entry> {
+    pub fn entries(
+        &self,
+        now: Timestamp,
+        imported: &Imported,
+        last_run: impl Fn(&ObjectKey) -> Option<Timestamp>,
+    ) -> Vec<Entry> {
+        let first = spread::first_runs(&self.catalog, imported, now);
         let slots = u32::try_from(self.probes.len()).unwrap_or(u32::MAX);
         let entry = |slot| {
             let (object, check) = self.own_check(slot)?;
@@ -99,9 +106,22 @@ impl Plan {
             let hash = stable_hash(&key.host, key.service.as_deref());
             if check.every <= Span::ZERO {
                 // Not repeated: only run on request.
-                return Some(Entry { slot, hash, every: ON_REQUEST, retry: check.retry, last_run: Some(now) });
+                return Some(Entry {
+                    slot,
+                    hash,
+                    every: ON_REQUEST,
+                    retry: check.retry,
+                    last_run: Some(now),
+                    first_at: None,
+                });
             }
-            Some(Entry { slot, hash, every: check.every, retry: check.retry, last_run: last_run(&key) })
+            let (last_run, first) = (last_run(&key), first.get(&object));
+            let hash = match first {
+                Some(first) if last_run.is_none() && first.keeps_pace => first.at.as_millis().unsigned_abs(),
+                Some(_) | None => hash,
+            };
+            let first_at = first.map(|first| first.at);
+            Some(Entry { slot, hash, every: check.every, retry: check.retry, last_run, first_at })
         };
         (0..slots).filter_map(entry).collect()
     }

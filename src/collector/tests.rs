@@ -11,13 +11,14 @@ use arc_swap::ArcSwap;
 use stentor_core::catalog::{Check, Host, Service, View, Zone};
 use stentor_core::id::{CheckId, HostId, ObjectId, ServiceId, ZoneId};
 use stentor_core::model::{Observation, Outcome, ServiceState, UnknownCause};
-use stentor_core::snapshot::{Counters, Detail, Row, Snapshot};
+use stentor_core::snapshot::{Counters, Detail, Flags, Row, Snapshot};
 use stentor_core::{Span, Timestamp};
 use tokio::sync::{Notify, broadcast};
 use tokio::time::timeout;
 
 use super::*;
 use stentor_core::engine::ResultSource;
+use stentor_core::engine::program::ProgramState;
 
 use crate::engine::{INBOX_MAX, KeyedResult};
 use crate::probes::{Blind, Deadline, Network, ProbeError, Target};
@@ -223,7 +224,8 @@ fn start_with(catalog: Arc<Catalog>, limits: Limits, stage: Arc<Stage>, factory:
     let clock = Clock::manual(NOW);
     let env = ProbeEnv { net: Network::real(), view: Arc::new(Blind), clock: clock.clone() };
     let metrics = prometheus::Registry::new();
-    let parts = Parts { catalog, env, engine, clock: clock.clone(), limits, factory };
+    let imported = Imported::default();
+    let parts = Parts { catalog, env, engine, clock: clock.clone(), limits, factory, imported };
     let (handle, collector) = Collector::start(parts, &metrics).expect("metrics are new");
     World { stage, clock, inbox, handle, collector, metrics }
 }
@@ -520,4 +522,98 @@ async fn a_hundred_thousand_services_all_run() {
         seen.insert((result.object.host, result.object.service));
     }
     world.collector.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_result_never_came_is_given_up_and_run_again() {
+    // An engine that takes one result and no more: whoever has another waits for ever.
+    let catalog = many(2, "answer");
+    let (inbox, mut posts) = mpsc::channel(1);
+    let (engine, _) = engine_of(&catalog);
+    let engine = engine::Handle { inbox, ..engine };
+    let stage = Arc::new(Stage::default());
+    let clock = Clock::manual(NOW);
+    let env = ProbeEnv { net: Network::real(), view: Arc::new(Blind), clock: clock.clone() };
+    let metrics = prometheus::Registry::new();
+    let (factory, imported) = (actors(&stage), Imported::default());
+    let parts = Parts { catalog, env, engine, clock, limits: WIDE, factory, imported };
+    let (_handle, collector) = Collector::start(parts, &metrics).expect("metrics are new");
+    let runs = || stage.runs.load(Ordering::SeqCst);
+    let reached = async {
+        while runs() < 3 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let begun = tokio::time::Instant::now();
+    timeout(Duration::from_secs(3_000), reached).await.expect("the lost check was not run again");
+    // Its deadline of 30 s, ten minutes, and at most a minute between two looks.
+    let took = begun.elapsed().as_secs();
+    assert!((630..=720).contains(&took), "after {took} s");
+    assert!(matches!(posts.recv().await, Some(Post::Result(..))));
+    collector.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn reloads_at_any_time_keep_who_runs_who_waits_and_who_is_due() {
+    // One place: all others wait for it when the reload comes.
+    let narrow = Limits { native: 1, exec: 1, per_host: 1 };
+    let mut world = start(many(6, "wait"), narrow);
+    world.ask(0..6).await;
+    world.until(|stage| stage.runs.load(Ordering::SeqCst) == 1).await;
+    let mut seen = Vec::new();
+    for round in 0..6 {
+        // Another catalog each time: numbers move, the last service comes and goes.
+        world.handle.reload(many(6 + round % 2, "wait")).await.expect("alive");
+        world.until(|stage| stage.running.lock().expect("unpoisoned").values().sum::<usize>() == 1).await;
+        world.stage.go.notify_one();
+        seen.push(name(&world.result().await));
+    }
+    seen.sort();
+    let first: Vec<_> = (0..6).map(|i| format!("s{i}")).collect();
+    assert_eq!(seen, first, "each once");
+    assert!(!world.stage.doubled.load(Ordering::SeqCst));
+    world.collector.stop().await;
+}
+
+#[tokio::test]
+async fn a_check_that_the_tree_skips_tells_the_engine_the_state_that_is_configured_for_that() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let objects = "define timeperiod {\n timeperiod_name always\n alias x\n monday 00:00-24:00\n}\n\
+         define command {\n command_name ok\n command_line /bin/true\n}\n\
+         define contact {\n contact_name root\n host_notification_period always\n\
+          service_notification_period always\n host_notification_commands ok\n service_notification_commands ok\n}\n\
+         define host {\n host_name h\n address 192.0.2.1\n max_check_attempts 3\n contacts root\n\
+          active_checks_enabled 0\n notification_period always\n}\n\
+         define service {\n host_name h\n service_description s\n check_command ok\n max_check_attempts 3\n\
+          contacts root\n notification_period always\n}\n";
+    std::fs::write(folder.path().join("objects.cfg"), objects).expect("written");
+    let path = folder.path().join("nagios.cfg");
+    let main = "cfg_file=objects.cfg\nlog_file=nagios.log\nhost_down_disable_service_checks=1\n\
+                service_skip_check_host_down_status=3\n";
+    std::fs::write(&path, main).expect("written");
+    let catalog = crate::config::load(&path).unwrap_or_else(|found| panic!("{found}")).catalog;
+    let (engine, mut posts) = engine_of(&catalog);
+    let mut snapshot = Snapshot::clone(&engine.snapshot());
+    snapshot.program = Arc::new(ProgramState { in_force: catalog.nagios.program.clone(), ..ProgramState::default() });
+    let seen = |row: &mut Row, state| {
+        (row.last_check, row.state) = (NOW - Span::from_hours(1), state);
+        row.flags.set(Flags::CHECKED, true);
+    };
+    seen(&mut snapshot.hosts[0], 1);
+    seen(&mut snapshot.services[0], 0);
+    engine.snapshot.store(Arc::new(snapshot));
+    let clock = Clock::manual(NOW);
+    let env = ProbeEnv { net: Network::real(), view: Arc::new(Blind), clock: clock.clone() };
+    let imported = Imported::default();
+    let parts = Parts { catalog, env, engine, clock, limits: WIDE, factory: registry(), imported };
+    let (_handle, collector) = Collector::start(parts, &prometheus::Registry::new()).expect("metrics are new");
+    match timeout(PATIENCE, posts.recv()).await.expect("nothing was told") {
+        Some(Post::Command(input, _)) => {
+            let object = stentor_core::model::ObjectKey { host: "h".into(), service: Some("s".into()) };
+            let why = "(host is down)".into();
+            assert_eq!(input.command, stentor_core::engine::Command::SkipCheck { object, state: 3, why });
+        }
+        other => panic!("not a command: {other:?}"),
+    }
+    collector.stop().await;
 }

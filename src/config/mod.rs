@@ -14,6 +14,7 @@ mod services;
 pub mod settings;
 mod topology;
 pub mod tree;
+pub mod watch;
 mod windows;
 
 use std::io;
@@ -44,6 +45,8 @@ pub struct Loaded {
     /// Files and limits of a Nagios tree, if there is one.
     pub nagios: Option<NagiosSettings>,
     pub packs: Vec<Pack>,
+    /// Where further files may join it.
+    pub folders: Vec<(PathBuf, watch::Depth)>,
     /// Findings that do not stop the start.
     pub warnings: Diagnostics,
 }
@@ -100,7 +103,9 @@ fn load_text_in_zone(text: &str, path: &Path, zone: &str) -> Result<Loaded, Diag
     let packs = pack::load(&settings.pack_dirs, &mut found);
     let named = settings.nagios.as_ref();
     let tree = named.and_then(|named| Tree::read(&named.config.value, named.notify, zone, &mut found));
-    finish(&roots, settings, packs, tree.as_ref(), found)
+    let folders = include_folders(&roots, &folder);
+    let loaded = finish(&roots, settings, packs, tree.as_ref(), found)?;
+    Ok(Loaded { folders: [folders, loaded.folders].concat(), ..loaded })
 }
 
 /// A Nagios configuration alone: everything of Stentor's own has its default, and its state stands where Nagios keeps
@@ -128,7 +133,8 @@ fn finish(
         return Err(found);
     }
     let nagios = tree.map(Tree::settings);
-    Ok(Loaded { settings, catalog: Arc::new(catalog), nagios, packs, warnings: found })
+    let folders = tree.map(Tree::folders).unwrap_or_default();
+    Ok(Loaded { settings, catalog: Arc::new(catalog), nagios, packs, folders, warnings: found })
 }
 
 /// A main file and a pack file without any other: what the fuzzer feeds.
@@ -151,6 +157,14 @@ fn read_file(path: PathBuf, text: Arc<str>, found: &mut Diagnostics) -> (Place, 
     let place = Place { file: found.files.len(), span: 0..0 };
     let table = parse(path, text, found);
     (place, table)
+}
+
+/// The folders that `include` looks into, also where nothing is in them yet.
+fn include_folders(roots: &[Section<'_>], folder: &Path) -> Vec<(PathBuf, watch::Depth)> {
+    // What is wrong with the list has been said.
+    let patterns = roots.first().map(|root| root.texts("include", &mut Diagnostics::default())).unwrap_or_default();
+    let parent = |pattern: At<&str>| Some((folder.join(pattern.value).parent()?.to_owned(), watch::Depth::Here));
+    patterns.into_iter().filter_map(parent).collect()
 }
 
 /// The files that `include` of the first file names; included files include nothing.

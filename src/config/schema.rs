@@ -33,7 +33,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "log",
         ],
     ),
-    ("[server]", &["listen", "tls_cert", "tls_key", "url"]),
+    ("[server]", &["listen", "tls_cert", "tls_key", "url", "watch_config"]),
     ("[storage]", &["url", "journal", "keep"]),
     ("[engine]", &["inbox", "turn_inputs", "journal_keep", "checkpoint_every"]),
     (

@@ -42,6 +42,8 @@ pub struct Server {
     pub tls: Option<Tls>,
     /// Base of links in messages; ends with `/`.
     pub url: String,
+    /// Reads the configuration again when its files change.
+    pub watch_config: bool,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -186,7 +188,7 @@ fn read_server(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) ->
     /// Port 8460 (the demo takes 8461).
     const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8460);
     let Some(section) = single(roots, "server", "[server]", found) else {
-        return Server { listen: LISTEN, tls: None, url: format!("http://{LISTEN}/") };
+        return Server { listen: LISTEN, tls: None, url: format!("http://{LISTEN}/"), watch_config: false };
     };
     let listen = section.text("listen", found).map_or(LISTEN, |text| {
         text.value.parse().unwrap_or_else(|_| {
@@ -218,7 +220,7 @@ fn read_server(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) ->
         let help = "set `tls_cert` and `tls_key`, or listen on 127.0.0.1 behind a proxy";
         found.warning("plain-http", &section.at, "passwords and pages travel unencrypted", help);
     }
-    Server { listen, tls, url }
+    Server { listen, tls, url, watch_config: section.bool_or("watch_config", false, found) }
 }
 
 fn read_storage(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) -> Storage {

@@ -155,3 +155,30 @@ async fn a_reload_takes_a_good_configuration_with_the_states_and_refuses_a_bad_o
     site.result("a", "one", 0).await;
     receiver.has("test/INC-1/recovery/2/noc/webhook").await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watched_configuration_is_read_again_by_itself_and_a_bad_one_never_replaces_a_good_one() {
+    let receiver = Receiver::start().await;
+    let site = Site::new(&watched(&receiver, &["one"]));
+    let program = env!("CARGO_BIN_EXE_stentor");
+    let mut shell = std::process::Command::new("sh");
+    let mut server = site.spawn_as(shell.args(["-c", "exec \"$0\" \"$@\" --watch-config", program]));
+    site.answers(&mut server).await;
+    let refused = async || {
+        let (_, page) = site.send("GET", "/h/a", None, None).await.expect("the page");
+        page.as_str().expect("a page").contains("The configuration on disk is refused").then_some(())
+    };
+    let is_there = async |name: &str| {
+        let path = format!("/api/v1/hosts/a/services/{name}");
+        let (status, _) = site.send("GET", &path, None, None).await.ok()?;
+        status.is_success().then_some(())
+    };
+    site.configure(&watched(&receiver, &["one", "two"]));
+    until("the new service is there", async || is_there("two").await).await;
+    site.configure(&format!("{}[sever]\n", watched(&receiver, &["three"])));
+    until("the pages say that it was refused", refused).await;
+    assert!(is_there("two").await.is_some() && is_there("three").await.is_none());
+    site.configure(&watched(&receiver, &["three"]));
+    until("what was mended is in force", async || is_there("three").await).await;
+    assert!(refused().await.is_none() && is_there("two").await.is_none());
+}

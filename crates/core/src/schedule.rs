@@ -2,14 +2,19 @@
 //! restart nor a stall makes checks stampede. Knows no clock: the caller says what time it is.
 //!
 //! - A check runs at `phase + n * every`; the phase is a stable hash of its key.
+//! - A new plan takes over what the old one knew ([`Schedule::reloaded`]): a reload moves no check.
 //! - One that never ran does so within [`FIRST_WITHIN`], all of them evenly spread, then keeps its phase.
 //! - One that missed its time by more than [`LATE_AFTER`] is caught up at a fifth of the steady rate while all others
 //!   keep their phases: together at most 1.2 times the steady rate, and each is served within one interval at worst.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::BinaryHeap;
 
 use crate::{Span, Timestamp};
+
+mod reload;
+
+pub use reload::Carried;
 
 /// First runs are spread over this long: 15 s are promised, two of them are left for running.
 pub const FIRST_WITHIN: Span = Span::from_secs(13);
@@ -40,6 +45,8 @@ pub struct Entry {
     pub retry: Span,
     /// When it last ran; `None` = never.
     pub last_run: Option<Timestamp>,
+    /// When it runs for the first time; `None` = with all others that never ran, within [`FIRST_WITHIN`].
+    pub first_at: Option<Timestamp>,
 }
 
 /// Why a check is due.
@@ -76,14 +83,14 @@ enum State {
 
 #[derive(Clone, Debug)]
 struct Slot {
+    /// As configured, while `every` may have been changed by a command.
+    configured: Span,
     every: Span,
     retry: Span,
     phase: Span,
     state: State,
-    /// Heap entries with another ticket are void.
+    /// Entries of `heap` and `late` with another ticket are void.
     ticket: u32,
-    /// Waits in `late` too.
-    is_late: bool,
 }
 
 type Queued = Reverse<(Timestamp, u32, u32)>;
@@ -94,13 +101,12 @@ pub struct Schedule {
     slots: Vec<Slot>,
     heap: BinaryHeap<Queued>,
     /// Missed ones; requests before phases, then the longest missed.
-    late: BinaryHeap<Reverse<(bool, Timestamp, u32)>>,
+    late: BinaryHeap<Reverse<(bool, Timestamp, u32, u32)>>,
     late_next_at: Timestamp,
-    /// Never ran, in the order of their hashes.
-    first: VecDeque<u32>,
-    first_next_at: Timestamp,
-    first_gap_ms: f64,
-    first_carry_ms: f64,
+    /// Never ran: when each was meant to, its hash, its slot.
+    first: BinaryHeap<Reverse<(Timestamp, u64, u32)>>,
+    /// What stalls have put off first runs by: the gaps between them are the rate limit.
+    first_delay: Span,
     /// Runs per millisecond if all goes well.
     steady_per_ms: f64,
 }
@@ -119,44 +125,66 @@ pub fn stable_hash(host: &str, service: Option<&str>) -> u64 {
 impl Schedule {
     /// A queue of `entries` that starts at `at`. Slots may have gaps; a slot given twice keeps the last.
     pub fn new(entries: impl IntoIterator<Item = Entry>, at: Timestamp) -> Schedule {
-        let mut schedule = Schedule { late_next_at: at, first_next_at: at, ..Schedule::default() };
+        let mut schedule = Schedule { late_next_at: at, ..Schedule::default() };
         let mut first = Vec::new();
         for entry in entries {
-            let index = entry.slot as usize;
-            if schedule.slots.len() <= index {
-                schedule.slots.resize(index + 1, Slot::absent());
-            }
-            let every = entry.every.max(EVERY_MIN);
-            let phase = Span::from_millis((entry.hash % every.as_millis().unsigned_abs()).cast_signed());
-            let slot = Slot { every, retry: entry.retry.max(EVERY_MIN), phase, ..Slot::absent() };
-            if let Some(place) = schedule.slots.get_mut(index) {
-                *place = slot;
-            }
-            schedule.steady_per_ms += 1.0 / every.as_millis() as f64;
-            match entry.last_run {
-                None => first.push((entry.hash, entry.slot)),
-                Some(last) => schedule.resume(entry.slot, last, at),
-            }
+            schedule.add(&entry, at, &mut first);
         }
-        first.sort_unstable();
-        schedule.first_gap_ms = FIRST_WITHIN.as_millis() as f64 / first.len().max(1) as f64;
-        for (_, slot) in first {
-            if let Some(place) = schedule.slots.get_mut(slot as usize) {
-                place.state = State::Queued { why: Why::First };
-                schedule.first.push_back(slot);
-            }
-        }
+        schedule.spread(first, at);
         schedule
     }
 
-    /// A check that ran before: keeps its phase, and is caught up if a turn was missed.
+    /// Takes in a check that no queue knows yet; one that never ran goes to `first` for [`Schedule::spread`].
+    fn add(&mut self, entry: &Entry, at: Timestamp, first: &mut Vec<(u64, u32)>) {
+        let every = entry.every.max(EVERY_MIN);
+        let phase = Span::from_millis((entry.hash % every.as_millis().unsigned_abs()).cast_signed());
+        let retry = entry.retry.max(EVERY_MIN);
+        self.put(entry.slot, Slot { configured: every, every, retry, phase, ..Slot::absent() });
+        match entry.last_run {
+            None => match entry.first_at {
+                None => first.push((entry.hash, entry.slot)),
+                Some(due) => self.wait_for_first(entry.slot, entry.hash, due),
+            },
+            Some(last) => self.resume(entry.slot, last, at),
+        }
+    }
+
+    fn put(&mut self, slot: u32, place: Slot) {
+        let index = slot as usize;
+        if self.slots.len() <= index {
+            self.slots.resize(index + 1, Slot::absent());
+        }
+        self.steady_per_ms += 1.0 / place.every.as_millis() as f64;
+        if let Some(old) = self.slots.get_mut(index) {
+            *old = place;
+        }
+    }
+
+    /// Gives those that never ran their times, evenly within [`FIRST_WITHIN`].
+    fn spread(&mut self, mut first: Vec<(u64, u32)>, at: Timestamp) {
+        first.sort_unstable();
+        let gap_ms = FIRST_WITHIN.as_millis() as f64 / first.len().max(1) as f64;
+        for (position, (hash, slot)) in first.into_iter().enumerate() {
+            let due = at + Span::from_millis((gap_ms * position as f64) as i64);
+            self.wait_for_first(slot, hash, due);
+        }
+    }
+
+    fn wait_for_first(&mut self, slot: u32, hash: u64, due: Timestamp) {
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            place.state = State::Queued { why: Why::First };
+            self.first.push(Reverse((due - self.first_delay, hash, slot)));
+        }
+    }
+
+    /// A check that ran before: keeps its phase, and is caught up if a turn was missed, or would be because it had
+    /// another phase when it last ran.
     fn resume(&mut self, slot: u32, last: Timestamp, at: Timestamp) {
         let due = self.next_phase(slot, at);
         self.queue(slot, due, Why::Phase);
-        let Some(place) = self.slots.get_mut(slot as usize) else { return };
-        if last + place.every + LATE_AFTER < at {
-            place.is_late = true;
-            self.late.push(Reverse((true, last + place.every, slot)));
+        let Some(place) = self.slots.get(slot as usize) else { return };
+        if last + place.every + LATE_AFTER < due {
+            self.late.push(Reverse((true, last + place.every, slot, place.ticket)));
         }
     }
 
@@ -172,32 +200,43 @@ impl Schedule {
     }
 
     fn pop_first(&mut self, at: Timestamp) -> Option<Due> {
-        if self.first_next_at > at {
+        let (due, slot) = self.peek_first()?;
+        if due > at {
             return None;
         }
-        while let Some(slot) = self.first.pop_front() {
-            // Asked for and run meanwhile: not a first run any more.
-            if self.slots.get(slot as usize).is_none_or(|place| place.state != (State::Queued { why: Why::First })) {
-                continue;
+        self.first.pop();
+        // After a stall the spacing goes on from now.
+        if at - due > LATE_AFTER {
+            self.first_delay = self.first_delay + (at - due);
+        }
+        Some(self.hand_out(slot, due, Why::First))
+    }
+
+    /// The next first run, without those that were asked for and run meanwhile.
+    fn peek_first(&mut self) -> Option<(Timestamp, u32)> {
+        while let Some(&Reverse((planned, _, slot))) = self.first.peek() {
+            if self.waits_for_first(slot) {
+                return Some((planned + self.first_delay, slot));
             }
-            let due = self.first_next_at;
-            // After a stall the spacing goes on from now: the gap is the rate limit.
-            let gap = self.first_gap_ms + self.first_carry_ms;
-            self.first_carry_ms = gap.fract();
-            let from = if at - due > LATE_AFTER { at } else { due };
-            self.first_next_at = from + Span::from_millis(gap as i64);
-            return Some(self.hand_out(slot, due, Why::First));
+            self.first.pop();
         }
         None
+    }
+
+    fn waits_for_first(&self, slot: u32) -> bool {
+        self.slots.get(slot as usize).is_some_and(|place| place.state == (State::Queued { why: Why::First }))
     }
 
     fn pop_late(&mut self, at: Timestamp) -> Option<Due> {
         if self.late_next_at > at {
             return None;
         }
-        while let Some(Reverse((_, due, slot))) = self.late.pop() {
-            let waits = self.slots.get(slot as usize).is_some_and(|place| place.is_late && place.is_queued());
-            if waits {
+        while let Some(&Reverse((_, due, slot, ticket))) = self.late.peek() {
+            if due > at {
+                return None;
+            }
+            self.late.pop();
+            if self.valid(slot, ticket).is_some() {
                 self.late_next_at = at + self.catch_up_gap();
                 return Some(self.hand_out(slot, due, Why::CatchUp));
             }
@@ -230,8 +269,8 @@ impl Schedule {
             self.heap.pop();
         }
         let queued = self.heap.peek().map(|&Reverse((due, _, _))| due);
-        let first = (!self.first.is_empty()).then_some(self.first_next_at);
-        let late = (!self.late.is_empty()).then_some(self.late_next_at);
+        let first = self.peek_first().map(|(due, _)| due);
+        let late = self.late.peek().map(|&Reverse((_, due, _, _))| due.max(self.late_next_at));
         [queued, first, late].into_iter().flatten().min()
     }
 
@@ -287,21 +326,7 @@ impl Schedule {
         }
     }
 
-    /// Requests that have not been served, by slot: what a new queue must be told.
-    pub fn requests(&self) -> Vec<(u32, Timestamp)> {
-        let queued = self.heap.iter().filter_map(|&Reverse((due, slot, ticket))| {
-            self.valid(slot, ticket).filter(|why| *why == Why::Request).map(|_| (slot, due))
-        });
-        let running = (0u32..).zip(&self.slots).filter_map(|(slot, place)| match place.state {
-            State::Running { requested: Some(due) } => Some((slot, due)),
-            State::Running { requested: None } | State::Queued { .. } | State::Absent => None,
-        });
-        let mut requests: Vec<_> = queued.chain(running).collect();
-        requests.sort_unstable();
-        requests
-    }
-
-    /// Takes over from an older queue that `slot` is being run.
+    /// `slot` is being run already, by a run that an older queue handed out and a plan between them did not know.
     pub fn mark_running(&mut self, slot: u32) {
         if let Some(place) = self.slots.get_mut(slot as usize)
             && place.is_queued()
@@ -321,16 +346,14 @@ impl Schedule {
     fn put_off(&mut self, slot: u32, due: Timestamp, why: Why, at: Timestamp) {
         let next = self.next_phase(slot, at);
         self.queue(slot, next, Why::Phase);
-        if let Some(place) = self.slots.get_mut(slot as usize) {
-            place.is_late = true;
-            self.late.push(Reverse((why != Why::Request, due, slot)));
+        if let Some(place) = self.slots.get(slot as usize) {
+            self.late.push(Reverse((why != Why::Request, due, slot, place.ticket)));
         }
     }
 
     fn queue(&mut self, slot: u32, due: Timestamp, why: Why) {
         let Some(place) = self.slots.get_mut(slot as usize) else { return };
         place.ticket = place.ticket.wrapping_add(1);
-        place.is_late = false;
         place.state = State::Queued { why };
         self.heap.push(Reverse((due, slot, place.ticket)));
         self.drop_void_entries();
@@ -339,19 +362,15 @@ impl Schedule {
     /// Keeps void entries from outnumbering the checks, however many requests come.
     fn drop_void_entries(&mut self) {
         const SPARE: usize = 1024;
-        if self.heap.len() > 2 * self.slots.len() + SPARE {
-            let slots = &self.slots;
-            self.heap.retain(|&Reverse((_, slot, ticket))| {
-                slots.get(slot as usize).is_some_and(|place| place.is_queued() && place.ticket == ticket)
-            });
+        let slots = &self.slots;
+        let is_valid = |slot: u32, ticket: u32| {
+            slots.get(slot as usize).is_some_and(|place| place.is_queued() && place.ticket == ticket)
+        };
+        if self.heap.len() > 2 * slots.len() + SPARE {
+            self.heap.retain(|&Reverse((_, slot, ticket))| is_valid(slot, ticket));
         }
-        if self.late.len() > 2 * self.slots.len() + SPARE {
-            let slots = &self.slots;
-            let mut kept = vec![false; slots.len()];
-            self.late.retain(|&Reverse((_, _, slot))| {
-                let waits = slots.get(slot as usize).is_some_and(|place| place.is_late && place.is_queued());
-                waits && kept.get_mut(slot as usize).is_some_and(|seen| !std::mem::replace(seen, true))
-            });
+        if self.late.len() > 2 * slots.len() + SPARE {
+            self.late.retain(|&Reverse((_, _, slot, ticket))| is_valid(slot, ticket));
         }
     }
 
@@ -378,7 +397,14 @@ impl Schedule {
 
 impl Slot {
     const fn absent() -> Slot {
-        Slot { every: EVERY_MIN, retry: EVERY_MIN, phase: Span::ZERO, state: State::Absent, ticket: 0, is_late: false }
+        Slot {
+            configured: EVERY_MIN,
+            every: EVERY_MIN,
+            retry: EVERY_MIN,
+            phase: Span::ZERO,
+            state: State::Absent,
+            ticket: 0,
+        }
     }
 
     const fn is_queued(&self) -> bool {
@@ -387,7 +413,6 @@ impl Slot {
 
     fn start(&mut self) {
         self.ticket = self.ticket.wrapping_add(1);
-        self.is_late = false;
         self.state = State::Running { requested: None };
     }
 }

@@ -4,6 +4,7 @@ mod engine;
 mod journal;
 mod objects;
 mod passive;
+mod reload;
 mod spawn;
 
 use std::io::Write;
@@ -28,6 +29,8 @@ pub enum BenchCommand {
     Journal(journal::JournalArgs),
     /// Seconds to read and resolve a large Nagios configuration.
     Objects(objects::ObjectsArgs),
+    /// How late checks are while the configuration is read again and again; none may be lost or doubled.
+    Reload(reload::ReloadArgs),
 }
 
 /// Runs one benchmark; the result is the exit status. Blocks, so never call it on a runtime's thread.
@@ -41,5 +44,6 @@ pub fn run(args: &BenchArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
         BenchCommand::Passive(args) => passive::run(args, out),
         BenchCommand::Journal(args) => journal::run(args, out),
         BenchCommand::Objects(args) => objects::run(args, out),
+        BenchCommand::Reload(args) => reload::run(args, out),
     }
 }

@@ -13,8 +13,9 @@ use stentor_wire::nagios::load::Loaded;
 use super::finding::{Diagnostics, Place};
 use super::nagios_files;
 use super::objects::Builder;
+use super::watch::Depth;
 
-pub use program::{Masks, NagiosSettings, Retention};
+pub use program::{CheckTimes, Masks, NagiosSettings, Retention};
 pub use stentor_core::macros::view::{COMMAND_PARAM, COMMAND_PROBE};
 
 /// How contacts of the tree are told.
@@ -65,6 +66,13 @@ impl Tree {
             Place { file: self.first_file + file, span }
         };
         convert::seed(objects, &limits, program, &place_of, builder, found);
+    }
+
+    /// Its folders of object files.
+    pub(super) fn folders(&self) -> Vec<(PathBuf, Depth)> {
+        let folder = self.path.parent().unwrap_or(Path::new(""));
+        let folders = self.loaded.main.objects.iter().filter(|source| source.is_dir);
+        folders.map(|source| (folder.join(&source.path), Depth::Below)).collect()
     }
 
     /// What the shell does for it.

@@ -41,6 +41,20 @@ pub struct NagiosSettings {
     pub handler_timeout: Duration,
     /// Checks that run at the same time; 0 = as many as Stentor runs anyway.
     pub concurrency: usize,
+    /// When checks run first, and what is done about those that never end.
+    pub checks: CheckTimes,
+}
+
+/// `*_inter_check_delay_method` and its kin.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct CheckTimes {
+    pub service_delay: wire::Delay,
+    pub host_delay: wire::Delay,
+    pub interleave: wire::Interleave,
+    pub service_spread_max: Span,
+    pub host_spread_max: Span,
+    pub orphaned_services: bool,
+    pub orphaned_hosts: bool,
 }
 
 /// What is wanted of a retention file.
@@ -97,6 +111,19 @@ pub fn settings(main: &MainConfig, objects: &Objects, folder: &Path) -> NagiosSe
         notification_timeout: seconds(main.notification_timeout),
         handler_timeout: seconds(main.event_handler_timeout),
         concurrency: main.max_concurrent_checks as usize,
+        checks: checks(main),
+    }
+}
+
+fn checks(main: &MainConfig) -> CheckTimes {
+    CheckTimes {
+        service_delay: main.service_inter_check_delay_method,
+        host_delay: main.host_inter_check_delay_method,
+        interleave: main.service_interleave_factor,
+        service_spread_max: Span::from_mins(main.max_service_check_spread.into()),
+        host_spread_max: Span::from_mins(main.max_host_check_spread.into()),
+        orphaned_services: main.check_for_orphaned_services,
+        orphaned_hosts: main.check_for_orphaned_hosts,
     }
 }
 

@@ -295,12 +295,11 @@ fn apply(snapshot: &mut Snapshot, command: Command) -> Result<Reply, CommandErro
         | Command::ClearFlapping { .. }
         | Command::ScheduleChecks { .. }
         | Command::Log { .. }
+        | Command::SkipCheck { .. }
         | Command::Nothing => Ok(Reply::Done),
         Command::AddComment(_) => Ok(Reply::CommentAdded(1)),
+        Command::TestContact { contact, .. } if &*contact == "nobody" => Err(CommandError::NoContact(contact)),
         Command::TestContact { contact, .. } => {
-            if &*contact == "nobody" {
-                return Err(CommandError::NoContact(contact));
-            }
             Ok(Reply::TestsSent(vec![format!("ECC/test/1-1/{contact}/email").into()]))
         }
     }

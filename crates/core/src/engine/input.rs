@@ -190,6 +190,12 @@ pub enum Command {
     },
     /// Accepted, logged, and nothing else: meant for modules that are not there.
     Nothing,
+    /// A check was not run, and the configuration gives its object this state for that.
+    SkipCheck {
+        object: ObjectKey,
+        state: u8,
+        why: Arc<str>,
+    },
 }
 
 /// Whether an acknowledgement is told to the contacts.

@@ -25,6 +25,7 @@ pub mod program;
 mod reload;
 mod result;
 pub mod retained;
+mod skip;
 pub mod switch;
 mod tick;
 pub mod track;

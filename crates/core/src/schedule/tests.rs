@@ -10,7 +10,7 @@ const START: Timestamp = Timestamp::from_secs(1_795_000_000);
 
 fn entry(slot: u32, every: Span, last_run: Option<Timestamp>) -> Entry {
     let hash = stable_hash(&format!("host{}", slot / 10), Some(&format!("service{slot}")));
-    Entry { slot, hash, every, retry: Span::from_secs(30), last_run }
+    Entry { slot, hash, every, retry: Span::from_secs(30), last_run, first_at: None }
 }
 
 fn schedule(count: u32, every: Span, last_run: Option<Timestamp>, at: Timestamp) -> Schedule {
@@ -159,8 +159,14 @@ fn requests_that_wait_can_be_carried_over() {
     schedule.request(1, START, START);
     let due = schedule.pop(START).expect("requested");
     schedule.request(due.slot, START + Span::from_secs(5), START);
-    let expected = [(1, START + Span::from_secs(5)), (2, START + Span::from_secs(20))];
-    assert_eq!(schedule.requests(), expected);
+    // In the new plan all have other slots.
+    let carried = (0..4).map(|slot| Carried { entry: entry(slot + 3, Span::from_mins(5), None), was: Some(slot) });
+    let mut schedule = schedule.reloaded(carried, START + Span::from_secs(1));
+    schedule.finish(due.slot + 3, START + Span::from_secs(2));
+    let ran = run(&mut schedule, START + Span::from_secs(2), START + Span::from_secs(21), STEP);
+    let requested: Vec<_> =
+        ran.iter().filter(|(_, due)| due.why == Why::Request).map(|(at, due)| (due.slot, *at)).collect();
+    assert_eq!(requested, [(4, START + Span::from_secs(5)), (5, START + Span::from_secs(20))]);
 }
 
 #[test]
@@ -283,4 +289,205 @@ fn another_interval_holds_from_the_next_turn_and_zero_ends_it() {
     schedule.request(0, hour, hour);
     let ran = run(&mut schedule, hour, hour + Span::from_mins(10), Span::from_secs(1));
     assert!((9..=11).contains(&ran.len()), "a request starts it again: {}", ran.len());
+}
+
+/// A world of checks that is run in virtual time; whoever reloads it gives all checks other slots.
+struct Course {
+    /// By slot: number of the check.
+    keys: Vec<u32>,
+    schedule: Schedule,
+    /// Checks that run, with their ends.
+    running: Vec<(u32, Timestamp)>,
+    ran: Vec<(u32, Timestamp, Why)>,
+    at: Timestamp,
+}
+
+/// What happens at an instant, in milliseconds after the start.
+#[derive(Clone, Debug)]
+enum Event {
+    Request(u32, i64),
+    /// Nothing is looked at for so long.
+    Stall(i64),
+    /// Visitors that are there from now on, and how far all slots move.
+    Reload(u32, u32),
+}
+
+const STEADY: u32 = 12;
+const VISITORS: u32 = 6;
+
+fn every_of(key: u32) -> Span {
+    Span::from_millis(3_000 + i64::from(key % 5) * 2_700)
+}
+
+fn entry_of(slot: u32, key: u32) -> Entry {
+    // A third never ran.
+    let last_run = (!key.is_multiple_of(3)).then_some(START - Span::from_millis(i64::from(key) * 211));
+    let hash = stable_hash("host", Some(&format!("service {key}")));
+    Entry { slot, hash, every: every_of(key), retry: Span::from_secs(2), last_run, first_at: None }
+}
+
+impl Course {
+    fn new() -> Course {
+        let keys: Vec<u32> = (0..STEADY).collect();
+        let schedule = Schedule::new(keys.iter().map(|key| entry_of(*key, *key)), START);
+        Course { keys, schedule, running: Vec::new(), ran: Vec::new(), at: START }
+    }
+
+    /// How long a check runs: mostly an instant, sometimes longer than its interval.
+    fn duration(key: u32, due: Timestamp) -> Span {
+        let dice = stable_hash(&format!("{key} {}", due.as_millis()), None);
+        Span::from_millis(if dice.is_multiple_of(11) { 4_000 } else { (dice % 300).cast_signed() })
+    }
+
+    fn slot(&self, key: u32) -> Option<u32> {
+        self.keys.iter().position(|known| *known == key).map(|slot| slot as u32)
+    }
+
+    fn run_until(&mut self, end: Timestamp) {
+        while self.at < end {
+            let (at, ended): (Timestamp, Vec<_>) =
+                (self.at, self.running.extract_if(.., |(_, end)| *end <= self.at).collect());
+            for (key, _) in ended {
+                if let Some(slot) = self.slot(key) {
+                    self.schedule.finish(slot, at);
+                }
+            }
+            while let Some(due) = self.schedule.pop(at) {
+                let key = self.keys[due.slot as usize];
+                self.ran.push((key, due.due, due.why));
+                self.running.push((key, at + Course::duration(key, due.due)));
+            }
+            self.at += STEP;
+        }
+    }
+
+    fn reload(&mut self, visitors: u32, shift: u32) {
+        let mut keys: Vec<u32> = (0..STEADY + visitors).collect();
+        let shift = shift as usize % keys.len();
+        keys.rotate_left(shift);
+        let carried: Vec<_> = (0u32..)
+            .zip(&keys)
+            .map(|(slot, key)| Carried {
+                entry: Entry { last_run: None, ..entry_of(slot, *key) },
+                was: self.slot(*key),
+            })
+            .collect();
+        self.schedule = self.schedule.reloaded(carried, self.at);
+        self.keys = keys;
+        // A visitor that comes back while its last run goes on.
+        for (key, _) in &self.running {
+            if let Some(slot) = self.slot(*key) {
+                self.schedule.mark_running(slot);
+            }
+        }
+    }
+
+    /// What the steady checks ran, in which order within one instant does not matter.
+    fn play(events: &[(i64, Event)], with_reloads: bool) -> Vec<(u32, Timestamp, Why)> {
+        let mut course = Course::new();
+        let mut sorted = events.to_vec();
+        sorted.sort_by_key(|(at, _)| *at);
+        for (at, event) in sorted {
+            course.run_until(START + Span::from_millis(at));
+            match event {
+                Event::Request(key, after) => {
+                    if let Some(slot) = course.slot(key) {
+                        course.schedule.request(slot, course.at + Span::from_millis(after), course.at);
+                    }
+                }
+                Event::Stall(millis) => course.at += Span::from_millis(millis),
+                Event::Reload(visitors, shift) if with_reloads => course.reload(visitors, shift),
+                Event::Reload(..) => {}
+            }
+        }
+        course.run_until(START + Span::from_secs(60));
+        let mut ran: Vec<_> = course.ran.into_iter().filter(|(key, _, _)| *key < STEADY).collect();
+        ran.sort_unstable_by_key(|(key, due, _)| (*key, *due));
+        ran
+    }
+}
+
+fn request() -> impl Strategy<Value = Event> {
+    (0..STEADY, -2_000i64..8_000).prop_map(|(key, after)| Event::Request(key, after))
+}
+
+proptest! {
+    /// Whoever comes or goes: the same checks run, due at the same instants, each once.
+    #[test]
+    fn a_reload_at_any_instant_equals_no_reload(events in proptest::collection::vec(
+        (0i64..50_000, prop_oneof![
+            request(),
+            (0..=VISITORS, any::<u32>()).prop_map(|(visitors, shift)| Event::Reload(visitors, shift)),
+        ]), 0..40)
+    ) {
+        let (with, without) = (Course::play(&events, true), Course::play(&events, false));
+        prop_assert_eq!(&with, &without);
+        let mut once = with.clone();
+        once.dedup_by_key(|(key, due, _)| (*key, *due));
+        prop_assert_eq!(once.len(), with.len(), "some check ran twice for one instant");
+    }
+
+    /// The same while stalls make checks miss their times: what is caught up waits on in its order.
+    #[test]
+    fn a_reload_does_not_disturb_what_is_caught_up(events in proptest::collection::vec(
+        (0i64..50_000, prop_oneof![
+            request(),
+            (100i64..15_000).prop_map(Event::Stall),
+            Just(Event::Reload(0, 0)),
+        ]), 0..40)
+    ) {
+        prop_assert_eq!(Course::play(&events, true), Course::play(&events, false));
+    }
+}
+
+#[test]
+fn a_check_with_another_interval_runs_when_it_was_due_or_sooner() {
+    for (before, after) in [(60, 300), (300, 60), (60, 61)] {
+        let (before, after) = (Span::from_secs(before), Span::from_secs(after));
+        for millis in (0..60_000).step_by(777) {
+            let at = START + Span::from_millis(millis);
+            let mut old = Schedule::new([entry(0, before, Some(START - Span::from_secs(1)))], START);
+            let due = old.next_at().expect("queued");
+            let mut new = old.reloaded([Carried { entry: entry(5, after, None), was: Some(0) }], at);
+            let moved = new.next_at().expect("queued");
+            assert!(
+                moved <= due && moved <= at + after,
+                "{before:?} to {after:?} at {millis}: {due:?} became {moved:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_check_with_a_first_time_of_its_own_runs_then_and_after_a_restart_is_not_left_out_for_longer_than_its_interval() {
+    let every = Span::from_secs(60);
+    // Runs follow from the first one, whatever the phase after a restart is.
+    for offset in 0..60 {
+        let first = START + Span::from_secs(offset);
+        let paced = Entry { hash: first.as_millis().unsigned_abs(), first_at: Some(first), ..entry(0, every, None) };
+        let mut schedule = Schedule::new([paced], START);
+        let ran = run(&mut schedule, START, START + Span::from_secs(150), STEP);
+        let expected: Vec<_> =
+            (0..).map(|n| first + every * n).take_while(|at| *at < START + Span::from_secs(150)).collect();
+        assert_eq!(ran.iter().map(|(_, due)| due.due).collect::<Vec<_>>(), expected);
+        let last = *expected.last().expect("ran");
+        let again = START + Span::from_secs(151);
+        let mut schedule = Schedule::new([entry(0, every, Some(last))], again);
+        let ran = run(&mut schedule, again, again + Span::from_secs(120), STEP);
+        assert!(ran[0].0 <= last + every + LATE_AFTER, "{offset}: last at {last:?}, then at {:?}", ran[0].0);
+    }
+}
+
+#[test]
+fn first_times_of_their_own_keep_their_spacing_after_a_stall() {
+    let entries = (0..100).map(|slot| {
+        let first_at = Some(START + Span::from_millis(i64::from(slot) * 500));
+        Entry { first_at, ..entry(slot, Span::from_mins(5), None) }
+    });
+    let mut schedule = Schedule::new(entries, START);
+    let woke = START + Span::from_secs(60);
+    let ran = run(&mut schedule, woke, woke + Span::from_secs(60), STEP);
+    let first: Vec<_> = ran.iter().filter(|(_, due)| due.why == Why::First).copied().collect();
+    assert_eq!(first.len(), 100);
+    assert!(per_second(&first).into_values().all(|count| count <= 3));
 }

@@ -4,7 +4,9 @@ use stentor_core::Span;
 use stentor_core::catalog::Timeperiod;
 use stentor_core::catalog::nagios::{Dependency, Options};
 use stentor_core::engine::gate::{DependencyKind, Forced, SkipReason};
+use stentor_core::engine::{Command, CommandInput, Input};
 use stentor_core::id::{ObjectId, ServiceId, TimeperiodId};
+use stentor_core::model::ObjectKey;
 
 use super::site::{Object, START, Site, Tree};
 
@@ -186,4 +188,37 @@ fn services_of_a_dead_host_are_checked_unless_configured_otherwise() {
     assert_eq!(off.refusal(off.services[0]), Some(SkipReason::HostDown));
     assert_eq!(off.site.engine.check_allowed(off.services[0], Forced::No).expect_err("refused").state, Some(2));
     assert_eq!(off.refusal(off.host), None, "the host itself is");
+}
+
+#[test]
+fn a_skipped_check_gives_the_configured_state_and_nothing_else() {
+    let mut trio = trio(|tree, _| {
+        tree.contact("ann", Options::ALL, Options::ALL);
+    });
+    let [a, b, _] = trio.services;
+    for _ in 0..2 {
+        trio.site.active(a, 2, "broken");
+    }
+    let skip = |state: u8, service: &str| {
+        let object = ObjectKey { host: "h".into(), service: Some(service.into()) };
+        Command::SkipCheck { object, state, why: "(host is down)".into() }
+    };
+    let before = *trio.site.engine.row(a);
+    for _ in 0..2 {
+        let effects = trio
+            .site
+            .engine
+            .apply(trio.site.at, &Input::Command(CommandInput { command: skip(3, "a"), raw: None, id: None }));
+        assert_eq!((effects.log.len(), effects.notifications.len(), effects.events.len()), (0, 0, 0));
+    }
+    let row = trio.site.engine.row(a);
+    assert_eq!((row.state, row.attempt, row.last_check), (3, before.attempt, before.last_check));
+    assert_eq!(&*trio.site.engine.detail(a).observation.as_ref().expect("seen").text, "(host is down) was: broken");
+    // One that was never looked at stays so.
+    let command = CommandInput { command: skip(2, "b"), raw: None, id: None };
+    trio.site.engine.apply(trio.site.at, &Input::Command(command));
+    assert!(trio.site.engine.row(b).is_pending());
+    // The next result counts from the state it was given.
+    trio.site.active(a, 0, "o");
+    assert_eq!(trio.site.shown(a), "OK;HARD;1");
 }
