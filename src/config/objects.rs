@@ -15,7 +15,7 @@ use super::pack::{Pack, Template};
 use super::probe_kinds::Trial;
 use super::settings::Settings;
 use super::tree::{At, Section, word};
-use super::{all, hosts, services, topology, windows};
+use super::{all, dependencies, hosts, services, topology, windows};
 
 const SEVERITIES: &[(&str, Severity)] = &[
     ("critical", Severity::Critical),
@@ -185,6 +185,7 @@ pub(super) fn build(
     topology::build(roots, &read, &vmware, &mut builder, found);
     read_people(roots, &mut builder, found);
     builder.catalog.reindex();
+    dependencies::read(roots, &mut builder, found);
     read_downtimes(roots, &mut builder, found);
     builder.catalog
 }

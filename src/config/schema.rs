@@ -28,6 +28,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "route",
             "notifier",
             "downtime",
+            "dependency",
             "nagios",
             "metrics",
             "log",
@@ -111,6 +112,10 @@ pub const CONFIG: &[(&str, &[&str])] = &[
     ),
     ("[notifier.webhook]", &["enabled", "url", "token_file", "secret_file", "timeout"]),
     ("[[downtime]]", &["host", "service", "start", "end", "comment"]),
+    (
+        "[[dependency]]",
+        &["host", "service", "on", "min_available", "name", "stops", "states", "period", "inherits_parent"],
+    ),
     ("[nagios]", &["config", "notify", "command_file"]),
     ("[metrics]", &["enabled", "token_file"]),
     ("[log]", &["level", "format"]),

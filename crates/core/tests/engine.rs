@@ -1,5 +1,7 @@
 //! Stories of the engine: results and commands in, states, incidents and pages out.
 
+#[path = "engine/dependencies.rs"]
+mod dependencies;
 #[path = "engine/gap.rs"]
 mod gap;
 mod world;
