@@ -2,6 +2,7 @@
 //! starts nothing and opens nothing but the files that the configuration names.
 
 mod dependencies;
+mod downtimes;
 pub mod example;
 pub mod finding;
 mod hosts;

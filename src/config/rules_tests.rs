@@ -1,4 +1,4 @@
-//! Dependencies of the configuration: what they become, and what is refused.
+//! Dependencies and downtimes of the configuration: what they become, and what is refused.
 
 use stentor_core::catalog::nagios::Options;
 use stentor_core::id::ObjectId;
@@ -100,6 +100,69 @@ fn a_dependency_that_cannot_be_is_refused() {
         ("host = \"shop\"\non = [\"ldap1\"]\nperiod = \"nihgt\"", "unknown-timeperiod"),
     ] {
         let told = codes(&format!("[[dependency]]\n{text}\n"));
+        assert!(told.contains(&code), "{code} is not in {told:?} of\n{text}");
+    }
+}
+
+#[test]
+fn a_downtime_comes_back_with_its_period_on_all_its_targets() {
+    let loaded = loaded(
+        r#"
+[[downtime]]
+name = "directory patches"
+hosts = ["ldap*"]
+period = "night"
+for = "2h"
+[[downtime]]
+name = "shop"
+host = "shop"
+service = "login"
+period = "night"
+comment = "deploys"
+[[downtime]]
+hosts = ["ldap2", "shop"]
+start = 2026-12-24T22:00:00Z
+for = "90m"
+"#,
+    );
+    let [patches, shop] = &*loaded.catalog.recurring else { panic!("two recurring downtimes") };
+    let names = |targets: &[stentor_core::model::ObjectKey]| -> Vec<String> {
+        targets.iter().map(|key| format!("{}/{}", key.host, key.service.as_deref().unwrap_or("-"))).collect()
+    };
+    assert_eq!(names(&patches.targets), ["ldap1/-", "ldap2/-"]);
+    assert_eq!((patches.length, &*patches.comment), (Some(stentor_core::Span::from_hours(2)), "directory patches"));
+    assert_eq!((names(&shop.targets), shop.length, &*shop.comment), (vec!["shop/login".to_owned()], None, "deploys"));
+    assert_eq!(&*loaded.catalog.timeperiods[shop.period.index()].zone, "Europe/Amsterdam");
+    let once: Vec<_> = loaded.catalog.downtimes.iter().map(|d| (&*d.target.host, d.end.to_rfc3339())).collect();
+    let end = "2026-12-24T23:30:00.000Z".to_owned();
+    assert_eq!(once, [("ldap2", end.clone()), ("shop", end)]);
+}
+
+#[test]
+fn a_downtime_that_cannot_come_is_refused() {
+    for (text, code) in [
+        ("host = \"shop\"\nperiod = \"night\"", "missing-key"),
+        ("name = \"a\"\nperiod = \"night\"", "missing-key"),
+        ("name = \"a\"\nhost = \"shop\"\nperiod = \"nihgt\"", "unknown-timeperiod"),
+        ("name = \"a\"\nhost = \"shop\"\nperiod = \"night\"\nstart = 2026-01-01T00:00:00Z", "bad-window"),
+        ("name = \"a\"\nhost = \"shop\"\nperiod = \"night\"\nfor = \"0s\"", "out-of-range"),
+        ("name = \"a\"\nhost = \"shop\"\nperiod = \"night\"\nfor = \"soon\"", "bad-duration"),
+        ("name = \"a\"\nhosts = [\"db*\"]\nperiod = \"night\"", "unknown-host"),
+        ("name = \"a\"\nhosts = [\"*\"]\nservice = \"x\"\nperiod = \"night\"", "unknown-service"),
+        ("name = \"a\"\nhost = \"shop\"\nservice = \"x\"\nperiod = \"night\"", "unknown-service"),
+        ("host = \"shop\"\nstart = 2026-01-01T00:00:00Z", "missing-key"),
+        ("host = \"shop\"\nstart = 2026-01-01T00:00:00Z\nend = 2026-01-02T00:00:00Z\nfor = \"1h\"", "bad-window"),
+        (
+            "name = \"a\"\nhost = \"shop\"\nperiod = \"always\"\n[[timeperiod]]\nname = \"always\"\nwindows = [\"daily 00:00-24:00\"]",
+            "bad-window",
+        ),
+        ("name = \"a\"\nhost = \"shop\"\nperiod = \"never\"\n[[timeperiod]]\nname = \"never\"", "bad-window"),
+        (
+            "name = \"a\"\nhost = \"shop\"\nperiod = \"night\"\n[[downtime]]\nname = \"a\"\nhost = \"shop\"\nperiod = \"night\"",
+            "duplicate",
+        ),
+    ] {
+        let told = codes(&format!("[[downtime]]\n{text}\n"));
         assert!(told.contains(&code), "{code} is not in {told:?} of\n{text}");
     }
 }

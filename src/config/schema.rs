@@ -111,7 +111,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
         &["enabled", "host", "port", "tls", "user", "password_file", "from", "timeout", "ca_file", "hello_name"],
     ),
     ("[notifier.webhook]", &["enabled", "url", "token_file", "secret_file", "timeout"]),
-    ("[[downtime]]", &["host", "service", "start", "end", "comment"]),
+    ("[[downtime]]", &["host", "hosts", "service", "start", "end", "for", "period", "name", "comment"]),
     (
         "[[dependency]]",
         &["host", "service", "on", "min_available", "name", "stops", "states", "period", "inherits_parent"],

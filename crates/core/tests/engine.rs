@@ -4,6 +4,8 @@
 mod dependencies;
 #[path = "engine/gap.rs"]
 mod gap;
+#[path = "engine/recurring.rs"]
+mod recurring;
 mod world;
 
 use stentor_core::engine::{Command, CommandError, Engine, Notify};

@@ -269,6 +269,7 @@ fn apply(snapshot: &mut Snapshot, command: Command) -> Result<Reply, CommandErro
                 active: wanted.kind == DowntimeKind::Fixed && wanted.start <= NOW,
                 started_at: None,
                 comment_id: 0,
+                recurring: None,
             };
             all.insert(id, downtime);
             snapshot.downtimes = Arc::new(all);
