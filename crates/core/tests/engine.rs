@@ -6,6 +6,8 @@ mod dependencies;
 mod gap;
 #[path = "engine/recurring.rs"]
 mod recurring;
+#[path = "engine/switches.rs"]
+mod switches;
 mod world;
 
 use stentor_core::engine::{Command, CommandError, Engine, Notify};

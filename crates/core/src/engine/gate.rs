@@ -14,7 +14,7 @@ use crate::catalog::nagios::{Program, Switches};
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::StateKind;
 use crate::policy::notice::dependency::{Failure, Judge, Purpose};
-use crate::snapshot::{Row, Snapshot};
+use crate::snapshot::{Flags, Row, Snapshot};
 use crate::{Span, Timestamp};
 
 /// A check that may not run, and is not repeated by itself, is asked about again after this.
@@ -75,6 +75,9 @@ impl Gate<'_> {
         let later = self.at + self.interval(object);
         let skip = |why, state| Err(Skip { why, again_at: later, state });
         let Some(switches) = self.switches(object) else {
+            if self.row(object).flags.has(Flags::UNCHECKED) {
+                return skip(SkipReason::SwitchedOff, None);
+            }
             let failed = self.failed_master(object, Purpose::Execution);
             return failed.map_or(Ok(()), |master| skip(SkipReason::Dependency(master), None));
         };

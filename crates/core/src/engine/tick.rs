@@ -379,10 +379,20 @@ impl Engine {
                 self.tracker.edit(incident.number, |incident| incident.ack = None);
             }
             let Some(incident) = self.tracker.get(incident.number).cloned() else { continue };
-            let situation = Situation { in_downtime: self.in_downtime(&incident), leans_on: self.leans_on(&incident) };
+            let situation = Situation {
+                in_downtime: self.in_downtime(&incident),
+                leans_on: self.leans_on(&incident),
+                untold: self.untold(&incident),
+            };
             let decisions = self.ledger.page(&catalog, &incident, &situation, self.at, self.seq);
             self.carry(decisions, effects);
         }
+    }
+
+    /// Whether nobody is to be told of any problem of it.
+    fn untold(&self, incident: &Incident) -> bool {
+        let mut problems = incident.problems.iter().filter_map(|key| self.catalog.object_id(key)).peekable();
+        problems.peek().is_some() && problems.all(|object| self.is_untold(object))
     }
 
     /// What the problems of an incident depend on, if all of them depend on something that has failed.
