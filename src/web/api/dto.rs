@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use stentor_core::Timestamp;
 use stentor_core::catalog::Catalog;
 use stentor_core::diagnosis::{self, TargetKind, Verdict};
+use stentor_core::engine::input::Spread;
 use stentor_core::id::{HostId, ObjectId, ServiceId};
 use stentor_core::model::{self, Measurement, ObjectKey, StateKind, Sticky, TimelineKind};
 use stentor_core::snapshot::{Detail, Flags, Row, Snapshot};
@@ -399,6 +400,8 @@ pub struct Downtime<'a> {
     pub comment: &'a str,
     pub author: &'a str,
     pub triggered_by: Option<u64>,
+    /// Name of the recurring downtime that it is an occurrence of.
+    pub recurring: Option<&'a str>,
     pub active: bool,
     pub entered_at: Option<String>,
 }
@@ -416,6 +419,7 @@ impl<'a> From<&'a model::Downtime> for Downtime<'a> {
             comment: &d.comment,
             author: &d.author,
             triggered_by: d.triggered_by,
+            recurring: d.recurring.as_deref(),
             active: d.active,
             entered_at: time(d.entered_at),
         }
@@ -558,7 +562,33 @@ pub struct DowntimeRequest {
     pub fixed: Option<bool>,
     /// Id of a downtime that it starts and ends with.
     pub triggered_by: Option<u64>,
+    /// With a host: what the hosts behind it get.
+    pub children: Children,
+    /// With a host: a window for each of its services, and none for itself.
+    pub services_only: bool,
     pub comment: String,
+}
+
+/// Windows of the hosts behind a host.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Children {
+    #[default]
+    None,
+    /// The same window.
+    Same,
+    /// One that starts and ends with the host's.
+    Triggered,
+}
+
+impl Children {
+    pub fn spread(self) -> Spread {
+        match self {
+            Children::None => Spread::TargetOnly,
+            Children::Same => Spread::Descendants,
+            Children::Triggered => Spread::TriggeredDescendants,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
