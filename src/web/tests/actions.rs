@@ -111,7 +111,7 @@ async fn downtimes_are_planned_listed_and_cancelled() {
         (json!({"host": "clc1", "service": "disk /", "duration": 5, "services_only": true}), "of a host"),
         (json!({"host": "clc1", "duration": 5, "services_only": true, "children": "same"}), "give either"),
         (json!({"q": "host:clc1", "duration": 5, "children": "triggered"}), "need a `host`"),
-        (json!({"host": "clc1", "duration": 5, "children": "some"}), "children"),
+        (json!({"host": "clc1", "duration": 5, "children": "some"}), "one of `none`"),
     ] {
         let answer = world.post(&bearer, "/api/v1/downtimes", &body.to_string()).await;
         assert!(answer.status.is_client_error() && answer.text.contains(words), "{body}: {}", answer.text);
