@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
 use crate::engine::program::{ContactOverrides, ProgramState};
+use crate::engine::switch::Switch;
 use crate::engine::track::{Ids, Track};
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::{
@@ -261,6 +262,23 @@ impl Snapshot {
     pub fn explain_notice(&self, object: ObjectId, kind: Option<NoticeKind>) -> Option<Explanation> {
         let world = self.notice_world();
         explain(&world, &Asked::of(object, kind.unwrap_or_else(|| world.kind_now(object))))
+    }
+
+    /// What commands switched off of an object, of active checks, passive results and notifications.
+    pub fn switched_off(&self, object: ObjectId) -> Vec<Switch> {
+        let flags = self.row(object).flags;
+        let changed = self.track(object).and_then(|track| track.overrides.as_ref());
+        let is_off = |(switch, flag): &(Switch, u16)| {
+            let imported = changed.filter(|changed| changed.modified_attributes & switch.bit() != 0);
+            let imported = imported.and_then(|changed| changed.switches);
+            flags.has(*flag) || imported.is_some_and(|mut switches| !*switch.of(&mut switches))
+        };
+        let all = [
+            (Switch::ActiveChecks, Flags::UNCHECKED),
+            (Switch::PassiveChecks, Flags::NO_PASSIVE),
+            (Switch::Notifications, Flags::UNTOLD),
+        ];
+        all.into_iter().filter(is_off).map(|(switch, _)| switch).collect()
     }
 
     /// How often its active check is repeated: as configured, or as a command changed it; zero = not by itself.

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use stentor_core::Timestamp;
-use stentor_core::catalog::Catalog;
 use stentor_core::diagnosis::{self, TargetKind, Verdict};
 use stentor_core::engine::input::Spread;
+use stentor_core::engine::switch::Switch;
 use stentor_core::id::{HostId, ObjectId, ServiceId};
 use stentor_core::model::{self, Measurement, ObjectKey, StateKind, Sticky, TimelineKind};
 use stentor_core::snapshot::{Detail, Flags, Row, Snapshot};
@@ -250,6 +250,8 @@ pub struct Status<'a> {
     pub stale: bool,
     /// Explained by a host or parent that is down.
     pub effect: bool,
+    /// What commands switched off: `active_checks`, `passive_checks`, `notifications`.
+    pub switched_off: Vec<Switch>,
     pub incident: Option<u64>,
     pub state_since: Option<String>,
     pub last_check: Option<String>,
@@ -288,15 +290,16 @@ impl<'a> From<&'a Measurement> for Perfdata<'a> {
 }
 
 fn status<'a>(
-    catalog: &'a Catalog,
+    snapshot: &'a Snapshot,
     object: ObjectId,
     row: &Row,
     detail: &'a Detail,
     state: &'static str,
 ) -> Status<'a> {
-    let check = catalog.check_of(object);
+    let check = snapshot.catalog.check_of(object);
+    let off = snapshot.switched_off(object);
     let next_check = check
-        .filter(|check| !check.probe.is_empty() && !row.is_pending())
+        .filter(|check| !check.probe.is_empty() && !row.is_pending() && !off.contains(&Switch::ActiveChecks))
         .map(|check| row.last_check + if row.kind == StateKind::Soft { check.retry } else { check.every });
     let observation = detail.observation.as_deref();
     Status {
@@ -310,6 +313,7 @@ fn status<'a>(
         flapping: row.flags.has(Flags::FLAPPING),
         stale: row.is_stale(),
         effect: row.flags.has(Flags::EFFECT),
+        switched_off: off,
         incident: (row.incident != 0).then_some(row.incident),
         state_since: time(row.last_state_change),
         last_check: time(row.last_check),
@@ -351,7 +355,7 @@ impl<'a> Host<'a> {
             cloud: host.cloud.map(|cloud| &*catalog.clouds[cloud.index()].name),
             parents: host.parents.iter().map(|p| &*catalog.hosts[p.index()].name).collect(),
             components: host.components.iter().map(|c| &*catalog.components[c.index()].key).collect(),
-            status: status(catalog, ObjectId::Host(id), row, detail, row.host_state().as_str()),
+            status: status(snapshot, ObjectId::Host(id), row, detail, row.host_state().as_str()),
         }
     }
 }
@@ -380,7 +384,7 @@ impl<'a> Service<'a> {
             check: &catalog.checks[service.check.index()].name,
             component: service.component.map(|c| &*catalog.components[c.index()].key),
             percent_state_change: None,
-            status: status(catalog, ObjectId::Service(id), row, detail, row.service_state().as_str()),
+            status: status(snapshot, ObjectId::Service(id), row, detail, row.service_state().as_str()),
         }
     }
 }

@@ -325,7 +325,9 @@ mod tests {
     #[test]
     fn a_group_fails_only_while_too_few_of_it_hold() {
         let group = |min| (1..=3).map(|id| grouped("ldap", min, on(service(id), A))).collect::<Vec<_>>();
-        let table: &[(&str, u32, [u8; 4], Option<(ObjectId, u32, u32, u32)>)] = &[
+        /// What it shows, how many are needed, the states, the failed master with available, members, needed.
+        type Standing<'a> = (&'a str, u32, [u8; 4], Option<(ObjectId, u32, u32, u32)>);
+        let table: &[Standing<'_>] = &[
             ("all hold", 2, [0, 0, 0, 0], None),
             ("two of three are enough", 2, [0, 0, 2, 0], None),
             ("one is not", 2, [0, 0, 2, 3], Some((service(2), 1, 3, 2))),
