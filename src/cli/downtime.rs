@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use anyhow::{Context, bail};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use stentor_core::Span;
 
@@ -26,11 +26,39 @@ pub struct DowntimeArgs {
     pub start: Option<String>,
     #[arg(long, default_value = "")]
     pub comment: String,
+    /// Flexible: begins when the object fails within this time from the start, and then lasts as --for says
+    #[arg(long, value_name = "LENGTH")]
+    pub within: Option<String>,
+    /// Begins and ends with the downtime of that id
+    #[arg(long = "with", value_name = "ID")]
+    pub trigger: Option<u64>,
+    /// Also for all hosts behind the host: the same window, or one that begins and ends with the host's
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub children: Option<Children>,
     /// Only the host itself, not its services
-    #[arg(long)]
+    #[arg(long, conflicts_with = "services_only")]
     pub host_only: bool,
+    /// A window for each service of the host, none for the host itself
+    #[arg(long, conflicts_with = "children")]
+    pub services_only: bool,
     #[command(flatten)]
     pub client: ClientArgs,
+}
+
+/// Windows of the hosts behind a host.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Children {
+    Same,
+    Triggered,
+}
+
+impl Children {
+    fn word(self) -> &'static str {
+        match self {
+            Children::Same => "same",
+            Children::Triggered => "triggered",
+        }
+    }
 }
 
 #[derive(Subcommand, Debug)]
@@ -101,6 +129,9 @@ fn terms(window: &Value) -> String {
     if let Some(id) = window["triggered_by"].as_u64() {
         terms.push_str(&format!(" (with downtime {id})"));
     }
+    if let Some(name) = window["recurring"].as_str() {
+        terms.push_str(&format!(" (recurring: {name})"));
+    }
     terms
 }
 
@@ -113,11 +144,10 @@ fn target(window: &Value) -> String {
 async fn plan(args: &DowntimeArgs, clock: &Clock, out: &mut (dyn Write + Send)) -> anyhow::Result<u8> {
     let what = args.what.as_deref().context("name a host or a service: HOST or HOST/SERVICE")?;
     let text = args.length.as_deref().context("give the length with --for, such as --for 2h")?;
-    let length: Span = text.parse().with_context(|| format!("--for {text} cannot be read"))?;
-    if length < Span::from_secs(1) {
-        bail!("--for must be at least 1s");
-    }
-    let start = args.start.as_deref().map(|text| until(text, clock.now())).transpose()?;
+    let length = length(text, "--for")?;
+    let within = args.within.as_deref().map(|text| self::length(text, "--within")).transpose()?;
+    let now = clock.now();
+    let start = args.start.as_deref().map(|text| until(text, now)).transpose()?;
     let client = Client::new(&args.client)?;
     let object = client.object(what).await?;
     let mut body = json!({
@@ -132,9 +162,35 @@ async fn plan(args: &DowntimeArgs, clock: &Clock, out: &mut (dyn Write + Send)) 
     if let Some(start) = start {
         body["start"] = json!(start.to_rfc3339());
     }
-    let window = client.post("/downtimes", &body).await?;
-    let (id, start, end) = (field(&window, "id"), field(&window, "start"), field(&window, "end"));
-    writeln!(out, "downtime {id} on {} from {start} to {end}", target(&window))?;
-    writeln!(out, "cancel it with `stentor downtime cancel {id}`")?;
+    if let Some(within) = within {
+        body["fixed"] = json!(false);
+        body["end"] = json!((start.unwrap_or(now) + within).to_rfc3339());
+    }
+    if let Some(id) = args.trigger {
+        body["triggered_by"] = json!(id);
+    }
+    if let Some(children) = args.children {
+        body["children"] = json!(children.word());
+    }
+    if args.services_only {
+        body["services_only"] = json!(true);
+    }
+    let planned = client.post("/downtimes", &body).await?;
+    let windows = planned["items"].as_array().cloned().unwrap_or_else(|| vec![planned]);
+    for window in &windows {
+        let (id, start, end) = (field(window, "id"), field(window, "start"), field(window, "end"));
+        writeln!(out, "downtime {id} on {} from {start} to {end}{}", target(window), terms(window))?;
+    }
+    if let Some(window) = windows.first() {
+        writeln!(out, "cancel it with `stentor downtime cancel {}`", field(window, "id"))?;
+    }
     Ok(0)
+}
+
+fn length(text: &str, option: &str) -> anyhow::Result<Span> {
+    let length: Span = text.parse().with_context(|| format!("{option} {text} cannot be read"))?;
+    if length < Span::from_secs(1) {
+        bail!("{option} must be at least 1s");
+    }
+    Ok(length)
 }

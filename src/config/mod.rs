@@ -1,6 +1,8 @@
 //! TOML and Nagios trees to typed settings and the catalog. Finds every mistake at once, each with file, line, column and help;
 //! starts nothing and opens nothing but the files that the configuration names.
 
+mod dependencies;
+mod downtimes;
 pub mod example;
 pub mod finding;
 mod hosts;
@@ -255,6 +257,8 @@ fn named_file(text: &At<&str>, folder: &Path, found: &mut Diagnostics) -> PathBu
     path
 }
 
+#[cfg(test)]
+mod rules_tests;
 #[cfg(test)]
 mod tests;
 

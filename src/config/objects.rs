@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stentor_core::catalog::{Catalog, Check, Cloud, Contact, PlannedDowntime, Route, RouteMatch, Timeperiod, Zone};
+use stentor_core::catalog::{Catalog, Check, Cloud, Contact, Route, RouteMatch, Timeperiod, Zone};
 use stentor_core::diagnosis::{Class, Severity, Topology};
 use stentor_core::id::{CheckId, CloudId, ContactId, TimeperiodId, ZoneId};
-use stentor_core::model::ObjectKey;
 use stentor_core::timeperiod;
 
 use super::finding::{Diagnostics, Place, suggest};
@@ -15,7 +14,7 @@ use super::pack::{Pack, Template};
 use super::probe_kinds::Trial;
 use super::settings::Settings;
 use super::tree::{At, Section, word};
-use super::{all, hosts, services, topology, windows};
+use super::{all, dependencies, downtimes, hosts, services, topology, windows};
 
 const SEVERITIES: &[(&str, Severity)] = &[
     ("critical", Severity::Critical),
@@ -185,7 +184,8 @@ pub(super) fn build(
     topology::build(roots, &read, &vmware, &mut builder, found);
     read_people(roots, &mut builder, found);
     builder.catalog.reindex();
-    read_downtimes(roots, &mut builder, found);
+    dependencies::read(roots, &mut builder, found);
+    downtimes::read(roots, &mut builder, found);
     builder.catalog
 }
 
@@ -394,41 +394,5 @@ fn read_match(section: &Section<'_>, builder: &Builder<'_>, found: &mut Diagnost
         hosts: section.names("host", found),
         components,
         classes,
-    }
-}
-
-fn read_downtimes(roots: &[Section<'_>], builder: &mut Builder<'_>, found: &mut Diagnostics) {
-    for section in all(roots, "downtime", "[[downtime]]", found) {
-        let host = section.needed("host", found);
-        let instant = |key: &str, found: &mut Diagnostics| match section.node(key) {
-            Some(node) => windows::instant(node, &builder.settings.timezone, found),
-            None => {
-                found.error("missing-key", &section.at, format!("`[[downtime]]` needs the key `{key}`"), "");
-                None
-            }
-        };
-        let (start, end) = (instant("start", found), instant("end", found));
-        let Some(host) = host else { continue };
-        let Some(row) = builder.hosts.find(&host, found) else { continue };
-        let service = section.text("service", found);
-        if let Some(service) = &service
-            && builder.catalog.service_id(host.value, service.value).is_none()
-        {
-            let catalog = &builder.catalog;
-            let names = catalog.hosts[row].services.iter().map(|id| &*catalog.services[id.index()].name);
-            let help = suggest(service.value, names);
-            let message = format!("host `{}` has no service `{}`", host.value, service.value);
-            found.error("unknown-service", &service.at, message, help);
-        }
-        let Some((start, end)) = start.zip(end) else { continue };
-        if end <= start {
-            found.error("bad-window", &section.at, "the downtime ends before it starts", "");
-        }
-        builder.catalog.downtimes.push(PlannedDowntime {
-            target: ObjectKey { host: host.value.into(), service: service.map(|service| service.value.into()) },
-            start,
-            end,
-            comment: section.text_or("comment", "", found).into(),
-        });
     }
 }

@@ -296,6 +296,7 @@ impl Reading {
             active,
             started_at: active.then(|| flexible_start.unwrap_or(start)),
             comment_id: number(block, "comment_id"),
+            recurring: None,
         })
     }
 }

@@ -605,6 +605,7 @@ pub fn snapshot() -> Snapshot {
         active: from < 0 && to > 0,
         started_at: (from < 0).then(|| now() + Span::from_hours(from)),
         comment_id: 0,
+        recurring: None,
     };
     let downtimes = [
         downtime(1, "nc-bgo-07", -20, 33),

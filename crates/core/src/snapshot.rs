@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
 use crate::engine::program::{ContactOverrides, ProgramState};
+use crate::engine::switch::Switch;
 use crate::engine::track::{Ids, Track};
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::{
@@ -82,23 +83,31 @@ pub struct Row {
 /// Yes-or-no facts of a row.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Flags(pub u8);
+pub struct Flags(pub u16);
 
 impl Flags {
-    pub const CHECKED: u8 = 1;
-    pub const ACKNOWLEDGED: u8 = 2;
-    pub const STALE: u8 = 4;
-    pub const FLAPPING: u8 = 8;
+    pub const CHECKED: u16 = 1;
+    pub const ACKNOWLEDGED: u16 = 2;
+    pub const STALE: u16 = 4;
+    pub const FLAPPING: u16 = 8;
     /// Explained by a host or parent that is down: not a problem of its own.
-    pub const EFFECT: u8 = 16;
+    pub const EFFECT: u16 = 16;
     /// Its incident let go of it at `changed`, and it was not looked at since: what it says may be over with the cause.
-    pub const RELEASED: u8 = 128;
+    pub const RELEASED: u16 = 128;
+    /// Of an object of Stentor's own configuration: a command switched its active checks off.
+    pub const UNCHECKED: u16 = 256;
+    /// As above: results from outside are refused.
+    pub const NO_PASSIVE: u16 = 512;
+    /// As above: nobody is told of it.
+    pub const UNTOLD: u16 = 1024;
+    /// All that a command can switch off of such an object.
+    pub const SWITCHED_OFF: u16 = Flags::UNCHECKED | Flags::NO_PASSIVE | Flags::UNTOLD;
 
-    pub const fn has(self, flag: u8) -> bool {
+    pub const fn has(self, flag: u16) -> bool {
         self.0 & flag != 0
     }
 
-    pub fn set(&mut self, flag: u8, on: bool) {
+    pub fn set(&mut self, flag: u16, on: bool) {
         if on {
             self.0 |= flag;
         } else {
@@ -253,6 +262,23 @@ impl Snapshot {
     pub fn explain_notice(&self, object: ObjectId, kind: Option<NoticeKind>) -> Option<Explanation> {
         let world = self.notice_world();
         explain(&world, &Asked::of(object, kind.unwrap_or_else(|| world.kind_now(object))))
+    }
+
+    /// What commands switched off of an object, of active checks, passive results and notifications.
+    pub fn switched_off(&self, object: ObjectId) -> Vec<Switch> {
+        let flags = self.row(object).flags;
+        let changed = self.track(object).and_then(|track| track.overrides.as_ref());
+        let is_off = |(switch, flag): &(Switch, u16)| {
+            let imported = changed.filter(|changed| changed.modified_attributes & switch.bit() != 0);
+            let imported = imported.and_then(|changed| changed.switches);
+            flags.has(*flag) || imported.is_some_and(|mut switches| !*switch.of(&mut switches))
+        };
+        let all = [
+            (Switch::ActiveChecks, Flags::UNCHECKED),
+            (Switch::PassiveChecks, Flags::NO_PASSIVE),
+            (Switch::Notifications, Flags::UNTOLD),
+        ];
+        all.into_iter().filter(is_off).map(|(switch, _)| switch).collect()
     }
 
     /// How often its active check is repeated: as configured, or as a command changed it; zero = not by itself.

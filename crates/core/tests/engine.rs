@@ -1,7 +1,13 @@
 //! Stories of the engine: results and commands in, states, incidents and pages out.
 
+#[path = "engine/dependencies.rs"]
+mod dependencies;
 #[path = "engine/gap.rs"]
 mod gap;
+#[path = "engine/recurring.rs"]
+mod recurring;
+#[path = "engine/switches.rs"]
+mod switches;
 mod world;
 
 use stentor_core::engine::{Command, CommandError, Engine, Notify};

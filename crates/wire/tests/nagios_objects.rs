@@ -5,6 +5,7 @@ mod memory;
 use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
+use stentor_wire::nagios::finding::Severity;
 use stentor_wire::nagios::objects::dump;
 
 use memory::loaded;
@@ -128,4 +129,63 @@ fn twelve_planted_errors_are_all_named_with_line_and_remedy() {
         assert_eq!(loaded.files[hit.expect("found").place.file as usize].path, "/etc/n/objects.cfg");
     }
     assert_eq!(loaded.findings.errors(), PLANTED.len(), "{:#?}", loaded.findings);
+}
+
+/// Services `shop`, `ldap1` to `ldap3` on one host, and what `shop` depends on.
+fn redundancy(dependencies: &[(&str, &str)]) -> (stentor_wire::nagios::objects::Objects, Vec<String>) {
+    let service = |name: &str| {
+        format!(
+            "define service {{\n host_name h\n service_description {name}\n check_command c\n max_check_attempts 1\n \
+             check_interval 1\n retry_interval 1\n check_period p\n notification_period p\n contacts a\n}}\n"
+        )
+    };
+    let mut text =
+        "define command {\n command_name c\n command_line x\n}\ndefine timeperiod {\n timeperiod_name p\n}\n\
+        define contact {\n contact_name a\n host_notification_period p\n service_notification_period p\n \
+        host_notification_commands c\n service_notification_commands c\n}\n\
+        define host {\n host_name h\n address h\n max_check_attempts 1\n check_period p\n contacts a\n}\n"
+            .to_owned();
+    text.extend(["shop", "ldap1", "ldap2", "ldap3"].map(service));
+    for (master, rest) in dependencies {
+        text += &format!(
+            "define servicedependency {{\n host_name h\n service_description {master}\n dependent_host_name h\n \
+             dependent_service_description shop\n notification_failure_criteria c\n {rest}\n}}\n"
+        );
+    }
+    let loaded = loaded("", &text);
+    let errors = loaded.findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let errors = errors.map(|finding| format!("{}: {}", finding.code, finding.message)).collect();
+    (loaded.objects, errors)
+}
+
+#[test]
+fn dependencies_of_one_group_are_read_with_the_number_they_need() {
+    const TWO: &str = "redundancy_group ldap\n min_available 2";
+    let (objects, errors) = redundancy(&[("ldap1", TWO), ("ldap2", TWO), ("ldap3", TWO), ("ldap1", "")]);
+    assert_eq!(errors, Vec::<String>::new());
+    let mut groups: Vec<_> = (objects.service_dependencies.iter())
+        .map(|rule| rule.redundancy.as_ref().map(|group| (&*group.name, group.min_available)))
+        .collect();
+    groups.sort();
+    assert_eq!(groups, [None, Some(("ldap", 2)), Some(("ldap", 2)), Some(("ldap", 2))]);
+    let (objects, _) = redundancy(&[("ldap1", "redundancy_group ldap"), ("ldap2", "redundancy_group ldap")]);
+    let group = objects.service_dependencies[0].redundancy.as_ref().expect("a group");
+    assert_eq!(group.min_available, 1, "one is enough unless it is said");
+}
+
+#[test]
+fn a_group_that_contradicts_itself_or_can_never_hold_is_refused() {
+    const ONE: &str = "redundancy_group ldap";
+    const TWO: &str = "redundancy_group ldap\n min_available 2";
+    let table: &[(&[(&str, &str)], &str)] = &[
+        (&[("ldap1", TWO)], "bad-redundancy: redundancy group `ldap` needs 2 and has 1"),
+        (&[("ldap1", TWO), ("ldap1", TWO)], "bad-redundancy: redundancy group `ldap` needs 2 and has 1"),
+        (&[("ldap1", TWO), ("ldap2", ONE)], "bad-redundancy: redundancy group `ldap` needs 2 elsewhere, and 1 here"),
+        (&[("ldap1", "min_available 1")], "missing-directive: `min_available` is of a redundancy group"),
+        (&[("ldap1", "redundancy_group ldap\n min_available 0")], "bad-value"),
+    ];
+    for (dependencies, expect) in table {
+        let (_, errors) = redundancy(dependencies);
+        assert!(errors.iter().any(|error| error.starts_with(expect)), "{expect}: {errors:?}");
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use stentor_core::Span;
 use stentor_core::catalog::nagios::{
     Appearance, CommandCall, CommandLine, ContactSide, Dependency, Directives, Escalation, Group, Member,
-    NagiosContact, Options, Program, Switches,
+    NagiosContact, Options, Program, Redundancy, Switches,
 };
 use stentor_core::catalog::{Check, Contact, Host, Service, SignalSpec, SignalValue, Timeperiod, View};
 use stentor_core::diagnosis::Severity;
@@ -448,6 +448,10 @@ fn dependency(rule: &wire::Dependency, object: impl Fn(Id) -> ObjectId, states: 
         notification: of(Concern::Notification),
         inherits_parent: rule.inherits_parent,
         period: rule.period.map(TimeperiodId),
+        redundancy: rule
+            .redundancy
+            .as_ref()
+            .map(|group| Redundancy { name: Arc::clone(&group.name), min_available: group.min_available }),
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use stentor_core::Span;
-use stentor_core::catalog::nagios::{Appearance, CommandLine, Directives, Options};
+use stentor_core::catalog::nagios::{Appearance, CommandLine, Dependency, Directives, Options};
 use stentor_core::catalog::{Catalog, Check, Timeperiod};
 use stentor_core::id::{CommandId, ContactId, HostId, ObjectId, ServiceId, TimeperiodId};
 use stentor_core::macros::view::COMMAND_PARAM;
@@ -25,7 +25,13 @@ pub struct Export {
 
 /// Writes a catalog that came from a Nagios tree alone. `from` is the name of its main file.
 pub fn export(catalog: &Catalog, from: &str) -> Export {
-    let mut writer = Writer { catalog, lost: Vec::new(), trial: Trial::new(), left_out: BTreeSet::new() };
+    let mut writer = Writer {
+        catalog,
+        lost: Vec::new(),
+        trial: Trial::new(),
+        left_out: BTreeSet::new(),
+        unwatched: BTreeSet::new(),
+    };
     let hosts = writer.hosts();
     let services = writer.services();
     let timeperiods = writer.timeperiods();
@@ -47,6 +53,8 @@ struct Writer<'a> {
     trial: Trial,
     /// Hosts that have no equivalent, with all that hangs on them.
     left_out: BTreeSet<HostId>,
+    /// Services that nothing of Stentor's could look at.
+    unwatched: BTreeSet<ServiceId>,
 }
 
 impl Writer<'_> {
@@ -191,7 +199,10 @@ impl Writer<'_> {
             let check = &catalog.checks[service.check.index()];
             let directives = catalog.nagios.directives(ObjectId::Service(id));
             let is_active = directives.is_none_or(|directives| directives.switches.active_checks);
-            let Some(how) = self.how(&mut out, &subject, id, check, is_active) else { continue };
+            let Some(how) = self.how(&mut out, &subject, id, check, is_active) else {
+                self.unwatched.insert(id);
+                continue;
+            };
             let _ = writeln!(out, "[[service]]\nhost = {}\nname = {}", quoted(&host.name), quoted(&service.name));
             out.push_str(&how);
             self.cadence(&mut out, &subject, check);
@@ -351,6 +362,78 @@ impl Writer<'_> {
         }
     }
 
+    /// What depends on what, each redundancy group as one.
+    fn dependencies(&mut self, out: &mut String) {
+        let catalog = self.catalog;
+        let name = |object: ObjectId| {
+            let key = catalog.object_key(object);
+            key.service.map_or_else(|| key.host.to_string(), |service| format!("{}/{service}", key.host))
+        };
+        let mut groups: Vec<(&Dependency, Vec<&Dependency>)> = Vec::new();
+        for rule in &catalog.nagios.dependencies {
+            if !self.is_carried(rule.dependent) || !self.is_carried(rule.master) {
+                let what = format!("dependency of {} on {}", name(rule.dependent), name(rule.master));
+                self.lose(out, "rules", &what);
+                continue;
+            }
+            let alike = |of: &Dependency| Dependency { master: of.master, ..rule.clone() } == *of;
+            let group = rule.redundancy.as_ref().and_then(|_| groups.iter_mut().find(|(first, _)| alike(first)));
+            match group {
+                Some((_, members)) => members.push(rule),
+                None => groups.push((rule, vec![rule])),
+            }
+        }
+        for (rule, members) in groups {
+            self.dependency(out, rule, &members.iter().map(|member| name(member.master)).collect::<Vec<_>>());
+        }
+    }
+
+    fn dependency(&mut self, out: &mut String, rule: &Dependency, on: &[String]) {
+        let key = self.catalog.object_key(rule.dependent);
+        let criteria = rule.execution | rule.notification;
+        let of_host = matches!(rule.master, ObjectId::Host(_));
+        let states: &[(Options, &str)] = match of_host {
+            true => &[(Options::DOWN, "down"), (Options::UNREACHABLE, "unreachable")],
+            false => &[(Options::WARNING, "warning"), (Options::CRITICAL, "critical"), (Options::UNKNOWN, "unknown")],
+        };
+        let states: Vec<&str> = states.iter().filter(|(bit, _)| criteria.has(*bit)).map(|(_, word)| *word).collect();
+        let what = format!("dependency of {} on {}", key.service.as_deref().unwrap_or(&key.host), on.join(", "));
+        if states.is_empty() {
+            self.lose(out, "rules", &format!("{what}: it fails in no bad state"));
+            return;
+        }
+        if criteria.has(Options::OK) {
+            self.lose(out, "rules", &format!("{what}: it fails in a good state too"));
+        }
+        let _ = writeln!(out, "\n[[dependency]]\nhost = {}", quoted(&key.host));
+        if let Some(service) = &key.service {
+            let _ = writeln!(out, "service = {}", quoted(service));
+        }
+        let _ = writeln!(out, "on = {}", list(on.iter().map(String::as_str)));
+        if let Some(group) = &rule.redundancy {
+            let _ = writeln!(out, "name = {}\nmin_available = {}", quoted(&group.name), group.min_available);
+        }
+        let stops = [("notifications", rule.notification), ("checks", rule.execution)];
+        let stops = stops.into_iter().filter(|(_, criteria)| !criteria.is_empty()).map(|(word, _)| word);
+        let _ = writeln!(out, "stops = {}\nstates = {}", list(stops), list(states.into_iter()));
+        if let Some(period) = rule.period {
+            let _ = writeln!(out, "period = {}", quoted(self.period(period)));
+        }
+        if rule.inherits_parent {
+            out.push_str("inherits_parent = true\n");
+        }
+    }
+
+    fn is_carried(&self, object: ObjectId) -> bool {
+        match object {
+            ObjectId::Host(id) => !self.left_out.contains(&id),
+            ObjectId::Service(id) => {
+                let host = self.catalog.services[id.index()].host;
+                !self.left_out.contains(&host) && !self.unwatched.contains(&id)
+            }
+        }
+    }
+
     /// What only Nagios's own notifications have.
     fn rules(&mut self, out: &mut String) {
         let catalog = self.catalog;
@@ -359,10 +442,7 @@ impl Writer<'_> {
             let key = catalog.object_key(object);
             key.service.map_or_else(|| key.host.to_string(), |service| format!("{}/{service}", key.host))
         };
-        for rule in &nagios.dependencies {
-            let what = format!("dependency of {} on {}", key(rule.dependent), key(rule.master));
-            self.lose(out, "rules", &what);
-        }
+        self.dependencies(out);
         for rule in &nagios.escalations {
             let last = if rule.last == 0 { "on".to_owned() } else { format!("to {}", rule.last) };
             let to: Vec<&str> = rule.contacts.iter().map(|id| &*catalog.contacts[id.index()].name).collect();

@@ -121,6 +121,68 @@ fn loaded(path: &Path) -> Loaded {
     load(path).unwrap_or_else(|found| panic!("{found}"))
 }
 
+const REDUNDANT: &str = r"
+define servicedependency {
+  host_name gate
+  service_description alive
+  dependent_host_name web1
+  dependent_service_description ssh
+  notification_failure_criteria c,u
+  execution_failure_criteria c
+  redundancy_group ways
+  min_available 1
+}
+define servicedependency {
+  host_name web1
+  service_description alive
+  dependent_host_name web1
+  dependent_service_description ssh
+  notification_failure_criteria c,u
+  execution_failure_criteria c
+  redundancy_group ways
+  min_available 1
+}
+define service {
+  host_name gate,web1
+  service_description alive
+  check_command check_ping
+  max_check_attempts 2
+  contacts ann
+}
+";
+
+#[test]
+fn a_redundancy_group_of_a_tree_is_one_dependency_of_its_export_and_reads_back() {
+    let folder = tree(&[("objects/b.cfg", REDUNDANT)]);
+    let loaded = loaded(&folder.path().join("nagios.cfg"));
+    let groups = |catalog: &stentor_core::catalog::Catalog| -> Vec<String> {
+        let rules = catalog.nagios.dependencies.iter().filter_map(|rule| Some((rule, rule.redundancy.as_ref()?)));
+        let mut all: Vec<String> = rules
+            .map(|(rule, group)| {
+                let (on, of) = (catalog.object_key(rule.master), catalog.object_key(rule.dependent));
+                format!(
+                    "{} {} {on:?} {of:?} {:?} {:?}",
+                    group.name, group.min_available, rule.execution, rule.notification
+                )
+            })
+            .collect();
+        all.sort();
+        all
+    };
+    assert_eq!(groups(&loaded.catalog).len(), 4, "two masters, for checks and for notifications");
+    let export = export::export(&loaded.catalog, "nagios.cfg");
+    assert!(!export.lost.iter().any(|lost| lost.contains("dependency")), "{:?}", export.lost);
+    let to = tempfile::tempdir().unwrap();
+    std::fs::create_dir(to.path().join("conf.d")).unwrap();
+    for (name, text) in &export.files {
+        std::fs::write(to.path().join(name), text).unwrap();
+    }
+    let people = &export.files.iter().find(|(name, _)| name.ends_with("people.toml")).unwrap().1;
+    assert_eq!(people.matches("min_available = 1").count(), 2, "{people}");
+    let read = self::loaded(&to.path().join("stentor.toml"));
+    assert_eq!(groups(&read.catalog), groups(&loaded.catalog));
+}
+
 #[test]
 fn a_tree_becomes_hosts_services_and_their_directives() {
     let folder = tree(&[]);

@@ -89,6 +89,7 @@ fn downtime(id: u64, service: Option<&str>) -> Downtime {
         active: true,
         started_at: Some(NOW),
         comment_id: 0,
+        recurring: None,
     }
 }
 

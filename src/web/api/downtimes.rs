@@ -66,6 +66,7 @@ pub async fn schedule(
     }
     let comment = comment(&request.comment)?;
     let targets = targets(&request, &snapshot, now, &session.user)?;
+    let is_list = request.q.is_some() || request.services_only;
     let mut ids = Vec::with_capacity(targets.len());
     for (index, (target, covers)) in targets.into_iter().enumerate() {
         let wanted = input::DowntimeRequest {
@@ -73,19 +74,19 @@ pub async fn schedule(
             covers,
             kind,
             triggered_by: request.triggered_by,
-            spread: input::Spread::TargetOnly,
+            spread: request.children.spread(),
             start,
             end,
             author: session.user.clone(),
             comment: comment.clone(),
         };
-        let id = if request.q.is_some() { key.part(index) } else { key.id() };
+        let id = if is_list { key.part(index) } else { key.id() };
         let reply = state.engine.command(Command::ScheduleDowntime(wanted.clone()), id).await?;
         ids.push((reply, wanted));
     }
     let snapshot = state.engine.snapshot();
     let planned: Vec<&Downtime> = ids.iter().filter_map(|(reply, wanted)| find(&snapshot, reply, wanted)).collect();
-    if request.q.is_some() {
+    if is_list {
         let items: Vec<_> = planned.into_iter().map(dto::Downtime::from).collect();
         return Ok(json(StatusCode::CREATED, &dto::List { seq: snapshot.seq, items, next: None }));
     }
@@ -160,15 +161,40 @@ fn targets(
     match (&request.host, &request.service, &request.q) {
         (Some(host), service, None) => {
             let target = ObjectKey { host: host.as_str().into(), service: service.as_deref().map(Into::into) };
-            if snapshot.catalog.object_id(&target).is_none() {
+            let Some(object) = snapshot.catalog.object_id(&target) else {
                 return Err(Problem::not_found(describe(&target)));
+            };
+            let of_host = request.services_only || request.children != dto::Children::None;
+            if of_host && target.service.is_some() {
+                return Err(Problem::invalid("`children` and `services_only` are of a host, not of a service"));
+            }
+            if request.services_only {
+                return services_of(snapshot, object, request);
             }
             let whole = target.service.is_none() && request.services != Some(false);
             Ok(vec![(target, if whole { Covers::HostAndServices } else { Covers::ObjectOnly })])
         }
+        (None, None, Some(_)) if request.services_only || request.children != dto::Children::None => {
+            Err(Problem::invalid("`children` and `services_only` need a `host`"))
+        }
         (None, None, Some(q)) if !q.trim().is_empty() => selected(q, snapshot, now, me),
         _ => Err(Problem::invalid("give either `host` (and `service`), or `q`")),
     }
+}
+
+fn services_of(snapshot: &Snapshot, object: ObjectId, request: &dto::DowntimeRequest) -> Result<Vec<Window>, Problem> {
+    if request.children != dto::Children::None {
+        return Err(Problem::invalid("give either `children` or `services_only`"));
+    }
+    let services = match object {
+        ObjectId::Host(id) => &*snapshot.catalog.hosts[id.index()].services,
+        ObjectId::Service(_) => &[],
+    };
+    if services.is_empty() {
+        return Err(Problem::invalid("the host has no services"));
+    }
+    let window = |id: &ServiceId| (snapshot.catalog.object_key(ObjectId::Service(*id)), Covers::ObjectOnly);
+    Ok(services.iter().map(window).collect())
 }
 
 /// Hosts that the filter selects, with their services; of other hosts the services it selects.

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use stentor_core::Timestamp;
-use stentor_core::catalog::Catalog;
 use stentor_core::diagnosis::{self, TargetKind, Verdict};
+use stentor_core::engine::input::Spread;
+use stentor_core::engine::switch::Switch;
 use stentor_core::id::{HostId, ObjectId, ServiceId};
 use stentor_core::model::{self, Measurement, ObjectKey, StateKind, Sticky, TimelineKind};
 use stentor_core::snapshot::{Detail, Flags, Row, Snapshot};
@@ -249,6 +250,8 @@ pub struct Status<'a> {
     pub stale: bool,
     /// Explained by a host or parent that is down.
     pub effect: bool,
+    /// What commands switched off: `active_checks`, `passive_checks`, `notifications`.
+    pub switched_off: Vec<Switch>,
     pub incident: Option<u64>,
     pub state_since: Option<String>,
     pub last_check: Option<String>,
@@ -287,15 +290,16 @@ impl<'a> From<&'a Measurement> for Perfdata<'a> {
 }
 
 fn status<'a>(
-    catalog: &'a Catalog,
+    snapshot: &'a Snapshot,
     object: ObjectId,
     row: &Row,
     detail: &'a Detail,
     state: &'static str,
 ) -> Status<'a> {
-    let check = catalog.check_of(object);
+    let check = snapshot.catalog.check_of(object);
+    let off = snapshot.switched_off(object);
     let next_check = check
-        .filter(|check| !check.probe.is_empty() && !row.is_pending())
+        .filter(|check| !check.probe.is_empty() && !row.is_pending() && !off.contains(&Switch::ActiveChecks))
         .map(|check| row.last_check + if row.kind == StateKind::Soft { check.retry } else { check.every });
     let observation = detail.observation.as_deref();
     Status {
@@ -309,6 +313,7 @@ fn status<'a>(
         flapping: row.flags.has(Flags::FLAPPING),
         stale: row.is_stale(),
         effect: row.flags.has(Flags::EFFECT),
+        switched_off: off,
         incident: (row.incident != 0).then_some(row.incident),
         state_since: time(row.last_state_change),
         last_check: time(row.last_check),
@@ -350,7 +355,7 @@ impl<'a> Host<'a> {
             cloud: host.cloud.map(|cloud| &*catalog.clouds[cloud.index()].name),
             parents: host.parents.iter().map(|p| &*catalog.hosts[p.index()].name).collect(),
             components: host.components.iter().map(|c| &*catalog.components[c.index()].key).collect(),
-            status: status(catalog, ObjectId::Host(id), row, detail, row.host_state().as_str()),
+            status: status(snapshot, ObjectId::Host(id), row, detail, row.host_state().as_str()),
         }
     }
 }
@@ -379,7 +384,7 @@ impl<'a> Service<'a> {
             check: &catalog.checks[service.check.index()].name,
             component: service.component.map(|c| &*catalog.components[c.index()].key),
             percent_state_change: None,
-            status: status(catalog, ObjectId::Service(id), row, detail, row.service_state().as_str()),
+            status: status(snapshot, ObjectId::Service(id), row, detail, row.service_state().as_str()),
         }
     }
 }
@@ -399,6 +404,8 @@ pub struct Downtime<'a> {
     pub comment: &'a str,
     pub author: &'a str,
     pub triggered_by: Option<u64>,
+    /// Name of the recurring downtime that it is an occurrence of.
+    pub recurring: Option<&'a str>,
     pub active: bool,
     pub entered_at: Option<String>,
 }
@@ -416,6 +423,7 @@ impl<'a> From<&'a model::Downtime> for Downtime<'a> {
             comment: &d.comment,
             author: &d.author,
             triggered_by: d.triggered_by,
+            recurring: d.recurring.as_deref(),
             active: d.active,
             entered_at: time(d.entered_at),
         }
@@ -558,7 +566,33 @@ pub struct DowntimeRequest {
     pub fixed: Option<bool>,
     /// Id of a downtime that it starts and ends with.
     pub triggered_by: Option<u64>,
+    /// With a host: what the hosts behind it get.
+    pub children: Children,
+    /// With a host: a window for each of its services, and none for itself.
+    pub services_only: bool,
     pub comment: String,
+}
+
+/// Windows of the hosts behind a host.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum Children {
+    #[default]
+    None,
+    /// The same window.
+    Same,
+    /// One that starts and ends with the host's.
+    Triggered,
+}
+
+impl Children {
+    pub fn spread(self) -> Spread {
+        match self {
+            Children::None => Spread::TargetOnly,
+            Children::Same => Spread::Descendants,
+            Children::Triggered => Spread::TriggeredDescendants,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]

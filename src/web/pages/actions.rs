@@ -9,6 +9,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use stentor_core::engine::input::{DowntimeRequest, Notify, Spread};
 use stentor_core::engine::{Command, CommandError};
+use stentor_core::id::{ObjectId, ServiceId};
 use stentor_core::model::{Ack, Covers, DowntimeKind, ObjectKey, Sticky};
 use stentor_core::{Span, Timestamp};
 
@@ -53,7 +54,14 @@ pub struct DowntimeForm {
     start: String,
     end: String,
     comment: String,
+    /// `yes`: its services too; `only`: a window for each of them, none for the host.
     services: String,
+    /// Not empty: flexible, lasts so long from a failure between start and end.
+    duration: String,
+    /// Not empty: id of the downtime that it begins and ends with.
+    with: String,
+    /// Hosts behind the host: `same` or `triggered`.
+    children: String,
     back: String,
 }
 
@@ -111,8 +119,15 @@ impl From<Refused> for Refusal {
 
 /// Carries out a command for an operator and goes back to where the form was.
 async fn act(state: &WebState, session: &Session, command: Command, back: &str, done: &str) -> Answer {
+    act_all(state, session, vec![command], back, done).await
+}
+
+/// As [`act`], for several commands in their order.
+async fn act_all(state: &WebState, session: &Session, commands: Vec<Command>, back: &str, done: &str) -> Answer {
     session.require(Role::Operator)?;
-    state.engine.command(command, None).await?;
+    for command in commands {
+        state.engine.command(command, None).await?;
+    }
     let (path, anchor) = back.split_once('#').unwrap_or((back, ""));
     let path = local_path(path);
     let join = if path.contains('?') { '&' } else { '?' };
@@ -228,13 +243,72 @@ async fn plan(state: WebState, session: Session, target: ObjectKey, form: Downti
     if comment.is_empty() {
         return Err(Refusal::invalid("Say why: the reason is shown to everyone who looks."));
     }
+    let back = if form.back.is_empty() { object_path(&target) } else { form.back.clone() };
     let whole = target.service.is_none() && form.services == "yes";
-    let covers = if whole { Covers::HostAndServices } else { Covers::ObjectOnly };
-    let back = if form.back.is_empty() { object_path(&target) } else { form.back };
-    let (kind, triggered_by, spread) = (DowntimeKind::Fixed, None, Spread::TargetOnly);
-    let author = Arc::clone(&session.user);
-    let request = DowntimeRequest { target, covers, kind, triggered_by, spread, start, end, author, comment };
-    act(&state, &session, Command::ScheduleDowntime(request), &back, "downtime").await
+    let request = DowntimeRequest {
+        covers: if whole { Covers::HostAndServices } else { Covers::ObjectOnly },
+        kind: kind(&form)?,
+        triggered_by: trigger(&form, &state)?,
+        spread: spread(&form, &target)?,
+        target,
+        start,
+        end,
+        author: Arc::clone(&session.user),
+        comment,
+    };
+    act_all(&state, &session, windows(request, &form, &state)?, &back, "downtime").await
+}
+
+fn kind(form: &DowntimeForm) -> Result<DowntimeKind, Refusal> {
+    let text = form.duration.trim();
+    if text.is_empty() {
+        return Ok(DowntimeKind::Fixed);
+    }
+    let duration: Span = text.parse().map_err(|error| Refusal::invalid(format!("{error}.")))?;
+    if duration <= Span::ZERO || duration > DOWNTIME_MAX {
+        return Err(Refusal::invalid("A flexible downtime lasts at least a moment and at most a year."));
+    }
+    Ok(DowntimeKind::Flexible { duration })
+}
+
+fn trigger(form: &DowntimeForm, state: &WebState) -> Result<Option<u64>, Refusal> {
+    let text = form.with.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let id = text.parse().ok().filter(|id| state.engine.snapshot().downtimes.contains_key(id));
+    id.map(Some).ok_or_else(|| Refusal::invalid("There is no such downtime to begin and end with."))
+}
+
+fn spread(form: &DowntimeForm, target: &ObjectKey) -> Result<Spread, Refusal> {
+    let spread = match form.children.as_str() {
+        "same" => Spread::Descendants,
+        "triggered" => Spread::TriggeredDescendants,
+        _ => return Ok(Spread::TargetOnly),
+    };
+    if target.service.is_some() || form.services == "only" {
+        return Err(Refusal::invalid("Hosts behind it: only a downtime of a host itself may include them."));
+    }
+    Ok(spread)
+}
+
+/// What is to be planned: the request, or the same for each service of its host.
+fn windows(request: DowntimeRequest, form: &DowntimeForm, state: &WebState) -> Result<Vec<Command>, Refusal> {
+    if request.target.service.is_some() || form.services != "only" {
+        return Ok(vec![Command::ScheduleDowntime(request)]);
+    }
+    let snapshot = state.engine.snapshot();
+    let catalog = &snapshot.catalog;
+    let host = catalog.host_id(&request.target.host).map(|id| &catalog.hosts[id.index()]);
+    let services = host.map_or(&[][..], |host| &host.services);
+    if services.is_empty() {
+        return Err(Refusal::invalid("There is no such host, or it has no services."));
+    }
+    let window = |id: &ServiceId| {
+        let target = catalog.object_key(ObjectId::Service(*id));
+        Command::ScheduleDowntime(DowntimeRequest { target, ..request.clone() })
+    };
+    Ok(services.iter().map(window).collect())
 }
 
 pub async fn ack_host(

@@ -84,6 +84,9 @@ fn terms(downtime: &Downtime) -> String {
     if let Some(id) = downtime.triggered_by {
         terms.push(format!("begins and ends with downtime {id}"));
     }
+    if let Some(name) = &downtime.recurring {
+        terms.push(format!("recurring: {name}"));
+    }
     terms.join("; ")
 }
 

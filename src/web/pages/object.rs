@@ -2,6 +2,7 @@
 
 use askama::Template;
 use stentor_core::catalog::{Check, View as HostView};
+use stentor_core::engine::switch::Switch;
 use stentor_core::id::{HostId, ObjectId};
 use stentor_core::model::{Measurement, StateKind};
 use stentor_core::snapshot::Flags;
@@ -183,6 +184,19 @@ fn event_sign(kind: EventKind, text: &str) -> super::incident::Sign {
     }
 }
 
+/// The mark of something that a command switched off.
+fn switched_off(switch: Switch) -> Option<p::Tag> {
+    let text = match switch {
+        Switch::ActiveChecks => "Not checked: switched off",
+        Switch::PassiveChecks => "Results from outside refused",
+        Switch::Notifications => "Nobody is told: switched off",
+        Switch::EventHandler | Switch::FlapDetection | Switch::Perfdata | Switch::Obsess | Switch::Freshness => {
+            return None;
+        }
+    };
+    Some(p::Tag::new("pow", text, "warn"))
+}
+
 impl StateFragment {
     pub fn build(ctx: Ctx<'_>, object: ObjectId) -> StateFragment {
         let row = ctx.snapshot.row(object);
@@ -211,6 +225,7 @@ impl StateFragment {
             let age = words::age(ctx.now.since(row.last_check));
             tags.push(p::Tag::new("stale", format!("Last result {age} old"), "warn"));
         }
+        tags.extend(ctx.snapshot.switched_off(object).into_iter().filter_map(switched_off));
         let (title, on) = match &key.service {
             Some(service) => (service.to_string(), key.host.to_string()),
             None => (key.host.to_string(), String::new()),

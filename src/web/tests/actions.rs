@@ -5,6 +5,7 @@ use serde_json::json;
 use stentor_core::Span;
 use stentor_core::engine::Command;
 use stentor_core::engine::input::Notify;
+use stentor_core::engine::input::Spread;
 use stentor_core::model::{Covers, DowntimeKind, Observation, Sticky};
 
 use super::world::{NOW, ODD_HOST, ODD_SERVICE, World, request};
@@ -106,6 +107,11 @@ async fn downtimes_are_planned_listed_and_cancelled() {
         (json!({"q": "nothing-like-it", "duration": 5}), "`q` selects"),
         (json!({"host": "none", "duration": 5}), "no host `none`"),
         (json!({"host": "clc1", "duration": 5, "colour": "red"}), "colour"),
+        (json!({"host": "clc1", "service": "disk /", "duration": 5, "children": "same"}), "of a host"),
+        (json!({"host": "clc1", "service": "disk /", "duration": 5, "services_only": true}), "of a host"),
+        (json!({"host": "clc1", "duration": 5, "services_only": true, "children": "same"}), "give either"),
+        (json!({"q": "host:clc1", "duration": 5, "children": "triggered"}), "need a `host`"),
+        (json!({"host": "clc1", "duration": 5, "children": "some"}), "one of `none`"),
     ] {
         let answer = world.post(&bearer, "/api/v1/downtimes", &body.to_string()).await;
         assert!(answer.status.is_client_error() && answer.text.contains(words), "{body}: {}", answer.text);
@@ -123,6 +129,71 @@ async fn a_filter_plans_a_downtime_for_all_it_selects() {
     assert_eq!(made.json()["items"].as_array().unwrap().len(), 1, "its services are covered by the host's window");
     let made = world.post(&bearer, "/api/v1/downtimes", r#"{"q":"service:\"disk /\"","duration":60}"#).await;
     assert_eq!(made.json()["items"][0]["target"], json!({"host": "clc1", "service": "disk /"}), "{}", made.text);
+}
+
+fn planned(world: &World) -> Vec<stentor_core::engine::input::DowntimeRequest> {
+    let commands = std::mem::take(&mut world.seen.lock().unwrap().commands);
+    let windows = commands.into_iter().map(|command| match command {
+        Command::ScheduleDowntime(wanted) => wanted,
+        other => panic!("{other:?}"),
+    });
+    windows.collect()
+}
+
+#[tokio::test]
+async fn a_downtime_reaches_the_hosts_behind_a_host_or_only_its_services() {
+    let world = World::new();
+    let bearer = world.bearer(Role::Operator).await;
+    let made = world
+        .post(&bearer, "/api/v1/downtimes", r#"{"host":"clc1","duration":60,"children":"triggered","services":false}"#)
+        .await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.text);
+    let [window] = &*planned(&world) else { panic!("the engine plans the others") };
+    assert_eq!((window.spread, window.covers), (Spread::TriggeredDescendants, Covers::ObjectOnly));
+    world.post(&bearer, "/api/v1/downtimes", r#"{"host":"clc1","duration":60,"children":"same"}"#).await;
+    assert_eq!(planned(&world)[0].spread, Spread::Descendants);
+    let made = world.post(&bearer, "/api/v1/downtimes", r#"{"host":"clc1","duration":60,"services_only":true}"#).await;
+    let windows = planned(&world);
+    assert_eq!(made.json()["items"].as_array().map(Vec::len), Some(windows.len()), "{}", made.text);
+    let mut services: Vec<_> = windows.iter().map(|window| window.target.service.as_deref()).collect();
+    services.sort();
+    assert_eq!(services, [Some("clc port"), Some("disk /")]);
+}
+
+#[tokio::test]
+async fn the_form_plans_flexible_triggered_and_spread_downtimes() {
+    let world = World::new();
+    let (cookie, csrf) = world.browser(Role::Operator).await;
+    let headers = [("content-type", "application/x-www-form-urlencoded"), ("cookie", cookie.as_str())];
+    let day = |hours: i64| (NOW + Span::from_hours(hours)).to_rfc3339().chars().take(16).collect::<String>();
+    let form = |more: &str| {
+        format!("csrf={csrf}&host=clc1&start={}&end={}&comment=swap&{more}", encode(&day(1)), encode(&day(3)))
+    };
+    let sent = |more: &str| world.send(request("POST", "/downtimes", &headers, &form(more)));
+    assert_eq!(sent("services=yes&duration=30m&with=1&children=").await.status, StatusCode::SEE_OTHER);
+    let [window] = &*planned(&world) else { panic!("one window") };
+    let flexible = DowntimeKind::Flexible { duration: Span::from_mins(30) };
+    assert_eq!((window.kind, window.triggered_by, window.covers), (flexible, Some(1), Covers::HostAndServices));
+    sent("services=no&children=same").await;
+    let [window] = &*planned(&world) else { panic!("one window") };
+    assert_eq!(
+        (window.spread, window.kind, window.covers),
+        (Spread::Descendants, DowntimeKind::Fixed, Covers::ObjectOnly)
+    );
+    sent("services=only").await;
+    let windows = planned(&world);
+    assert!(windows.len() == 2 && windows.iter().all(|window| window.target.service.is_some()), "{windows:?}");
+    for (more, words) in [
+        ("duration=soon", "soon"),
+        ("duration=0s", "at least a moment"),
+        ("with=77", "no such downtime"),
+        ("services=only&children=same", "of a host itself"),
+        ("service=disk%20%2F&children=triggered", "of a host itself"),
+    ] {
+        let refused = sent(more).await;
+        assert!(refused.status == StatusCode::BAD_REQUEST && refused.text.contains(words), "{more}: {}", refused.text);
+    }
+    assert_eq!(planned(&world), [], "a refused form plans nothing");
 }
 
 #[tokio::test]

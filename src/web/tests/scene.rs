@@ -289,5 +289,6 @@ fn downtime() -> Downtime {
         active: true,
         started_at: Some(NOW - Span::from_mins(1)),
         comment_id: 0,
+        recurring: None,
     }
 }

@@ -235,6 +235,25 @@ fn take(snapshot: &mut Snapshot, object: ObjectId, result: &KeyedResult) {
     details[index] = detail;
 }
 
+fn planned(id: u64, wanted: stentor_core::engine::DowntimeRequest) -> Downtime {
+    Downtime {
+        id,
+        target: wanted.target,
+        covers: wanted.covers,
+        kind: wanted.kind,
+        triggered_by: wanted.triggered_by,
+        start: wanted.start,
+        end: wanted.end,
+        author: wanted.author,
+        comment: wanted.comment,
+        entered_at: NOW,
+        active: wanted.kind == DowntimeKind::Fixed && wanted.start <= NOW,
+        started_at: None,
+        comment_id: 0,
+        recurring: None,
+    }
+}
+
 fn apply(snapshot: &mut Snapshot, command: Command) -> Result<Reply, CommandError> {
     match command {
         Command::AckIncident { number, ack, .. } => incident(snapshot, number, |incident| {
@@ -255,22 +274,7 @@ fn apply(snapshot: &mut Snapshot, command: Command) -> Result<Reply, CommandErro
         Command::ScheduleDowntime(wanted) => {
             let mut all = (*snapshot.downtimes).clone();
             let id = all.keys().max().copied().unwrap_or(0) + 1;
-            let downtime = Downtime {
-                id,
-                target: wanted.target,
-                covers: wanted.covers,
-                kind: wanted.kind,
-                triggered_by: wanted.triggered_by,
-                start: wanted.start,
-                end: wanted.end,
-                author: wanted.author,
-                comment: wanted.comment,
-                entered_at: NOW,
-                active: wanted.kind == DowntimeKind::Fixed && wanted.start <= NOW,
-                started_at: None,
-                comment_id: 0,
-            };
-            all.insert(id, downtime);
+            all.insert(id, planned(id, wanted));
             snapshot.downtimes = Arc::new(all);
             Ok(Reply::DowntimeScheduled(id))
         }

@@ -4,6 +4,7 @@
 pub mod diff;
 pub mod nagios;
 pub mod platform;
+pub mod recurrence;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::{Span, Timestamp};
 pub use diff::{Carried, CatalogDiff, diff};
 pub use nagios::Nagios;
 pub use platform::{Cell, CellKey, ComponentType, Platform, Runbook, Step, StepKind};
+pub use recurrence::{Occurrence, Recurrence};
 
 /// Everything that is configured.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -44,6 +46,8 @@ pub struct Catalog {
     pub downtimes: Vec<PlannedDowntime>,
     /// What a Nagios object tree adds.
     pub nagios: Nagios,
+    /// Windows that come back (`[[downtime]]` with `period`).
+    pub recurring: Vec<Recurrence>,
     #[serde(skip)]
     pub index: Index,
 }

@@ -290,6 +290,15 @@ pub struct Dependency {
     pub notification: Options,
     pub inherits_parent: bool,
     pub period: Option<TimeperiodId>,
+    /// The group of masters that stand in for each other; `None` = this one alone decides, as in Nagios.
+    pub redundancy: Option<Redundancy>,
+}
+
+/// Dependencies of one object with the same `name` fail together, while fewer than `min_available` of them hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Redundancy {
+    pub name: Arc<str>,
+    pub min_available: u32,
 }
 
 /// Who is told instead, from the `first` to the `last` notification of a problem.

@@ -11,10 +11,11 @@ use super::program::{call_of, maybe_call_of, period_of, recalled, same_period};
 use super::switch::{Change, Forced, Scope, Switch, modified};
 use super::track::{Overrides, Track};
 use crate::Timestamp;
-use crate::catalog::Catalog;
 use crate::catalog::nagios::CommandCall;
+use crate::catalog::{Catalog, View};
 use crate::id::{ObjectId, TimeperiodId};
 use crate::model::{ObjectKey, StateKind};
+use crate::snapshot::Flags;
 
 /// A check that a command asked for at a later time.
 #[derive(Copy, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,13 +36,74 @@ impl Engine {
     ) -> Result<Reply, CommandError> {
         let catalog = Arc::clone(&self.catalog);
         let objects = scope.objects(&catalog)?;
+        // Of many, those that have no such switch are left as they are.
         if let (Scope::Object(_), [object]) = (scope, &*objects) {
-            self.imported(*object)?;
+            self.has_switch(*object, switch)?;
         }
         for object in objects {
-            self.switch_object(object, switch, on, effects);
+            if self.track(object).is_some() {
+                self.switch_object(object, switch, on, effects);
+            } else if let Ok(flag) = self.has_switch(object, switch) {
+                self.switch_own(object, flag, on, effects);
+            }
         }
         Ok(Reply::Done)
+    }
+
+    /// Which flag of an object of Stentor's own configuration is that switch; 0 of an imported one, which has them all.
+    ///
+    /// # Errors
+    /// It has no such switch.
+    fn has_switch(&self, object: ObjectId, switch: Switch) -> Result<u16, CommandError> {
+        if self.track(object).is_some() {
+            return Ok(0);
+        }
+        let check = self.catalog.check_of(object).filter(|check| !check.probe.is_empty());
+        let host = match object {
+            ObjectId::Host(id) => id,
+            ObjectId::Service(id) => self.catalog.services[id.index()].host,
+        };
+        let by_agent = self.catalog.hosts[host.index()].view == View::Agent;
+        let why = match switch {
+            Switch::ActiveChecks if check.is_none() => "has no check of its own: its results come from outside",
+            Switch::ActiveChecks if by_agent && check.is_some_and(|check| check.host_side) => {
+                "is checked by the agent on its host: stop it there, or in the configuration"
+            }
+            Switch::ActiveChecks => return Ok(Flags::UNCHECKED),
+            Switch::PassiveChecks => return Ok(Flags::NO_PASSIVE),
+            Switch::Notifications => return Ok(Flags::UNTOLD),
+            Switch::EventHandler => "has no event handler: it is not of a Nagios configuration",
+            Switch::FlapDetection => "is not watched for flapping: it is not of a Nagios configuration",
+            Switch::Perfdata => "has no perfdata command; its measurements are always kept",
+            Switch::Obsess => "has no obsessive command: it is not of a Nagios configuration",
+            Switch::Freshness => "has its `freshness` in the configuration: change it there",
+        };
+        let key = super::command::describe(&self.catalog.object_key(object));
+        Err(CommandError::Invalid(format!("{key} {why}")))
+    }
+
+    fn switch_own(&mut self, object: ObjectId, off: u16, on: bool, effects: &mut Effects) {
+        let at = self.at;
+        let row = self.row_mut(object);
+        if row.flags.has(off) != on {
+            return;
+        }
+        row.flags.set(off, !on);
+        row.changed = at;
+        // Whom to tell may be another matter now.
+        self.problems_dirty = true;
+        if off == Flags::UNCHECKED && on {
+            effects.checks.push(CheckRequest::at(object, at));
+        }
+    }
+
+    /// Whether a command said to tell nobody of the object.
+    pub(super) fn is_untold(&self, object: ObjectId) -> bool {
+        self.row(object).flags.has(Flags::UNTOLD)
+            || self.track(object).is_some_and(|track| {
+                let switches = track.overrides.as_ref().and_then(|overrides| overrides.switches);
+                switches.is_some_and(|switches| !switches.notifications)
+            })
     }
 
     /// Only objects of a Nagios tree have directives to change.
@@ -218,6 +280,12 @@ impl Engine {
 
     /// Bits of what commands changed (specification 03, section 11).
     pub fn modified_attributes(&self, object: ObjectId) -> u32 {
+        if self.track(object).is_none() {
+            let off = |flag, bit| if self.row(object).flags.has(flag) { bit } else { 0 };
+            return off(Flags::UNCHECKED, modified::ACTIVE_CHECKS)
+                | off(Flags::NO_PASSIVE, modified::PASSIVE_CHECKS)
+                | off(Flags::UNTOLD, modified::NOTIFICATIONS);
+        }
         self.track(object).and_then(|track| track.overrides.as_ref()).map_or(0, |changed| changed.modified_attributes)
     }
 

@@ -18,7 +18,7 @@ use crate::snapshot::{CloudStatus, Counters, Detail, Row};
 use crate::{Span, Timestamp};
 
 /// Rises when the shape changes; an older checkpoint is then read by its own version or refused by name.
-pub const CHECKPOINT_VERSION: u32 = 5;
+pub const CHECKPOINT_VERSION: u32 = 6;
 
 /// Everything that cannot be derived.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -53,6 +53,7 @@ pub struct Checkpoint {
     seen: Seen,
     counters: Counters,
     gaps: VecDeque<(Timestamp, Span)>,
+    recurred: BTreeMap<super::recurring::Series, crate::catalog::Occurrence>,
 }
 
 impl Engine {
@@ -89,6 +90,7 @@ impl Engine {
             seen: self.seen.clone(),
             counters: self.counters,
             gaps: self.gaps.clone(),
+            recurred: self.recurred.clone(),
         }
     }
 
@@ -138,6 +140,7 @@ impl Engine {
             seen: checkpoint.seen,
             counters: checkpoint.counters,
             gaps: checkpoint.gaps,
+            recurred: checkpoint.recurred,
             ..Engine::default()
         };
         engine.rederive();

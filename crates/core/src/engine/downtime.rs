@@ -13,6 +13,9 @@ use crate::id::{HostId, ObjectId};
 use crate::model::{CommentType, Covers, Downtime, DowntimeKind, NoticeKind, ObjectKey};
 use crate::policy::notice::facts::Asked;
 
+/// Author of windows that the configuration plans.
+pub(super) const CONFIGURATION: &str = "configuration";
+
 /// How a window ends.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 enum Ending {
@@ -39,14 +42,14 @@ impl Engine {
             return Err(CommandError::Invalid("the downtime would last less than no time".to_owned()));
         }
         let behind = self.behind(target, request)?;
-        let id = self.plan(request);
+        let id = self.plan(request, None);
         for host in behind {
             let target = self.catalog.object_key(ObjectId::Host(host));
             let triggered_by = match request.spread {
                 Spread::TriggeredDescendants => Some(id),
                 Spread::TargetOnly | Spread::Descendants => request.triggered_by,
             };
-            self.plan(&DowntimeRequest { target, triggered_by, ..request.clone() });
+            self.plan(&DowntimeRequest { target, triggered_by, ..request.clone() }, None);
         }
         let text = format!("{}: {} until {}", request.author, request.comment, request.end);
         effects.events.push(Event::of_object(self.at, EventKind::DowntimeScheduled, request.target.clone(), text));
@@ -81,7 +84,7 @@ impl Engine {
     }
 
     /// Enters a window and announces it by a comment.
-    fn plan(&mut self, request: &DowntimeRequest) -> u64 {
+    pub(super) fn plan(&mut self, request: &DowntimeRequest, recurring: Option<&Arc<str>>) -> u64 {
         self.downtimes_newest += 1;
         let id = self.downtimes_newest;
         let mut downtime = Downtime {
@@ -98,6 +101,7 @@ impl Engine {
             active: false,
             started_at: None,
             comment_id: 0,
+            recurring: recurring.map(Arc::clone),
         };
         let announcement = CommentRequest {
             object: request.target.clone(),
@@ -114,22 +118,26 @@ impl Engine {
     /// A window of the configuration that is not known yet.
     pub(super) fn plan_configured(&mut self, planned: &PlannedDowntime) {
         let known = self.downtimes.values().any(|downtime| {
-            downtime.target == planned.target && downtime.start == planned.start && downtime.end == planned.end
+            let same_times = downtime.start == planned.start && downtime.end == planned.end;
+            downtime.target == planned.target && same_times && downtime.recurring.is_none()
         });
         if known || planned.end <= self.at {
             return;
         }
-        self.plan(&DowntimeRequest {
-            target: planned.target.clone(),
-            covers: Covers::HostAndServices,
-            kind: DowntimeKind::Fixed,
-            triggered_by: None,
-            spread: Spread::TargetOnly,
-            start: planned.start,
-            end: planned.end,
-            author: "configuration".into(),
-            comment: Arc::clone(&planned.comment),
-        });
+        self.plan(
+            &DowntimeRequest {
+                target: planned.target.clone(),
+                covers: Covers::HostAndServices,
+                kind: DowntimeKind::Fixed,
+                triggered_by: None,
+                spread: Spread::TargetOnly,
+                start: planned.start,
+                end: planned.end,
+                author: CONFIGURATION.into(),
+                comment: Arc::clone(&planned.comment),
+            },
+            None,
+        );
     }
 
     pub(super) fn cancel_downtime(
@@ -226,6 +234,7 @@ impl Engine {
             }
         }
         self.remove_comment(downtime.comment_id);
+        self.plan_after(&downtime);
         for triggered in self.triggered_by(id) {
             self.finish(triggered, how, effects);
         }

@@ -87,4 +87,5 @@ impl Engine {
 fn has_periods(catalog: &Catalog) -> bool {
     catalog.contacts.iter().any(|contact| contact.period.is_some())
         || catalog.routes.iter().any(|route| route.period.is_some())
+        || catalog.nagios.dependencies.iter().any(|dependency| dependency.period.is_some())
 }

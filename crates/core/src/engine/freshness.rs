@@ -2,11 +2,13 @@
 //! by force (specification 03, 1.4).
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Engine;
 use super::change::Change;
 use super::effect::{CheckRequest, Effects};
+use super::gate::Forced;
 use super::input::ResultSource;
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::{ServiceState, StateKind, UnknownCause};
@@ -179,15 +181,41 @@ impl Engine {
         if check.freshness == Span::ZERO || before.is_pending() {
             return;
         }
-        let really_due = before.last_check + check.freshness + self.away_since(before.last_check);
+        let object = ObjectId::Service(id);
+        // Who may not be looked at is not to blame, nor who may be again and was not yet.
+        if !check.probe.is_empty() && self.check_allowed(object, Forced::No).is_err() {
+            self.expiries.push(Reverse((self.at + check.freshness, object)));
+            return;
+        }
+        let heard = before.last_check.max(self.free_since(object));
+        let really_due = heard + check.freshness + self.away_since(heard);
         if really_due > self.at {
-            self.expiries.push(Reverse((really_due, ObjectId::Service(id))));
+            self.expiries.push(Reverse((really_due, object)));
             return;
         }
         self.expiries.push(Reverse((self.at + check.freshness, ObjectId::Service(id))));
         if !before.is_stale() {
             self.make_stale(id, before, effects);
         }
+    }
+
+    /// The newest change of anything that an execution dependency of the object is judged by.
+    fn free_since(&self, object: ObjectId) -> Timestamp {
+        let nagios = &self.catalog.nagios;
+        let mut newest = Timestamp::ZERO;
+        let mut seen = BTreeSet::from([object]);
+        let mut open = vec![object];
+        while let Some(at) = open.pop() {
+            let own = nagios.index.dependencies.get(&at).map_or(&[][..], Vec::as_slice);
+            let own = own.iter().filter_map(|position| nagios.dependencies.get(*position as usize));
+            for dependency in own.filter(|dependency| !dependency.execution.is_empty()) {
+                newest = newest.max(self.row(dependency.master).last_state_change);
+                if dependency.inherits_parent && seen.insert(dependency.master) {
+                    open.push(dependency.master);
+                }
+            }
+        }
+        newest
     }
 
     fn make_stale(&mut self, id: ServiceId, before: Row, effects: &mut Effects) {

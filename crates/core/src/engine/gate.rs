@@ -10,10 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::Engine;
 use super::track::Track;
 use crate::catalog::Catalog;
-use crate::catalog::nagios::{Dependency, Options, Program, Switches};
+use crate::catalog::nagios::{Program, Switches};
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::StateKind;
-use crate::snapshot::{Row, Snapshot};
+use crate::policy::notice::dependency::{Failure, Judge, Purpose};
+use crate::snapshot::{Flags, Row, Snapshot};
 use crate::{Span, Timestamp};
 
 /// A check that may not run, and is not repeated by itself, is asked about again after this.
@@ -51,13 +52,6 @@ pub enum SkipReason {
     HostDown,
 }
 
-/// Which of its two lists of criteria a dependency is asked for.
-#[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub enum DependencyKind {
-    Execution,
-    Notification,
-}
-
 /// Everything the questions need to see.
 pub struct Gate<'a> {
     pub catalog: &'a Catalog,
@@ -73,14 +67,20 @@ impl Gate<'_> {
     /// Whether an active check of the object may run.
     ///
     /// # Errors
-    /// Why not, and when to ask again. Objects of Stentor's own configuration are never refused.
+    /// Why not, and when to ask again. Objects of Stentor's own configuration have neither period nor parents.
     pub fn check_allowed(&self, object: ObjectId, forced: Forced) -> Result<(), Skip> {
-        let Some(switches) = self.switches(object) else { return Ok(()) };
         if forced == Forced::Yes {
             return Ok(());
         }
         let later = self.at + self.interval(object);
         let skip = |why, state| Err(Skip { why, again_at: later, state });
+        let Some(switches) = self.switches(object) else {
+            if self.row(object).flags.has(Flags::UNCHECKED) {
+                return skip(SkipReason::SwitchedOff, None);
+            }
+            let failed = self.failed_master(object, Purpose::Execution);
+            return failed.map_or(Ok(()), |master| skip(SkipReason::Dependency(master), None));
+        };
         let (executes, dependency_state) = match object {
             ObjectId::Host(_) => (self.program.execute_host_checks, self.program.host_skip_dependency_state),
             ObjectId::Service(_) => (self.program.execute_service_checks, self.program.service_skip_dependency_state),
@@ -97,7 +97,7 @@ impl Gate<'_> {
             let again_at = self.catalog.next_valid(period, self.at).unwrap_or(later);
             return Err(Skip { why: SkipReason::OutsidePeriod, again_at, state: None });
         }
-        if let Some(master) = self.failed_master(object, DependencyKind::Execution) {
+        if let Some(master) = self.failed_master(object, Purpose::Execution) {
             return skip(SkipReason::Dependency(master), dependency_state);
         }
         let ObjectId::Service(service) = object else { return Ok(()) };
@@ -112,36 +112,20 @@ impl Gate<'_> {
     }
 
     /// A master in a state that its dependency does not bear; `None` = all dependencies hold.
-    pub fn failed_master(&self, object: ObjectId, kind: DependencyKind) -> Option<ObjectId> {
-        let nagios = &self.catalog.nagios;
-        let mut open = vec![object];
-        // Each object once: dependencies that meet again, or run in a circle, have been answered for.
-        let mut seen = BTreeSet::from([object]);
-        while let Some(dependent) = open.pop() {
-            let positions = nagios.index.dependencies.get(&dependent).into_iter().flatten();
-            for dependency in positions.filter_map(|position| nagios.dependencies.get(*position as usize)) {
-                let criteria = criteria(dependency, kind);
-                // Decision 09: an unmet period skips its own dependency, not the rest of the list.
-                let unmet = dependency.period.is_some_and(|period| !self.catalog.in_period(period, self.at));
-                if criteria.is_empty() || unmet {
-                    continue;
-                }
-                if criteria.has(Options::of_state(self.believed_state(dependency.master))) {
-                    return Some(dependency.master);
-                }
-                if dependency.inherits_parent && seen.insert(dependency.master) {
-                    open.push(dependency.master);
-                }
-            }
-        }
-        None
+    pub fn failed_master(&self, object: ObjectId, purpose: Purpose) -> Option<ObjectId> {
+        self.failed_dependency(object, purpose).map(|failure| failure.master)
     }
 
-    /// The state that counts for dependencies: the hard one, unless soft states are configured to count.
-    fn believed_state(&self, object: ObjectId) -> u8 {
-        let row = self.row(object);
-        let is_soft = row.kind == StateKind::Soft && !self.program.soft_state_dependencies;
-        if is_soft { row.last_hard_state } else { row.state }
+    /// As [`Gate::failed_master`], with how its redundancy group stands.
+    pub fn failed_dependency(&self, object: ObjectId, purpose: Purpose) -> Option<Failure> {
+        let judge = Judge {
+            catalog: self.catalog,
+            purpose,
+            soft_states: self.program.soft_state_dependencies,
+            row: &|object| *self.row(object),
+            inside: &|period| self.catalog.in_period(period, self.at),
+        };
+        judge.failing(object)
     }
 
     /// A service among those it leans on, directly or not, whose last hard state is CRITICAL or UNKNOWN.
@@ -200,13 +184,6 @@ impl Gate<'_> {
             (None, None) => Span::ZERO,
         };
         if interval > Span::ZERO { interval } else { ASK_AGAIN }
-    }
-}
-
-fn criteria(dependency: &Dependency, kind: DependencyKind) -> Options {
-    match kind {
-        DependencyKind::Execution => dependency.execution,
-        DependencyKind::Notification => dependency.notification,
     }
 }
 

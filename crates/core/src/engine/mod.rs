@@ -22,6 +22,7 @@ mod nagios;
 mod notify;
 mod ondemand;
 pub mod program;
+mod recurring;
 mod reload;
 mod result;
 pub mod retained;
@@ -100,6 +101,8 @@ pub struct Engine {
     expiries: BinaryHeap<std::cmp::Reverse<(Timestamp, ObjectId)>>,
     /// Times in which nobody could be heard, the newest last: when each ended, and how long it was.
     gaps: VecDeque<(Timestamp, Span)>,
+    /// The newest occurrence of each recurring downtime that has ended or was cancelled.
+    recurred: BTreeMap<recurring::Series, crate::catalog::Occurrence>,
     /// When the live entry in `expiries` of each object with a track is due; zero = it has none.
     watched: freshness::Watched,
     agents: Arc<BTreeMap<Arc<str>, AgentState>>,
@@ -137,6 +140,7 @@ impl Default for Engine {
             problems_dirty: false,
             expiries: BinaryHeap::new(),
             gaps: VecDeque::new(),
+            recurred: BTreeMap::new(),
             watched: freshness::Watched::default(),
             agents: Arc::default(),
             seen: Seen::default(),

@@ -8,6 +8,7 @@ use super::input::ResultSource;
 use crate::Span;
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::StateKind;
+use crate::snapshot::Flags;
 
 /// A host check is asked for when a service changed and the host's own result is older than this (at pace 1).
 const HOST_CHECK_FRESH: Span = Span::from_secs(15);
@@ -18,7 +19,9 @@ impl Engine {
         if source != ResultSource::Passive {
             return true;
         }
-        let Some(switches) = self.switches(object) else { return true };
+        let Some(switches) = self.switches(object) else {
+            return !self.row(object).flags.has(Flags::NO_PASSIVE);
+        };
         let program = self.program();
         let on = match object {
             ObjectId::Host(_) => program.accept_passive_host_checks,
@@ -43,6 +46,7 @@ impl Engine {
             ObjectId::Service(_) => program.execute_service_checks,
         };
         self.catalog.check_of(object).is_some()
+            && !self.row(object).flags.has(Flags::UNCHECKED)
             && self.switches(object).is_none_or(|switches| on && switches.active_checks)
     }
 

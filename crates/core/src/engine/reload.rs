@@ -60,6 +60,7 @@ impl Engine {
         self.recount_depths();
         self.forget_lost_comments();
         self.add_planned_downtimes();
+        self.fit_recurring();
         let text = format!(
             "configuration with {} hosts, {} services, {} clouds",
             catalog.hosts.len(),
@@ -78,6 +79,9 @@ impl Engine {
         for object in hosts.chain(services).collect::<Vec<_>>() {
             let (is_nagios, max) = (self.track(object).is_some(), self.attempts_max(object));
             let row = *self.row(object);
+            if is_nagios {
+                self.row_mut(object).flags.set(Flags::SWITCHED_OFF, false);
+            }
             if !is_nagios && row.flags.has(Flags::FLAPPING) {
                 self.row_mut(object).flags.set(Flags::FLAPPING, false);
             }

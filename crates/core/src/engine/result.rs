@@ -210,6 +210,10 @@ impl Engine {
             }
             self.problems_dirty = true;
         }
+        // What depends on it may be told of from now on.
+        if transition.state_changed && self.program().soft_state_dependencies {
+            self.problems_dirty = true;
+        }
         if !transition.visible || (before.is_pending() && row.state == 0) {
             return;
         }

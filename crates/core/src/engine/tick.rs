@@ -12,6 +12,7 @@ use crate::id::{ObjectId, ServiceId};
 use crate::incident::cover::{self, CoverIndex, World};
 use crate::incident::{CauseKey, Clearance, Wanted};
 use crate::model::{Incident, ObjectKey, Phase, Reason, Sticky, TimelineEntry, TimelineKind, Value};
+use crate::policy::notice::dependency::Purpose;
 use crate::policy::{Decisions, Situation};
 use crate::signals::REDIAGNOSE_AFTER;
 use crate::snapshot::{Flags, Row};
@@ -378,10 +379,42 @@ impl Engine {
                 self.tracker.edit(incident.number, |incident| incident.ack = None);
             }
             let Some(incident) = self.tracker.get(incident.number).cloned() else { continue };
-            let situation = Situation { in_downtime: self.in_downtime(&incident) };
+            let situation = Situation {
+                in_downtime: self.in_downtime(&incident),
+                leans_on: self.leans_on(&incident),
+                untold: self.untold(&incident),
+            };
             let decisions = self.ledger.page(&catalog, &incident, &situation, self.at, self.seq);
             self.carry(decisions, effects);
         }
+    }
+
+    /// Whether nobody is to be told of any problem of it.
+    fn untold(&self, incident: &Incident) -> bool {
+        let mut problems = incident.problems.iter().filter_map(|key| self.catalog.object_id(key)).peekable();
+        problems.peek().is_some() && problems.all(|object| self.is_untold(object))
+    }
+
+    /// What the problems of an incident depend on, if all of them depend on something that has failed.
+    fn leans_on(&self, incident: &Incident) -> Option<String> {
+        if self.catalog.nagios.dependencies.is_empty() {
+            return None;
+        }
+        let gate = self.gate();
+        let failed = |object: ObjectId| {
+            let host = match object {
+                ObjectId::Host(_) => None,
+                ObjectId::Service(id) => Some(ObjectId::Host(self.catalog.services[id.index()].host)),
+            };
+            let of = |object| gate.failed_dependency(object, Purpose::Notification);
+            of(object).or_else(|| of(host?))
+        };
+        let mut first = None;
+        for object in incident.problems.iter().filter_map(|key| self.catalog.object_id(key)) {
+            let failure = failed(object)?;
+            first.get_or_insert(failure);
+        }
+        first.map(|failure| failure.describe(&self.catalog))
     }
 
     fn in_downtime(&self, incident: &Incident) -> bool {

@@ -32,6 +32,8 @@ pub struct Downtime {
     pub started_at: Option<Timestamp>,
     /// The comment on the target that announces it; 0 = none.
     pub comment_id: u64,
+    /// Name of the recurring downtime that it is an occurrence of.
+    pub recurring: Option<Arc<str>>,
 }
 
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -115,6 +117,7 @@ mod tests {
             active: false,
             started_at: None,
             comment_id: 0,
+            recurring: None,
         }
     }
 

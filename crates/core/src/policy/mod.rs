@@ -49,6 +49,10 @@ pub struct Ledger {
 pub struct Situation {
     /// Its target, or every problem of it, is in a downtime.
     pub in_downtime: bool,
+    /// Every problem of it depends on something that has failed: the first of that.
+    pub leans_on: Option<String>,
+    /// A command switched the notifications of every problem of it off.
+    pub untold: bool,
 }
 
 /// What the policy decided in one pass.
@@ -81,7 +85,9 @@ type Stage = (&'static str, fn(&Case<'_>) -> Option<String>);
 
 /// The whole policy, in order.
 const STAGES: &[Stage] = &[
+    ("disabled", switched_off),
     ("downtime", in_downtime),
+    ("dependency", leans_on_failed),
     ("acknowledged", acknowledged),
     ("severity", below_contact_severity),
     ("period", outside_period),
@@ -95,6 +101,17 @@ pub fn stages() -> impl Iterator<Item = &'static str> {
 fn in_downtime(case: &Case<'_>) -> Option<String> {
     let tells_of_trouble = matches!(case.reason, Reason::Problem | Reason::Changed | Reason::Renotify);
     (tells_of_trouble && case.situation.in_downtime).then(|| "planned downtime is running".to_owned())
+}
+
+fn switched_off(case: &Case<'_>) -> Option<String> {
+    let tells_of_trouble = matches!(case.reason, Reason::Problem | Reason::Changed | Reason::Renotify);
+    (tells_of_trouble && case.situation.untold).then(|| "its notifications are switched off".to_owned())
+}
+
+fn leans_on_failed(case: &Case<'_>) -> Option<String> {
+    let tells_of_trouble = matches!(case.reason, Reason::Problem | Reason::Changed | Reason::Renotify);
+    let master = case.situation.leans_on.as_ref().filter(|_| tells_of_trouble)?;
+    Some(format!("it depends on {master}"))
 }
 
 fn acknowledged(case: &Case<'_>) -> Option<String> {

@@ -212,6 +212,7 @@ fn tree(case: &Case) -> Tree {
             notification: Options::CRITICAL | Options::UNKNOWN,
             inherits_parent: false,
             period: None,
+            redundancy: None,
         });
     }
     tree

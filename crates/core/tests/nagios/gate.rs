@@ -3,10 +3,11 @@
 use stentor_core::Span;
 use stentor_core::catalog::Timeperiod;
 use stentor_core::catalog::nagios::{Dependency, Options};
-use stentor_core::engine::gate::{DependencyKind, Forced, SkipReason};
+use stentor_core::engine::gate::{Forced, SkipReason};
 use stentor_core::engine::{Command, CommandInput, Input};
 use stentor_core::id::{ObjectId, ServiceId, TimeperiodId};
 use stentor_core::model::ObjectKey;
+use stentor_core::policy::notice::dependency::Purpose;
 
 use super::site::{Object, START, Site, Tree};
 
@@ -42,7 +43,15 @@ impl Trio {
 }
 
 fn leans(dependent: ObjectId, master: ObjectId, execution: Options) -> Dependency {
-    Dependency { master, dependent, execution, notification: Options::NONE, inherits_parent: false, period: None }
+    Dependency {
+        master,
+        dependent,
+        execution,
+        notification: Options::NONE,
+        inherits_parent: false,
+        period: None,
+        redundancy: None,
+    }
 }
 
 #[test]
@@ -152,7 +161,7 @@ fn criteria_of_notifications_are_another_list() {
     let [a, b, _] = trio.services;
     trio.site.active(b, 1, "o").active(b, 1, "o");
     assert_eq!(trio.refusal(a), None);
-    assert_eq!(trio.site.engine.gate().failed_master(a, DependencyKind::Notification), Some(b));
+    assert_eq!(trio.site.engine.gate().failed_master(a, Purpose::Notification), Some(b));
 }
 
 #[test]

@@ -236,6 +236,7 @@ fn a_master_that_fails_silences_until_it_is_well_again() {
         notification: Options::CRITICAL,
         inherits_parent: false,
         period: None,
+        redundancy: None,
     });
     let mut story = plan.run();
     story.site.active(master, 2, "out");

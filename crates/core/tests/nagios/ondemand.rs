@@ -118,6 +118,7 @@ fn before_the_last_attempt_masters_are_looked_at() {
             notification: Options::CRITICAL,
             inherits_parent: false,
             period: None,
+            redundancy: None,
         });
     });
     let dependent = site.id("h", Some("dependent"));

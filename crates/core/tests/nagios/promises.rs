@@ -60,6 +60,7 @@ fn catalog() -> Arc<Catalog> {
         notification: Options::CRITICAL,
         inherits_parent: false,
         period: None,
+        redundancy: None,
     });
     tree.catalog.reindex();
     Arc::new(tree.catalog)

@@ -88,6 +88,7 @@ fn window(id: u64, start: i64, end: i64) -> Downtime {
         active: start <= 0,
         started_at: (start <= 0).then(|| START + Span::from_secs(start)),
         comment_id: 0,
+        recurring: None,
     }
 }
 

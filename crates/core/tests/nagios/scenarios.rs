@@ -203,6 +203,7 @@ fn tree(scenario: &Json) -> Tree {
                 notification: Options::CRITICAL | Options::UNKNOWN,
                 inherits_parent: false,
                 period: None,
+                redundancy: None,
             });
         }
         _ => panic!("extra objects {extra}"),

@@ -142,11 +142,7 @@ impl<'a> World<'a> {
             row: &|object| self.row(object),
             inside: &|period| self.is_inside(period),
         };
-        let master = self.catalog.object_key(judge.failing(object)?.master);
-        Some(match master.service {
-            Some(service) => format!("service {service} on host {}", master.host),
-            None => format!("host {}", master.host),
-        })
+        Some(judge.failing(object)?.describe(self.catalog))
     }
 
     /// The case of an imported object; `None` for one of Stentor's own configuration, whose incidents notify.

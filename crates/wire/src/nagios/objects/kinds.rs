@@ -150,6 +150,8 @@ pub(super) enum Slot {
     ExecutionCriteria,
     NotificationCriteria,
     DependencyPeriod,
+    RedundancyGroup,
+    MinAvailable,
     FirstNotification,
     LastNotification,
     EscalationPeriod,
@@ -358,6 +360,9 @@ const HOSTDEPENDENCY: &[Row] = &[
         Options(&options::HOST_DEPENDENCY),
     ),
     Row(&["dependency_period"], S::DependencyPeriod, Text),
+    // Stentor's own: Nagios Core refuses both.
+    Row(&["redundancy_group"], S::RedundancyGroup, Text),
+    Row(&["min_available"], S::MinAvailable, Count(1)),
 ];
 
 const SERVICEDEPENDENCY: &[Row] = &[
@@ -389,6 +394,9 @@ const SERVICEDEPENDENCY: &[Row] = &[
         Options(&options::SERVICE_DEPENDENCY),
     ),
     Row(&["dependency_period"], S::DependencyPeriod, Text),
+    // Stentor's own: Nagios Core refuses both.
+    Row(&["redundancy_group"], S::RedundancyGroup, Text),
+    Row(&["min_available"], S::MinAvailable, Count(1)),
 ];
 
 const HOSTESCALATION: &[Row] = &[

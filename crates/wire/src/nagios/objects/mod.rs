@@ -26,7 +26,7 @@ pub(crate) mod values;
 pub use dump::dump;
 pub use model::{
     Command, CommandCall, Concern, Contact, Dependency, Escalated, Escalation, EscalationTerms, Group, Hearing, Host,
-    Id, NOTIFICATION_INTERVAL, Objects, Places, Recipients, Service, Settings, Timeperiod, Variable,
+    Id, NOTIFICATION_INTERVAL, Objects, Places, Recipients, Redundancy, Service, Settings, Timeperiod, Variable,
 };
 pub use names::Naming;
 

@@ -224,7 +224,7 @@ pub struct Service {
     pub place: Place,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Concern {
     Execution,
     Notification,
@@ -240,7 +240,16 @@ pub struct Dependency {
     /// States of the master in which the dependent is not checked, or not notified of.
     pub failure_options: OptionSet,
     pub period: Option<Id>,
+    /// Beyond Nagios: the group of masters that stand in for each other.
+    pub redundancy: Option<Redundancy>,
     pub place: Place,
+}
+
+/// `redundancy_group` and `min_available` of a dependency.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Redundancy {
+    pub name: Arc<str>,
+    pub min_available: u32,
 }
 
 /// What an escalation's definition says; shared by the objects it stands for.

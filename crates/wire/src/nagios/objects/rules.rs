@@ -1,11 +1,12 @@
 //! Dependencies, escalations and extended information: definitions that speak of other objects.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::graph::{Graph, shown};
 use super::hosts::Hosts;
 use super::kinds::{Kind, Slot};
-use super::model::{Concern, Dependency, Escalation, EscalationTerms, Id, Settings};
+use super::model::{Concern, Dependency, Escalation, EscalationTerms, Id, Redundancy, Settings};
 use super::names::{Context, without};
 use super::options::{self, Family, OptionSet};
 use super::services::Services;
@@ -29,6 +30,7 @@ struct Terms {
     notification: Option<OptionSet>,
     inherits_parent: bool,
     period: Option<Id>,
+    redundancy: Option<Redundancy>,
     place: Place,
 }
 
@@ -47,6 +49,7 @@ impl Terms {
             notification: r.options(Slot::NotificationCriteria, family),
             inherits_parent: r.flag(Slot::InheritsParent, false),
             period: r.period(Slot::DependencyPeriod).flatten(),
+            redundancy: redundancy(&mut r),
             place,
         };
         if terms.execution.is_none() && terms.notification.is_none() {
@@ -68,9 +71,57 @@ impl Terms {
                 inherits_parent: self.inherits_parent,
                 failure_options: options?,
                 period: self.period,
+                redundancy: self.redundancy.clone(),
                 place: self.place,
             })
         }));
+    }
+}
+
+/// The group of masters that stand in for each other; one of them is enough unless it says how many.
+fn redundancy(r: &mut Reading<'_, '_, '_>) -> Option<Redundancy> {
+    let min = r.count(Slot::MinAvailable);
+    let name = r.text(Slot::RedundancyGroup).filter(|name| !name.is_empty());
+    if name.is_none() && min.is_some() {
+        let place = r.place_of(Slot::MinAvailable);
+        let help = "add `redundancy_group` with the name of the group, or remove `min_available`";
+        r.cx.found.error(
+            "missing-directive",
+            place,
+            "`min_available` is of a redundancy group, and none is named",
+            help,
+        );
+    }
+    Some(Redundancy { name: name?, min_available: min.unwrap_or(1) })
+}
+
+/// A group is told in several definitions, one for each of its masters: they must agree, and the group must have as many
+/// masters as it needs.
+fn redundancy_groups(all: &[Dependency], cx: &mut Context<'_>) {
+    struct Group {
+        min: u32,
+        masters: BTreeSet<Id>,
+        place: Place,
+    }
+    let mut groups: BTreeMap<(Id, Concern, &Arc<str>), Group> = BTreeMap::new();
+    // A definition may stand for many dependencies; each is told of once.
+    let mut told = BTreeSet::new();
+    for rule in all {
+        let Some(Redundancy { name, min_available: min }) = &rule.redundancy else { continue };
+        let fresh = || Group { min: *min, masters: BTreeSet::new(), place: rule.place };
+        let group = groups.entry((rule.dependent, rule.concern, name)).or_insert_with(fresh);
+        group.masters.insert(rule.master);
+        if group.min != *min && told.insert(rule.place) {
+            let message = format!("redundancy group `{name}` needs {} elsewhere, and {min} here", group.min);
+            cx.found.error("bad-redundancy", rule.place, message, "give all its dependencies the same `min_available`");
+        }
+    }
+    for ((_, _, name), Group { min, masters, place }) in groups {
+        if masters.len() < min as usize && told.insert(place) {
+            let message = format!("redundancy group `{name}` needs {min} and has {}", masters.len());
+            let help = "lower `min_available`, or add a dependency of the same `redundancy_group` on another object";
+            cx.found.error("bad-redundancy", place, message, help);
+        }
     }
 }
 
@@ -96,6 +147,7 @@ pub(super) fn host_dependencies(templates: &Templates<'_>, world: &World<'_>, cx
         }
     }
     all.sort_by_key(|rule| (rule.dependent, rule.master));
+    redundancy_groups(&all, cx);
     circles(&all, world.hosts.hosts.len(), |id| world.hosts.names.name(id), cx);
     all
 }
@@ -183,6 +235,7 @@ pub(super) fn service_dependencies(
         }
     }
     all.sort_by_key(|rule| (rule.dependent, rule.master));
+    redundancy_groups(&all, cx);
     let services = &world.services.services;
     circles(&all, services.len(), |id| services.get(id as usize).map_or("", |service| &service.description), cx);
     all
