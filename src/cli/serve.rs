@@ -91,9 +91,18 @@ async fn until_stopped(service: &mut Service, config: &std::path::Path) -> anyho
     loop {
         let wake = planned.map(|(_, at)| at);
         tokio::select! {
-            _ = term.recv() => break,
-            _ = int.recv() => break,
-            _ = hup.recv() => reload(service, config).await,
+            _ = term.recv() => {
+                service.note("Caught SIGTERM, shutting down...").await;
+                break;
+            }
+            _ = int.recv() => {
+                service.note("Caught SIGINT, shutting down...").await;
+                break;
+            }
+            _ = hup.recv() => {
+                service.note("Caught SIGHUP, restarting...").await;
+                reload(service, config).await;
+            }
             Some(order) = service.orders_to_program.recv() => {
                 let left = order.at().map_or(Duration::ZERO, |at| (at - Clock::Machine.now()).to_std());
                 planned = Some((order, Instant::now() + left));

@@ -1,5 +1,8 @@
 //! What external commands ask of the process itself: handed to whoever runs it, which does it when it sees fit.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
 use stentor_core::Timestamp;
 use stentor_wire::nagios::external_command::ProgramCommand;
 use tokio::sync::mpsc;
@@ -29,16 +32,48 @@ impl ProgramOrder {
     }
 }
 
+/// What the process has seen of Nagios's world that no engine knows; all of it since the start. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Seen(Arc<Facts>);
+
+#[derive(Debug, Default)]
+struct Facts {
+    commands: AtomicU64,
+    /// Epoch milliseconds.
+    log_rotated: AtomicI64,
+}
+
+impl Seen {
+    /// One external command came in.
+    pub fn count_command(&self) {
+        self.0.commands.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn commands(&self) -> u64 {
+        self.0.commands.load(Ordering::Relaxed)
+    }
+
+    pub fn note_rotation(&self, at: Timestamp) {
+        self.0.log_rotated.store(at.as_millis(), Ordering::Relaxed);
+    }
+
+    /// Zero = not yet.
+    pub fn log_rotated(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.log_rotated.load(Ordering::Relaxed))
+    }
+}
+
 /// Where such orders are handed in. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Desk {
     orders: mpsc::Sender<ProgramOrder>,
+    pub seen: Seen,
 }
 
 impl Desk {
     pub fn new() -> (Desk, mpsc::Receiver<ProgramOrder>) {
         let (orders, taken) = mpsc::channel(ORDERS_MAX);
-        (Desk { orders }, taken)
+        (Desk { orders, seen: Seen::default() }, taken)
     }
 
     /// Carries out what concerns the process.

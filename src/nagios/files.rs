@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::check_counts::CheckCounts;
+use super::desk::Seen;
 use super::status_dat::{self, About};
 use crate::clock::Clock;
 use crate::config::NagiosSettings;
@@ -30,11 +31,12 @@ pub struct Files {
 
 impl Files {
     /// `None` = no `status_file` is wanted.
-    pub fn start(settings: &NagiosSettings, engine: Handle, clock: Clock) -> Option<Files> {
+    pub fn start(settings: &NagiosSettings, engine: Handle, clock: Clock, seen: Seen) -> Option<Files> {
         let stop = CancellationToken::new();
         let started = clock.now();
         let (path, every) = (settings.status_file.clone()?, settings.status_every.max(Duration::from_secs(1)));
-        let status = Status { path, every, engine, clock, started, counts: CheckCounts::default(), in_trouble: false };
+        let counts = CheckCounts::default();
+        let status = Status { path, every, engine, clock, started, counts, seen, in_trouble: false };
         Some(Files { task: tokio::spawn(status.serve(stop.clone())), stop })
     }
 
@@ -54,6 +56,7 @@ struct Status {
     clock: Clock,
     started: Timestamp,
     counts: CheckCounts,
+    seen: Seen,
     in_trouble: bool,
 }
 
@@ -75,8 +78,9 @@ impl Status {
     /// Trouble with the file is logged once, and once when it is over.
     async fn write(&mut self) {
         let (snapshot, now) = (self.engine.snapshot(), self.clock.now());
-        let figures = self.counts.look(&snapshot, now);
-        let about = About { pid: std::process::id(), started: self.started, now, figures };
+        let figures = self.counts.look(&snapshot.counters, self.seen.commands(), now);
+        let log_rotated = self.seen.log_rotated();
+        let about = About { pid: std::process::id(), started: self.started, now, log_rotated, figures };
         // A large site takes a while, in which others want to go on.
         let rendered = tokio::task::spawn_blocking(move || status_dat::render(&snapshot, &about)).await;
         let done = match rendered {

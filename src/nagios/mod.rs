@@ -12,6 +12,7 @@ pub mod log_file;
 pub mod log_lines;
 pub mod pager;
 pub mod passive;
+pub mod perfdata;
 pub mod pipe;
 pub mod spool;
 pub mod status_dat;

@@ -24,6 +24,8 @@ pub struct About {
     pub started: Timestamp,
     /// When the file is written.
     pub now: Timestamp,
+    /// When `nagios.log` was rotated last; zero = not since the start.
+    pub log_rotated: Timestamp,
     pub figures: Figures,
 }
 
@@ -108,7 +110,7 @@ fn program(out: &mut Out, snapshot: &Snapshot, about: &About) {
     // Whoever started it has put it where it runs; it never leaves its parent.
     out.put("daemon_mode", 0);
     out.time("program_start", about.started);
-    out.put("last_log_rotation", 0);
+    out.time("last_log_rotation", about.log_rotated);
     program_switches(out, program);
     let command = |call: &Option<CommandCall>| call.as_ref().map_or(String::new(), |call| call.text.to_string());
     out.line("global_host_event_handler", &command(&program.global_host_event_handler));
@@ -398,9 +400,8 @@ fn contact(out: &mut Out, snapshot: &Snapshot, id: ContactId, nagios: &NagiosCon
         let period = changed.side(*side).period.or(configured.period);
         out.put(key, period_name(&snapshot.catalog, period));
     }
-    // Who was told when stands in the history, not in the state.
-    out.put("last_host_notification", 0);
-    out.put("last_service_notification", 0);
+    out.time("last_host_notification", changed.host.last_told);
+    out.time("last_service_notification", changed.service.last_told);
     for ((side, configured), key) in sides.iter().zip(["host_notifications_enabled", "service_notifications_enabled"]) {
         out.flag(key, changed.side(*side).enabled.unwrap_or(configured.enabled));
     }

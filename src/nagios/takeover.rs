@@ -236,6 +236,7 @@ impl Reading {
             modified_attributes: own,
             modified_host_attributes: hosts,
             modified_service_attributes: services,
+            last_told: [time(block, "last_host_notification"), time(block, "last_service_notification")],
             enabled,
             changes,
         })

@@ -14,7 +14,7 @@ use super::finding::{Diagnostics, Place};
 use super::nagios_files;
 use super::objects::Builder;
 
-pub use program::{Masks, NagiosSettings, Retention};
+pub use program::{Masks, NagiosSettings, PerfdataFile, PerfdataMode, PerfdataSettings, Retention};
 pub use stentor_core::macros::view::{COMMAND_PARAM, COMMAND_PROBE};
 
 /// How contacts of the tree are told.

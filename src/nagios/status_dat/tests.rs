@@ -67,7 +67,7 @@ fn taken_over() -> Snapshot {
 
 fn about() -> About {
     let started = Timestamp::from_secs(1_795_290_891);
-    About { pid: 24673, started, now: WRITTEN, figures: Figures::default() }
+    About { pid: 24673, started, now: WRITTEN, log_rotated: Timestamp::ZERO, figures: Figures::default() }
 }
 
 fn written(snapshot: &Snapshot) -> File {
@@ -103,8 +103,7 @@ fn differs(kind: Kind, key: &str) -> bool {
         // The history of states is in `retention.dat` only. Nagios has not seen in a state what has just come to it.
         Kind::Service => matches!(key, "percent_state_change" | "last_time_critical"),
         Kind::Host => key == "percent_state_change",
-        Kind::Contact => key.starts_with("last_"),
-        Kind::HostComment | Kind::ServiceComment | Kind::HostDowntime | Kind::ServiceDowntime => false,
+        Kind::Contact | Kind::HostComment | Kind::ServiceComment | Kind::HostDowntime | Kind::ServiceDowntime => false,
     }
 }
 
