@@ -132,8 +132,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     let core = start_core(&base, &settings, nagios.clone(), disk, (&catalog, &desk.seen)).await?;
     let Core { writer, notify, aside, perfdata } = core;
     let engine = writer.handle.clone();
-    let files = |nagios| Files::start(nagios, engine.clone(), base.clock.clone(), desk.seen.clone());
-    let files = nagios.as_ref().and_then(files);
+    let files = nagios.as_ref().map(|nagios| Files::start(nagios, &engine, &base.clock, &desk));
     if let Some(nagios) = &nagios {
         files::write_object_cache(nagios).await;
     }

@@ -100,7 +100,7 @@ pub struct Running {
 ///
 /// # Errors
 /// Journal or checkpoint cannot be read; nothing was changed.
-pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, StartError> {
+pub async fn start(mut parts: Parts, catalog: Arc<Catalog>) -> Result<Running, StartError> {
     let (inbox_tx, inbox) = mpsc::channel(parts.inbox.max(1));
     let (published, _) = broadcast::channel(1024);
     let (to_collector, from_writer) = mpsc::channel(TO_COLLECTOR_MAX);
@@ -111,7 +111,8 @@ pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, Start
     let known = Fingerprint::of(engine.catalog());
     let ticked_at = engine.at();
     let is_first = engine.seq() == 0;
-    let retained = parts.retained.clone().filter(|_| is_first);
+    // Taken out: what was taken over is of no use any more.
+    let retained = parts.retained.take().filter(|_| is_first);
     let mut writer = Writer {
         engine,
         ticked_at,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use stentor_core::Timestamp;
 use stentor_wire::nagios::external_command::ProgramCommand;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::engine::Handle;
 
@@ -68,12 +68,14 @@ impl Seen {
 pub struct Desk {
     orders: mpsc::Sender<ProgramOrder>,
     pub seen: Seen,
+    /// Asked to write `retention.dat` now.
+    pub save: Arc<Notify>,
 }
 
 impl Desk {
     pub fn new() -> (Desk, mpsc::Receiver<ProgramOrder>) {
         let (orders, taken) = mpsc::channel(ORDERS_MAX);
-        (Desk { orders, seen: Seen::default() }, taken)
+        (Desk { orders, seen: Seen::default(), save: Arc::default() }, taken)
     }
 
     /// Carries out what concerns the process.
@@ -86,7 +88,10 @@ impl Desk {
             ProgramCommand::Restart { at: when } => self.hand_in(ProgramOrder::Restart { at: at(when) }),
             ProgramCommand::Shutdown { at: when } => self.hand_in(ProgramOrder::Shutdown { at: at(when) }),
             ProgramCommand::SaveState => match engine.save().await {
-                Ok(true) => Ok(()),
+                Ok(true) => {
+                    self.save.notify_one();
+                    Ok(())
+                }
                 Ok(false) => Err("the state could not be saved; the log says why".to_owned()),
                 Err(stopping) => Err(stopping.to_string()),
             },

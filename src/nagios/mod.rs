@@ -2,6 +2,7 @@
 //! tools read.
 
 pub mod aside;
+pub mod blocks;
 pub mod check_counts;
 pub mod desk;
 pub mod external;
@@ -14,6 +15,7 @@ pub mod pager;
 pub mod passive;
 pub mod perfdata;
 pub mod pipe;
+pub mod retention_dat;
 pub mod spool;
 pub mod status_dat;
 pub mod takeover;

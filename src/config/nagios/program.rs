@@ -33,6 +33,8 @@ pub struct NagiosSettings {
     pub object_cache_text: Arc<str>,
     pub retention_file: Option<PathBuf>,
     pub retention: Retention,
+    /// `None` = it is written on command and at the end only.
+    pub retention_every: Option<Duration>,
     pub perfdata: PerfdataSettings,
     pub check_result_path: Option<PathBuf>,
     pub check_result_every: Duration,
@@ -120,6 +122,8 @@ pub fn settings(main: &MainConfig, objects: &Objects, folder: &Path) -> NagiosSe
         object_cache_text: main.object_cache_file.as_ref().map(|_| dump(objects).into()).unwrap_or_default(),
         retention_file: path(&main.state_retention_file).filter(|_| main.retain_state_information),
         retention: retention(main),
+        retention_every: Some(Duration::from_secs(60 * u64::from(main.retention_update_interval)))
+            .filter(|every| !every.is_zero()),
         perfdata: perfdata(main, folder),
         check_result_path: path(&main.check_result_path),
         check_result_every: seconds(main.check_result_reaper_frequency.max(1)),
