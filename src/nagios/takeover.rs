@@ -27,6 +27,8 @@ const TOLD_MAX: usize = 10;
 /// A file of a million objects has less.
 const FILE_BYTES_MAX: u64 = 4 << 30;
 const READ_BYTES: usize = 256 * 1024;
+/// An object is seldom described by less.
+const OBJECT_BYTES: u64 = 1024;
 /// Nagios keeps at most 8 KiB of an output; the rest of a line that is longer than this is dropped.
 const LINE_BYTES_MAX: u64 = 1 << 20;
 
@@ -88,6 +90,8 @@ fn read_file(path: &Path, wanted: &Retention) -> std::io::Result<(Retained, Vec<
     }
     let mut file = BufReader::with_capacity(READ_BYTES, std::fs::File::open(path)?);
     let (mut reader, mut reading, mut line) = (retention::Reader::default(), Reading::new(wanted), Vec::new());
+    // Growing would copy all of them at the end.
+    reading.retained.objects.reserve(usize::try_from(about.len() / OBJECT_BYTES).unwrap_or(0));
     loop {
         line.clear();
         let read = file.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
