@@ -157,6 +157,9 @@ fn nagios(root: &Path) -> Child {
 async fn an_administrator_can_go_back_to_nagios_and_finds_everything() {
     let folder = shared_tree("");
     let root = folder.path().to_owned();
+    let objects = fs::read_to_string(root.join("objects/all.cfg")).unwrap();
+    let checked = "  check_command check_switch\n  active_checks_enabled 0\n  _rack R7\n";
+    fs::write(root.join("objects/all.cfg"), objects.replacen("  _rack R7\n", checked, 1)).unwrap();
     let (status, kept) = (root.join("var/status.dat"), root.join("var/retention.dat"));
     fs::write(&kept, "# of Nagios\n").unwrap();
     let passive = ("web1", Some("passive"));
