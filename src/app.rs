@@ -84,8 +84,6 @@ pub struct Service {
     /// What it was started with; a reload changes only the watched world.
     settings: String,
     network: Network,
-    /// There is a `nagios.cfg`, and so perhaps a log that others read.
-    has_nagios: bool,
     /// What external commands ask of the process: for whoever runs it.
     pub orders_to_program: mpsc::Receiver<ProgramOrder>,
     stop: CancellationToken,
@@ -95,7 +93,7 @@ pub struct Service {
     collector: Collector,
     orders: JoinHandle<()>,
     notify: notify::Running,
-    /// Writes what other tools of a Nagios site read.
+    /// Writes what other tools of a Nagios site read; `None` = there is no `nagios.cfg`.
     files: Option<Files>,
     writer: JoinHandle<()>,
     aside: JoinHandle<()>,
@@ -163,7 +161,6 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         url: door.url,
         credentials,
         settings: said,
-        has_nagios: nagios.is_some(),
         network: options.network,
         orders_to_program,
         stop,
@@ -360,7 +357,7 @@ impl Service {
     /// A line for `nagios.log`, where it is written.
     pub async fn note(&self, text: &str) {
         let input = CommandInput { command: Command::Log { text: text.into() }, raw: None, id: None };
-        if self.has_nagios
+        if self.files.is_some()
             && let Err(error) = self.engine.order(input).await
         {
             tracing::warn!(%error, "`{text}` was not logged");

@@ -12,7 +12,7 @@ use prometheus::{IntCounter, Registry};
 use stentor_core::engine::switch::Side;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Interval, interval};
 
 use crate::clock::Clock;
 use crate::config::nagios::{PerfdataFile, PerfdataMode, PerfdataSettings};
@@ -104,7 +104,7 @@ struct Writer {
     dropped: IntCounter,
     file: Option<Output>,
     /// When the command takes the file away.
-    next: Option<Instant>,
+    next: Option<Interval>,
     /// A disk that does not answer: nothing more is asked of it before it does.
     stuck: Option<JoinHandle<io::Result<Output>>>,
     in_trouble: bool,
@@ -116,10 +116,9 @@ impl Writer {
         let mut lines = Vec::with_capacity(BATCH_MAX);
         self.begin(wanted.as_ref()).await;
         loop {
-            let next = self.next;
             tokio::select! {
                 biased;
-                () = until(next) => {
+                () = turn(&mut self.next) => {
                     if let Some(file) = &wanted {
                         self.process(file).await;
                     }
@@ -155,7 +154,12 @@ impl Writer {
 
     /// Opens the file at once: whoever takes it away must find it, though nothing was written yet.
     async fn begin(&mut self, wanted: Option<&PerfdataFile>) {
-        self.next = wanted.and_then(|file| file.process_every).map(|every| Instant::now() + every);
+        self.next = wanted.and_then(|file| file.process_every).map(|every| {
+            // The first turn comes after the first interval.
+            let mut turns = interval(every);
+            turns.reset();
+            turns
+        });
         if let Some(file) = wanted {
             self.write(file, &[]).await;
         }
@@ -220,7 +224,9 @@ impl Writer {
 
     /// Closes the file, runs the command that takes it away, and opens what is there then.
     async fn process(&mut self, wanted: &PerfdataFile) {
-        self.next = wanted.process_every.map(|every| Instant::now() + every);
+        if let Some(turns) = &mut self.next {
+            turns.reset();
+        }
         let run = {
             let snapshot = self.engine.snapshot();
             let program = &snapshot.program.in_force;
@@ -252,9 +258,11 @@ fn slow() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "it does not answer")
 }
 
-async fn until(next: Option<Instant>) {
+async fn turn(next: &mut Option<Interval>) {
     match next {
-        Some(at) => sleep_until(at).await,
+        Some(turns) => {
+            turns.tick().await;
+        }
         None => std::future::pending().await,
     }
 }

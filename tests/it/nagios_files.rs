@@ -238,16 +238,16 @@ fn same_in_both(ours: &File, theirs: &File) {
         Kind::HostDowntime,
     ] {
         let name = |block: &Block| {
-            (
-                block.text("host_name").map(str::to_owned),
-                block.text("service_description").or(block.text("comment_id")).map(str::to_owned),
-            )
+            let text = |key: &str| block.text(key).map(str::to_owned);
+            (text("host_name"), text("service_description"))
         };
         // Nagios enters the comment of a downtime anew when it reads the downtime.
         let is_kept = |block: &&Block| block.text("entry_type") != Some("2");
         assert_eq!(ours.of(kind).filter(is_kept).count(), theirs.of(kind).filter(is_kept).count(), "{kind:?}");
         for mine in ours.of(kind).filter(is_kept) {
-            let other = theirs.of(kind).filter(is_kept).find(|block| name(block) == name(mine));
+            let is_it =
+                |block: &&Block| name(block) == name(mine) && block.text("comment_data") == mine.text("comment_data");
+            let other = theirs.of(kind).filter(is_kept).find(is_it);
             let other = other.unwrap_or_else(|| panic!("nobody took over {mine:?}"));
             let whose = name(mine);
             for key in fields.split_whitespace() {
