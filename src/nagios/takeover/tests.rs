@@ -312,8 +312,6 @@ fn a_large_file_is_never_in_memory_as_a_whole() {
     let (retained, complaints) = read_file(&path, &Retention::default()).unwrap();
     let more = memory("VmHWM").saturating_sub(before);
     assert_eq!((retained.objects.len(), complaints.len()), (SERVICES, 0));
-    let bytes = std::fs::metadata(&path).unwrap().len();
-    println!("{more} KiB more for a file of {} KiB", bytes / 1024);
     // 100,000 objects: 240 MiB, most of it what was seen of them, which the engine keeps. The file and all of its fields
     // would be four times that.
     assert!(more * 1024 / SERVICES as u64 <= 240 * 1024 * 1024 / 100_000, "{more} KiB");
