@@ -10,15 +10,17 @@ use prometheus::Registry;
 use stentor_core::Span;
 use stentor_core::catalog::Catalog;
 use stentor_core::engine::retained::Retained;
+use stentor_core::engine::{Command, CommandInput};
 use stentor_wire::nagios::main_config;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::collector::{self, Collector, CollectorHandle};
+use crate::config::nagios::PerfdataSettings;
 use crate::config::watch::Sources;
 use crate::config::{self, Loaded, NagiosSettings, settings};
 use crate::engine::writer::{self, Chain, ToCollector};
@@ -26,12 +28,13 @@ use crate::engine::{Aside, Handle};
 use crate::journal::Journal;
 use crate::journal::sqlite::SqliteJournal;
 use crate::nagios::aside;
-use crate::nagios::desk::{Desk, ProgramOrder};
+use crate::nagios::desk::{Desk, ProgramOrder, Seen};
 use crate::nagios::files::{self, Files};
 use crate::nagios::intake::Intake;
 use crate::nagios::log_file::{self, LogFile, Rotation};
 use crate::nagios::log_lines;
 use crate::nagios::pager::Pager;
+use crate::nagios::perfdata::{self, Perfdata};
 use crate::nagios::pipe::Pipe;
 use crate::nagios::spool::Spool;
 use crate::nagios::takeover;
@@ -100,10 +103,12 @@ pub struct Service {
     to_collector: CollectorHandle,
     orders: JoinHandle<()>,
     notify: notify::Running,
-    /// Writes what other tools of a Nagios site read.
+    /// Writes what other tools of a Nagios site read; `None` = there is no `nagios.cfg`.
     files: Option<Files>,
     writer: JoinHandle<()>,
     aside: JoinHandle<()>,
+    /// A reload changes where performance data go.
+    perfdata: watch::Sender<PerfdataSettings>,
     prune: JoinHandle<()>,
 }
 
@@ -131,9 +136,11 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         None => None,
     };
     let disk = Disk { journal, store: Arc::clone(&store), retained };
-    let Core { writer, notify, aside } = start_core(&base, &settings, nagios.clone(), disk, &catalog).await?;
+    let (desk, orders_to_program) = Desk::new();
+    let core = start_core(&base, &settings, nagios.clone(), disk, (&catalog, &desk.seen)).await?;
+    let Core { writer, notify, aside, perfdata } = core;
     let engine = writer.handle.clone();
-    let files = nagios.as_ref().and_then(|nagios| Files::start(nagios, engine.clone(), base.clock.clone()));
+    let files = nagios.as_ref().map(|nagios| Files::start(nagios, &engine, &base.clock, &desk));
     if let Some(nagios) = &nagios {
         files::write_object_cache(nagios).await;
     }
@@ -143,7 +150,6 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     let orders = tokio::spawn(relay(writer.to_collector, handle.clone()));
 
     let stop = CancellationToken::new();
-    let (desk, orders_to_program) = Desk::new();
     let mut takers = takers(&base, &settings.command_sources, &engine, &desk, &stop)?;
     let spool = |nagios| Spool::start(nagios, engine.clone(), base.clock.clone(), stop.clone());
     takers.extend(nagios.as_ref().and_then(spool));
@@ -178,6 +184,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         files,
         writer: writer.task,
         aside,
+        perfdata,
         prune,
     })
 }
@@ -222,6 +229,7 @@ struct Core {
     writer: writer::Running,
     notify: notify::Running,
     aside: JoinHandle<()>,
+    perfdata: watch::Sender<PerfdataSettings>,
 }
 
 /// What a `nagios.cfg` says of the service itself, where the configuration of Stentor does not.
@@ -262,8 +270,11 @@ fn start_aside(
     base: &Base,
     nagios: Option<NagiosSettings>,
     inbox: mpsc::Receiver<Aside>,
-    engine: &Handle,
-) -> JoinHandle<()> {
+    (engine, seen): (&Handle, &Seen),
+    files: &watch::Receiver<PerfdataSettings>,
+) -> anyhow::Result<JoinHandle<()>> {
+    let parts = perfdata::Parts { engine: engine.clone(), clock: base.clock.clone(), registry: &base.registry };
+    let perfdata = nagios.is_some().then(|| Perfdata::start(&parts, files)).transpose()?;
     let mut opening = Vec::new();
     let timeout = nagios.as_ref().map_or(HANDLER_TIMEOUT, |nagios| nagios.handler_timeout);
     let log = nagios.and_then(|nagios| {
@@ -272,13 +283,14 @@ fn start_aside(
             rotation: Rotation::from_letter(nagios.log_rotation).unwrap_or_default(),
             archive: nagios.log_archive,
             zone: stentor_core::timeperiod::zone(&nagios.zone).unwrap_or(jiff::tz::TimeZone::UTC),
+            seen: seen.clone(),
         };
         opening = log_lines::starting_lines(std::process::id(), base.clock.now(), &settings.zone);
         opening.extend(log_lines::initial_states(&engine.snapshot()));
         let engine = engine.clone();
         Some(LogFile::new(settings, Box::new(move || log_lines::current_states(&engine.snapshot()))))
     });
-    aside::start(aside::Parts { inbox, log, opening, clock: base.clock.clone(), timeout })
+    Ok(aside::start(aside::Parts { inbox, log, opening, perfdata, clock: base.clock.clone(), timeout }))
 }
 
 async fn start_core(
@@ -286,7 +298,7 @@ async fn start_core(
     settings: &settings::Settings,
     nagios: Option<NagiosSettings>,
     disk: Disk,
-    catalog: &Arc<Catalog>,
+    (catalog, seen): (&Arc<Catalog>, &Seen),
 ) -> anyhow::Result<Core> {
     let paging = nagios.as_ref().map_or(HANDLER_TIMEOUT, |nagios| nagios.notification_timeout);
     let notifiers = notifiers(settings)?.with(Pager { timeout: paging });
@@ -320,8 +332,10 @@ async fn start_core(
         limits: notify::policy::ChannelLimits::default(),
     })
     .context("the notifier cannot start")?;
-    let aside = start_aside(base, nagios, from_writer_aside, &writer.handle);
-    Ok(Core { writer, notify, aside })
+    let settings = nagios.as_ref().map(|nagios| nagios.perfdata.clone()).unwrap_or_default();
+    let (perfdata, changes) = watch::channel(settings);
+    let aside = start_aside(base, nagios, from_writer_aside, (&writer.handle, seen), &changes)?;
+    Ok(Core { writer, notify, aside, perfdata })
 }
 
 /// What the collector looks at, and with what.
@@ -395,8 +409,19 @@ impl Service {
         self.engine.load(catalog).await.context("the new configuration was not taken over")?;
         if let Some(nagios) = &loaded.nagios {
             files::write_object_cache(nagios).await;
+            self.perfdata.send_replace(nagios.perfdata.clone());
         }
         Ok(())
+    }
+
+    /// A line for `nagios.log`, where it is written.
+    pub async fn note(&self, text: &str) {
+        let input = CommandInput { command: Command::Log { text: text.into() }, raw: None, id: None };
+        if self.files.is_some()
+            && let Err(error) = self.engine.order(input).await
+        {
+            tracing::warn!(%error, "`{text}` was not logged");
+        }
     }
 
     /// The credentials have been shown; until then each start makes and shows new ones.

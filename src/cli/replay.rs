@@ -4,11 +4,11 @@ use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
-use stentor_core::Timestamp;
 use stentor_core::catalog::Catalog;
 use stentor_core::model::ObjectKey;
+use stentor_core::{Timestamp, timeperiod};
 
 use crate::config;
 use crate::replay::{Explain, Options, replay};
@@ -45,6 +45,12 @@ pub struct ReplayArgs {
     /// Add what each stage of the policy said, for everything or for one host or service
     #[arg(long, value_name = "HOST[/SERVICE]", num_args = 0..=1)]
     pub explain: Option<Option<String>>,
+    /// Print `check_due` for each check that the service would start; none is run
+    #[arg(long)]
+    pub schedule: bool,
+    /// IANA time zone, where the configuration names none
+    #[arg(long, value_name = "ZONE")]
+    pub tz: Option<String>,
 }
 
 /// 0 if every line was understood, 1 if not.
@@ -52,7 +58,12 @@ pub struct ReplayArgs {
 /// # Errors
 /// Configuration or recording cannot be read, or the output cannot be written.
 pub fn run(args: &ReplayArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let catalog = config::load(&args.config).map_err(|found| anyhow::anyhow!("{found}"))?.catalog;
+    let zone = args.tz.as_deref().map(|zone| zone.trim_start_matches(':'));
+    if let Some(zone) = zone {
+        ensure!(timeperiod::zone(zone).is_some(), "there is no time zone `{zone}`");
+    }
+    let loaded = config::load_in_zone(&args.config, zone).map_err(|found| anyhow::anyhow!("{found}"))?;
+    let catalog = loaded.catalog;
     let events = read(&args.events)?;
     let options = Options {
         until: args.until.as_deref().map(instant).transpose()?,
@@ -61,6 +72,7 @@ pub fn run(args: &ReplayArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
             Some(None) => Explain::Everything,
             Some(Some(text)) => Explain::About(object(&catalog, text)?),
         },
+        schedule: args.schedule,
     };
     let clean = replay(&catalog, &events, &options, &mut BufWriter::new(out)).context("cannot print")?;
     Ok(u8::from(!clean))

@@ -104,9 +104,18 @@ async fn until_stopped(service: &mut Service, config: &Path, mut watch: Option<C
     loop {
         let wake = planned.map(|(_, at)| at);
         tokio::select! {
-            _ = term.recv() => break,
-            _ = int.recv() => break,
-            _ = hup.recv() => reload(service, config, watch.as_mut()).await,
+            _ = term.recv() => {
+                service.note("Caught SIGTERM, shutting down...").await;
+                break;
+            }
+            _ = int.recv() => {
+                service.note("Caught SIGINT, shutting down...").await;
+                break;
+            }
+            _ = hup.recv() => {
+                service.note("Caught SIGHUP, restarting...").await;
+                reload(service, config, watch.as_mut()).await;
+            }
             () = ConfigWatch::changed(watch.as_mut()) => {
                 tracing::info!("a file of the configuration has changed");
                 reload(service, config, watch.as_mut()).await;

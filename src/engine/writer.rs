@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use prometheus::{IntCounter, IntGauge, Registry};
 use stentor_core::catalog::Catalog;
 use stentor_core::engine::retained::Retained;
+use stentor_core::engine::switch::Side;
 use stentor_core::engine::{AgentSeen, CheckRequest, CheckResult, Effects, Engine, Event, Input, Reply};
 use stentor_core::id::ObjectId;
 use stentor_core::model::{CommandRun, Notification, ObjectKey};
@@ -76,6 +77,8 @@ pub struct Aside {
     pub log: Vec<String>,
     /// Event handlers, obsessive and perfdata commands.
     pub runs: Vec<CommandRun>,
+    /// Lines of the files of performance data.
+    pub perfdata: Vec<(Side, String)>,
 }
 
 /// Receives what the collector must know, in the order it was decided.
@@ -99,7 +102,7 @@ pub struct Running {
 ///
 /// # Errors
 /// Journal or checkpoint cannot be read; nothing was changed.
-pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, StartError> {
+pub async fn start(mut parts: Parts, catalog: Arc<Catalog>) -> Result<Running, StartError> {
     let (inbox_tx, inbox) = mpsc::channel(parts.inbox.max(1));
     let (results_tx, results) = mpsc::channel(parts.inbox.max(1));
     let (published, _) = broadcast::channel(1024);
@@ -112,7 +115,8 @@ pub async fn start(parts: Parts, catalog: Arc<Catalog>) -> Result<Running, Start
     let known = Fingerprint::of(engine.catalog());
     let ticked_at = engine.at();
     let is_first = engine.seq() == 0;
-    let retained = parts.retained.clone().filter(|_| is_first);
+    // Taken out: what was taken over is of no use any more.
+    let retained = parts.retained.take().filter(|_| is_first);
     let mut writer = Writer {
         engine,
         ticked_at,
@@ -519,18 +523,19 @@ impl Writer {
             events: Vec::new(),
             notifications: Vec::new(),
             checks: Vec::new(),
-            aside: Aside { at: turn.at, log: Vec::new(), runs: Vec::new() },
+            aside: Aside { at: turn.at, log: Vec::new(), runs: Vec::new(), perfdata: Vec::new() },
         };
         for input in &turn.inputs {
             // What was withheld is told in words by the events.
-            let Effects { notifications, events, withheld: _, notices, held_notices: _, runs, log, checks, reply } =
-                self.engine.apply(turn.at, input);
+            let done = self.engine.apply(turn.at, input);
+            let Effects { notifications, events, notices, runs, log, perfdata, checks, reply, .. } = done;
             applied.events.extend(events);
             applied.notifications.extend(notifications);
             applied.notifications.extend(notices.into_iter().map(|notice| Notification::of_notice(notice, &site)));
             applied.checks.extend(checks);
             applied.aside.log.extend(log);
             applied.aside.runs.extend(runs);
+            applied.aside.perfdata.extend(perfdata);
             replies.push(reply.map(|reply| reply.map_err(Refused::from)));
         }
         self.metrics.inputs.inc_by(turn.inputs.len() as u64);
@@ -539,7 +544,7 @@ impl Writer {
     }
 
     fn hand_aside(&self, aside: Aside) {
-        if aside.log.is_empty() && aside.runs.is_empty() {
+        if aside.log.is_empty() && aside.runs.is_empty() && aside.perfdata.is_empty() {
             return;
         }
         if let Some(sender) = &self.parts.aside
@@ -547,14 +552,14 @@ impl Writer {
         {
             let (lines, runs) = match error {
                 mpsc::error::TrySendError::Full(aside) | mpsc::error::TrySendError::Closed(aside) => {
-                    (aside.log.len(), aside.runs.len())
+                    (aside.log.len() + aside.perfdata.len(), aside.runs.len())
                 }
             };
             self.metrics.aside_dropped.inc_by((lines + runs) as u64);
             tracing::warn!(
                 lines,
                 runs,
-                "handlers are behind: {runs} event handlers and {lines} log lines were dropped"
+                "handlers are behind: {runs} event handlers and {lines} lines of files were dropped"
             );
         }
     }

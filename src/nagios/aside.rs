@@ -1,5 +1,5 @@
 //! What the engine wants done beside pages: event handlers, obsessive and perfdata commands are run once each, and
-//! lines go to `nagios.log`. Neither holds up the writer; what does not fit is dropped, counted and logged.
+//! lines go to `nagios.log` and to the files of performance data. Neither holds up the writer; what does not fit is dropped, counted and logged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::log_file::LogFile;
 use super::log_lines;
+use super::perfdata::Perfdata;
 use crate::clock::Clock;
 use crate::engine::Aside;
 use crate::probes::exec::{End, run_line};
@@ -24,6 +25,8 @@ pub struct Parts {
     pub log: Option<LogFile>,
     /// First lines of the log, and the time for first and last ones.
     pub opening: Vec<String>,
+    /// `None` = no `nagios.cfg`.
+    pub perfdata: Option<Perfdata>,
     pub clock: Clock,
     /// `event_handler_timeout`.
     pub timeout: Duration,
@@ -44,6 +47,9 @@ async fn serve(mut parts: Parts) {
         if let Some(log) = &mut parts.log {
             log.append(aside.at, &aside.log).await;
         }
+        if let Some(perfdata) = &parts.perfdata {
+            perfdata.take(aside.perfdata);
+        }
         for run in aside.runs {
             let (places, timeout) = (Arc::clone(&places), parts.timeout);
             runs.spawn(async move {
@@ -55,6 +61,9 @@ async fn serve(mut parts: Parts) {
         while runs.try_join_next().is_some() {}
     }
     while runs.join_next().await.is_some() {}
+    if let Some(perfdata) = parts.perfdata {
+        perfdata.stop().await;
+    }
     if let Some(log) = &mut parts.log {
         log.append(parts.clock.now(), &[log_lines::stopped_line(std::process::id())]).await;
     }

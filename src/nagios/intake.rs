@@ -97,6 +97,7 @@ impl Intake {
                 self.refuse(&line, "a line begins with `[`, epoch seconds, `]` and a blank").await;
                 continue;
             }
+            self.desk.seen.count_command();
             let world = World {
                 catalog: &snapshot.catalog,
                 downtimes: &snapshot.downtimes,

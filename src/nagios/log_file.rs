@@ -11,6 +11,8 @@ use stentor_core::Timestamp;
 use tokio::fs::{self, File, OpenOptions};
 use tokio::io::AsyncWriteExt;
 
+use super::desk::Seen;
+
 /// `log_rotation_method`.
 #[derive(Copy, Clone, Debug, Default, Eq, PartialEq)]
 pub enum Rotation {
@@ -73,6 +75,8 @@ pub struct Settings {
     /// `log_archive_path`; `None` = beside the log.
     pub archive: Option<PathBuf>,
     pub zone: TimeZone,
+    /// Told of each rotation.
+    pub seen: Seen,
 }
 
 /// Lines that open a fresh log: the present state of every object.
@@ -145,6 +149,7 @@ impl LogFile {
         move_file(&self.settings.path, &archived).await?;
         self.file = Some(open(&self.settings.path).await?);
         self.rotate_at = self.settings.rotation.next(now);
+        self.settings.seen.note_rotation(at);
         let first = [format!("LOG ROTATION: {}", self.settings.rotation.word()), "LOG VERSION: 2.0".to_owned()];
         let current = (self.current)();
         self.write(at, first.iter().chain(&current).map(String::as_str)).await
@@ -188,6 +193,7 @@ mod tests {
             rotation,
             archive: Some(folder.join("archives")),
             zone: TimeZone::UTC,
+            seen: Seen::default(),
         };
         LogFile::new(settings, Box::new(|| vec!["CURRENT HOST STATE: web1;UP;HARD;1;fine".to_owned()]))
     }

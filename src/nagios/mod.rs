@@ -2,6 +2,7 @@
 //! tools read.
 
 pub mod aside;
+pub mod blocks;
 pub mod check_counts;
 pub mod desk;
 pub mod external;
@@ -12,7 +13,9 @@ pub mod log_file;
 pub mod log_lines;
 pub mod pager;
 pub mod passive;
+pub mod perfdata;
 pub mod pipe;
+pub mod retention_dat;
 pub mod spool;
 pub mod status_dat;
 pub mod takeover;

@@ -19,8 +19,6 @@ use crate::clock::Clock;
 use crate::config::NagiosSettings;
 use crate::engine::{Handle, KeyedResult, Refused};
 
-/// `check_result_reaper_frequency` by default.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// `c` and six letters, as mkstemp(3) makes them.
 const NAME_LENGTH: usize = 7;
 const FILE_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -55,6 +53,7 @@ impl Spool {
         stop: CancellationToken,
     ) -> Option<JoinHandle<()>> {
         let (folder, age_max) = (settings.check_result_path.clone()?, settings.check_result_age_max);
+        let every = settings.check_result_every;
         let spool = Spool { folder, age_max, engine, clock };
         Some(tokio::spawn(async move {
             let mut in_trouble = false;
@@ -72,7 +71,7 @@ impl Spool {
                 }
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    () = tokio::time::sleep(LOOK_EVERY) => {}
+                    () = tokio::time::sleep(every) => {}
                 }
             }
         }))

@@ -1,7 +1,7 @@
 //! `status.dat` as Nagios Core 4.5 writes it, from a snapshot: same blocks, same fields, same order. Pure text; who writes
 //! it where is `files`.
 
-use std::fmt::{Display, Write};
+use std::io;
 
 use stentor_core::catalog::Catalog;
 use stentor_core::catalog::nagios::{CommandCall, Directives, NagiosContact, Program, Switches};
@@ -15,6 +15,7 @@ use stentor_core::status::flapping::FlapHistory;
 use stentor_core::{Span, Timestamp};
 use stentor_wire::nagios::retention::escape;
 
+use super::blocks::{Out, Style};
 use super::check_counts::Figures;
 
 /// What a snapshot does not know of the process.
@@ -24,14 +25,17 @@ pub struct About {
     pub started: Timestamp,
     /// When the file is written.
     pub now: Timestamp,
+    /// When `nagios.log` was rotated last; zero = not since the start.
+    pub log_rotated: Timestamp,
     pub figures: Figures,
 }
 
 /// The whole file.
-pub fn render(snapshot: &Snapshot, about: &About) -> String {
-    // Some 1,500 bytes an object.
-    let mut out = Out { text: String::with_capacity(1500 * (snapshot.hosts.len() + snapshot.services.len() + 4)) };
-    out.text.push('\n');
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write(snapshot: &Snapshot, about: &About, to: &mut dyn io::Write) -> io::Result<()> {
+    let mut out = Out::new(Style::Status, to);
     out.block("info", |out| {
         out.put("created", about.now.as_secs());
         out.put("version", env!("CARGO_PKG_VERSION"));
@@ -39,67 +43,33 @@ pub fn render(snapshot: &Snapshot, about: &About) -> String {
         out.put("update_available", 0);
         out.put("last_version", "");
         out.put("new_version", "");
-    });
-    out.block("programstatus", |out| program(out, snapshot, about));
+    })?;
+    out.block("programstatus", |out| program(out, snapshot, about))?;
     for i in 0..snapshot.hosts.len() {
         let object = ObjectId::Host(HostId::from_index(i));
-        out.block("hoststatus", |out| host(out, &View::of(snapshot, object), about.now));
+        out.block("hoststatus", |out| host(out, &View::of(snapshot, object), about.now))?;
     }
     for i in 0..snapshot.services.len() {
         let object = ObjectId::Service(ServiceId::from_index(i));
-        out.block("servicestatus", |out| service(out, &View::of(snapshot, object), about.now));
+        out.block("servicestatus", |out| service(out, &View::of(snapshot, object), about.now))?;
     }
     for (i, nagios) in snapshot.catalog.nagios.contacts.iter().enumerate() {
         if let Some(nagios) = nagios {
-            out.block("contactstatus", |out| contact(out, snapshot, ContactId::from_index(i), nagios));
+            out.block("contactstatus", |out| contact(out, snapshot, ContactId::from_index(i), nagios))?;
         }
     }
     for one in snapshot.comments.values() {
         let kind = if one.object.service.is_some() { "servicecomment" } else { "hostcomment" };
-        out.block(kind, |out| comment(out, one));
+        out.block(kind, |out| comment(out, one))?;
     }
     for one in snapshot.downtimes.values() {
         let kind = if one.target.service.is_some() { "servicedowntime" } else { "hostdowntime" };
-        out.block(kind, |out| downtime(out, one));
+        out.block(kind, |out| downtime(out, one))?;
     }
-    out.text
+    out.end()
 }
 
-struct Out {
-    text: String,
-}
-
-impl Out {
-    fn block(&mut self, kind: &str, body: impl FnOnce(&mut Self)) {
-        // Writing to a text cannot fail.
-        let _ = writeln!(self.text, "{kind} {{");
-        body(self);
-        self.text.push_str("\t}\n\n");
-    }
-
-    fn put(&mut self, key: &str, value: impl Display) {
-        let _ = writeln!(self.text, "\t{key}={value}");
-    }
-
-    /// A text of people or plugins: it must not end its line.
-    fn line(&mut self, key: &str, text: &str) {
-        if text.contains(['\n', '\r']) {
-            self.put(key, text.replace(['\n', '\r'], " "));
-        } else {
-            self.put(key, text);
-        }
-    }
-
-    fn flag(&mut self, key: &str, on: bool) {
-        self.put(key, u8::from(on));
-    }
-
-    fn time(&mut self, key: &str, at: Timestamp) {
-        self.put(key, at.as_secs());
-    }
-}
-
-fn program(out: &mut Out, snapshot: &Snapshot, about: &About) {
+fn program(out: &mut Out<'_>, snapshot: &Snapshot, about: &About) {
     let state = &snapshot.program;
     let program = &state.in_force;
     out.put("modified_host_attributes", state.modified_host_attributes);
@@ -108,8 +78,17 @@ fn program(out: &mut Out, snapshot: &Snapshot, about: &About) {
     // Whoever started it has put it where it runs; it never leaves its parent.
     out.put("daemon_mode", 0);
     out.time("program_start", about.started);
-    out.put("last_log_rotation", 0);
+    out.time("last_log_rotation", about.log_rotated);
     program_switches(out, program);
+    program_numbers(out, snapshot);
+    for (key, [one, five, fifteen]) in about.figures.named() {
+        out.put(key, format_args!("{one},{five},{fifteen}"));
+    }
+}
+
+/// The handlers of the program, and which ids come next.
+pub(super) fn program_numbers(out: &mut Out<'_>, snapshot: &Snapshot) {
+    let program = &snapshot.program.in_force;
     let command = |call: &Option<CommandCall>| call.as_ref().map_or(String::new(), |call| call.text.to_string());
     out.line("global_host_event_handler", &command(&program.global_host_event_handler));
     out.line("global_service_event_handler", &command(&program.global_service_event_handler));
@@ -118,12 +97,9 @@ fn program(out: &mut Out, snapshot: &Snapshot, about: &About) {
     out.put("next_event_id", snapshot.ids.event + 1);
     out.put("next_problem_id", snapshot.ids.problem + 1);
     out.put("next_notification_id", snapshot.ids.notification + 1);
-    for (key, [one, five, fifteen]) in about.figures.named() {
-        out.put(key, format_args!("{one},{five},{fifteen}"));
-    }
 }
 
-fn program_switches(out: &mut Out, program: &Program) {
+pub(super) fn program_switches(out: &mut Out<'_>, program: &Program) {
     out.flag("enable_notifications", program.enable_notifications);
     out.flag("active_service_checks_enabled", program.execute_service_checks);
     out.flag("passive_service_checks_enabled", program.accept_passive_service_checks);
@@ -202,17 +178,17 @@ impl<'a> View<'a> {
         span.as_millis() as f64 / self.interval_length.as_millis().max(1) as f64
     }
 
-    fn check_interval(&self) -> f64 {
+    pub(super) fn check_interval(&self) -> f64 {
         let configured = || self.catalog.check_of(self.object).map_or(0.0, |check| self.units(check.every));
         self.overrides.and_then(|changed| changed.check_interval).unwrap_or_else(configured)
     }
 
-    fn retry_interval(&self) -> f64 {
+    pub(super) fn retry_interval(&self) -> f64 {
         let configured = || self.catalog.check_of(self.object).map_or(0.0, |check| self.units(check.retry));
         self.overrides.and_then(|changed| changed.retry_interval).unwrap_or_else(configured)
     }
 
-    fn attempts_max(&self) -> u16 {
+    pub(super) fn attempts_max(&self) -> u16 {
         let configured = || self.catalog.check_of(self.object).map_or(1, |check| check.attempts);
         self.overrides.and_then(|changed| changed.max_attempts).unwrap_or_else(configured).max(1)
     }
@@ -232,7 +208,7 @@ impl<'a> View<'a> {
         self.row.last_check + Span::from_millis(millis.round() as i64)
     }
 
-    fn seen_in(&self, code: u8) -> Timestamp {
+    pub(super) fn seen_in(&self, code: u8) -> Timestamp {
         // Without a track only the present state is known.
         let present =
             if self.row.state == code && !self.row.is_pending() { self.row.last_check } else { Timestamp::ZERO };
@@ -248,13 +224,63 @@ impl<'a> View<'a> {
     }
 }
 
+/// What both files say of an object, field by field.
+impl View<'_> {
+    pub(super) fn put_names(&self, out: &mut Out<'_>) {
+        named(out, &self.catalog.object_key(self.object));
+    }
+
+    pub(super) fn modified_attributes(&self) -> u32 {
+        self.overrides.map_or(0, |changed| changed.modified_attributes)
+    }
+
+    pub(super) fn put_commands(&self, out: &mut Out<'_>) {
+        out.line("check_command", self.check_command());
+        self.put_periods(out);
+        self.put_handler(out);
+    }
+
+    fn put_periods(&self, out: &mut Out<'_>) {
+        out.put("check_period", self.period(|changed| changed.check_period, |directives| directives.check_period));
+        let notified = self.period(|changed| changed.notification_period, |directives| directives.notification_period);
+        out.put("notification_period", notified);
+    }
+
+    fn put_handler(&self, out: &mut Out<'_>) {
+        out.line("event_handler", self.event_handler());
+        let handled = self.period(|changed| changed.event_handler_period, |directives| directives.event_handler_period);
+        out.put("event_handler_period", handled);
+    }
+
+    pub(super) fn put_run(&self, out: &mut Out<'_>) {
+        let run = self.detail.run;
+        out.put("check_execution_time", format_args!("{:.3}", run.took.as_secs_f64()));
+        out.put("check_latency", format_args!("{:.3}", run.latency.as_secs_f64()));
+        out.flag("check_type", run.passive);
+    }
+
+    pub(super) fn put_ids(&self, out: &mut Out<'_>) {
+        let of = |track: &Track| [track.last_event_id, track.event_id, track.problem_id, track.last_problem_id];
+        let keys = ["last_event_id", "current_event_id", "current_problem_id", "last_problem_id"];
+        for (key, id) in keys.into_iter().zip(self.track.map_or([0; 4], of)) {
+            out.put(key, id);
+        }
+    }
+
+    pub(super) fn put_variables(&self, out: &mut Out<'_>) {
+        let Some(looks) = self.catalog.nagios.appearance(self.object) else { return };
+        for (name, configured) in &looks.vars {
+            variable(out, name, self.overrides.and_then(|overrides| overrides.vars.get(name)), configured);
+        }
+    }
+}
+
 fn period_name(catalog: &Catalog, id: Option<TimeperiodId>) -> &str {
     id.and_then(|id| catalog.timeperiods.get(id.index())).map_or("", |period| &*period.name)
 }
 
-fn host(out: &mut Out, view: &View<'_>, now: Timestamp) {
-    let ObjectId::Host(id) = view.object else { return };
-    out.put("host_name", &view.catalog.hosts[id.index()].name);
+fn host(out: &mut Out<'_>, view: &View<'_>, now: Timestamp) {
+    view.put_names(out);
     configured(out, view);
     output(out, view);
     attempts(out, view);
@@ -270,11 +296,8 @@ fn host(out: &mut Out, view: &View<'_>, now: Timestamp) {
     rest(out, view, now);
 }
 
-fn service(out: &mut Out, view: &View<'_>, now: Timestamp) {
-    let ObjectId::Service(id) = view.object else { return };
-    let service = &view.catalog.services[id.index()];
-    out.put("host_name", &view.catalog.hosts[service.host.index()].name);
-    out.put("service_description", &service.name);
+fn service(out: &mut Out<'_>, view: &View<'_>, now: Timestamp) {
+    view.put_names(out);
     configured(out, view);
     attempts(out, view);
     let states = [("last_time_ok", 0), ("last_time_warning", 1), ("last_time_unknown", 3), ("last_time_critical", 2)];
@@ -291,38 +314,26 @@ fn service(out: &mut Out, view: &View<'_>, now: Timestamp) {
     rest(out, view, now);
 }
 
-fn configured(out: &mut Out, view: &View<'_>) {
-    out.put("modified_attributes", view.overrides.map_or(0, |changed| changed.modified_attributes));
+fn configured(out: &mut Out<'_>, view: &View<'_>) {
+    out.put("modified_attributes", view.modified_attributes());
     out.line("check_command", view.check_command());
-    out.put("check_period", view.period(|changed| changed.check_period, |directives| directives.check_period));
-    let notified = view.period(|changed| changed.notification_period, |directives| directives.notification_period);
-    out.put("notification_period", notified);
+    view.put_periods(out);
     out.put("importance", view.directives.map_or(0, |directives| directives.importance));
     out.put("check_interval", format_args!("{:.6}", view.check_interval()));
     out.put("retry_interval", format_args!("{:.6}", view.retry_interval()));
-    out.line("event_handler", view.event_handler());
-    let handled = view.period(|changed| changed.event_handler_period, |directives| directives.event_handler_period);
-    out.put("event_handler_period", handled);
+    view.put_handler(out);
     out.flag("has_been_checked", !view.row.is_pending());
     out.flag("should_be_scheduled", view.is_scheduled());
-    let run = view.detail.run;
-    out.put("check_execution_time", format_args!("{:.3}", run.took.as_secs_f64()));
-    out.put("check_latency", format_args!("{:.3}", run.latency.as_secs_f64()));
-    out.flag("check_type", run.passive);
+    view.put_run(out);
     out.put("current_state", view.row.state);
     out.put("last_hard_state", view.row.last_hard_state);
-    let ids = view
-        .track
-        .map_or([0; 4], |track| [track.last_event_id, track.event_id, track.problem_id, track.last_problem_id]);
-    let keys = ["last_event_id", "current_event_id", "current_problem_id", "last_problem_id"];
-    for (key, id) in keys.into_iter().zip(ids) {
-        out.put(key, id);
-    }
+    view.put_ids(out);
 }
 
-fn output(out: &mut Out, view: &View<'_>) {
+pub(super) fn output(out: &mut Out<'_>, view: &View<'_>) {
     let seen = view.detail.observation.as_deref();
-    out.line("plugin_output", seen.map_or("", |seen| &seen.text));
+    // Nagios keeps no semicolon here: its log separates fields with it.
+    out.line("plugin_output", &seen.map_or("", |seen| &seen.text).replace(';', ":"));
     out.put("long_plugin_output", escape(seen.map_or("", |seen| &seen.long_text)).replace('\r', ""));
     out.line("performance_data", &seen.map(|seen| seen.perfdata()).unwrap_or_default());
     out.time("last_check", view.row.last_check);
@@ -330,26 +341,30 @@ fn output(out: &mut Out, view: &View<'_>) {
     out.put("check_options", 0);
 }
 
-fn attempts(out: &mut Out, view: &View<'_>) {
+fn attempts(out: &mut Out<'_>, view: &View<'_>) {
     out.put("current_attempt", view.row.attempt);
     out.put("max_attempts", view.attempts_max());
+    state_times(out, view);
+}
+
+pub(super) fn state_times(out: &mut Out<'_>, view: &View<'_>) {
     out.flag("state_type", view.row.kind == StateKind::Hard);
     out.time("last_state_change", view.row.last_state_change);
     out.time("last_hard_state_change", view.row.last_hard_change);
 }
 
-fn notification_times(out: &mut Out, notice: &NoticeState) {
+fn notification_times(out: &mut Out<'_>, notice: &NoticeState) {
     out.time("last_notification", notice.last);
     out.time("next_notification", notice.next);
     out.flag("no_more_notifications", notice.no_more);
 }
 
-fn notification_numbers(out: &mut Out, notice: &NoticeState) {
+pub(super) fn notification_numbers(out: &mut Out<'_>, notice: &NoticeState) {
     out.put("current_notification_number", notice.number);
     out.put("current_notification_id", notice.id);
 }
 
-fn acknowledgement(out: &mut Out, view: &View<'_>) {
+pub(super) fn acknowledgement(out: &mut Out<'_>, view: &View<'_>) {
     let kind = match &view.detail.ack {
         Some(ack) if ack.sticky == Sticky::Yes => 2,
         Some(_) => 1,
@@ -359,13 +374,13 @@ fn acknowledgement(out: &mut Out, view: &View<'_>) {
     out.put("acknowledgement_type", kind);
 }
 
-fn check_switches(out: &mut Out, view: &View<'_>) {
+pub(super) fn check_switches(out: &mut Out<'_>, view: &View<'_>) {
     out.flag("active_checks_enabled", view.switches.active_checks);
     out.flag("passive_checks_enabled", view.switches.passive_checks);
     out.flag("event_handler_enabled", view.switches.event_handler);
 }
 
-fn rest(out: &mut Out, view: &View<'_>, now: Timestamp) {
+fn rest(out: &mut Out<'_>, view: &View<'_>, now: Timestamp) {
     out.flag("flap_detection_enabled", view.switches.flap_detection);
     out.flag("process_performance_data", view.switches.perfdata);
     out.flag("obsess", view.switches.obsess);
@@ -373,19 +388,15 @@ fn rest(out: &mut Out, view: &View<'_>, now: Timestamp) {
     out.flag("is_flapping", view.row.flags.has(Flags::FLAPPING));
     out.put("percent_state_change", format_args!("{:.2}", view.flap().percent));
     out.put("scheduled_downtime_depth", view.row.downtime_depth);
-    let Some(looks) = view.catalog.nagios.appearance(view.object) else { return };
-    for (name, configured) in &looks.vars {
-        let changed = view.overrides.and_then(|overrides| overrides.vars.get(name));
-        variable(out, name, changed, configured);
-    }
+    view.put_variables(out);
 }
 
-fn variable(out: &mut Out, name: &str, changed: Option<&std::sync::Arc<str>>, configured: &str) {
+fn variable(out: &mut Out<'_>, name: &str, changed: Option<&std::sync::Arc<str>>, configured: &str) {
     let value = changed.map_or(configured, |value| &**value);
     out.line(&format!("_{name}"), &format!("{};{value}", u8::from(changed.is_some())));
 }
 
-fn contact(out: &mut Out, snapshot: &Snapshot, id: ContactId, nagios: &NagiosContact) {
+pub(super) fn contact(out: &mut Out<'_>, snapshot: &Snapshot, id: ContactId, nagios: &NagiosContact) {
     let name = &snapshot.catalog.contacts[id.index()].name;
     let unchanged = ContactOverrides::default();
     let changed = snapshot.contact_overrides.get(name).unwrap_or(&unchanged);
@@ -398,9 +409,8 @@ fn contact(out: &mut Out, snapshot: &Snapshot, id: ContactId, nagios: &NagiosCon
         let period = changed.side(*side).period.or(configured.period);
         out.put(key, period_name(&snapshot.catalog, period));
     }
-    // Who was told when stands in the history, not in the state.
-    out.put("last_host_notification", 0);
-    out.put("last_service_notification", 0);
+    out.time("last_host_notification", changed.host.last_told);
+    out.time("last_service_notification", changed.service.last_told);
     for ((side, configured), key) in sides.iter().zip(["host_notifications_enabled", "service_notifications_enabled"]) {
         out.flag(key, changed.side(*side).enabled.unwrap_or(configured.enabled));
     }
@@ -409,14 +419,14 @@ fn contact(out: &mut Out, snapshot: &Snapshot, id: ContactId, nagios: &NagiosCon
     }
 }
 
-fn named(out: &mut Out, object: &ObjectKey) {
+pub(super) fn named(out: &mut Out<'_>, object: &ObjectKey) {
     out.put("host_name", &object.host);
     if let Some(service) = &object.service {
         out.put("service_description", service);
     }
 }
 
-fn comment(out: &mut Out, comment: &Comment) {
+pub(super) fn comment(out: &mut Out<'_>, comment: &Comment) {
     named(out, &comment.object);
     out.put("entry_type", comment.entry_type.code());
     out.put("comment_id", comment.id);
@@ -429,10 +439,14 @@ fn comment(out: &mut Out, comment: &Comment) {
     out.line("comment_data", &comment.text);
 }
 
-fn downtime(out: &mut Out, downtime: &Downtime) {
+fn downtime(out: &mut Out<'_>, downtime: &Downtime) {
     named(out, &downtime.target);
     out.put("downtime_id", downtime.id);
     out.put("comment_id", downtime.comment_id);
+    downtime_window(out, downtime);
+}
+
+pub(super) fn downtime_window(out: &mut Out<'_>, downtime: &Downtime) {
     out.time("entry_time", downtime.entered_at);
     out.time("start_time", downtime.start);
     let flexible_start = downtime.started_at.filter(|_| !downtime.is_fixed());

@@ -1,6 +1,7 @@
 //! What Nagios left in its `retention.dat` (or `status.dat`), as one input for an engine that knows nothing yet
 //! (specification 03, section 11). A second start never reads it again: by then the engine's own state says more.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,6 +26,11 @@ use crate::store::SharedStore;
 const TOLD_MAX: usize = 10;
 /// A file of a million objects has less.
 const FILE_BYTES_MAX: u64 = 4 << 30;
+const READ_BYTES: usize = 256 * 1024;
+/// An object is seldom described by less.
+const OBJECT_BYTES: u64 = 1024;
+/// Nagios keeps at most 8 KiB of an output; the rest of a line that is longer than this is dropped.
+const LINE_BYTES_MAX: u64 = 1 << 20;
 
 /// The file of the configuration, if this is the very first start; else nothing, whatever lies there.
 pub async fn at_first_start(
@@ -47,8 +53,7 @@ pub async fn at_first_start(
 /// Reads the file that Nagios left. `None` = there is none, or it cannot be read; the log says so.
 pub async fn read(path: PathBuf, wanted: Retention) -> Option<Arc<Retained>> {
     let shown = path.display().to_string();
-    let done =
-        tokio::task::spawn_blocking(move || read_file(&path).map(|bytes| of_file(&retention::parse(&bytes), &wanted)));
+    let done = tokio::task::spawn_blocking(move || read_file(&path, &wanted));
     match done.await {
         Ok(Ok((retained, complaints))) => {
             for complaint in complaints.iter().take(TOLD_MAX) {
@@ -76,41 +81,117 @@ pub async fn read(path: PathBuf, wanted: Retention) -> Option<Arc<Retained>> {
     }
 }
 
-fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
-    use std::io::{Error, ErrorKind};
+/// One block at a time: all of a large file at once would be many times what the engine keeps of it.
+fn read_file(path: &Path, wanted: &Retention) -> std::io::Result<(Retained, Vec<Complaint>)> {
+    use std::io::{BufRead, BufReader, Error, ErrorKind, Read};
     let about = std::fs::metadata(path)?;
     if !about.is_file() || about.len() > FILE_BYTES_MAX {
         return Err(Error::new(ErrorKind::InvalidInput, "it is no plain file of a possible size"));
     }
-    std::fs::read(path)
+    let mut file = BufReader::with_capacity(READ_BYTES, std::fs::File::open(path)?);
+    let (mut reader, mut reading, mut line) = (retention::Reader::default(), Reading::new(wanted), Vec::new());
+    // Growing would copy all of them at the end.
+    reading.retained.objects.reserve(usize::try_from(about.len() / OBJECT_BYTES).unwrap_or(0));
+    loop {
+        line.clear();
+        let read = file.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
+        if read == 0 {
+            break;
+        }
+        if line.last() == Some(&b'\n') {
+            line.pop();
+        } else if read as u64 == LINE_BYTES_MAX {
+            // Its rest would look like a line of its own.
+            file.skip_until(b'\n')?;
+        }
+        if let Some(block) = reader.line(&line) {
+            reading.take(&block);
+        }
+    }
+    Ok(reading.end(reader.end().0))
 }
 
 /// A file's blocks in the engine's words. What cannot be used is left out and said.
 pub fn of_file(file: &File, wanted: &Retention) -> (Retained, Vec<Complaint>) {
-    let mut reading = Reading { complaints: file.complaints.clone(), without: wanted.without };
-    let program = file.of(Kind::Program).last();
-    let id = |key: &str| program.and_then(|block| block.value::<u64>(key)).map_or(0, |next| next.saturating_sub(1));
-    let retained = Retained {
-        written_at: file.of(Kind::Info).last().map_or(Timestamp::ZERO, |info| time(info, "created")),
-        ids: Ids {
-            event: id("next_event_id"),
-            problem: id("next_problem_id"),
-            notification: id("next_notification_id"),
-            comment: id("next_comment_id"),
-        },
-        newest_downtime: id("next_downtime_id"),
-        program: program.filter(|_| wanted.program_state).map(|block| reading.program(block)),
-        objects: file.blocks.iter().filter_map(|block| reading.object(block)).collect(),
-        contacts: file.of(Kind::Contact).filter_map(|block| reading.contact(block)).collect(),
-        comments: file.blocks.iter().filter_map(|block| reading.comment(block)).collect(),
-        downtimes: file.blocks.iter().filter_map(|block| reading.downtime(block)).collect(),
-    };
-    (retained, reading.complaints)
+    let mut reading = Reading::new(wanted);
+    file.blocks.iter().for_each(|block| reading.take(block));
+    reading.end(file.complaints.clone())
 }
 
 struct Reading {
     complaints: Vec<Complaint>,
     without: Masks,
+    program_state: bool,
+    retained: Retained,
+    /// Names that were met: a host stands in each of its services.
+    names: BTreeSet<Arc<str>>,
+}
+
+impl Reading {
+    fn new(wanted: &Retention) -> Reading {
+        let (without, program_state) = (wanted.without, wanted.program_state);
+        Reading {
+            complaints: Vec::new(),
+            without,
+            program_state,
+            retained: Retained::default(),
+            names: BTreeSet::new(),
+        }
+    }
+
+    fn end(self, mut complaints: Vec<Complaint>) -> (Retained, Vec<Complaint>) {
+        complaints.extend(self.complaints);
+        (self.retained, complaints)
+    }
+
+    fn take(&mut self, block: &Block) {
+        match block.kind {
+            Kind::Info => self.retained.written_at = time(block, "created"),
+            Kind::Program => {
+                let id = |key: &str| block.value::<u64>(key).map_or(0, |next| next.saturating_sub(1));
+                self.retained.ids = Ids {
+                    event: id("next_event_id"),
+                    problem: id("next_problem_id"),
+                    notification: id("next_notification_id"),
+                    comment: id("next_comment_id"),
+                };
+                self.retained.newest_downtime = id("next_downtime_id");
+                self.retained.program = self.program_state.then(|| self.program(block));
+            }
+            Kind::Host | Kind::Service => {
+                let object = self.object(block);
+                self.retained.objects.extend(object);
+            }
+            Kind::Contact => {
+                let contact = self.contact(block);
+                self.retained.contacts.extend(contact);
+            }
+            Kind::HostComment | Kind::ServiceComment => {
+                let comment = self.comment(block);
+                self.retained.comments.extend(comment);
+            }
+            Kind::HostDowntime | Kind::ServiceDowntime => {
+                let downtime = self.downtime(block);
+                self.retained.downtimes.extend(downtime);
+            }
+        }
+    }
+
+    fn name(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.names.get(name) {
+            return Arc::clone(known);
+        }
+        let name: Arc<str> = name.into();
+        self.names.insert(Arc::clone(&name));
+        name
+    }
+
+    fn key(&mut self, block: &Block) -> Option<ObjectKey> {
+        let of_service = matches!(block.kind, Kind::Service | Kind::ServiceComment | Kind::ServiceDowntime);
+        let host = block.text("host_name").filter(|name| !name.is_empty())?;
+        let service = if of_service { Some(block.text("service_description")?) } else { None };
+        Some(ObjectKey { host: self.name(host), service: service.map(|name| self.name(name)) })
+    }
 }
 
 /// Whole seconds; what is missing or makes no sense is zero.
@@ -122,13 +203,6 @@ fn time(block: &Block, key: &str) -> Timestamp {
 
 fn number<T: std::str::FromStr + Default>(block: &Block, key: &str) -> T {
     block.value(key).unwrap_or_default()
-}
-
-fn key(block: &Block) -> Option<ObjectKey> {
-    let of_service = matches!(block.kind, Kind::Service | Kind::ServiceComment | Kind::ServiceDowntime);
-    let host = block.text("host_name").filter(|name| !name.is_empty())?.into();
-    let service = if of_service { Some(block.text("service_description")?.into()) } else { None };
-    Some(ObjectKey { host, service })
 }
 
 impl Reading {
@@ -185,7 +259,7 @@ impl Reading {
             Kind::Service => self.without.service,
             _ => return None,
         };
-        let Some(object) = key(block) else {
+        let Some(object) = self.key(block) else {
             self.leave_out(block, "it names no object");
             return None;
         };
@@ -236,6 +310,7 @@ impl Reading {
             modified_attributes: own,
             modified_host_attributes: hosts,
             modified_service_attributes: services,
+            last_told: [time(block, "last_host_notification"), time(block, "last_service_notification")],
             enabled,
             changes,
         })
@@ -251,7 +326,7 @@ impl Reading {
             4 => CommentType::Acknowledgement,
             _ => CommentType::User,
         };
-        let (Some(object), Some(id)) = (key(block), block.value::<u64>("comment_id").filter(|id| *id > 0)) else {
+        let (Some(object), Some(id)) = (self.key(block), block.value::<u64>("comment_id").filter(|id| *id > 0)) else {
             self.leave_out(block, "it names no object or has no id");
             return None;
         };
@@ -273,7 +348,7 @@ impl Reading {
         if !matches!(block.kind, Kind::HostDowntime | Kind::ServiceDowntime) {
             return None;
         }
-        let (Some(target), Some(id)) = (key(block), block.value::<u64>("downtime_id").filter(|id| *id > 0)) else {
+        let (Some(target), Some(id)) = (self.key(block), block.value::<u64>("downtime_id").filter(|id| *id > 0)) else {
             self.leave_out(block, "it names no object or has no id");
             return None;
         };

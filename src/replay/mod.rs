@@ -1,5 +1,6 @@
 //! The engine over recorded inputs with virtual time: what a service would have said, without clock, disk or network.
 
+mod due;
 pub mod expect;
 mod input;
 pub mod output;
@@ -19,6 +20,7 @@ use stentor_core::{Span, Timestamp};
 
 use crate::nagios::external::{self, Order, World, describe};
 use crate::probes::exec::{Ended, reported};
+use due::Due;
 use input::{Refusal, Said, Step, What};
 
 /// As the running service ticks: once a second at pace 1, never closer than this.
@@ -40,6 +42,8 @@ pub struct Options {
     /// Virtual time goes on to here after the last input.
     pub until: Option<Timestamp>,
     pub explain: Explain,
+    /// Print each check that the service would start.
+    pub schedule: bool,
 }
 
 /// Replays all lines of a recording; true if every line was understood.
@@ -59,6 +63,7 @@ pub fn replay(catalog: &Arc<Catalog>, events: &str, options: &Options, out: &mut
     });
     let mut print = |line: &Json| writeln!(out, "{line}");
     let mut run = Run::new(told.collect(), &options.explain, &mut print);
+    run.schedules = options.schedule;
     for (number, step) in lines {
         run.line(catalog, number, step)?;
     }
@@ -68,6 +73,13 @@ pub fn replay(catalog: &Arc<Catalog>, events: &str, options: &Options, out: &mut
     let clean = run.clean;
     out.flush()?;
     Ok(clean)
+}
+
+/// Whether what is due at the very instant belongs to it.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+enum Before {
+    Including,
+    Excluding,
 }
 
 /// Where lines go as they are said.
@@ -89,6 +101,8 @@ struct Run<'a> {
     /// Messages so far by incident, contact and channel.
     counts: BTreeMap<(u64, Arc<str>, Arc<str>), u32>,
     explain: &'a Explain,
+    schedules: bool,
+    due: Option<Due>,
     clean: bool,
     out: Print<'a>,
 }
@@ -106,6 +120,8 @@ impl<'a> Run<'a> {
             sent: BTreeMap::new(),
             counts: BTreeMap::new(),
             explain,
+            schedules: false,
+            due: None,
             clean: true,
             out,
         }
@@ -142,6 +158,7 @@ impl Run<'_> {
             return Ok(());
         }
         self.now = Some(at);
+        self.due = self.schedules.then(|| Due::new(catalog, at));
         self.apply(at, &Input::Catalog(Arc::clone(catalog)))
     }
 
@@ -161,12 +178,32 @@ impl Run<'_> {
         while let Some(due) = self.next_tick()
             && (due < to || (inclusive && due == to))
         {
+            self.checks_due(due, Before::Including)?;
             self.apply(due, &Input::Tick)?;
             self.ticked = Some(due);
             self.fresh = false;
         }
+        self.checks_due(to, if inclusive { Before::Including } else { Before::Excluding })?;
         self.now = Some(self.now.unwrap_or(to).max(to));
         Ok(())
+    }
+
+    /// Prints the checks that start until then, each at its time.
+    fn checks_due(&mut self, to: Timestamp, before: Before) -> io::Result<()> {
+        let Some(mut due) = self.due.take() else { return Ok(()) };
+        let mut done = Ok(());
+        while done.is_ok()
+            && let Some(at) = due.next_at()
+            && (at < to || (before == Before::Including && at == to))
+        {
+            while done.is_ok()
+                && let Some(object) = due.pop(&self.engine, at)
+            {
+                done = self.print(output::check_due(at, self.engine.catalog(), object));
+            }
+        }
+        self.due = Some(due);
+        done
     }
 
     fn next_tick(&self) -> Option<Timestamp> {
@@ -289,6 +326,9 @@ impl Run<'_> {
     }
 
     fn tell(&mut self, at: Timestamp, effects: Effects) -> io::Result<()> {
+        if let Some(due) = &mut self.due {
+            due.request(&effects.checks, at);
+        }
         for event in &effects.events {
             self.event(at, event)?;
         }

@@ -33,6 +33,10 @@ pub fn error(when: Timestamp, number: usize, message: &str) -> Json {
     line(when, "error", json!({ "line": number, "message": message }))
 }
 
+pub fn check_due(when: Timestamp, catalog: &Catalog, object: ObjectId) -> Json {
+    line(when, "check_due", named(catalog, object))
+}
+
 pub fn state(when: Timestamp, engine: &Engine, object: ObjectId) -> Json {
     let row = engine.row(object);
     let mut keys = named(engine.catalog(), object);

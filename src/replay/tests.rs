@@ -41,7 +41,7 @@ fn every_scenario_gives_its_golden_answer() {
         let events = std::fs::read_to_string(&path).expect("readable");
         let last = lines(&events).pop().and_then(|line| line["at"].as_i64()).expect("a scenario has lines");
         let until = Some(Timestamp::from_secs(last + 600));
-        let (_, answer) = run(&events, &Options { until, explain: Explain::Everything });
+        let (_, answer) = run(&events, &Options { until, explain: Explain::Everything, ..Options::default() });
         let golden = path.with_extension("expected");
         if std::env::var_os("UPDATE_EXPECT").is_some() {
             std::fs::write(&golden, &answer).expect("writable");
@@ -127,4 +127,34 @@ fn quiet_time_is_jumped_over() {
     run.advance(Timestamp::from_secs(1_790_086_400), true).expect("memory");
     // A day has 86,400 seconds; only the ageing of signals is looked at, every ten of them.
     assert!(run.seq < 9_000, "{} ticks", run.seq);
+}
+
+#[test]
+fn with_a_schedule_each_check_is_due_in_every_interval_and_none_runs() {
+    let (start, length) = (Timestamp::from_secs(1_000_000), Span::from_mins(30));
+    let events = format!("{{\"at\":{},\"show\":true}}", start.as_secs());
+    let options = |schedule| Options { until: Some(start + length), schedule, ..Options::default() };
+    let all = lines(&run(&events, &options(true)).1);
+    let without = lines(&run(&events, &options(false)).1);
+    let silent: Vec<_> = all.iter().filter(|line| line["event"] != "check_due").collect();
+    assert_eq!(silent, without.iter().collect::<Vec<_>>(), "looking at the schedule changes nothing");
+    let (catalog, mut seen) = (world(), 0);
+    for id in 0..catalog.services.len() {
+        let object = ObjectId::Service(ServiceId::from_index(id));
+        let (key, check) = (catalog.object_key(object), catalog.check_of(object).unwrap());
+        let due: Vec<f64> = of(&all, "check_due")
+            .into_iter()
+            .filter(|line| line["host"] == *key.host && line["service"] == *key.service.clone().unwrap())
+            .map(|line| line["at"].as_f64().unwrap())
+            .collect();
+        if check.probe.is_empty() || check.host_side || check.every <= Span::ZERO {
+            continue;
+        }
+        seen += 1;
+        let every = check.every.as_secs_f64();
+        assert!(due[0] <= start.as_secs() as f64 + 13.0, "{key:?} {due:?}");
+        assert!(due.windows(2).all(|pair| pair[0] < pair[1] && pair[1] - pair[0] <= every), "{key:?} {due:?}");
+        assert!(due.len() as f64 >= length.as_secs_f64() / every - 1.0, "{key:?} {due:?}");
+    }
+    assert!(seen > 0);
 }

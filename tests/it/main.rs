@@ -15,6 +15,7 @@ mod kill9;
 mod mail;
 mod metrics;
 mod nagios4;
+mod nagios_files;
 mod nagios_tree;
 mod outside;
 mod pipe;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::running::{Running, until};
 
-const MAIN: &str = "cfg_dir=objects\nresource_file=resource.cfg\ninterval_length=1\nlog_file=var/nagios.log\n\
+pub const MAIN: &str = "cfg_dir=objects\nresource_file=resource.cfg\ninterval_length=1\nlog_file=var/nagios.log\n\
                     command_file=var/nagios.cmd\ncheck_external_commands=1\nenable_event_handlers=1\n\
                     illegal_macro_output_chars=`~$&|'\"<>\nlog_service_retries=1\n";
 
@@ -66,7 +66,7 @@ define service {
 const PLUGIN: &str = "#!/bin/sh\nif [ -e \"$(dirname \"$0\")/broken\" ]; then\n\
                       echo \"off \\$(touch pwned); \\`id\\` $1 $2 | level=3;5;9\"\nexit 2\nfi\necho \"on | level=7\"\n";
 
-fn tree() -> TempDir {
+pub fn tree() -> TempDir {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
@@ -83,12 +83,12 @@ fn tree() -> TempDir {
 }
 
 /// Lines of a file that is written meanwhile, without their times.
-fn lines(path: &Path) -> Vec<String> {
+pub fn lines(path: &Path) -> Vec<String> {
     let text = fs::read_to_string(path).unwrap_or_default();
     text.lines().map(|line| line.split_once("] ").map_or(line, |(_, rest)| rest).to_owned()).collect()
 }
 
-async fn until_line(path: &Path, wanted: &str) {
+pub async fn until_line(path: &Path, wanted: &str) {
     until(wanted, async || {
         let seen = lines(path);
         if seen.iter().any(|line| line.contains(wanted)) { Ok(()) } else { Err(seen) }
@@ -96,7 +96,7 @@ async fn until_line(path: &Path, wanted: &str) {
     .await;
 }
 
-fn tell(folder: &Path, command: &str) {
+pub fn tell(folder: &Path, command: &str) {
     fs::write(folder.join("var/nagios.cmd"), format!("[1] {command}\n")).unwrap();
 }
 

@@ -124,12 +124,18 @@ impl Running {
     }
 
     /// Ends the process as an administrator does, and takes its exit.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
+        drop(self.stop_and_keep().await);
+    }
+
+    /// The same; its folder is left to look at.
+    pub async fn stop_and_keep(mut self) -> TempDir {
         let pid = self.child.id().expect("still runs").to_string();
         let status = Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
         assert!(status.success());
         let ended = timeout(PATIENCE, self.child.wait()).await.expect("ends on SIGTERM").unwrap();
         assert!(ended.success(), "{ended}");
+        self.folder
     }
 }
 

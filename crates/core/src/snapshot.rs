@@ -92,6 +92,8 @@ impl Flags {
     pub const FLAPPING: u16 = 8;
     /// Explained by a host or parent that is down: not a problem of its own.
     pub const EFFECT: u16 = 16;
+    /// What another object showed asked for a check of this one, whose result has not come yet.
+    pub const ASKED: u16 = 32;
     /// Its incident let go of it at `changed`, and it was not looked at since: what it says may be over with the cause.
     pub const RELEASED: u16 = 128;
     /// Of an object of Stentor's own configuration: a command switched its active checks off.
@@ -217,6 +219,28 @@ pub struct Counters {
     pub results_refused: u64,
     pub notifications: u64,
     pub withheld: u64,
+    pub host_checks: CheckCounters,
+    pub service_checks: CheckCounters,
+}
+
+/// Checks by why they were made.
+#[derive(Copy, Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct CheckCounters {
+    pub scheduled: u64,
+    /// Asked for by what another object showed.
+    pub on_demand: u64,
+    pub passive: u64,
+    /// Asked for, but the last result was young enough.
+    pub cached: u64,
+}
+
+impl Counters {
+    pub fn checks_mut(&mut self, object: ObjectId) -> &mut CheckCounters {
+        match object {
+            ObjectId::Host(_) => &mut self.host_checks,
+            ObjectId::Service(_) => &mut self.service_checks,
+        }
+    }
 }
 
 impl Snapshot {

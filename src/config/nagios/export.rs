@@ -90,6 +90,8 @@ impl Writer<'_> {
             call("ocsp_command", &program.ocsp_command),
             call("host_perfdata_command", &program.host_perfdata_command),
             call("service_perfdata_command", &program.service_perfdata_command),
+            program.host_perfdata_template.as_ref().map(|_| "host_perfdata_file".to_owned()),
+            program.service_perfdata_template.as_ref().map(|_| "service_perfdata_file".to_owned()),
         ];
         let flapping = program.enable_flap_detection.then(|| "enable_flap_detection".to_owned());
         for what in calls.into_iter().flatten().chain(flapping).collect::<Vec<_>>() {

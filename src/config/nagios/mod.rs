@@ -15,7 +15,7 @@ use super::nagios_files;
 use super::objects::Builder;
 use super::watch::Depth;
 
-pub use program::{CheckTimes, Masks, NagiosSettings, Retention};
+pub use program::{CheckTimes, Masks, NagiosSettings, PerfdataFile, PerfdataMode, PerfdataSettings, Retention};
 pub use stentor_core::macros::view::{COMMAND_PARAM, COMMAND_PROBE};
 
 /// How contacts of the tree are told.

@@ -33,7 +33,11 @@ pub struct NagiosSettings {
     pub object_cache_text: Arc<str>,
     pub retention_file: Option<PathBuf>,
     pub retention: Retention,
+    /// `None` = it is written on command and at the end only.
+    pub retention_every: Option<Duration>,
+    pub perfdata: PerfdataSettings,
     pub check_result_path: Option<PathBuf>,
+    pub check_result_every: Duration,
     pub check_result_age_max: Duration,
     /// `None` where external commands are switched off.
     pub command_file: Option<PathBuf>,
@@ -55,6 +59,33 @@ pub struct CheckTimes {
     pub host_spread_max: Span,
     pub orphaned_services: bool,
     pub orphaned_hosts: bool,
+}
+
+/// Files that performance data are written to, a line for each result.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PerfdataSettings {
+    pub hosts: Option<PerfdataFile>,
+    pub services: Option<PerfdataFile>,
+    /// `perfdata_timeout`, of the command that takes a file away.
+    pub command_timeout: Duration,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PerfdataFile {
+    pub path: PathBuf,
+    pub mode: PerfdataMode,
+    /// `None` = no command takes it away.
+    pub process_every: Option<Duration>,
+}
+
+/// `*_perfdata_file_mode`.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum PerfdataMode {
+    Append,
+    /// Begun anew at each opening.
+    Write,
+    /// A named pipe whose reader may come and go.
+    Pipe,
 }
 
 /// What is wanted of a retention file.
@@ -105,7 +136,11 @@ pub fn settings(main: &MainConfig, objects: &Objects, folder: &Path) -> NagiosSe
         object_cache_text: main.object_cache_file.as_ref().map(|_| dump(objects).into()).unwrap_or_default(),
         retention_file: path(&main.state_retention_file).filter(|_| main.retain_state_information),
         retention: retention(main),
+        retention_every: Some(Duration::from_secs(60 * u64::from(main.retention_update_interval)))
+            .filter(|every| !every.is_zero()),
+        perfdata: perfdata(main, folder),
         check_result_path: path(&main.check_result_path),
+        check_result_every: seconds(main.check_result_reaper_frequency.max(1)),
         check_result_age_max: seconds(main.max_check_result_file_age),
         command_file: path(&main.command_file).filter(|_| main.check_external_commands),
         notification_timeout: seconds(main.notification_timeout),
@@ -138,6 +173,32 @@ fn retention(main: &MainConfig) -> Retention {
             contact_host: main.retained_contact_host_attribute_mask,
             contact_service: main.retained_contact_service_attribute_mask,
         },
+    }
+}
+
+fn perfdata(main: &MainConfig, folder: &Path) -> PerfdataSettings {
+    let file = |path: &Option<String>, mode: wire::FileMode, seconds: u32| {
+        let path = folder.join(path.as_ref()?);
+        let mode = match mode {
+            wire::FileMode::Append => PerfdataMode::Append,
+            wire::FileMode::Write => PerfdataMode::Write,
+            wire::FileMode::Pipe => PerfdataMode::Pipe,
+        };
+        let process_every = Some(Duration::from_secs(seconds.into())).filter(|every| !every.is_zero());
+        Some(PerfdataFile { path, mode, process_every })
+    };
+    PerfdataSettings {
+        hosts: file(
+            &main.host_perfdata_file,
+            main.host_perfdata_file_mode,
+            main.host_perfdata_file_processing_interval,
+        ),
+        services: file(
+            &main.service_perfdata_file,
+            main.service_perfdata_file_mode,
+            main.service_perfdata_file_processing_interval,
+        ),
+        command_timeout: Duration::from_secs(main.perfdata_timeout.into()),
     }
 }
 
@@ -196,6 +257,8 @@ pub fn program(main: &MainConfig, objects: &Objects, resources: &Resources, noti
 /// The commands that the program itself runs.
 fn commands(main: &MainConfig, objects: &Objects, program: Program) -> Program {
     let call = |text: &Option<String>| command(text.as_deref(), objects);
+    // Without a file nobody wants its lines.
+    let line = |file: &Option<String>, template: &wire::Template| file.as_ref().map(|_| template.0.as_str().into());
     Program {
         global_host_event_handler: call(&main.global_host_event_handler),
         global_service_event_handler: call(&main.global_service_event_handler),
@@ -203,13 +266,18 @@ fn commands(main: &MainConfig, objects: &Objects, program: Program) -> Program {
         ocsp_command: call(&main.ocsp_command),
         host_perfdata_command: call(&main.host_perfdata_command),
         service_perfdata_command: call(&main.service_perfdata_command),
+        host_perfdata_template: line(&main.host_perfdata_file, &main.host_perfdata_file_template),
+        service_perfdata_template: line(&main.service_perfdata_file, &main.service_perfdata_file_template),
+        host_perfdata_file_command: call(&main.host_perfdata_file_processing_command),
+        service_perfdata_file_command: call(&main.service_perfdata_file_processing_command),
         ..program
     }
 }
 
 fn logs(main: &MainConfig) -> Program {
     Program {
-        perfdata_process_empty_results: main.service_perfdata_process_empty_results,
+        host_perfdata_process_empty_results: main.host_perfdata_process_empty_results,
+        service_perfdata_process_empty_results: main.service_perfdata_process_empty_results,
         log_notifications: main.log_notifications,
         log_service_retries: main.log_service_retries,
         log_host_retries: main.log_host_retries,

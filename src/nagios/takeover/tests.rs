@@ -285,3 +285,34 @@ async fn a_first_start_on_kept_state_reads_nothing() {
     assert_eq!(running.handle.snapshot().catalog.hosts.len(), catalog().hosts.len());
     stop(journal, running).await;
 }
+
+/// Kibibytes of this process: now, or at most since the mark was reset.
+fn memory(key: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+    line.trim_start_matches(':').trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn a_large_file_is_never_in_memory_as_a_whole() {
+    const SERVICES: usize = 20_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("retention.dat");
+    let theirs = include_str!("../../../crates/wire/tests/data/sample_retention.dat");
+    let start = theirs.find("service {").unwrap();
+    let block = &theirs[start..start + theirs[start..].find("}\n").unwrap() + 2];
+    let mut file = std::io::BufWriter::new(std::fs::File::create(&path).unwrap());
+    for i in 0..SERVICES {
+        let named = block.replace("web1", &format!("web{}", i / 10)).replace("Disk", &format!("Disk {}", i % 10));
+        std::io::Write::write_all(&mut file, named.as_bytes()).unwrap();
+    }
+    drop(file);
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
+    let before = memory("VmRSS");
+    let (retained, complaints) = read_file(&path, &Retention::default()).unwrap();
+    let more = memory("VmHWM").saturating_sub(before);
+    assert_eq!((retained.objects.len(), complaints.len()), (SERVICES, 0));
+    // 100,000 objects: 240 MiB, most of it what was seen of them, which the engine keeps. The file and all of its fields
+    // would be four times that.
+    assert!(more * 1024 / SERVICES as u64 <= 240 * 1024 * 1024 / 100_000, "{more} KiB");
+}

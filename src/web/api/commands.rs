@@ -89,6 +89,7 @@ async fn run_line(
         now: state.clock.now(),
         user,
     };
+    state.desk.seen.count_command();
     match external::order(line, &world)? {
         Order::Commands(commands) => {
             // The first one carries the line's words, so that it is logged once.

@@ -9,6 +9,7 @@ use crate::id::ObjectId;
 use crate::model::{CommandRun, HeldNotice, Notice, Notification, ObjectKey, Withheld};
 
 use super::input::{CommandError, Reply};
+use super::switch::Side;
 
 /// Everything one `apply` asks for.
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ pub struct Effects {
     pub runs: Vec<CommandRun>,
     /// Lines of `nagios.log` without their time.
     pub log: Vec<String>,
+    /// Lines for the files of performance data, macros filled in.
+    pub perfdata: Vec<(Side, String)>,
     /// To the collector.
     pub checks: Vec<CheckRequest>,
     /// Answer to a command.

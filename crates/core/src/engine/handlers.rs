@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::effect::Effects;
+use super::switch::Side;
 use crate::catalog::nagios::CommandCall;
 use crate::id::ObjectId;
 use crate::macros::view::{Kept, Subject, View};
@@ -54,19 +55,43 @@ impl Engine {
         }
     }
 
+    /// The command of performance data, then the line of their file.
     pub(super) fn process_perfdata(&self, object: ObjectId, effects: &mut Effects) {
         let program = self.program();
-        let call = match object {
-            ObjectId::Host(_) => &program.host_perfdata_command,
-            ObjectId::Service(_) => &program.service_perfdata_command,
+        let (side, call, template, takes_empty) = match object {
+            ObjectId::Host(_) => (
+                Side::Hosts,
+                &program.host_perfdata_command,
+                &program.host_perfdata_template,
+                program.host_perfdata_process_empty_results,
+            ),
+            ObjectId::Service(_) => (
+                Side::Services,
+                &program.service_perfdata_command,
+                &program.service_perfdata_template,
+                program.service_perfdata_process_empty_results,
+            ),
         };
-        let Some(call) = call else { return };
-        let is_empty = || self.detail(object).observation.as_ref().is_none_or(|seen| seen.measurements.is_empty());
-        if program.process_performance_data
-            && self.switches(object).is_some_and(|switches| switches.perfdata)
-            && (program.perfdata_process_empty_results || !is_empty())
+        let is_empty = || self.detail(object).observation.as_ref().is_none_or(|seen| seen.perfdata().is_empty());
+        if (call.is_none() && template.is_none())
+            || !program.process_performance_data
+            || !self.switches(object).is_some_and(|switches| switches.perfdata)
+            || (!takes_empty && is_empty())
         {
+            return;
+        }
+        if let Some(call) = call {
             self.run_command(call, object, effects);
+        }
+        if let Some(template) = template {
+            let line = self.macros().with_context(Subject::of(object), |context| {
+                // Not a command line: Nagios removes nothing here.
+                macros::expand(template, context, Options::raw())
+            });
+            match line {
+                Ok(line) => effects.perfdata.push((side, line)),
+                Err(error) => effects.log.push(format!("Error: performance data were not written: {error}")),
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use super::change::{Change, FlapChange};
 use super::comment::ENGINE;
 use super::effect::Effects;
 use super::input::{CommandError, CommentRequest, CustomOptions, Reply};
+use super::switch::Side;
 use super::track::NoticeState;
 use crate::id::{ContactId, ObjectId};
 use crate::macros::facts::NotificationFacts;
@@ -207,6 +208,7 @@ impl Engine {
         for &contact in &sending.tell {
             let notice = self.notice(asked, by, sending, contact, &mut effects.log);
             self.log_notice(asked.object, &notice, effects);
+            self.note_told(contact, Side::of(asked.object));
             effects.notices.push(notice);
         }
         Told::Yes

@@ -1,6 +1,8 @@
 //! Checks that a result of another object asks for: its host, the neighbours in the reachability graph, the masters of
 //! its dependencies (specification 03, 2.3 and 3).
 
+use std::sync::Arc;
+
 use super::Engine;
 use super::change::Change;
 use super::effect::{CheckRequest, Effects};
@@ -79,8 +81,9 @@ impl Engine {
     pub(super) fn look_around(&mut self, id: HostId, change: &Change, effects: &mut Effects) {
         let object = ObjectId::Host(id);
         let (was_up, is_up) = (change.before.state == 0, self.hosts[id.index()].state == 0);
-        let neighbours = self.catalog.hosts[id.index()].parents.iter().map(|parent| (parent, true));
-        let children = self.catalog.index.children[id.index()].iter().map(|child| (child, false));
+        let catalog = Arc::clone(&self.catalog);
+        let neighbours = catalog.hosts[id.index()].parents.iter().map(|parent| (parent, true));
+        let children = catalog.index.children[id.index()].iter().map(|child| (child, false));
         if self.track(object).is_none() {
             if change.transition.state_changed && !change.before.is_pending() {
                 neighbours.chain(children).for_each(|(&host, _)| self.ask(ObjectId::Host(host), effects));
@@ -106,7 +109,7 @@ impl Engine {
     }
 
     /// Before the last attempt: what the object depends on must be known when it comes to telling.
-    fn look_at_masters(&self, object: ObjectId, effects: &mut Effects) {
+    fn look_at_masters(&mut self, object: ObjectId, effects: &mut Effects) {
         let (row, program) = (self.row(object), self.program());
         let predictive = match object {
             ObjectId::Host(_) => program.predictive_host_dependency_checks,
@@ -115,20 +118,22 @@ impl Engine {
         if !predictive || row.kind != StateKind::Soft || row.attempt.saturating_add(1) != self.attempts_max(object) {
             return;
         }
-        let positions = self.catalog.nagios.index.dependencies.get(&object);
+        let catalog = Arc::clone(&self.catalog);
+        let positions = catalog.nagios.index.dependencies.get(&object);
         for &position in positions.into_iter().flatten() {
-            self.ask_unless_cached(self.catalog.nagios.dependencies[position as usize].master, effects);
+            self.ask_unless_cached(catalog.nagios.dependencies[position as usize].master, effects);
         }
     }
 
-    fn ask(&self, object: ObjectId, effects: &mut Effects) {
+    fn ask(&mut self, object: ObjectId, effects: &mut Effects) {
         if self.is_checked(object) {
+            self.row_mut(object).flags.set(Flags::ASKED, true);
             effects.checks.push(CheckRequest::at(object, self.at));
         }
     }
 
     /// Asks for a check now unless the last one is young enough to be taken for it.
-    fn ask_unless_cached(&self, object: ObjectId, effects: &mut Effects) {
+    fn ask_unless_cached(&mut self, object: ObjectId, effects: &mut Effects) {
         let horizon = match object {
             ObjectId::Host(_) => self.program().cached_host_check_horizon,
             ObjectId::Service(_) => self.program().cached_service_check_horizon,
@@ -136,6 +141,8 @@ impl Engine {
         let row = self.row(object);
         if row.is_pending() || row.last_check + horizon <= self.at {
             self.ask(object, effects);
+        } else if self.is_checked(object) {
+            self.counters.checks_mut(object).cached += 1;
         }
     }
 }

@@ -8,6 +8,7 @@ use super::Engine;
 use super::effect::Effects;
 use super::input::{CommandError, Reply};
 use super::switch::{ContactChange, ContactScope, ProgramSwitch, Side, contact, modified};
+use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::catalog::nagios::{CommandCall, ContactSide, NagiosContact, Program};
 use crate::id::{ContactId, TimeperiodId};
@@ -21,7 +22,7 @@ pub struct ProgramState {
     pub in_force: Program,
 }
 
-/// Directives of a contact that commands changed; `None` = as configured.
+/// Directives of a contact that commands changed (`None` = as configured), and when it was told last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ContactOverrides {
     pub modified_attributes: u32,
@@ -36,6 +37,8 @@ pub struct SideOverrides {
     pub modified_attributes: u32,
     pub enabled: Option<bool>,
     pub period: Option<TimeperiodId>,
+    /// When the newest notification went to it; zero = never.
+    pub last_told: Timestamp,
 }
 
 impl ProgramSwitch {
@@ -250,6 +253,22 @@ impl Engine {
 
     fn nagios_contact(&self, id: ContactId) -> Option<&NagiosContact> {
         self.catalog.nagios.contacts.get(id.index())?.as_ref()
+    }
+
+    /// A notification about a host or a service goes to this contact now.
+    pub(super) fn note_told(&mut self, id: ContactId, side: Side) {
+        let at = self.at;
+        self.contact_overrides_mut(id).side_mut(side).last_told = at;
+    }
+
+    /// As another monitor left it: hosts, services.
+    pub(super) fn retain_told(&mut self, id: ContactId, last_told: [Timestamp; 2]) {
+        let at = self.at;
+        for (side, told) in [Side::Hosts, Side::Services].into_iter().zip(last_told) {
+            if told > Timestamp::ZERO {
+                self.contact_overrides_mut(id).side_mut(side).last_told = told.min(at);
+            }
+        }
     }
 
     fn contact_overrides_mut(&mut self, id: ContactId) -> &mut ContactOverrides {

@@ -45,9 +45,24 @@ impl Engine {
             return;
         }
         self.counters.results_applied += 1;
+        self.count_check(result.object, result.source);
         match result.object {
             ObjectId::Host(id) => self.apply_host_result(id, observed_at, result, effects),
             ObjectId::Service(id) => self.apply_service_result(id, observed_at, result, effects),
+        }
+    }
+
+    fn count_check(&mut self, object: ObjectId, source: ResultSource) {
+        let counts = self.counters.checks_mut(object);
+        if source == ResultSource::Passive {
+            counts.passive += 1;
+            return;
+        }
+        if self.row(object).flags.has(Flags::ASKED) {
+            self.row_mut(object).flags.set(Flags::ASKED, false);
+            self.counters.checks_mut(object).on_demand += 1;
+        } else {
+            self.counters.checks_mut(object).scheduled += 1;
         }
     }
 

@@ -88,6 +88,8 @@ pub struct RetainedContact {
     pub modified_attributes: u32,
     pub modified_host_attributes: u32,
     pub modified_service_attributes: u32,
+    /// When it was told of a host and of a service; zero = never.
+    pub last_told: [Timestamp; 2],
     pub enabled: Vec<(Side, bool)>,
     pub changes: Vec<ContactChange>,
 }
@@ -207,6 +209,7 @@ impl Engine {
 
     fn retain_contact(&mut self, retained: &RetainedContact) {
         let Ok(id) = contact(&self.catalog, &retained.contact) else { return };
+        self.retain_told(id, retained.last_told);
         let keeps = self.catalog.nagios.contacts.get(id.index()).and_then(Option::as_ref);
         if !keeps.is_some_and(|contact| contact.retain_nonstatus) {
             return;

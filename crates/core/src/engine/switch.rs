@@ -45,6 +45,15 @@ pub enum Side {
     Services,
 }
 
+impl Side {
+    pub const fn of(object: ObjectId) -> Side {
+        match object {
+            ObjectId::Host(_) => Side::Hosts,
+            ObjectId::Service(_) => Side::Services,
+        }
+    }
+}
+
 /// What an object can be told to do or leave.
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

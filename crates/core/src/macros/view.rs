@@ -100,21 +100,31 @@ impl View<'_> {
     /// # Errors
     /// The line would grow past what a command line may be.
     pub fn command(&self, call: &nagios::CommandCall, subject: Subject<'_>) -> Result<CommandRun, ExpandError> {
+        self.with_context(subject, |context| self.command_in(call, context))
+    }
+
+    /// A command that is about no object, ready to run.
+    ///
+    /// # Errors
+    /// As [`View::command`].
+    pub fn program_command(&self, call: &nagios::CommandCall) -> Result<CommandRun, ExpandError> {
+        self.with_any_context(None, None, |context| self.command_in(call, context))
+    }
+
+    fn command_in(&self, call: &nagios::CommandCall, context: &Context<'_, Self>) -> Result<CommandRun, ExpandError> {
         let command = &self.catalog.nagios.commands[call.command.index()];
         let options = Options::strip(&self.program.illegal_macro_output_chars);
         let parsed = CommandCall::parse(&call.text);
-        self.with_context(subject, |context| {
-            let line = expand_command_held(&command.line, &parsed, context, options)?;
-            let mut made = Vec::new();
-            if self.program.environment_macros {
-                let args = parsed.expand_args(context, options)?;
-                let lean = self.program.large_installation_tweaks;
-                let size = if lean { EnvironmentSize::Lean } else { EnvironmentSize::Full };
-                let found = environment(&Context { args: &args, ..*context }, options, size);
-                made = found.variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-            }
-            Ok(CommandRun { name: Arc::clone(&command.name), line, environment: made })
-        })
+        let line = expand_command_held(&command.line, &parsed, context, options)?;
+        let mut made = Vec::new();
+        if self.program.environment_macros {
+            let args = parsed.expand_args(context, options)?;
+            let lean = self.program.large_installation_tweaks;
+            let size = if lean { EnvironmentSize::Lean } else { EnvironmentSize::Full };
+            let found = environment(&Context { args: &args, ..*context }, options, size);
+            made = found.variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        }
+        Ok(CommandRun { name: Arc::clone(&command.name), line, environment: made })
     }
 
     /// Calls with the context of a subject.

@@ -2,6 +2,7 @@
 
 use stentor_core::catalog::nagios::Options;
 use stentor_core::engine::ResultSource;
+use stentor_core::engine::switch::Side;
 use stentor_core::engine::{Command, Notify};
 use stentor_core::id::ObjectId;
 use stentor_core::model::{Ack, HostState, ObjectKey, Observation, ServiceState, Sticky, UnknownCause};
@@ -365,7 +366,7 @@ fn obsessive_and_perfdata_commands_hear_of_every_result() {
         [program.ocsp_command, program.ochp_command, program.service_perfdata_command] = calls;
         (program.obsess_over_services, program.obsess_over_hosts) = (true, true);
         program.process_performance_data = true;
-        program.perfdata_process_empty_results = false;
+        program.service_perfdata_process_empty_results = false;
     };
     let mut pair = pair(Object::host(), Object::attempts(1), configure);
     let names = |site: &mut Site| site.runs().iter().map(|run| run.name.to_string()).collect::<Vec<_>>();
@@ -376,6 +377,26 @@ fn obsessive_and_perfdata_commands_hear_of_every_result() {
     let measured = Observation::reported(ServiceState::Ok, "o").measure("t", 1.0, "s");
     pair.site.result(pair.service, ResultSource::Active, measured);
     assert_eq!(names(&mut pair.site), ["ocsp", "perf"]);
+}
+
+#[test]
+fn the_line_of_a_perfdata_file_tells_each_result_as_it_is() {
+    let configure = |tree: &mut Tree| {
+        let program = tree.program();
+        program.process_performance_data = true;
+        program.illegal_macro_output_chars = "`$".into();
+        program.host_perfdata_template = Some("$TIMET$\t$HOSTNAME$\t$HOSTOUTPUT$\t$HOSTPERFDATA$".into());
+        program.service_perfdata_template = Some("$SERVICEDESC$ $SERVICEOUTPUT$|$SERVICEPERFDATA$".into());
+        program.host_perfdata_process_empty_results = false;
+    };
+    let mut pair = pair(Object::host(), Object::attempts(1), configure);
+    pair.site.active(pair.host, 0, "o");
+    assert_eq!(pair.site.perfdata(), [(Side::Hosts, String::new()); 0], "empty ones are not wanted of hosts");
+    pair.site.active(pair.service, 0, "costs 3`$");
+    let measured = Observation::reported(ServiceState::Ok, "o").measure("t", 1.0, "s");
+    pair.site.result(pair.service, ResultSource::Active, measured);
+    let lines = pair.site.perfdata();
+    assert_eq!(lines, [(Side::Services, "s costs 3`$|".to_owned()), (Side::Services, "s o|t=1s".to_owned())]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use stentor_core::catalog::nagios::{
 };
 use stentor_core::catalog::{Catalog, Check, Contact, Host, Service, View, Zone};
 use stentor_core::diagnosis::Severity;
+use stentor_core::engine::switch::Side;
 use stentor_core::engine::track::Track;
 use stentor_core::engine::{
     CheckRequest, CheckResult, Command, CommandError, CommandInput, Effects, Engine, Input, Reply, ResultSource, Took,
@@ -206,6 +207,7 @@ pub struct Site {
     seq: u64,
     log: Vec<String>,
     runs: Vec<CommandRun>,
+    perfdata: Vec<(Side, String)>,
     checks: Vec<CheckRequest>,
     notices: Vec<String>,
     held: Vec<HeldNotice>,
@@ -220,6 +222,7 @@ impl Site {
             seq: 0,
             log: Vec::new(),
             runs: Vec::new(),
+            perfdata: Vec::new(),
             checks: Vec::new(),
             notices: Vec::new(),
             held: Vec::new(),
@@ -231,7 +234,9 @@ impl Site {
     pub fn apply(&mut self, input: Input) -> Option<Result<Reply, CommandError>> {
         self.seq += 1;
         self.engine.begin_turn(self.seq);
-        let Effects { log, runs, checks, notices, held_notices, reply, .. } = self.engine.apply(self.at, &input);
+        let done = self.engine.apply(self.at, &input);
+        let Effects { log, runs, perfdata, checks, notices, held_notices, reply, .. } = done;
+        self.perfdata.extend(perfdata);
         self.log.extend(log);
         self.runs.extend(runs);
         self.checks.extend(checks);
@@ -316,6 +321,11 @@ impl Site {
     }
 
     /// Command lines run since the last call.
+    /// Lines of the perfdata files since the last time.
+    pub fn perfdata(&mut self) -> Vec<(Side, String)> {
+        std::mem::take(&mut self.perfdata)
+    }
+
     pub fn runs(&mut self) -> Vec<CommandRun> {
         std::mem::take(&mut self.runs)
     }

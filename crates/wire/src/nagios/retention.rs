@@ -104,82 +104,106 @@ impl File {
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Block> {
         self.blocks.iter().filter(move |block| block.kind == kind)
     }
-
-    fn complain(&mut self, line: usize, message: String) {
-        if self.complaints.len() < COMPLAINTS_MAX {
-            self.complaints.push(Complaint { line, message });
-        } else {
-            self.complaints_left_out += 1;
-        }
-    }
 }
 
 /// Reads a whole file. A block without an end is left out: it was not written to its end, and half a truth about an
 /// object may be wrong.
 pub fn parse(bytes: &[u8]) -> File {
-    let mut file = File::default();
-    let mut open: Option<Open> = None;
-    let mut last = 0;
-    for (at, bytes) in bytes.split(|byte| *byte == b'\n').enumerate() {
-        let number = at + 1;
-        let line = text_of(bytes);
-        let line = line.trim_start_matches([' ', '\t']).trim_end_matches('\r');
-        if line.trim_end().is_empty() || line.starts_with('#') {
-            continue;
-        }
-        last = number;
-        open = match open {
-            None => begin(line, number, &mut file),
-            Some(block) => proceed(block, line, number, &mut file),
-        };
-    }
-    if let Some(block) = open {
-        let message = format!("the block that begins in line {} has no end; it is left out", block.line);
-        file.complain(last, message);
-    }
-    file
+    let mut reader = Reader::default();
+    let blocks = bytes.split(|byte| *byte == b'\n').filter_map(|line| reader.line(line)).collect();
+    let (complaints, complaints_left_out) = reader.end();
+    File { blocks, complaints, complaints_left_out }
+}
+
+/// Reads a file line by line and gives each block as soon as it is whole, so that nobody need hold all of a large one.
+#[derive(Debug, Default)]
+pub struct Reader {
+    open: Option<Open>,
+    number: usize,
+    /// The last line that said something.
+    last: usize,
+    complaints: Vec<Complaint>,
+    left_out: usize,
 }
 
 /// A block whose end is still to come; `None` = of a kind that nobody knows.
+#[derive(Debug)]
 struct Open {
     kind: Option<Kind>,
     line: usize,
     fields: Vec<(String, String)>,
 }
 
-fn begin(line: &str, number: usize, file: &mut File) -> Option<Open> {
-    let Some(word) = line.trim_end().strip_suffix('{').map(str::trim_end) else {
-        file.complain(number, format!("`{}` is in no block", shown(line)));
-        return None;
-    };
-    let kind = Kind::of(word);
-    if kind.is_none() {
-        file.complain(number, format!("there is no block `{}`; it is left out", shown(word)));
-    }
-    Some(Open { kind, line: number, fields: Vec::new() })
-}
-
-fn proceed(mut block: Open, line: &str, number: usize, file: &mut File) -> Option<Open> {
-    if line.trim_end() == "}" {
-        if let Open { kind: Some(kind), line, fields } = block {
-            file.blocks.push(Block { kind, line, fields });
+impl Reader {
+    /// The next line, without its end; the block that it ends.
+    pub fn line(&mut self, bytes: &[u8]) -> Option<Block> {
+        self.number += 1;
+        let line = text_of(bytes);
+        let line = line.trim_start_matches([' ', '\t']).trim_end_matches('\r');
+        if line.trim_end().is_empty() || line.starts_with('#') {
+            return None;
         }
-        return None;
-    }
-    match line.split_once('=') {
-        Some((key, value)) if !key.is_empty() => {
-            if block.kind.is_some() {
-                block.fields.push((key.trim_end().to_owned(), value.to_owned()));
+        self.last = self.number;
+        match self.open.take() {
+            None => {
+                self.open = self.begin(line);
+                None
             }
+            Some(block) => self.proceed(block, line),
         }
-        // A block that was cut off by the next one: what follows is good again.
-        None if line.trim_end().strip_suffix('{').map(str::trim_end).and_then(Kind::of).is_some() => {
-            file.complain(number, format!("the block that begins in line {} has no end; it is left out", block.line));
-            return begin(line, number, file);
-        }
-        Some(_) | None => file.complain(number, format!("`{}` is no `key=value`", shown(line))),
     }
-    Some(block)
+
+    /// What could not be read: the first complaints, and how many more there were.
+    pub fn end(mut self) -> (Vec<Complaint>, usize) {
+        if let Some(block) = self.open.take() {
+            self.number = self.last;
+            self.complain(format!("the block that begins in line {} has no end; it is left out", block.line));
+        }
+        (self.complaints, self.left_out)
+    }
+
+    fn complain(&mut self, message: String) {
+        if self.complaints.len() < COMPLAINTS_MAX {
+            self.complaints.push(Complaint { line: self.number, message });
+        } else {
+            self.left_out += 1;
+        }
+    }
+
+    fn begin(&mut self, line: &str) -> Option<Open> {
+        let Some(word) = line.trim_end().strip_suffix('{').map(str::trim_end) else {
+            self.complain(format!("`{}` is in no block", shown(line)));
+            return None;
+        };
+        let kind = Kind::of(word);
+        if kind.is_none() {
+            self.complain(format!("there is no block `{}`; it is left out", shown(word)));
+        }
+        Some(Open { kind, line: self.number, fields: Vec::new() })
+    }
+
+    fn proceed(&mut self, mut block: Open, line: &str) -> Option<Block> {
+        if line.trim_end() == "}" {
+            let Open { kind, line, fields } = block;
+            return Some(Block { kind: kind?, line, fields });
+        }
+        match line.split_once('=') {
+            Some((key, value)) if !key.is_empty() => {
+                if block.kind.is_some() {
+                    block.fields.push((key.trim_end().to_owned(), value.to_owned()));
+                }
+            }
+            // A block that was cut off by the next one: what follows is good again.
+            None if line.trim_end().strip_suffix('{').map(str::trim_end).and_then(Kind::of).is_some() => {
+                self.complain(format!("the block that begins in line {} has no end; it is left out", block.line));
+                self.open = self.begin(line);
+                return None;
+            }
+            Some(_) | None => self.complain(format!("`{}` is no `key=value`", shown(line))),
+        }
+        self.open = Some(block);
+        None
+    }
 }
 
 /// UTF-8, else Latin-1: nothing that a plugin once printed keeps the rest from being read.
