@@ -27,6 +27,7 @@ use crate::nagios::aside;
 use crate::nagios::desk::{Desk, ProgramOrder};
 use crate::nagios::files::{self, Files};
 use crate::nagios::intake::Intake;
+use crate::nagios::lock_file::LockFile;
 use crate::nagios::log_file::{self, LogFile, Rotation};
 use crate::nagios::log_lines;
 use crate::nagios::pager::Pager;
@@ -95,6 +96,8 @@ pub struct Service {
     writer: JoinHandle<()>,
     aside: JoinHandle<()>,
     prune: JoinHandle<()>,
+    /// Goes last.
+    lock: Option<LockFile>,
 }
 
 /// Starts everything a configuration asks for. When this returns, checks run and pages are served.
@@ -107,6 +110,8 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     if let Some(nagios) = &nagios {
         obey(nagios, &mut settings);
     }
+    let lock_file = nagios.as_ref().and_then(|nagios| nagios.lock_file.as_deref());
+    let lock = lock_file.map(LockFile::take).transpose()?.flatten();
     crate::probes::exec::raise_descriptor_limit();
     let base = Base { clock: Clock::Machine, registry: Arc::new(Registry::new()) };
     let (journal, store) = open_disk(&settings).await?;
@@ -167,6 +172,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         writer: writer.task,
         aside,
         prune,
+        lock,
     })
 }
 
@@ -367,6 +373,7 @@ impl Service {
         }
         wait("relay", self.orders).await;
         wait("history pruning", self.prune).await;
+        drop(self.lock);
     }
 }
 

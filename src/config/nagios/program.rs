@@ -41,6 +41,10 @@ pub struct NagiosSettings {
     pub handler_timeout: Duration,
     /// Checks that run at the same time; 0 = as many as Stentor runs anyway.
     pub concurrency: usize,
+    pub lock_file: Option<PathBuf>,
+    /// `nagios_user` and `nagios_group`, or Naemon's.
+    pub user: Option<String>,
+    pub group: Option<String>,
 }
 
 /// What is wanted of a retention file.
@@ -97,6 +101,9 @@ pub fn settings(main: &MainConfig, objects: &Objects, folder: &Path) -> NagiosSe
         notification_timeout: seconds(main.notification_timeout),
         handler_timeout: seconds(main.event_handler_timeout),
         concurrency: main.max_concurrent_checks as usize,
+        lock_file: path(&main.lock_file),
+        user: main.nagios_user.clone().or_else(|| main.naemon_user.clone()),
+        group: main.nagios_group.clone().or_else(|| main.naemon_group.clone()),
     }
 }
 
