@@ -107,11 +107,7 @@ pub struct Service {
 pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> {
     let Loaded { mut settings, mut catalog, nagios, .. } = loaded;
     let said = format!("{settings:?}");
-    if let Some(nagios) = &nagios {
-        obey(nagios, &mut settings);
-    }
-    let lock_file = nagios.as_ref().and_then(|nagios| nagios.lock_file.as_deref());
-    let lock = lock_file.map(LockFile::take).transpose()?.flatten();
+    let lock = nagios.as_ref().map(|nagios| obey(nagios, &mut settings)).transpose()?.flatten();
     crate::probes::exec::raise_descriptor_limit();
     let base = Base { clock: Clock::Machine, registry: Arc::new(Registry::new()) };
     let (journal, store) = open_disk(&settings).await?;
@@ -218,14 +214,15 @@ struct Core {
     aside: JoinHandle<()>,
 }
 
-/// What a `nagios.cfg` says of the service itself, where the configuration of Stentor does not.
-fn obey(nagios: &NagiosSettings, settings: &mut settings::Settings) {
+/// What a `nagios.cfg` says of the service itself, where the configuration of Stentor does not; and its lock.
+fn obey(nagios: &NagiosSettings, settings: &mut settings::Settings) -> anyhow::Result<Option<LockFile>> {
     if settings.command_sources.command_file.is_none() {
         settings.command_sources.command_file.clone_from(&nagios.command_file);
     }
     if nagios.concurrency > 0 {
         settings.collector.exec_concurrency = nagios.concurrency;
     }
+    Ok(nagios.lock_file.as_deref().map(LockFile::take).transpose()?.flatten())
 }
 
 /// Who runs event handlers and writes `nagios.log`.
