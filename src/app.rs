@@ -134,7 +134,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
 
     let stop = CancellationToken::new();
     let (desk, orders_to_program) = Desk::new();
-    let mut takers = takers(&base, &settings.command_sources, &engine, &desk, &stop)?;
+    let mut takers = takers(&base, door.pipe, &engine, &desk, &stop)?;
     let spool = |nagios| Spool::start(nagios, engine.clone(), base.clock.clone(), stop.clone());
     takers.extend(nagios.as_ref().and_then(spool));
     let state = WebState {
@@ -184,6 +184,7 @@ struct Door {
     tls: Option<TlsAcceptor>,
     addr: SocketAddr,
     url: String,
+    pipe: Option<Pipe>,
 }
 
 impl Door {
@@ -196,7 +197,9 @@ impl Door {
             Some(tls) => Some(serve::tls(&tls.cert, &tls.key).context("TLS cannot be set up")?),
             None => None,
         };
-        Ok(Door { listener, tls, addr, url: url_of(settings, addr) })
+        let pipe = settings.command_sources.command_file.as_deref().map(Pipe::open).transpose();
+        let pipe = pipe.context("[nagios] `command_file` cannot be used")?;
+        Ok(Door { listener, tls, addr, url: url_of(settings, addr), pipe })
     }
 }
 
@@ -377,14 +380,13 @@ impl Service {
 /// Starts to read what other programs leave in Nagios's formats.
 fn takers(
     base: &Base,
-    files: &settings::CommandSources,
+    pipe: Option<Pipe>,
     engine: &Handle,
     desk: &Desk,
     stop: &CancellationToken,
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
     let mut takers = Vec::new();
-    if let Some(path) = &files.command_file {
-        let pipe = Pipe::open(path).context("[nagios] `command_file` cannot be used")?;
+    if let Some(pipe) = pipe {
         let intake = Intake::new(engine.clone(), base.clock.clone(), desk.clone(), &base.registry)?;
         takers.push(pipe.start(intake, stop.clone()));
     }
