@@ -31,6 +31,7 @@ use crate::nagios::aside;
 use crate::nagios::desk::{Desk, ProgramOrder, Seen};
 use crate::nagios::files::{self, Files};
 use crate::nagios::intake::Intake;
+use crate::nagios::lock_file::LockFile;
 use crate::nagios::log_file::{self, LogFile, Rotation};
 use crate::nagios::log_lines;
 use crate::nagios::pager::Pager;
@@ -110,6 +111,8 @@ pub struct Service {
     /// A reload changes where performance data go.
     perfdata: watch::Sender<PerfdataSettings>,
     prune: JoinHandle<()>,
+    /// Goes last.
+    lock: Option<LockFile>,
 }
 
 /// Starts everything a configuration asks for. When this returns, checks run and pages are served.
@@ -119,9 +122,7 @@ pub struct Service {
 pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> {
     let Loaded { mut settings, mut catalog, nagios, .. } = loaded;
     let said = format!("{settings:?}");
-    if let Some(nagios) = &nagios {
-        obey(nagios, &mut settings);
-    }
+    let lock = nagios.as_ref().map(|nagios| obey(nagios, &mut settings)).transpose()?.flatten();
     crate::probes::exec::raise_descriptor_limit();
     let base = Base { clock: Clock::Machine, registry: Arc::new(Registry::new()) };
     let (journal, store) = open_disk(&settings).await?;
@@ -150,7 +151,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     let orders = tokio::spawn(relay(writer.to_collector, handle.clone()));
 
     let stop = CancellationToken::new();
-    let mut takers = takers(&base, &settings.command_sources, &engine, &desk, &stop)?;
+    let mut takers = takers(&base, door.pipe, &engine, &desk, &stop)?;
     let spool = |nagios| Spool::start(nagios, engine.clone(), base.clock.clone(), stop.clone());
     takers.extend(nagios.as_ref().and_then(spool));
     let state = WebState {
@@ -186,6 +187,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         aside,
         perfdata,
         prune,
+        lock,
     })
 }
 
@@ -201,6 +203,7 @@ struct Door {
     tls: Option<TlsAcceptor>,
     addr: SocketAddr,
     url: String,
+    pipe: Option<Pipe>,
 }
 
 impl Door {
@@ -213,7 +216,9 @@ impl Door {
             Some(tls) => Some(serve::tls(&tls.cert, &tls.key).context("TLS cannot be set up")?),
             None => None,
         };
-        Ok(Door { listener, tls, addr, url: url_of(settings, addr) })
+        let pipe = settings.command_sources.command_file.as_deref().map(Pipe::open).transpose();
+        let pipe = pipe.context("[nagios] `command_file` cannot be used")?;
+        Ok(Door { listener, tls, addr, url: url_of(settings, addr), pipe })
     }
 }
 
@@ -232,14 +237,15 @@ struct Core {
     perfdata: watch::Sender<PerfdataSettings>,
 }
 
-/// What a `nagios.cfg` says of the service itself, where the configuration of Stentor does not.
-fn obey(nagios: &NagiosSettings, settings: &mut settings::Settings) {
+/// What a `nagios.cfg` says of the service itself, where the configuration of Stentor does not; and its lock.
+fn obey(nagios: &NagiosSettings, settings: &mut settings::Settings) -> anyhow::Result<Option<LockFile>> {
     if settings.command_sources.command_file.is_none() {
         settings.command_sources.command_file.clone_from(&nagios.command_file);
     }
     if nagios.concurrency > 0 {
         settings.collector.exec_concurrency = nagios.concurrency;
     }
+    Ok(nagios.lock_file.as_deref().map(LockFile::take).transpose()?.flatten())
 }
 
 /// What it says about the times of checks, in the collector's words.
@@ -452,20 +458,20 @@ impl Service {
         }
         wait("relay", self.orders).await;
         wait("history pruning", self.prune).await;
+        drop(self.lock);
     }
 }
 
 /// Starts to read what other programs leave in Nagios's formats.
 fn takers(
     base: &Base,
-    files: &settings::CommandSources,
+    pipe: Option<Pipe>,
     engine: &Handle,
     desk: &Desk,
     stop: &CancellationToken,
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
     let mut takers = Vec::new();
-    if let Some(path) = &files.command_file {
-        let pipe = Pipe::open(path).context("[nagios] `command_file` cannot be used")?;
+    if let Some(pipe) = pipe {
         let intake = Intake::new(engine.clone(), base.clock.clone(), desk.clone(), &base.registry)?;
         takers.push(pipe.start(intake, stop.clone()));
     }

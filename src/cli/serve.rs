@@ -1,5 +1,7 @@
 //! `stentor serve`: the service, until a signal ends it.
 
+mod owner;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::app::{self, Options, Service};
 use crate::clock::Clock;
+use crate::config::nagios_files::{self, Kind};
 use crate::config::watch::{Looks, Sources, Watcher};
 use crate::config::{self, Loaded};
 use crate::nagios::desk::ProgramOrder;
@@ -55,6 +58,10 @@ pub async fn run(args: &ServeArgs, out: &mut (dyn Write + Send)) -> anyhow::Resu
             loaded.catalog.services.len()
         )?;
         return Ok(0);
+    }
+    // A TOML file beside a tree is of those who decided as whom Stentor runs.
+    if let (Some(nagios), Ok(Kind::Nagios)) = (&loaded.nagios, nagios_files::kind_of(&args.config)) {
+        owner::become_owner(nagios)?;
     }
     telemetry::start(&loaded.settings.log);
     warn_of(&loaded);

@@ -66,15 +66,21 @@ pub fn load(path: &Path) -> Result<Loaded, Diagnostics> {
 /// # Errors
 /// As [`load`].
 pub fn load_in_zone(path: &Path, zone: Option<&str>) -> Result<Loaded, Diagnostics> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => load_text_in_zone(&text, path, zone.unwrap_or(DEFAULT_ZONE)),
-        Err(cause) => {
-            let mut found = Diagnostics::default();
-            found.files.push(finding::SourceFile { path: path.to_owned(), text: "".into() });
-            let message = format!("cannot read the configuration `{}`: {cause}", path.display());
-            found.error("unreadable-file", &Place::default(), message, "");
-            Err(found)
+    let unreadable = |cause: std::io::Error| {
+        let mut found = Diagnostics::default();
+        found.files.push(finding::SourceFile { path: path.to_owned(), text: "".into() });
+        let message = format!("cannot read the configuration `{}`: {cause}", path.display());
+        found.error("unreadable-file", &Place::default(), message, "");
+        found
+    };
+    let zone = zone.unwrap_or(DEFAULT_ZONE);
+    match String::from_utf8(std::fs::read(path).map_err(unreadable)?) {
+        Ok(text) => load_text_in_zone(&text, path, zone),
+        // Nagios never asked what its files are written in: they may be in Latin-1.
+        Err(odd) if nagios_files::kind_of_text(path, &String::from_utf8_lossy(odd.as_bytes())) == Kind::Nagios => {
+            load_nagios(path, zone)
         }
+        Err(_) => Err(unreadable(std::io::Error::other("it is not UTF-8"))),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod external;
 pub mod files;
 pub mod intake;
 pub mod lines;
+pub mod lock_file;
 pub mod log_file;
 pub mod log_lines;
 pub mod pager;

@@ -331,49 +331,21 @@ fn key(host: &str, service: Option<&str>) -> ObjectKey {
 }
 
 fn incidents() -> BTreeMap<u64, Arc<Incident>> {
-    let mut power = incident(
-        2417,
-        "Power circuit A lost at osl1, cc-osl-01 is down",
-        mins(12),
-        Verdict {
-            subtype: "ups_output_lost".into(),
-            cell: Some("eucalyptus/cc/server".into()),
-            cells: vec!["eucalyptus/cc/server".into()],
-            runbook: "rb-euca-cc-server".into(),
-            redundancy: Some((1, 2)),
-            suppressed: (1..=30)
-                .map(|n| Suppressed {
-                    host: Some(format!("nc-osl-{n:02}").into()),
-                    component: Some("nc".into()),
-                    class: Class::Unknown,
-                })
-                .chain([
-                    Suppressed {
-                        host: Some("cc-osl-01".into()),
-                        component: Some("cc".into()),
-                        class: Class::ServerDown,
-                    },
-                    Suppressed { host: Some("cc-osl-01".into()), component: None, class: Class::ServerDown },
-                ])
-                .collect(),
-            evidence: vec![
-                evidence("power", "ups-osl1-a", "output 0 V, battery empty"),
-                evidence("ping", "cc-osl-01", "no answer, 3 of 3 tries"),
-                evidence("bmc", "cc-osl-01", "<b>no answer</b>"),
-            ],
-            rejected: vec![Rejected {
-                class: Class::Network,
-                subtype: Some("switch_down".into()),
-                why: "sw-osl1-b still forwards; 36 bonds run on it".into(),
-            }],
-            ..verdict(
-                target(TargetKind::Power, "ups-osl1-a", None),
-                Class::PowerEvent,
-                Severity::Critical,
-                Impact::Partial,
-            )
-        },
-    );
+    let all = [
+        power_lost(),
+        service_stopped(),
+        redundancy_lost(),
+        silent_controller(),
+        hostile_texts(),
+        resolved_yesterday(),
+        folded_below_power(),
+    ];
+    all.into_iter().map(|incident| (incident.number, Arc::new(incident))).collect()
+}
+
+/// Acknowledged, owned, with all kinds of entries on its timeline.
+fn power_lost() -> Incident {
+    let mut power = incident(2417, "Power circuit A lost at osl1, cc-osl-01 is down", mins(12), power_verdict());
     power.users_notice = "New instances in az-osl fail with “not enough resources”; az-bgo still accepts them.".into();
     power.problems = vec![key("cc-osl-01", None), key("cc-osl-01", Some("cc port"))];
     power.owner = Some("mara".into());
@@ -393,6 +365,44 @@ fn incidents() -> BTreeMap<u64, Arc<Incident>> {
         entry(mins(8), TimelineKind::Acknowledged, Some("mara"), "acknowledged until 05:06"),
         entry(mins(2), TimelineKind::Note, Some("ida"), "In the hall in 10. <script>alert(1)</script>"),
     ]);
+    power
+}
+
+/// One cause that takes a server and thirty nodes with it.
+fn power_verdict() -> Verdict {
+    Verdict {
+        subtype: "ups_output_lost".into(),
+        cell: Some("eucalyptus/cc/server".into()),
+        cells: vec!["eucalyptus/cc/server".into()],
+        runbook: "rb-euca-cc-server".into(),
+        redundancy: Some((1, 2)),
+        suppressed: (1..=30)
+            .map(|n| Suppressed {
+                host: Some(format!("nc-osl-{n:02}").into()),
+                component: Some("nc".into()),
+                class: Class::Unknown,
+            })
+            .chain([
+                Suppressed { host: Some("cc-osl-01".into()), component: Some("cc".into()), class: Class::ServerDown },
+                Suppressed { host: Some("cc-osl-01".into()), component: None, class: Class::ServerDown },
+            ])
+            .collect(),
+        evidence: vec![
+            evidence("power", "ups-osl1-a", "output 0 V, battery empty"),
+            evidence("ping", "cc-osl-01", "no answer, 3 of 3 tries"),
+            evidence("bmc", "cc-osl-01", "<b>no answer</b>"),
+        ],
+        rejected: vec![Rejected {
+            class: Class::Network,
+            subtype: Some("switch_down".into()),
+            why: "sw-osl1-b still forwards; 36 bonds run on it".into(),
+        }],
+        ..verdict(target(TargetKind::Power, "ups-osl1-a", None), Class::PowerEvent, Severity::Critical, Impact::Partial)
+    }
+}
+
+/// Redundancy hides it from users.
+fn service_stopped() -> Incident {
     let mut ufs = incident(
         2418,
         "User-facing service stopped on ufs-02",
@@ -411,7 +421,12 @@ fn incidents() -> BTreeMap<u64, Arc<Incident>> {
     );
     ufs.users_notice = "Users reach the API through ufs-01.".into();
     ufs.problems = vec![key("ufs-02", Some("ufs port")), key("ufs-02", Some("ufs process"))];
-    let raid = incident(
+    ufs
+}
+
+/// A warning before anything fails.
+fn redundancy_lost() -> Incident {
+    incident(
         2415,
         "RAID 6 degraded on walrus-01",
         mins(401),
@@ -426,8 +441,12 @@ fn incidents() -> BTreeMap<u64, Arc<Incident>> {
                 Impact::None,
             )
         },
-    );
-    let blind = incident(
+    )
+}
+
+/// Nobody can say what is wrong, for days.
+fn silent_controller() -> Incident {
+    incident(
         2409,
         "BMC of nc-bgo-05 does not answer",
         ago(Span::from_hours(75)),
@@ -435,7 +454,11 @@ fn incidents() -> BTreeMap<u64, Arc<Incident>> {
             evidence: vec![evidence("bmc", "nc-bgo-05", "IPMI session timeout")],
             ..verdict(target(TargetKind::Hardware, "nc-bgo-05", None), Class::Unknown, Severity::Unknown, Impact::None)
         },
-    );
+    )
+}
+
+/// Every text in it is markup.
+fn hostile_texts() -> Incident {
     let mut evil = incident(
         2419,
         &format!("{EVIL_SERVICE} failed on {EVIL_HOST}"),
@@ -452,6 +475,11 @@ fn incidents() -> BTreeMap<u64, Arc<Incident>> {
     );
     evil.users_notice = "<img src=x onerror=alert(2)>".into();
     evil.problems = vec![key(EVIL_HOST, Some(EVIL_SERVICE))];
+    evil
+}
+
+/// Over since yesterday.
+fn resolved_yesterday() -> Incident {
     let mut old = incident(
         2408,
         "haproxy stopped in lb-7f3a91",
@@ -465,6 +493,11 @@ fn incidents() -> BTreeMap<u64, Arc<Incident>> {
     );
     old.phase = Phase::Resolved;
     old.resolved_at = Some(ago(Span::from_hours(35)) + Span::from_secs(250));
+    old
+}
+
+/// Explained by the first one, and on its way back.
+fn folded_below_power() -> Incident {
     let mut child = incident(
         2420,
         "No launches in az-osl",
@@ -478,7 +511,7 @@ fn incidents() -> BTreeMap<u64, Arc<Incident>> {
     );
     child.root = Some(2417);
     child.phase = Phase::Recovering;
-    [power, ufs, raid, blind, evil, old, child].into_iter().map(|i| (i.number, Arc::new(i))).collect()
+    child
 }
 
 fn estate() -> Builder {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use stentor::clock::Clock;
 
-use super::running::{Running, alone, until};
+use super::running::{Running, alone, stentor, until};
 
 const HOSTS: usize = 20;
 const RESULTS: usize = 50_000;
@@ -129,4 +129,27 @@ async fn a_flooded_pipe_loses_no_result_and_garbage_disturbs_nothing() {
     let folder = stentor.ended().await;
     assert!(!pipe.exists(), "the pipe is gone with the program");
     drop(folder);
+}
+
+/// The files that a failed start leaves alone may be those of a Nagios that runs.
+#[tokio::test]
+async fn where_the_pipe_cannot_be_made_nothing_is_written_for_other_tools() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let main = "cfg_file=o.cfg\nstatus_file=status.dat\nlog_file=nagios.log\ncommand_file=no/such/folder/nagios.cmd\n";
+    let objects = "define command {\n command_name c\n command_line true\n}\n\
+                   define host {\n host_name h\n max_check_attempts 1\n}\n\
+                   define service {\n host_name h\n service_description s\n check_command c\n max_check_attempts 1\n}\n";
+    std::fs::write(at("nagios.cfg"), main).unwrap();
+    std::fs::write(at("o.cfg"), objects).unwrap();
+    let config = "[nagios]\nconfig = \"nagios.cfg\"\n[server]\nlisten = \"127.0.0.1:0\"\n\
+                  [storage]\nurl = \"sqlite:stentor.db\"\njournal = \"journal\"\n";
+    std::fs::write(at("stentor.toml"), config).unwrap();
+    let ended = stentor(&["serve", "--config", "stentor.toml"], folder.path()).output().await.unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("no/such/folder/nagios.cmd"), "{said}");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let others = left.iter().any(|name| name.to_string_lossy().starts_with("status.dat") || name == "nagios.log");
+    assert!(!others, "{left:?}");
 }

@@ -47,6 +47,27 @@ fn huge_lines_end() {
 }
 
 #[test]
+fn huge_lines_of_the_main_and_resource_files_end() {
+    let long = "x".repeat(10 << 20);
+    for (main, resource) in [
+        (long.clone(), String::new()),
+        (format!("{long}=1"), String::new()),
+        (format!("interval_length={}", "9".repeat(10 << 20)), String::new()),
+        (format!("cfg_file={long}"), String::new()),
+        (String::new(), long.clone()),
+        (String::new(), format!("${long}$=a")),
+        (String::new(), format!("$USER{}$=a", "9".repeat(10 << 20))),
+    ] {
+        let main = format!("resource_file=r\n{main}\n");
+        let begun = Instant::now();
+        let loaded = load("n", &mut Memory::with(&[("n", &main), ("r", &resource)]));
+        assert!(begun.elapsed() < TIME_MAX, "{:?}", begun.elapsed());
+        assert!(loaded.findings.errors() > 0);
+        assert!(loaded.findings.iter().all(|finding| finding.message.len() + finding.help.len() < 4000));
+    }
+}
+
+#[test]
 fn long_chains_and_wide_circles_end() {
     let chain = |count: usize, block: &dyn Fn(usize) -> String| (0..count).map(block).collect::<String>();
     let templates =
@@ -60,10 +81,43 @@ fn long_chains_and_wide_circles_end() {
     });
     let loaded = in_time("parents", &circle);
     assert_eq!(loaded.findings.iter().filter(|finding| finding.code == "circular-parents").count(), 1);
+    let depends = chain(10_000, &|n| {
+        let next = (n + 1) % 10_000;
+        format!(
+            "define host {{\n host_name h{n}\n max_check_attempts 1\n}}\n\
+             define hostdependency {{\n host_name h{n}\n dependent_host_name h{next}\n\
+             execution_failure_criteria d\n}}\n"
+        )
+    });
+    let loaded = in_time("dependencies", &depends);
+    assert_eq!(loaded.findings.iter().filter(|finding| finding.code == "circular-dependency").count(), 1);
     let doubles = chain(10_000, &|_| "define command {\n command_name c\n command_line x\n}\n".to_owned());
     assert!(has(&in_time("duplicates", &doubles), "duplicate-object"));
     let unknown = chain(10_000, &|n| format!("define host {{\n use no{n}\n host_name h{n}\n check_command c{n}\n}}\n"));
     assert!(in_time("unknown names", &unknown).findings.errors() > 20_000);
+}
+
+/// 100,000 hosts in a group, ten services of the group.
+#[test]
+fn a_million_services_are_read_in_time() {
+    const HOSTS: usize = 100_000;
+    let hosts: String = (0..HOSTS)
+        .map(|n| format!("define host {{\n host_name h{n}\n hostgroups all\n max_check_attempts 1\n}}\n"))
+        .collect();
+    let services: String = (0..10)
+        .map(|n| {
+            format!(
+                "define service {{\n hostgroup_name all\n service_description s{n}\n check_command c\n\
+                 max_check_attempts 1\n}}\n"
+            )
+        })
+        .collect();
+    let rest = "define hostgroup {\n hostgroup_name all\n}\ndefine command {\n command_name c\n command_line x\n}\n";
+    let begun = Instant::now();
+    let loaded = loaded("", &format!("{rest}{hosts}{services}"));
+    // Some seconds unoptimised; what is quadratic takes hours.
+    assert!(begun.elapsed() < 10 * TIME_MAX, "{:?}", begun.elapsed());
+    assert_eq!((loaded.findings.errors(), loaded.objects.services.len()), (0, 10 * HOSTS));
 }
 
 #[test]

@@ -330,6 +330,14 @@ fn what_is_broken_is_found_and_nothing_else() {
 }
 
 #[test]
+fn what_only_nagios_itself_can_do_is_named_and_stops_nobody() {
+    let main = "broker_module=/usr/lib/livestatus.o /var/live\nquery_socket=/var/q\nbroker_module=/usr/lib/gearman.o\n";
+    let loaded = world(main, H);
+    let named: Vec<_> = loaded.findings.iter().filter(|f| f.code == "not-supported").map(|f| f.place.line).collect();
+    assert_eq!((loaded.findings.errors(), named), (0, vec![2, 3, 4]), "{:#?}", loaded.findings);
+}
+
+#[test]
 fn circles_of_dependencies_can_be_allowed() {
     let circle = "service: use s; host_name h; service_description y\n\
          servicedependency: host_name h; service_description x,y; dependent_service_description x,y; \

@@ -47,6 +47,10 @@ pub struct NagiosSettings {
     pub concurrency: usize,
     /// When checks run first, and what is done about those that never end.
     pub checks: CheckTimes,
+    pub lock_file: Option<PathBuf>,
+    /// `nagios_user` and `nagios_group`, or Naemon's.
+    pub user: Option<String>,
+    pub group: Option<String>,
 }
 
 /// `*_inter_check_delay_method` and its kin.
@@ -147,6 +151,9 @@ pub fn settings(main: &MainConfig, objects: &Objects, folder: &Path) -> NagiosSe
         handler_timeout: seconds(main.event_handler_timeout),
         concurrency: main.max_concurrent_checks as usize,
         checks: checks(main),
+        lock_file: path(&main.lock_file),
+        user: main.nagios_user.clone().or_else(|| main.naemon_user.clone()),
+        group: main.nagios_group.clone().or_else(|| main.naemon_group.clone()),
     }
 }
 

@@ -211,6 +211,19 @@ fn a_tree_becomes_hosts_services_and_their_directives() {
 }
 
 #[test]
+fn a_tree_in_latin_1_is_read_as_such_from_its_main_file_on() {
+    let folder = tree(&[]);
+    let main = folder.path().join("nagios.cfg");
+    let text = ["# f\u{fc}r Z\u{fc}rich\n", MAIN, "admin_email=r\u{fc}t@example.net\n"].concat();
+    std::fs::write(&main, text.chars().map(|c| c as u8).collect::<Vec<_>>()).unwrap();
+    let loaded = loaded(&main);
+    assert_eq!(&*loaded.catalog.nagios.program.admin_email, "r\u{fc}t@example.net");
+    assert!(loaded.warnings.to_string().contains("Latin-1"), "{}", loaded.warnings);
+    std::fs::write(&main, b"[server]\nlisten = \"\xff\"\n").unwrap();
+    assert!(load(&main).unwrap_err().to_string().contains("it is not UTF-8"));
+}
+
+#[test]
 fn rules_and_groups_are_found_by_their_objects() {
     let folder = tree(&[]);
     let loaded = loaded(&folder.path().join("nagios.cfg"));

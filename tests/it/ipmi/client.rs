@@ -1,4 +1,4 @@
-//! Our client against our simulated controller. Time is virtual: waits cost nothing and nothing sleeps.
+//! Our client against our simulated controller. Time is virtual and goes on when it is told to: nothing sleeps.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use stentor_core::{Span, Timestamp};
 use stentor_wire::ipmi::console::{Credentials, SetupError};
 use stentor_wire::ipmi::{Privilege, Suite};
 use tokio::net::UdpSocket;
-use tokio::time::{Duration, Instant, sleep};
+use tokio::time::{Duration, Instant, advance};
 
 use super::{NOON, PASSWORD, USER, deadline, identity, login, sensor, simulated, simulated_as};
 use stentor::demo::bmc_model::Part;
@@ -194,7 +194,7 @@ async fn many_services_share_one_poll() {
     assert_eq!(once.open_sessions, 1);
     client.poll(&address, deadline()).await.unwrap();
     assert_eq!(bmc.status().await.unwrap().datagrams, once.datagrams, "still fresh");
-    sleep(SHARE_FOR).await;
+    advance(SHARE_FOR).await;
     client.poll(&address, deadline()).await.unwrap();
     let twice = bmc.status().await.unwrap();
     // Chassis, repository info, 16 sensors, log info: the session and the records are kept.
@@ -208,9 +208,9 @@ async fn an_idle_session_is_kept_alive_then_given_back() {
     let client = client();
     client.poll(&login(bmc.address(), USER, PASSWORD), deadline()).await.unwrap();
     // The simulated controller drops a session after 60 s without traffic.
-    sleep(Duration::from_secs(240)).await;
+    advance(Duration::from_secs(240)).await;
     assert_eq!(bmc.status().await.unwrap().open_sessions, 1);
-    sleep(Duration::from_secs(70)).await;
+    advance(Duration::from_secs(70)).await;
     assert_eq!(bmc.status().await.unwrap().open_sessions, 0);
 }
 

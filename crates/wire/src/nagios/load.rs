@@ -76,6 +76,7 @@ impl Unresolved {
         let Unresolved { main, resources, objects, mut files, findings } = self;
         let (resolved, mut findings) = resolve(&objects, &main.naming(), findings);
         check_commands(&main, &resolved, &mut findings);
+        name_unserved(&main, &mut findings);
         findings.sort();
         for (file, text) in objects.into_texts() {
             if let Some(of_file) = files.get_mut(file as usize) {
@@ -105,6 +106,25 @@ fn check_commands(main: &MainConfig, objects: &Objects, found: &mut Findings) {
             let message = format!("`{key}` names no command: {}", quoted(name));
             let place = main.places.get(key).copied().unwrap_or_default();
             found.error("unknown-command", place, message, help);
+        }
+    }
+}
+
+/// What the main configuration asks for and nothing here does: it must not look as if it were there.
+fn name_unserved(main: &MainConfig, found: &mut Findings) {
+    const CODE: &str = "not-supported";
+    for (module, place) in &main.broker_modules {
+        let message = format!("the module {} is not loaded: it is made for the insides of Nagios", quoted(module));
+        found.warning(CODE, *place, message, "status.dat, the API and /metrics tell other programs how things stand");
+    }
+    for (key, is_set) in [
+        ("query_socket", main.query_socket.is_some()),
+        ("global_host_notification_handler", main.global_host_notification_handler.is_some()),
+        ("global_service_notification_handler", main.global_service_notification_handler.is_some()),
+    ] {
+        if is_set {
+            let place = main.places.get(key).copied().unwrap_or_default();
+            found.warning(CODE, place, format!("`{key}` has no effect here"), "remove the line");
         }
     }
 }
