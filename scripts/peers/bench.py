@@ -2,7 +2,7 @@
 
 Installs the Debian packages nagios4-core and icinga2-bin where they are missing, builds a release of Stentor unless one is
 there, and prints a Markdown table; what each row means stands in docs/performance.md. Needs root: the peers change their
-user. Takes about 40 minutes with all measurements. Everything it starts or writes is gone when it ends, packages apart.
+user. Takes about 50 minutes with all measurements. Everything it starts or writes is gone when it ends, packages apart.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def die(text):
 
 def install(kinds):
     """Installing must not start the services: status 101 of policy-rc.d forbids that."""
-    # The user of the peers comes with Nagios's package; both bring it.
+    # The user of the peers comes with either package.
     wanted = [kind.package for kind in kinds if kind.package and not shutil.which(kind.program)]
     wanted += [] if shutil.which("cc") else ["gcc", "libc6-dev"]
     wanted += [] if shutil.which("openssl") else ["openssl"]
@@ -79,11 +79,12 @@ def install(kinds):
             with open(POLICY, "w") as file:
                 file.write("#!/bin/sh\nexit 101\n")
             os.chmod(POLICY, 0o755)
-        command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300", *wanted]
-        quiet = {"env": os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, "stdin": subprocess.DEVNULL, "stdout": sys.stderr}
-        if subprocess.run(command, **quiet).returncode != 0:
-            subprocess.run(["apt-get", "update", "-q"], check=True, **quiet)
-            subprocess.run(command, check=True, **quiet)
+        command = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *wanted]
+        asking = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        silent = {"env": asking, "stdin": subprocess.DEVNULL, "stdout": sys.stderr}
+        if subprocess.run(command, **silent).returncode != 0:
+            subprocess.run(["apt-get", "update", "-q"], check=True, **silent)
+            subprocess.run(command, check=True, **silent)
     finally:
         if ours and os.path.exists(POLICY):
             os.unlink(POLICY)
@@ -108,7 +109,7 @@ def stentor(options, folder):
     return copy
 
 
-def compile(folder, counter):
+def compile_tools(folder, counter):
     plugin, Loop.binary = os.path.join(folder, "plugin"), os.path.join(folder, "spawnloop")
     subprocess.run(["cc", "-Os", "-static", f'-DCOUNTER="{counter}"', "-o", plugin, f"{HERE}/plugin.c"], check=True)
     subprocess.run(["cc", "-O2", "-pthread", "-o", Loop.binary, f"{HERE}/spawnloop.c"], check=True)
@@ -126,7 +127,7 @@ def measure(options, folder, counter):
     kinds = [ALL[name] for name in options.only]
     if "stentor" in options.only:
         Stentor.binary = stentor(options, folder)
-    bench = Bench(options, kinds, folder, compile(folder, counter.path), counter)
+    bench = Bench(options, kinds, folder, compile_tools(folder, counter.path), counter)
     results = {
         "date": time.strftime("%Y-%m-%d"),
         "machine": machine.describe(),
@@ -140,6 +141,8 @@ def measure(options, folder, counter):
             say(f"measures {what}")
             results[what] = MEASUREMENTS[what](bench)
     finally:
+        # A second Ctrl-C must not cut this short.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         bench.close()
     results["foreign_cores_after"] = foreign("after the run")
     results["quiet"] = max(results["foreign_cores_before"], results["foreign_cores_after"]) <= FOREIGN_CORES_MAX
@@ -150,8 +153,8 @@ def main():
     options = arguments()
     if os.geteuid() != 0:
         die("must run as root: Nagios and Icinga change their user")
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(130))
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     install([ALL[name] for name in options.only])
     if subprocess.run(["getent", "passwd", USER], stdout=subprocess.DEVNULL).returncode != 0:
         die(f"there is no user {USER}: install nagios4-core, or make one (useradd --system {USER})")
@@ -169,7 +172,6 @@ def main():
     except KeyboardInterrupt:
         die("interrupted; all is stopped and removed")
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # A second Ctrl-C must not cut this short.
         counter.remove()
         shutil.rmtree(folder)
     if failures:

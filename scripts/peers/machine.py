@@ -1,4 +1,4 @@
-"""What the kernel says: processes and their CPU time and memory, how busy the machine is, executions counted by the plugin."""
+"""What the kernel says: CPU time and memory of processes, how busy the machine is, how often the plugin was executed."""
 
 import mmap
 import os

@@ -11,12 +11,12 @@ from statistics import median
 import machine
 from subjects import Load, Loop
 
-HOSTS_RATE = 10_000  # Services of the load for execution.
+SERVICES = 10_000  # Of the load for execution.
 WARM_UP = 5.0
 LOOP_WARM_UP = 1.0
 SETTLE = 15.0  # Status files are written every 10 s: memory is looked at after the first time.
 RATES = (500, 2_000)
-RATE_REACHED = 0.95
+RATE_REACHED = 0.9
 FOREIGN_CORES_MAX = 0.1
 
 
@@ -69,7 +69,6 @@ class Bench:
         time.sleep(warm_up)
         seen = machine.window(subject.process.pid, self.counter, seconds)
         self.stop(subject)
-        seen["own_text"] = f"{seen['rate']:.0f}/s, {seen['cpu_per_1000']:.3f} CPU s per 1,000"
         return seen
 
     def loop(self, rate=0):
@@ -99,7 +98,10 @@ def pairs(bench, load, label, yardsticks, seconds):
 
             for name, measure in in_turn([(subject.name, itself), *yardsticks.items()], number):
                 seen = measure()
-                say(f"{label} {number + 1}/{bench.options.rounds} of {subject.title}: {name} {seen.pop('own_text')}")
+                say(
+                    f"{label} {number + 1}/{bench.options.rounds} of {subject.title}: {name} "
+                    f"{seen['rate']:.0f}/s, {seen['cpu_per_1000']:.3f} CPU s per 1,000"
+                )
                 turn["subject" if name == subject.name else name] = seen
             rounds.append(turn)
 
@@ -135,19 +137,20 @@ def summary(rounds, yardsticks):
 def saturation(bench):
     """More is due than anybody can do: 10,000 services every second, more where the bare loop is fast."""
     ability = bench.loop()["rate"]
-    services = HOSTS_RATE
+    services = SERVICES
     while services < 1.6 * ability:
-        services += HOSTS_RATE
+        services += SERVICES
     say(f"saturation: the bare loop does {ability:.0f}/s; {services} services every second are asked for")
     load = Load(services=services, interval=1)
-    return {"services": services, "interval": 1, **pairs(bench, load, "saturation", {"loop": bench.loop}, bench.options.seconds)}
+    found = pairs(bench, load, "saturation", {"loop": bench.loop}, bench.options.seconds)
+    return {"services": services, "interval": load.interval, **found}
 
 
 def cpu(bench):
     """At a rate that all can keep: beside the loop at that rate, which also sleeps and wakes, and beside the full loop."""
     found = {}
     for rate in RATES:
-        load = Load(services=HOSTS_RATE, interval=HOSTS_RATE // rate)
+        load = Load(services=SERVICES, interval=SERVICES // rate)
         yardsticks = {"loop": lambda rate=rate: bench.loop(rate), "full_loop": bench.loop}
         # Whole intervals, so that an uneven spread within one does not matter.
         seconds = max(bench.options.seconds, load.interval)
@@ -173,7 +176,8 @@ def memory(bench):
         time.sleep(SETTLE)
         seen = machine.memory_mib(subject.process.pid)
         bench.stop(subject)
-        say(f"memory {number + 1}/{bench.options.rounds} of {subject.title}: {seen['rss']:.0f} MiB RSS, {seen['pss']:.0f} MiB PSS")
+        turn = f"memory {number + 1}/{bench.options.rounds} of {subject.title}"
+        say(f"{turn}: {seen['rss']:.0f} MiB RSS, {seen['pss']:.0f} MiB PSS")
         rounds[subject.name].append(seen)
 
     for number in range(bench.options.rounds):
@@ -212,7 +216,8 @@ def start(bench):
                 subject.check_started_with_state()
             seen[f"{name}_cpu"] = machine.cpu_seconds(subject.process.pid)
             seen[f"{name}_stop"] = bench.stop(subject)
-        say(f"start {number + 1}/{bench.options.rounds} of {kind.title}: cold {seen['cold']:.2f} s, restart {seen['restart']:.2f} s")
+        turn = f"start {number + 1}/{bench.options.rounds} of {kind.title}"
+        say(f"{turn}: cold {seen['cold']:.2f} s, restart {seen['restart']:.2f} s")
         rounds[kind.name].append(seen)
 
     for kind in bench.kinds:

@@ -87,6 +87,7 @@ class Subject:
 
     def start(self):
         """Seconds from the start of the process until it is ready."""
+        os.sync()  # What was written before it must not slow its own writes.
         begun = time.monotonic()
         self.run()
         while not self.ready():
@@ -202,7 +203,7 @@ class Stentor(NagiosTree):
 
     @staticmethod
     def version():
-        return subprocess.run([Stentor.binary, "--version"], capture_output=True, text=True).stdout.strip()
+        return subprocess.run([Stentor.binary, "--version"], capture_output=True, text=True).stdout.strip().capitalize()
 
     def configure(self):
         super().configure()
@@ -260,7 +261,7 @@ class Icinga(Subject):
     @staticmethod
     def version():
         said = subprocess.run(["icinga2", "--version"], capture_output=True, text=True).stdout
-        return "Icinga " + said.split("version: ", 1)[-1].split(")", 1)[0]
+        return "Icinga " + said.split("version: r", 1)[-1].split(")", 1)[0]
 
     def configure(self):
         configs.icinga(self.folder, self.load, self.plugin, self.port, self.PASSWORD)
