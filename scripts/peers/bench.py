@@ -99,10 +99,11 @@ def stentor(options, folder):
         path = os.environ.get("PATH", "") + ":" + os.path.expanduser("~/.cargo/bin")
         cargo = shutil.which("cargo", path=path)
         if not cargo:
-            die("no release of Stentor and no cargo to build one; name a program with --stentor")
+            die("no release of Stentor and no cargo to build one: run `cargo build --release` first, or name a program with --stentor")
         say("builds a release of Stentor")
         command = [cargo, "build", "--release", "--bin", "stentor", "--locked", "--manifest-path", f"{ROOT}/Cargo.toml"]
         subprocess.run(command, check=True, env=os.environ | {"PATH": path, "CARGO_TARGET_DIR": f"{ROOT}/target"})
+    say(f"takes {built}, built {time.strftime('%Y-%m-%d %H:%M', time.localtime(os.path.getmtime(built)))}")
     copy = os.path.join(folder, "stentor")
     shutil.copy(built, copy)
     os.chmod(copy, 0o755)

@@ -73,12 +73,17 @@ def start_rows(found):
 
         return cell
 
+    def memory(seen):
+        held = seen["memory_with_state"]
+        return number(held["pss"], 0) if held else NONE
+
     size = f"{found['services']:,} services"
     return [
         (f"{size}: cold start s", "", plain("cold", 2)),
         (f"{size}: Nagios's cold start ÷ this", "≥ 5", faster("cold")),
         (f"{size}: restart with state s", "", plain("restart", 2)),
         (f"{size}: Nagios's restart ÷ this", "≥ 6", faster("restart")),
+        (f"{size}: PSS MiB after that restart, once", "", memory),
     ]
 
 

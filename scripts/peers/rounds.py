@@ -195,7 +195,7 @@ def start(bench):
     result. What each calls ready is not the same; docs/performance.md says what it is."""
     results = {}
     load = Load(services=bench.options.large, checked=False)
-    cold, kept, rounds = {}, {}, {kind.name: [] for kind in bench.kinds}
+    cold, kept, held, rounds = {}, {}, {}, {kind.name: [] for kind in bench.kinds}
 
     def prepare(kind):
         cold[kind.name] = bench.subject(kind, "cold", load)
@@ -220,15 +220,26 @@ def start(bench):
         say(f"{turn}: cold {seen['cold']:.2f} s, restart {seen['restart']:.2f} s")
         rounds[kind.name].append(seen)
 
+    def hold(kind):
+        subject = kept[kind.name]
+        bench.start(subject)
+        time.sleep(SETTLE)
+        held[kind.name] = machine.memory_mib(subject.process.pid)
+        bench.stop(subject)
+        say(f"memory with state of {kind.title}: {held[kind.name]['pss']:.0f} MiB PSS")
+
     for kind in bench.kinds:
         bench.attempt(results, kind, lambda: prepare(kind))
     for number in range(bench.options.rounds):
         for kind in in_turn(bench.kinds, number):
             bench.attempt(results, kind, lambda: one(kind, number))
+    for kind in bench.kinds:
+        bench.attempt(results, kind, lambda: hold(kind))
     for name, seen in rounds.items():
         if not seen:
             continue
         results[name] = {"rounds": seen, **{figure: median(one[figure] for one in seen) for figure in seen[0]}}
+        results[name]["memory_with_state"] = held.get(name)
         nagios = rounds.get("nagios", [])
         for figure in ("cold", "restart"):
             ratios = [theirs[figure] / own[figure] for theirs, own in zip(nagios, seen)]

@@ -17,6 +17,7 @@ mod metrics;
 mod nagios4;
 mod nagios_tree;
 mod outside;
+mod peers;
 mod pipe;
 mod plugins;
 mod plugins_page;
