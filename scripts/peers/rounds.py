@@ -12,7 +12,8 @@ import machine
 from subjects import Load, Loop
 
 SERVICES = 10_000  # Of the load for execution.
-WARM_UP = 5.0
+WARM_UP = 10.0
+SPREAD_MAX = 15.0  # After a start first checks come denser than later ones, for about this long.
 LOOP_WARM_UP = 1.0
 SETTLE = 15.0  # Status files are written every 10 s: memory is looked at after the first time.
 RATES = (500, 2_000)
@@ -83,7 +84,7 @@ def drop(subject):
     shutil.rmtree(subject.folder)
 
 
-def pairs(bench, load, label, yardsticks, seconds):
+def pairs(bench, load, label, yardsticks, seconds, warm_up):
     """Rounds of a subject and its yardsticks: functions by name that measure something else beside it."""
     results = {}
     for kind in bench.kinds:
@@ -94,7 +95,7 @@ def pairs(bench, load, label, yardsticks, seconds):
 
             def itself():
                 subject.clean()
-                return bench.window(subject, seconds, WARM_UP + load.interval)
+                return bench.window(subject, seconds, warm_up)
 
             for name, measure in in_turn([(subject.name, itself), *yardsticks.items()], number):
                 seen = measure()
@@ -142,7 +143,7 @@ def saturation(bench):
         services += SERVICES
     say(f"saturation: the bare loop does {ability:.0f}/s; {services} services every second are asked for")
     load = Load(services=services, interval=1)
-    found = pairs(bench, load, "saturation", {"loop": bench.loop}, bench.options.seconds)
+    found = pairs(bench, load, "saturation", {"loop": bench.loop}, bench.options.seconds, WARM_UP)
     return {"services": services, "interval": load.interval, **found}
 
 
@@ -155,7 +156,8 @@ def cpu(bench):
         # Whole intervals, so that an uneven spread within one does not matter.
         seconds = max(bench.options.seconds, load.interval)
         seconds = -(-seconds // load.interval) * load.interval
-        found[str(rate)] = pairs(bench, load, f"{rate}/s", yardsticks, seconds)
+        warm_up = max(SPREAD_MAX, load.interval) + 5
+        found[str(rate)] = pairs(bench, load, f"{rate}/s", yardsticks, seconds, warm_up)
         for kind in bench.kinds:
             seen = found[str(rate)].get(kind.name)
             if seen:
