@@ -74,7 +74,7 @@ def start_rows(found):
         return cell
 
     def memory(seen):
-        held = seen["memory_with_state"]
+        held = seen.get("memory_with_state")
         return number(held["pss"], 0) if held else NONE
 
     size = f"{found['services']:,} services"
@@ -105,23 +105,18 @@ def head(results):
     machine = results["machine"]
     state = "quiet" if results["quiet"] else "BUSY, not for comparison"
     return (
-        f"{results['date']}, {machine['cpu']}, {machine['cores']} cores, {machine['kernel']}. Machine {state}: others used "
-        f"{results['foreign_cores_before']:.2f} cores before, {results['foreign_cores_after']:.2f} after. "
-        f"{results['rounds']} rounds, median (lowest to highest)."
+        f"{results['date']}, {machine['cpu']}, {machine['cores']} cores, {machine['kernel']}. {results['rounds']} rounds, median "
+        f"(lowest to highest).\nMachine {state}: others used {results['foreign_cores_before']:.2f} cores before, "
+        f"{results['foreign_cores_after']:.2f} after."
     )
 
 
 def noise(results):
-    """Rounds that others disturbed."""
-    measured = {"saturation": results.get("saturation", {})}
-    measured |= {f"{rate}/s": found for rate, found in results.get("cpu", {}).items()}
-    found = [
-        f"{results['subjects'][name]} {what}: {seen['noisy_rounds']} of {len(seen['rounds'])}"
-        for what, subjects in measured.items()
-        for name, seen in subjects.items()
-        if is_result(seen) and seen["noisy_rounds"]
-    ]
-    return "Rounds in which others used more than 0.1 cores: " + (", ".join(found) or "none") + "."
+    """How many rounds others disturbed; which ones is in the JSON."""
+    measured = [results.get("saturation", {}), *results.get("cpu", {}).values()]
+    seen = [one for found in measured for one in found.values() if is_result(one)]
+    noisy, rounds = sum(one["noisy_rounds"] for one in seen), sum(len(one["rounds"]) for one in seen)
+    return f"Others used more than 0.1 cores in {noisy} of {rounds} rounds of execution."
 
 
 def markdown(results):
