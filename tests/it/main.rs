@@ -19,6 +19,7 @@ mod nagios_files;
 mod nagios_tree;
 mod odd_output;
 mod outside;
+mod peers;
 mod pipe;
 mod plugins;
 mod plugins_page;
