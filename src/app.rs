@@ -120,7 +120,8 @@ pub struct Service {
 /// # Errors
 /// Disk, port, certificate or notifier cannot be had; what was started before is stopped again by being dropped.
 pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> {
-    let Loaded { mut settings, mut catalog, nagios, .. } = loaded;
+    let Loaded { mut settings, mut catalog, mut nagios, .. } = loaded;
+    let cache = nagios.as_mut().and_then(|nagios| nagios.object_cache.take());
     let said = format!("{settings:?}");
     let lock = nagios.as_ref().map(|nagios| obey(nagios, &mut settings)).transpose()?.flatten();
     crate::probes::exec::raise_descriptor_limit();
@@ -142,9 +143,6 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     let Core { writer, notify, aside, perfdata } = core;
     let engine = writer.handle.clone();
     let files = nagios.as_ref().map(|nagios| Files::start(nagios, &engine, &base.clock, &desk));
-    if let Some(nagios) = &nagios {
-        files::write_object_cache(nagios).await;
-    }
     let env = ProbeEnv { net: options.network.clone(), view: options.view, clock: base.clock.clone() };
     let watched = Watched { catalog, env, factory: options.factory, imported: imported(nagios.as_ref()) };
     let (handle, collector) = start_collector(&base, &settings, watched, &engine)?;
@@ -165,6 +163,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         demo: options.demo,
     };
     let web = tokio::spawn(serve::serve(door.listener, door.tls, router::router(state), stop.clone()));
+    takers.extend(cache.map(files::write_object_cache).map(tokio::spawn));
     let prune = tokio::spawn(prune(Arc::clone(&store), base.clock, settings.storage.keep, stop.clone()));
     Ok(Service {
         engine,
@@ -413,9 +412,11 @@ impl Service {
         let imported = imported(loaded.nagios.as_ref());
         self.to_collector.obey(imported).await.context("the collector has stopped")?;
         self.engine.load(catalog).await.context("the new configuration was not taken over")?;
-        if let Some(nagios) = &loaded.nagios {
-            files::write_object_cache(nagios).await;
-            self.perfdata.send_replace(nagios.perfdata.clone());
+        if let Some(mut nagios) = loaded.nagios {
+            if let Some(cache) = nagios.object_cache.take() {
+                files::write_object_cache(cache).await;
+            }
+            self.perfdata.send_replace(nagios.perfdata);
         }
         Ok(())
     }

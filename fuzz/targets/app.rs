@@ -44,7 +44,7 @@ fn text(data: &[u8]) -> std::borrow::Cow<'_, str> {
 }
 
 fn all_finite(seen: &Observation) -> bool {
-    seen.facts.values().filter_map(Value::number).all(f64::is_finite)
+    seen.facts.iter().filter_map(|(_, value)| value.number()).all(f64::is_finite)
         && seen.measurements.iter().filter_map(|measured| measured.value).all(f64::is_finite)
 }
 

@@ -223,7 +223,7 @@ impl Report<'_> {
             text.push_str(&format!("\n{}", harmless(&self.seen.long_text)));
         }
         if verbose > 0 {
-            for (name, value) in &self.seen.facts {
+            for (name, value) in self.seen.facts.iter() {
                 text.push_str(&harmless(&format!("\n{name} = {value}")));
             }
         }

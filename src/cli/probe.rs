@@ -201,7 +201,7 @@ impl Found<'_> {
         if !judgement.because.is_empty() && *judgement.because != *seen.text {
             writeln!(out, "  because   {}", shown(&judgement.because))?;
         }
-        for (name, value) in &seen.facts {
+        for (name, value) in seen.facts.iter() {
             writeln!(out, "  fact      {} = {}", shown(name), shown(&value.to_string()))?;
         }
         for item in &seen.measurements {

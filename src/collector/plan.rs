@@ -52,6 +52,11 @@ impl Plan {
         Plan { catalog, targets, probes }
     }
 
+    /// Whether it was made of this very catalog.
+    pub fn is_of(&self, catalog: &Arc<Catalog>) -> bool {
+        Arc::ptr_eq(&self.catalog, catalog)
+    }
+
     pub fn slot(&self, object: ObjectId) -> Option<u32> {
         let (index, count, before) = match object {
             ObjectId::Host(id) => (id.index(), self.catalog.hosts.len(), 0),

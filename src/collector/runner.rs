@@ -414,6 +414,10 @@ impl Runner {
 
     /// Takes another plan: what waits waits on, for its time or for its place; what runs runs on.
     fn reload(&mut self, catalog: Arc<Catalog>) {
+        // The first one comes twice: with the start, and in the order of what the engine has done.
+        if self.plan.is_of(&catalog) {
+            return;
+        }
         let now = self.steady.now();
         self.builder.next_generation();
         let old = std::mem::replace(&mut self.plan, Plan::new(catalog));

@@ -528,9 +528,9 @@ async fn a_hundred_thousand_services_all_run() {
 async fn a_run_whose_result_never_came_is_given_up_and_run_again() {
     // An engine that takes one result and no more: whoever has another waits for ever.
     let catalog = many(2, "answer");
-    let (inbox, mut posts) = mpsc::channel(1);
+    let (results, mut posts) = mpsc::channel(1);
     let (engine, _) = engine_of(&catalog);
-    let engine = engine::Handle { inbox, ..engine };
+    let engine = engine::Handle { results, ..engine };
     let stage = Arc::new(Stage::default());
     let clock = Clock::manual(NOW);
     let env = ProbeEnv { net: Network::real(), view: Arc::new(Blind), clock: clock.clone() };

@@ -65,7 +65,7 @@ fn read_observation(example: &Section<'_>, found: &mut Diagnostics) -> Option<Ob
     }
     let mut observation = Observation::observed(text);
     if let Value::Map(facts) = table.map("facts", found) {
-        observation.facts = facts;
+        observation.facts = facts.into_iter().collect();
     }
     if let Value::Map(measurements) = table.map("measurements", found) {
         let numbers = measurements.iter().filter_map(|(label, value)| Some((label, value.number()?)));

@@ -1,6 +1,5 @@
 //! The single writer: inbox, turn, journal, apply, publish. Exactly one task holds `&mut Engine`.
 
-mod fingerprint;
 mod restore;
 pub mod writer;
 

@@ -20,7 +20,6 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::fingerprint::Fingerprint;
 pub use super::restore::StartError;
 use super::restore::{Restored, restore};
 use super::{Accepted, AgentBatch, Handle, KeyedResult, Post, Published, Receipt, Refused};
@@ -112,7 +111,6 @@ pub async fn start(mut parts: Parts, catalog: Arc<Catalog>) -> Result<Running, S
     let handle =
         Handle { inbox: inbox_tx, results: results_tx, snapshot: Arc::clone(&snapshot), published: published.clone() };
     let metrics = Metrics::new(&parts.registry);
-    let known = Fingerprint::of(engine.catalog());
     let ticked_at = engine.at();
     let is_first = engine.seq() == 0;
     // Taken out: what was taken over is of no use any more.
@@ -137,9 +135,9 @@ pub async fn start(mut parts: Parts, catalog: Arc<Catalog>) -> Result<Running, S
         published_at: Instant::now(),
     };
     writer.pass_over().await;
-    if known == Fingerprint::of(&catalog) {
-        let current = Arc::clone(writer.engine.catalog());
-        writer.send_catalog(current).await;
+    if *catalog == **writer.engine.catalog() {
+        writer.engine.adopt(Arc::clone(&catalog));
+        writer.send_catalog(catalog).await;
     } else {
         // In one turn: a process that dies in between must not find a world without its past.
         let inputs =

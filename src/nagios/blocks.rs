@@ -61,6 +61,16 @@ impl<'a> Out<'a> {
         let _ = writeln!(self.text, "{key}={value}");
     }
 
+    /// A number with so many digits behind the point.
+    pub fn fixed(&mut self, key: &str, value: f64, digits: usize) {
+        // Nearly all are whole, and digits of fractions are dear.
+        if value.fract() == 0.0 && value.abs() < 1e15 {
+            self.put(key, format_args!("{}.{:0<digits$}", value as i64, ""));
+        } else {
+            self.put(key, format_args!("{value:.digits$}"));
+        }
+    }
+
     /// A text of people or plugins: it must not end its line.
     pub fn line(&mut self, key: &str, text: &str) {
         if text.contains(['\n', '\r']) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stentor_core::Timestamp;
+use stentor_wire::nagios::objects::dump_to;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -18,10 +19,13 @@ use super::retention_dat;
 use super::status_dat::{self, About};
 use crate::clock::Clock;
 use crate::config::NagiosSettings;
+use crate::config::nagios::ObjectCache;
 use crate::engine::Handle;
 
 /// A disk that takes longer has the next turn.
 const WRITE_WITHIN: Duration = Duration::from_secs(60);
+/// Of a start there is more urgent work than to write what has not been looked at yet.
+const FIRST_AFTER: Duration = Duration::from_secs(1);
 const HEAD: &str = "########################################\n# Written by Stentor and replaced whole;\n\
                     # what is changed here is lost.\n########################################\n";
 /// Added to the name of a `retention.dat` of somebody else before it is replaced.
@@ -87,6 +91,14 @@ struct Status {
 
 impl Status {
     async fn serve(mut self, stop: CancellationToken) {
+        // What comes before the first writing counts, too.
+        let begun = self.world.engine.snapshot();
+        self.counts.look(&begun.counters, self.seen.commands(), self.world.clock.now());
+        drop(begun);
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(FIRST_AFTER) => {}
+        }
         loop {
             let is_last = stop.is_cancelled();
             let snapshot = self.world.engine.snapshot();
@@ -171,10 +183,9 @@ fn keep_of_others(path: &Path) -> io::Result<()> {
 }
 
 /// Writes `objects.cache`; trouble with it is logged and stops nobody.
-pub async fn write_object_cache(settings: &NagiosSettings) {
-    let Some(path) = &settings.object_cache else { return };
-    let text = Arc::clone(&settings.object_cache_text);
-    Whole::new(path).replace(move |to| to.write_all(text.as_bytes())).await;
+pub async fn write_object_cache(cache: ObjectCache) {
+    let ObjectCache { path, objects } = cache;
+    Whole::new(&path).replace(move |to| dump_to(&objects, |piece| to.write_all(piece.as_bytes()))).await;
 }
 
 /// A file that is written again and again.

@@ -117,8 +117,8 @@ fn first(out: &mut Out<'_>, view: &View<'_>, track: &Track) {
 
 fn limits(out: &mut Out<'_>, view: &View<'_>) {
     out.put("max_attempts", view.attempts_max());
-    out.put("check_interval", format_args!("{:.6}", view.check_interval()));
-    out.put("retry_interval", format_args!("{:.6}", view.retry_interval()));
+    out.fixed("check_interval", view.check_interval(), 6);
+    out.fixed("retry_interval", view.retry_interval(), 6);
     status_dat::state_times(out, view);
 }
 
@@ -127,7 +127,7 @@ fn rest(out: &mut Out<'_>, view: &View<'_>, track: &Track) {
     out.flag("process_performance_data", view.switches.perfdata);
     out.flag("obsess", view.switches.obsess);
     out.flag("is_flapping", track.flap.flapping);
-    out.put("percent_state_change", format_args!("{:.2}", track.flap.percent));
+    out.fixed("percent_state_change", track.flap.percent.into(), 2);
     out.flag("check_flapping_recovery_notification", track.notice.recovery_after_flapping);
     out.put("flapping_comment_id", track.notice.flapping_comment);
     out.put("state_history", track.flap.states().map(|code| code.to_string()).join(","));

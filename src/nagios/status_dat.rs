@@ -254,8 +254,8 @@ impl View<'_> {
 
     pub(super) fn put_run(&self, out: &mut Out<'_>) {
         let run = self.detail.run;
-        out.put("check_execution_time", format_args!("{:.3}", run.took.as_secs_f64()));
-        out.put("check_latency", format_args!("{:.3}", run.latency.as_secs_f64()));
+        out.fixed("check_execution_time", run.took.as_secs_f64(), 3);
+        out.fixed("check_latency", run.latency.as_secs_f64(), 3);
         out.flag("check_type", run.passive);
     }
 
@@ -319,8 +319,8 @@ fn configured(out: &mut Out<'_>, view: &View<'_>) {
     out.line("check_command", view.check_command());
     view.put_periods(out);
     out.put("importance", view.directives.map_or(0, |directives| directives.importance));
-    out.put("check_interval", format_args!("{:.6}", view.check_interval()));
-    out.put("retry_interval", format_args!("{:.6}", view.retry_interval()));
+    out.fixed("check_interval", view.check_interval(), 6);
+    out.fixed("retry_interval", view.retry_interval(), 6);
     view.put_handler(out);
     out.flag("has_been_checked", !view.row.is_pending());
     out.flag("should_be_scheduled", view.is_scheduled());
@@ -386,7 +386,7 @@ fn rest(out: &mut Out<'_>, view: &View<'_>, now: Timestamp) {
     out.flag("obsess", view.switches.obsess);
     out.time("last_update", now);
     out.flag("is_flapping", view.row.flags.has(Flags::FLAPPING));
-    out.put("percent_state_change", format_args!("{:.2}", view.flap().percent));
+    out.fixed("percent_state_change", view.flap().percent.into(), 2);
     out.put("scheduled_downtime_depth", view.row.downtime_depth);
     view.put_variables(out);
 }

@@ -148,7 +148,9 @@ impl ResultLine {
         let said = match (self.facts, self.code) {
             (Some(_), Some(_)) => return Err("a result has `code` or `facts`, not both".to_owned()),
             (None, None) => return Err("a result has a `code`, or `facts` for the rules to judge".to_owned()),
-            (Some(facts), None) => Said::Seen(Observation { facts, ..Observation::observed(self.output) }),
+            (Some(facts), None) => {
+                Said::Seen(Observation { facts: facts.into_iter().collect(), ..Observation::observed(self.output) })
+            }
             // How long it took is not recorded.
             (None, Some(_)) if self.early_timeout => Said::Plugin { ended: Ended::TimedOut(0.0), printed: self.output },
             (None, Some(_)) if !self.exited_ok => Said::Plugin { ended: Ended::Abnormally, printed: self.output },

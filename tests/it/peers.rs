@@ -35,7 +35,8 @@ fn nagios_and_stentor_read_the_load_of_the_comparison_alike() {
     }
     let config = folder.path().join("stentor.toml");
     let ours = said(Command::new(env!("CARGO_BIN_EXE_stentor")).args(["verify", "--config"]).arg(config));
-    for line in [" 20 services\n", " 2 hosts\n", "0 errors, 0 warnings"] {
+    // The warning is about `query_socket`, which Nagios needs to leave another Nagios of this machine alone.
+    for line in [" 20 services\n", " 2 hosts\n", "0 errors, 1 warning", "`query_socket` has no effect here"] {
         assert!(ours.contains(line), "no `{line}` in {ours}");
     }
 }

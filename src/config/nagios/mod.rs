@@ -9,13 +9,16 @@ use std::sync::Arc;
 
 use stentor_core::Span;
 use stentor_wire::nagios::load::Loaded;
+use stentor_wire::nagios::objects::Objects;
 
 use super::finding::{Diagnostics, Place};
 use super::nagios_files;
 use super::objects::Builder;
 use super::watch::Depth;
 
-pub use program::{CheckTimes, Masks, NagiosSettings, PerfdataFile, PerfdataMode, PerfdataSettings, Retention};
+pub use program::{
+    CheckTimes, Masks, NagiosSettings, ObjectCache, PerfdataFile, PerfdataMode, PerfdataSettings, Retention,
+};
 pub use stentor_core::macros::view::{COMMAND_PARAM, COMMAND_PROBE};
 
 /// How contacts of the tree are told.
@@ -31,6 +34,8 @@ pub enum Notify {
 /// A tree that was read without an error.
 pub struct Tree {
     loaded: Loaded,
+    /// Taken out of what was loaded: they are needed once more when all else is forgotten.
+    objects: Arc<Objects>,
     path: PathBuf,
     notify: Notify,
     /// Number of its first file among all that were read.
@@ -45,12 +50,14 @@ impl Tree {
         loaded.main.use_timezone.get_or_insert_with(|| zone.to_owned());
         let first_file = found.files.len();
         found.append(nagios_files::diagnostics(&loaded));
-        (loaded.findings.errors() == 0).then(|| Tree { loaded, path: path.to_owned(), notify, first_file })
+        let objects = Arc::new(std::mem::take(&mut loaded.objects));
+        let tree = Tree { loaded, objects, path: path.to_owned(), notify, first_file };
+        (tree.loaded.findings.errors() == 0).then_some(tree)
     }
 
     /// Adds its objects to a catalog in the making.
     pub(super) fn seed(&self, builder: &mut Builder<'_>, found: &mut Diagnostics) {
-        let Loaded { main, resources, objects, .. } = &self.loaded;
+        let (Loaded { main, resources, .. }, objects) = (&self.loaded, &*self.objects);
         let limits = convert::Limits {
             interval_length: Span::from_secs(main.interval_length.into()),
             service_check_timeout: Span::from_secs(main.service_check_timeout.into()),
@@ -77,7 +84,7 @@ impl Tree {
 
     /// What the shell does for it.
     pub fn settings(&self) -> NagiosSettings {
-        program::settings(&self.loaded.main, &self.loaded.objects, self.path.parent().unwrap_or(Path::new("")))
+        program::settings(&self.loaded.main, &self.objects, self.path.parent().unwrap_or(Path::new("")))
     }
 }
 

@@ -9,7 +9,7 @@ use stentor_core::Span;
 use stentor_core::catalog::nagios::{CommandCall, DateFormat, Program};
 use stentor_core::id::CommandId;
 use stentor_wire::nagios::main_config::{self as wire, MainConfig, TimeoutState};
-use stentor_wire::nagios::objects::{Objects, dump};
+use stentor_wire::nagios::objects::Objects;
 use stentor_wire::nagios::resource::Resources;
 
 use super::Notify;
@@ -28,9 +28,8 @@ pub struct NagiosSettings {
     pub zone: String,
     pub status_file: Option<PathBuf>,
     pub status_every: Duration,
-    pub object_cache: Option<PathBuf>,
-    /// What is written there: the resolved objects.
-    pub object_cache_text: Arc<str>,
+    /// Taken when it is written.
+    pub object_cache: Option<ObjectCache>,
     pub retention_file: Option<PathBuf>,
     pub retention: Retention,
     /// `None` = it is written on command and at the end only.
@@ -51,6 +50,13 @@ pub struct NagiosSettings {
     /// `nagios_user` and `nagios_group`, or Naemon's.
     pub user: Option<String>,
     pub group: Option<String>,
+}
+
+/// `objects.cache`, and what is written there.
+#[derive(Clone, Debug)]
+pub struct ObjectCache {
+    pub path: PathBuf,
+    pub objects: Arc<Objects>,
 }
 
 /// `*_inter_check_delay_method` and its kin.
@@ -114,13 +120,14 @@ pub struct Masks {
 impl NagiosSettings {
     /// Where Nagios keeps what it must remember: Stentor's own state belongs there too.
     pub fn state_folder(&self) -> Option<PathBuf> {
-        let files = [&self.retention_file, &self.status_file, &self.object_cache, &self.log_file];
+        let cache = self.object_cache.as_ref().map(|cache| &cache.path);
+        let files = [self.retention_file.as_ref(), self.status_file.as_ref(), cache, self.log_file.as_ref()];
         files.into_iter().flatten().next()?.parent().map(Path::to_owned)
     }
 }
 
 /// Paths start at the folder of the main file.
-pub fn settings(main: &MainConfig, objects: &Objects, folder: &Path) -> NagiosSettings {
+pub fn settings(main: &MainConfig, objects: &Arc<Objects>, folder: &Path) -> NagiosSettings {
     let path = |text: &Option<String>| text.as_ref().map(|text| folder.join(text));
     let seconds = |count: u32| Duration::from_secs(count.into());
     NagiosSettings {
@@ -136,8 +143,7 @@ pub fn settings(main: &MainConfig, objects: &Objects, folder: &Path) -> NagiosSe
         zone: zone(main).to_owned(),
         status_file: path(&main.status_file).filter(|_| main.status_update_interval > 0),
         status_every: seconds(main.status_update_interval),
-        object_cache: path(&main.object_cache_file),
-        object_cache_text: main.object_cache_file.as_ref().map(|_| dump(objects).into()).unwrap_or_default(),
+        object_cache: path(&main.object_cache_file).map(|path| ObjectCache { path, objects: Arc::clone(objects) }),
         retention_file: path(&main.state_retention_file).filter(|_| main.retain_state_information),
         retention: retention(main),
         retention_every: Some(Duration::from_secs(60 * u64::from(main.retention_update_interval)))

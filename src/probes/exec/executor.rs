@@ -247,7 +247,7 @@ impl Executor {
                 && e != rustix::io::Errno::INTR
             {
                 tracing::error!(error = %e, "the watcher of plugins cannot wait for events");
-                std::thread::sleep(LOOK_EVERY);
+                std::thread::park_timeout(LOOK_EVERY);
             }
             let over = self.look(&events, &mut buffer);
             for (done, finished) in over {

@@ -2,6 +2,7 @@
 //! Also how results that others submit as plugin text are read. Judges nothing beyond the plugin API's table.
 
 use std::borrow::Cow;
+use std::sync::{Arc, LazyLock};
 
 use stentor_core::model::observation::{MEASUREMENTS_MAX, OUTPUT_BYTES_MAX, PERFDATA_FACT};
 use stentor_core::model::{Measurement, ObjectKey, Observation, Outcome, ServiceState, UnknownCause};
@@ -27,9 +28,11 @@ pub enum Ended {
 /// A result that carries its state, with output as a plugin prints it: text, long text, perfdata.
 pub fn observation(state: ServiceState, printed: &[u8]) -> Observation {
     let parts = output::parse(printed);
-    let mut observation = Observation::reported(state, &*cut(&parts.short)).long(&*cut(&parts.long));
+    let mut observation = Observation::reported(state, &*cut(&parts.short)).long(shared(&cut(&parts.long)));
     let items = perfdata::parse(&parts.perfdata);
     observation.measurements = items.into_iter().flatten().take(MEASUREMENTS_MAX).map(measurement).collect();
+    // Kept for every object.
+    observation.measurements.shrink_to_fit();
     // Nothing a plugin printed is lost silently, and who reads performance data as text reads it as printed.
     if observation.perfdata() != parts.perfdata {
         observation = observation.fact(PERFDATA_FACT, cut(&parts.perfdata).into_owned());
@@ -175,10 +178,20 @@ fn measurement(item: Item) -> Measurement {
         min: item.min_number(),
         max: item.max_number(),
         label: item.label.into(),
-        unit: item.uom.into(),
-        warn: item.warn.into(),
-        crit: item.crit.into(),
+        unit: shared(&item.uom),
+        warn: shared(&item.warn),
+        crit: shared(&item.crit),
     }
+}
+
+/// Text that is kept for every object; the usual ones are kept once for all.
+fn shared(text: &str) -> Arc<str> {
+    static UNITS: LazyLock<[Arc<str>; 8]> =
+        LazyLock::new(|| ["s", "ms", "us", "%", "B", "KB", "MB", "c"].map(Arc::from));
+    if text.is_empty() {
+        return Arc::default();
+    }
+    UNITS.iter().find(|unit| ***unit == *text).cloned().unwrap_or_else(|| text.into())
 }
 
 #[cfg(test)]

@@ -169,7 +169,7 @@ pub fn observation(poll: &BmcPoll) -> Observation {
     }
     let mut observation = Observation::observed(text);
     observation.long_text = faults.join("\n").into();
-    observation.facts = facts(poll);
+    observation.facts = facts(poll).into_iter().collect();
     observation.measurements = measurements(poll);
     observation
 }

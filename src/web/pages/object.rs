@@ -269,7 +269,7 @@ impl OutputFragment {
             perf: measurements.iter().take(MEASUREMENTS_SHOWN).map(perf_row).collect(),
             perf_more: measurements.len().saturating_sub(MEASUREMENTS_SHOWN),
             facts: facts
-                .map(|(name, value)| (name.clone(), words::cut(&words::line(&value.to_string()), FACT_CHARS_MAX)))
+                .map(|(name, value)| (name.to_owned(), words::cut(&words::line(&value.to_string()), FACT_CHARS_MAX)))
                 .collect(),
         }
     }

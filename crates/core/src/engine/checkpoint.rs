@@ -94,6 +94,12 @@ impl Engine {
         }
     }
 
+    /// Takes an equal catalog in the place of its own: one that was just read shares its texts, one from a checkpoint
+    /// has each anew.
+    pub fn adopt(&mut self, equal: Arc<Catalog>) {
+        self.catalog = equal;
+    }
+
     /// The engine as it was at the checkpoint.
     pub fn from_checkpoint(checkpoint: Checkpoint) -> Engine {
         let mut catalog = checkpoint.catalog;
@@ -118,11 +124,11 @@ impl Engine {
             at: checkpoint.at,
             seq: checkpoint.seq,
             hosts: checkpoint.hosts,
-            host_details: checkpoint.host_details,
+            host_details: shared(checkpoint.host_details),
             services: checkpoint.services,
-            service_details: checkpoint.service_details,
-            host_tracks: checkpoint.host_tracks,
-            service_tracks: checkpoint.service_tracks,
+            service_details: shared(checkpoint.service_details),
+            host_tracks: shared(checkpoint.host_tracks),
+            service_tracks: shared(checkpoint.service_tracks),
             ids: checkpoint.ids,
             program: checkpoint.program,
             contact_overrides: checkpoint.contact_overrides,
@@ -146,4 +152,16 @@ impl Engine {
         engine.rederive();
         engine
     }
+}
+
+/// Rows that are alike share what they say, as before the checkpoint was written: most objects have never had a problem.
+fn shared<T: PartialEq>(mut rows: Vec<Arc<T>>) -> Vec<Arc<T>> {
+    let mut kept: Option<Arc<T>> = None;
+    for row in &mut rows {
+        match &kept {
+            Some(kept) if **kept == **row => *row = Arc::clone(kept),
+            _ => kept = Some(Arc::clone(row)),
+        }
+    }
+    rows
 }

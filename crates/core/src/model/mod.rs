@@ -2,6 +2,7 @@
 
 pub mod comment;
 pub mod downtime;
+pub mod facts;
 pub mod incident;
 pub mod notice;
 pub mod notification;
@@ -11,6 +12,7 @@ pub mod value;
 
 pub use comment::{Comment, CommentSource, CommentType};
 pub use downtime::{Covers, Downtime, DowntimeKind};
+pub use facts::Facts;
 pub use incident::{Ack, Incident, ObjectKey, Phase, Sticky, TimelineEntry, TimelineKind};
 pub use notice::{CommandRun, HeldNotice, Notice, NoticeKind};
 pub use notification::{COMMAND_CHANNEL, Delivery, DeliveryOutcome, Notification, Reason, Withheld};

@@ -1,12 +1,12 @@
 //! What one run of a probe saw. A probe observes and never judges: rules turn this into a state.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::facts::Facts;
 use super::state::{HostState, ServiceState, UnknownCause};
 use super::value::Value;
 
@@ -19,7 +19,7 @@ pub struct Observation {
     /// Further lines, LF-separated; empty if none.
     pub long_text: Arc<str>,
     /// Named facts that rules and signals read: `port = "refused"`, `used_pct = 91.5`.
-    pub facts: BTreeMap<String, Value>,
+    pub facts: Facts,
     pub measurements: Vec<Measurement>,
 }
 
@@ -65,7 +65,7 @@ impl Observation {
             outcome: Outcome::Observed,
             text: text.into(),
             long_text: Arc::default(),
-            facts: BTreeMap::new(),
+            facts: Facts::new(),
             measurements: Vec::new(),
         }
     }
@@ -96,7 +96,7 @@ impl Observation {
 
     #[must_use]
     pub fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.facts.insert(name.to_owned(), value.into());
+        self.facts.insert(name, value.into());
         self
     }
 

@@ -1,6 +1,7 @@
 //! The resolved objects in the format of Nagios's `objects.precache` and `objects.cache`. Texts are followed by a blank
 //! there, lists and numbers are not.
 
+use std::convert::Infallible;
 use std::fmt::{Display, Write};
 
 use super::model::{
@@ -9,9 +10,25 @@ use super::model::{
 };
 use super::options::{self, Family, OptionSet};
 
+/// So much is gathered before it is handed out.
+const PIECE_BYTES: usize = 64 * 1024;
+
 /// All objects as text.
 pub fn dump(objects: &Objects) -> String {
-    let mut out = Dump { text: String::new(), objects };
+    let mut text = String::new();
+    let Ok(()) = dump_to(objects, |piece| {
+        text.push_str(piece);
+        Ok::<(), Infallible>(())
+    });
+    text
+}
+
+/// All objects as text, in pieces: of a large site it is never in memory as a whole.
+///
+/// # Errors
+/// What `take` says; nothing more is handed to it then.
+pub fn dump_to<E>(objects: &Objects, mut take: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
+    let mut out = Dump { text: String::with_capacity(2 * PIECE_BYTES), objects };
     objects.timeperiods.iter().for_each(|period| out.timeperiod(period));
     for command in &objects.commands {
         out.block("command", |out| {
@@ -35,14 +52,14 @@ pub fn dump(objects: &Objects) -> String {
         let members: Vec<String> = group.members.iter().map(|id| out.service_pair(*id).join(",")).collect();
         out.group("servicegroup", group, &members.join(","));
     }
-    objects.contacts.iter().for_each(|contact| out.contact(contact));
-    objects.hosts.iter().for_each(|host| out.host(host));
-    objects.services.iter().for_each(|service| out.service(service));
-    objects.service_dependencies.iter().for_each(|rule| out.service_dependency(rule));
-    objects.service_escalations.iter().for_each(|escalation| out.service_escalation(escalation));
-    objects.host_dependencies.iter().for_each(|rule| out.host_dependency(rule));
-    objects.host_escalations.iter().for_each(|escalation| out.host_escalation(escalation));
-    out.text
+    out.each(&objects.contacts, Dump::contact, &mut take)?;
+    out.each(&objects.hosts, Dump::host, &mut take)?;
+    out.each(&objects.services, Dump::service, &mut take)?;
+    out.each(&objects.service_dependencies, Dump::service_dependency, &mut take)?;
+    out.each(&objects.service_escalations, Dump::service_escalation, &mut take)?;
+    out.each(&objects.host_dependencies, Dump::host_dependency, &mut take)?;
+    out.each(&objects.host_escalations, Dump::host_escalation, &mut take)?;
+    take(&out.text)
 }
 
 struct Dump<'o> {
@@ -62,6 +79,22 @@ struct Effective<'e> {
 }
 
 impl<'o> Dump<'o> {
+    fn each<T, E>(
+        &mut self,
+        objects: &[T],
+        write: impl Fn(&mut Self, &T),
+        take: &mut impl FnMut(&str) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for object in objects {
+            write(self, object);
+            if self.text.len() >= PIECE_BYTES {
+                take(&self.text)?;
+                self.text.clear();
+            }
+        }
+        Ok(())
+    }
+
     fn block(&mut self, kind: &str, body: impl FnOnce(&mut Self)) {
         // Writing to a text cannot fail.
         let _ = writeln!(self.text, "define {kind} {{");
@@ -82,7 +115,12 @@ impl<'o> Dump<'o> {
     }
 
     fn units(&mut self, key: &str, value: f64) {
-        self.value(key, format_args!("{value:.6}"));
+        // Nearly all are whole, and digits of fractions are dear.
+        if value.fract() == 0.0 && value.abs() < 1e15 {
+            self.value(key, format_args!("{}.000000", value as i64));
+        } else {
+            self.value(key, format_args!("{value:.6}"));
+        }
     }
 
     fn option(&mut self, key: &str, value: Option<&str>) {

@@ -23,7 +23,7 @@ mod templates;
 pub(crate) mod text;
 pub(crate) mod values;
 
-pub use dump::dump;
+pub use dump::{dump, dump_to};
 pub use model::{
     Command, CommandCall, Concern, Contact, Dependency, Escalated, Escalation, EscalationTerms, Group, Hearing, Host,
     Id, NOTIFICATION_INTERVAL, Objects, Places, Recipients, Redundancy, Service, Settings, Timeperiod, Variable,
