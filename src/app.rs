@@ -20,13 +20,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::collector::{self, Collector, CollectorHandle};
-use crate::config::nagios::PerfdataSettings;
+use crate::config::nagios::{ObjectCache, PerfdataSettings};
 use crate::config::watch::Sources;
 use crate::config::{self, Loaded, NagiosSettings, settings};
 use crate::engine::writer::{self, Chain, ToCollector};
 use crate::engine::{Aside, Handle};
 use crate::journal::Journal;
 use crate::journal::sqlite::SqliteJournal;
+use crate::memory;
 use crate::nagios::aside;
 use crate::nagios::desk::{Desk, ProgramOrder, Seen};
 use crate::nagios::files::{self, Files};
@@ -163,7 +164,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         demo: options.demo,
     };
     let web = tokio::spawn(serve::serve(door.listener, door.tls, router::router(state), stop.clone()));
-    takers.extend(cache.map(files::write_object_cache).map(tokio::spawn));
+    takers.push(tokio::spawn(afterwards(cache)));
     let prune = tokio::spawn(prune(Arc::clone(&store), base.clock, settings.storage.keep, stop.clone()));
     Ok(Service {
         engine,
@@ -188,6 +189,21 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         prune,
         lock,
     })
+}
+
+/// What has time until pages are served.
+async fn afterwards(cache: Option<ObjectCache>) {
+    if let Some(cache) = cache {
+        files::write_object_cache(cache).await;
+    }
+    give_back().await;
+}
+
+/// Of what reading a configuration took most is free again.
+async fn give_back() {
+    if let Err(error) = tokio::task::spawn_blocking(memory::give_back).await {
+        tracing::error!(%error, "free memory was not given back");
+    }
 }
 
 /// What every part is given.
@@ -418,6 +434,7 @@ impl Service {
             }
             self.perfdata.send_replace(nagios.perfdata);
         }
+        give_back().await;
         Ok(())
     }
 

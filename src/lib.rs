@@ -13,6 +13,7 @@ pub mod config;
 pub mod demo;
 pub mod engine;
 pub mod journal;
+pub mod memory;
 pub mod nagios;
 pub mod notifiers;
 pub mod notify;

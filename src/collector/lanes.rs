@@ -117,11 +117,6 @@ impl Lanes {
         waited
     }
 
-    /// Whether a place that gets free would be taken at once.
-    pub fn anyone_waits(&self) -> bool {
-        !self.native.waiting.is_empty() || !self.exec.waiting.is_empty()
-    }
-
     fn enter_lane(&mut self, candidate: Candidate) -> Option<Candidate> {
         let (place, limit) = self.lane(candidate.lane);
         if place.taken >= limit {

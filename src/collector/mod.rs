@@ -46,16 +46,14 @@ pub fn registry() -> Factory {
 pub struct Limits {
     /// Native probes: each costs a socket and a little memory.
     pub native: usize,
-    /// Plugins: each costs a process, and a thread of the runtime's blocking pool (512 by default, which name
-    /// resolution shares): stay well below that.
+    /// Plugins: each costs a process.
     pub exec: usize,
     /// Checks of one host, so that monitoring never becomes its load.
     pub per_host: usize,
 }
 
 impl Default for Limits {
-    /// Plugins mostly wait for the network, so many more than cores may live; starting them is what costs, and that
-    /// happens one at a time on each worker thread anyway.
+    /// Plugins mostly wait for the network, so many more than cores may live.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         Limits { native: 256, exec: (32 * cores).clamp(64, 256), per_host: 8 }

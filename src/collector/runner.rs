@@ -149,16 +149,12 @@ impl Runner {
         loop {
             self.look_for_orphans();
             self.start_due();
-            // Those who wait for a place get it at once.
-            let pause = if self.lanes.anyone_waits() { Duration::ZERO } else { PASS_EVERY };
-            let calm = Instant::now() + pause;
+            let calm = Instant::now() + PASS_EVERY;
             let look = (!self.running.is_empty()).then_some(self.next_look);
             let next = [self.schedule.next_at(), look].into_iter().flatten().min();
             let wake = next.map(|at| self.steady.instant(at).max(calm));
             let ended = async {
-                if !pause.is_zero() {
-                    sleep_until(calm).await;
-                }
+                sleep_until(calm).await;
                 tokio::select! {
                     Some(ended) = self.tasks.join_next_with_id() => Some(ended),
                     _ = self.ended.1.recv_many(&mut ends, ENDS_MAX) => None,

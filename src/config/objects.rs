@@ -186,6 +186,13 @@ pub(super) fn build(
     builder.catalog.reindex();
     dependencies::read(roots, &mut builder, found);
     downtimes::read(roots, &mut builder, found);
+    // These live as long as the configuration, and are long.
+    let catalog = &mut builder.catalog;
+    catalog.hosts.shrink_to_fit();
+    catalog.services.shrink_to_fit();
+    catalog.nagios.hosts.shrink_to_fit();
+    catalog.nagios.services.shrink_to_fit();
+    catalog.nagios.appearances.shrink_to_fit();
     builder.catalog
 }
 

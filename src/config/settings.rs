@@ -298,7 +298,7 @@ fn read_collector(roots: &[Section<'_>], found: &mut Diagnostics) -> Collector {
     Collector {
         concurrency: whole(section, "concurrency", 256, 100_000, found),
         per_host: whole(section, "per_host", 4, 1000, found),
-        exec_concurrency: whole(section, "exec_concurrency", 32, 10_000, found),
+        exec_concurrency: whole(section, "exec_concurrency", 128, 10_000, found),
     }
 }
 

@@ -645,7 +645,13 @@ impl Writer {
     async fn save_checkpoint(&mut self) -> bool {
         let checkpoint = self.engine.checkpoint();
         let (seq, at) = (checkpoint.seq, self.parts.clock.now());
-        let encoded = tokio::task::spawn_blocking(move || postcard::to_allocvec(&checkpoint)).await;
+        let encode = move || {
+            let bytes = postcard::to_allocvec(&checkpoint);
+            drop(checkpoint);
+            crate::memory::give_back();
+            bytes
+        };
+        let encoded = tokio::task::spawn_blocking(encode).await;
         let bytes = match encoded {
             Ok(Ok(bytes)) => bytes,
             Ok(Err(error)) => {

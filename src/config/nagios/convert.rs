@@ -161,7 +161,8 @@ impl Seed<'_, '_> {
             let cloud = cloud.and_then(|name| self.builder.clouds.find(&name, self.found)).map(CloudId::from_index);
             let check = self.check(&host.settings, true);
             let directives = self.directives(&host.settings, None, Options::HOST_STATES);
-            let appearance = self.appearance(&host.settings, &host.alias, &host.display_name);
+            let display = (*host.display_name != *host.name).then_some(&host.display_name);
+            let appearance = self.appearance(&host.settings, &host.alias, display);
             self.nagios().hosts.push(Member { directives, appearance });
             let cloud = cloud.or(self.builder.catalog.zones[zone.index()].cloud);
             self.builder.catalog.hosts.push(Host {
@@ -191,7 +192,7 @@ impl Seed<'_, '_> {
             let of_host = objects.host(service.host).map(|host| &host.settings);
             let inherits = inherits_of_host(&service.settings);
             let directives = self.directives(&service.settings, of_host.filter(|_| inherits), Options::SERVICE_STATES);
-            let display = service.display_name.as_ref().unwrap_or(&service.description);
+            let display = service.display_name.as_ref().filter(|name| **name != service.description);
             let appearance = self.appearance(&service.settings, &Arc::default(), display);
             self.nagios().services.push(Member { directives, appearance });
             let id = ServiceId::from_index(row);
@@ -315,10 +316,10 @@ impl Seed<'_, '_> {
         all.filter(|id| seen.insert(**id)).map(|id| ContactId(*id)).collect()
     }
 
-    fn appearance(&mut self, settings: &Settings, alias: &Arc<str>, display: &Arc<str>) -> AppearanceId {
+    fn appearance(&mut self, settings: &Settings, alias: &Arc<str>, display: Option<&Arc<str>>) -> AppearanceId {
         let appearance = Appearance {
             alias: Arc::clone(alias),
-            display_name: Arc::clone(display),
+            display_name: display.cloned(),
             notes: text(&settings.notes),
             notes_url: text(&settings.notes_url),
             action_url: text(&settings.action_url),

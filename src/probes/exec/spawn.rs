@@ -1,6 +1,6 @@
 //! Starting a process: in a group of its own, with nothing on standard input and a pipe on each output.
 //!
-//! The only unsafe code of the service. Every plugin is started here, thousands a second, and what the standard library
+//! Unsafe code, as nowhere else in the service but in one line of `memory`. Every plugin is started here, thousands a second, and what the standard library
 //! offers costs a third more: glibc's `posix_spawn` asks for and sets each of 60 signals in each child, maps and unmaps
 //! a stack, and opens `/dev/null` anew (`docs/performance.md`, `stentor bench spawn`). So this is `vfork` by hand, with
 //! its rules kept: the child runs on a stack of its own in our memory while the thread that made it stands still; it

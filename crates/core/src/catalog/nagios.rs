@@ -233,7 +233,8 @@ impl Default for Directives {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Appearance {
     pub alias: Arc<str>,
-    pub display_name: Arc<str>,
+    /// `None` = its own name.
+    pub display_name: Option<Arc<str>>,
     pub notes: Arc<str>,
     pub notes_url: Arc<str>,
     pub action_url: Arc<str>,

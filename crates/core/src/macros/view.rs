@@ -230,9 +230,13 @@ impl View<'_> {
         let own_period = directives.and_then(|directives| directives.notification_period);
         let period = overrides.and_then(|changed| changed.notification_period).unwrap_or(own_period);
         let changed_command = overrides.and_then(|changed| changed.check_command.as_ref());
+        let name = match object {
+            ObjectId::Host(id) => &*self.catalog.hosts[id.index()].name,
+            ObjectId::Service(id) => &*self.catalog.services[id.index()].name,
+        };
         let text = |pick: fn(&nagios::Appearance) -> &Arc<str>| looks.map_or("", |looks| &**pick(looks));
         ObjectFacts {
-            display_name: text(|looks| &looks.display_name),
+            display_name: looks.and_then(|looks| looks.display_name.as_deref()).unwrap_or(name),
             kind: row.kind,
             attempt: row.attempt.into(),
             max_attempts: overrides

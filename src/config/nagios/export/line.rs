@@ -74,9 +74,11 @@ impl Filled<'_> {
         }
         match name {
             "HOSTALIAS" => Some(Arc::clone(&of_host.alias)),
-            "HOSTDISPLAYNAME" => Some(Arc::clone(&of_host.display_name)),
+            "HOSTDISPLAYNAME" => {
+                of_host.display_name.clone().or_else(|| Some(Arc::clone(&catalog.hosts[service.host.index()].name)))
+            }
             "SERVICEDESC" => Some(Arc::clone(&service.name)),
-            "SERVICEDISPLAYNAME" => Some(Arc::clone(&of_service.display_name)),
+            "SERVICEDISPLAYNAME" => of_service.display_name.clone().or_else(|| Some(Arc::clone(&service.name))),
             "HOSTGROUPNAME" => self.hostgroup(service.host),
             "ADMINEMAIL" => Some(Arc::clone(&nagios.program.admin_email)),
             "ADMINPAGER" => Some(Arc::clone(&nagios.program.admin_pager)),
