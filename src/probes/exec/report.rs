@@ -285,6 +285,40 @@ mod tests {
         }
     }
 
+    /// Recorded on Nagios Core 4.5.12. What a timeout means, a host, and a passive result with a code of its own are the
+    /// engine's and the intake's, and tested there.
+    #[test]
+    fn recorded_ends_of_plugins_mean_what_they_meant_to_nagios() {
+        let all = include_str!("../../../crates/wire/tests/data/perfdata_thresholds.json");
+        let all: serde_json::Value = serde_json::from_str(all).expect("vectors are JSON");
+        let mut checked = 0;
+        for case in all["return_codes"].as_array().expect("cases") {
+            let text = |key: &str| case[key].as_str();
+            let event = text("event").expect("an event");
+            let (Some("service"), Some((code, rest))) =
+                (text("kind"), event.strip_prefix("exit ").map(|rest| rest.split_once(", ").unwrap_or((rest, ""))))
+            else {
+                continue;
+            };
+            let (stdout, stderr) = match rest {
+                "" => ("said", ""),
+                "no output" => ("", ""),
+                other => ("", other.strip_prefix("only stderr ").expect("an output").trim_matches('"')),
+            };
+            let seen = exited(code.parse().expect("a code"), stdout, stderr);
+            let state = match text("state").expect("a state") {
+                "OK" => ServiceState::Ok,
+                "WARNING" => ServiceState::Warning,
+                _ => ServiceState::Critical,
+            };
+            assert_eq!(seen.outcome, Outcome::Reported(state), "{case}");
+            assert!(text("output").is_none_or(|output| *seen.text == *output), "{case}: {}", seen.text);
+            assert!(text("output_contains").is_none_or(|part| seen.text.contains(part)), "{case}: {}", seen.text);
+            checked += 1;
+        }
+        assert_eq!(checked, 9, "the file has other cases now");
+    }
+
     proptest! {
         #[test]
         fn no_output_panics_or_exceeds_the_limits(bytes in proptest::collection::vec(any::<u8>(), 0..20_000)) {
