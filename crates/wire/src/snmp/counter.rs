@@ -43,8 +43,11 @@ pub fn rate(before: Counter, after: Counter, seconds: f64, rate_max: Option<f64>
     }
     let limit = rate_max.filter(|max| max.is_finite() && *max > 0.0).map(|max| max * TOLERANCE);
     let grown = match (before, after) {
-        // 2^64 octets take 4 years at 1 Tb/s: one that went back was reset.
-        (Counter::Bits64(before), Counter::Bits64(after)) => after.checked_sub(before)? as f64,
+        // 2^64 octets take 4 years at 1 Tb/s: one that went back was reset. What it grew by, it grew by, whatever speed the
+        // agent claims: that of virtual interfaces is often made up.
+        (Counter::Bits64(before), Counter::Bits64(after)) => {
+            return Some(after.checked_sub(before)? as f64 / seconds).filter(|rate| rate.is_finite());
+        }
         (Counter::Bits32(before), Counter::Bits32(after)) => {
             // Where it can go round twice between readings, no difference means anything.
             if rate_max.is_some_and(|max| max * seconds >= TURN_32) {
@@ -93,7 +96,7 @@ mod tests {
             (Bits64(100), Bits64(1100), 10.0, None, Some(100.0), "plain"),
             (Bits64(5), Bits64(5), 10.0, GIGABIT, Some(0.0), "idle"),
             (Bits64(1 << 40), Bits64(10), 10.0, GIGABIT, None, "reset"),
-            (Bits64(0), Bits64(u64::MAX), 10.0, GIGABIT, None, "more than the line carries"),
+            (Bits64(0), Bits64(2_000_000_000), 10.0, GIGABIT, Some(2e8), "the speed that agents claim may be wrong"),
             (Bits32(u32::MAX - 99), Bits32(900), 10.0, FAST, Some(100.0), "went round once"),
             (Bits32(4_000_000), Bits32(10), 10.0, FAST, None, "a reset is no turn: 429 MB/s on 100 Mb/s"),
             (Bits32(4_000_000), Bits32(10), 10.0, None, None, "round or reset: not known"),

@@ -272,7 +272,9 @@ impl Rates {
         let between = |before: Option<Counter>, after: Option<Counter>, max| rate(before?, after?, seconds, max);
         let in_bps = between(before.in_octets, after.in_octets, octets_max).map(|octets| octets * 8.0);
         let out_bps = between(before.out_octets, after.out_octets, octets_max).map(|octets| octets * 8.0);
-        let pct = |bps: Option<f64>| Some((bps? / after.speed? * 100.0).min(100.0));
+        // More than the line carries: then the speed is not that of the line.
+        let pct =
+            |bps: Option<f64>| Some(bps? / after.speed? * 100.0).filter(|pct| *pct <= 125.0).map(|pct| pct.min(100.0));
         Rates {
             in_bps,
             out_bps,
@@ -445,6 +447,8 @@ mod tests {
             assert_eq!(Rates::between(&before, &other, 10.0), Rates::default(), "{why}");
         }
         assert_eq!(Rates::between(&before, &grown(5), 10.0).in_bps, None, "a reset is no rate");
+        let odd = Rates::between(&before, &grown(2_000_000_000_000), 10.0);
+        assert_eq!((odd.in_bps, odd.in_pct), (Some(8e11), None), "800 Gb/s on 25: the speed is wrong");
     }
 
     proptest! {
