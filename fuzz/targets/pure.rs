@@ -32,6 +32,8 @@ use stentor_wire::nagios::main_config::MainConfig;
 use stentor_wire::nagios::range::Range;
 use stentor_wire::nagios::resource::Resources;
 use stentor_wire::nagios::{external_command, objects, output, perfdata, retention};
+use stentor_wire::snmp::interfaces::{Choice, NAMING, NARROW, READING, Rates, Table};
+use stentor_wire::snmp::{Oid, SnmpValue, VarBind, ups};
 
 /// Name and entry of a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -49,12 +51,61 @@ pub const TARGETS: &[Target] = &[
     ("ipmi_sdr", ipmi_sdr),
     ("ipmi_sel", ipmi_sel),
     ("ipmi_answer", ipmi_answer),
+    ("snmp", snmp),
     ("expr", expr),
     ("time", time),
     ("glob", glob),
     ("timeperiod", timeperiod),
     ("macros", macros),
 ];
+
+/// Identifiers as text, and tables and counters from values that an agent could send.
+fn snmp(data: &[u8]) {
+    if let Ok(oid) = String::from_utf8_lossy(data).parse::<Oid>() {
+        assert_eq!(oid.to_string().parse::<Oid>().as_ref(), Ok(&oid), "what is printed is read again");
+    }
+    let binds = snmp_answers(data);
+    let _ = ups::read(&binds);
+    let (mut before, mut after) = (Table::default(), Table::default());
+    for (i, bind) in binds.into_iter().enumerate() {
+        let shown = bind.value.text().unwrap_or_default();
+        assert!(!shown.chars().any(char::is_control) && bind.value.number().is_none_or(f64::is_finite), "{bind:?}");
+        if i % 2 == 0 { before.add(bind) } else { after.add(bind) }
+    }
+    for (before, after) in before.interfaces().iter().zip(&after.interfaces()) {
+        let rates = Rates::between(before, after, 30.0);
+        let all = [rates.in_bps, rates.out_bps, rates.in_pct, rates.out_pct, rates.in_errors, rates.out_discards];
+        assert!(all.into_iter().flatten().all(|rate| rate.is_finite() && rate >= 0.0), "{rates:?}");
+        assert!(Choice::default().takes(after) && !after.name.is_empty());
+    }
+}
+
+/// Eight bytes choose object and kind of each value, the rest is in it.
+fn snmp_answers(data: &[u8]) -> Vec<VarBind> {
+    let columns = [READING.as_slice(), NAMING.as_slice(), NARROW.as_slice()].concat();
+    let scalars = [ups::scalars(), ups::columns().map(|root| root.join(&[1])).to_vec()].concat();
+    let one = |chunk: &[u8]| {
+        let byte = |at: usize| chunk.get(at).copied().unwrap_or(0);
+        let pick = usize::from(byte(0));
+        let oid = match columns.get(pick % (columns.len() + scalars.len())) {
+            Some(column) => column.of(u32::from(byte(1) % 3)),
+            None => scalars[pick % scalars.len()].clone(),
+        };
+        let number = chunk.iter().skip(2).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+        let value = match byte(1) % 8 {
+            0 => SnmpValue::Integer(number as i64),
+            1 => SnmpValue::Gauge(number),
+            2 => SnmpValue::Counter32(number as u32),
+            3 => SnmpValue::Counter64(number),
+            4 => SnmpValue::Ticks(number as u32),
+            5 => SnmpValue::Float(f64::from_bits(number)),
+            6 => SnmpValue::Bytes(chunk.to_vec()),
+            _ => SnmpValue::Oid(Oid::new(&[1, 3, number as u32])),
+        };
+        VarBind { oid, value }
+    };
+    data.chunks(10).map(one).collect()
+}
 
 fn nagios_retention(data: &[u8]) {
     let file = retention::parse(data);

@@ -24,6 +24,7 @@ pub mod ping;
 pub mod process;
 pub mod reach;
 pub mod sim_view;
+pub mod snmp;
 pub mod systemd_unit;
 pub mod tcp;
 #[cfg(test)]
@@ -195,6 +196,9 @@ pub const REGISTRY: &[Entry] = &[
     entry::<memory::Memory>(),
     entry::<ping::Ping>(),
     entry::<process::Process>(),
+    entry::<snmp::Snmp>(),
+    entry::<snmp::SnmpIf>(),
+    entry::<snmp::SnmpUps>(),
     entry::<systemd_unit::SystemdUnit>(),
     entry::<tcp::Tcp>(),
     entry::<uptime::Uptime>(),

@@ -3,18 +3,28 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
 use super::ipmi::{BmcClient, SHARE_FOR};
+use super::snmp::{SnmpClient, SnmpPoller};
 use super::{Darkness, Deadline};
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Network {
     dark: Option<Darkness>,
     /// Shared by all probes: one socket and one session table for all controllers.
     bmc: BmcClient,
+    /// Shared by all probes: one socket and one table of engines for all agents.
+    snmp: Arc<dyn SnmpPoller>,
+}
+
+impl Default for Network {
+    fn default() -> Network {
+        Network { dark: None, bmc: BmcClient::default(), snmp: Arc::new(SnmpClient::default()) }
+    }
 }
 
 impl Network {
@@ -25,7 +35,8 @@ impl Network {
 
     /// A network in which packets to addresses that `dark` names vanish.
     pub fn with_darkness(dark: Darkness) -> Network {
-        Network { dark: Some(dark.clone()), bmc: BmcClient::new(Some(dark), SHARE_FOR) }
+        let bmc = BmcClient::new(Some(dark.clone()), SHARE_FOR);
+        Network { dark: Some(dark.clone()), bmc, snmp: Arc::new(SnmpClient::new(Some(dark))) }
     }
 
     pub fn is_dark(&self, ip: IpAddr) -> bool {
@@ -39,6 +50,17 @@ impl Network {
     /// The IPMI client; shut it down to close its sessions.
     pub fn bmc_client(&self) -> &BmcClient {
         &self.bmc
+    }
+
+    /// The SNMP client.
+    pub fn snmp(&self) -> Arc<dyn SnmpPoller> {
+        Arc::clone(&self.snmp)
+    }
+
+    /// The real network, but for agents that a test makes up.
+    #[cfg(test)]
+    pub fn with_snmp(snmp: Arc<dyn SnmpPoller>) -> Network {
+        Network { snmp, ..Network::default() }
     }
 
     /// Resolves `host` (an address or a name) and a port.

@@ -7,9 +7,12 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::config::settings::{Log, LogFormat};
 
+/// The SNMP library warns of each odd packet, which any agent can send at will; the result of the check says it once.
+const QUIET: &str = "async_snmp=error";
+
 /// Starts logging to standard error; a second call (tests) changes nothing.
 pub fn start(log: &Log) {
-    let filter = EnvFilter::try_new(&log.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", log.level)).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE)

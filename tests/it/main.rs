@@ -29,4 +29,5 @@ mod samples;
 mod scenarios;
 mod serve;
 mod smtp;
+mod snmp;
 mod tidy;

@@ -3,3 +3,4 @@
 pub mod ipmi;
 pub mod nagios;
 pub mod nearest;
+pub mod snmp;

@@ -46,6 +46,7 @@ fn number_of(kind: &str) -> Option<Number> {
         "memory" => number("used_pct", 1.0, "used_pct", ["90", "97"]),
         "ping" => number("rtt_ms", 1.0, "rta", NONE),
         "process" => number("count", 1.0, "count", NONE),
+        "snmp" => number("value", 1.0, "value", NONE),
         "uptime" => number("uptime_s", 1.0, "uptime", NONE),
         _ => None,
     }
@@ -153,6 +154,10 @@ fn by_facts(kind: &str, seen: &Observation) -> ServiceState {
             Some(_) => Warning,
         },
         "ipmi" => ipmi(seen),
+        "snmp" | "snmp_if" | "snmp_ups" if word("snmp") != Some("ok") => Unknown,
+        "snmp" => snmp(seen),
+        "snmp_if" => snmp_if(seen),
+        "snmp_ups" => snmp_ups(seen),
         _ => Good,
     }
 }
@@ -171,6 +176,38 @@ fn ipmi(seen: &Observation) -> ServiceState {
 }
 
 /// As check_http: 4xx is a warning, 5xx and everything that is no answer critical.
+fn is_listed(seen: &Observation, fact: &str) -> bool {
+    seen.facts.get(fact).and_then(Value::list).is_some_and(|names| !names.is_empty())
+}
+
+fn snmp(seen: &Observation) -> ServiceState {
+    match (is_listed(seen, "unmatched"), is_listed(seen, "missing")) {
+        (true, _) => Critical,
+        (false, true) => Unknown,
+        (false, false) => Good,
+    }
+}
+
+/// Ports that nobody named may be down: unused ones are, on every switch.
+fn snmp_if(seen: &Observation) -> ServiceState {
+    let is_chosen = seen.facts.get("chosen").and_then(Value::bool) == Some(true);
+    match (is_chosen && is_listed(seen, "down"), is_listed(seen, "up"), is_listed(seen, "not_found")) {
+        (true, false, _) => Critical,
+        (true, true, _) | (false, _, true) => Warning,
+        (false, _, false) => Good,
+    }
+}
+
+fn snmp_ups(seen: &Observation) -> ServiceState {
+    let word = |fact: &str| seen.facts.get(fact).and_then(Value::text).unwrap_or("unknown");
+    match (word("source"), word("battery")) {
+        ("none", _) | (_, "depleted") | ("battery", "low") => Critical,
+        ("battery" | "bypass", _) | (_, "low") => Warning,
+        ("unknown", "unknown") => Unknown,
+        _ => Good,
+    }
+}
+
 fn http(seen: &Observation) -> ServiceState {
     let is_false = |fact: &str| seen.facts.get(fact).and_then(Value::bool) == Some(false);
     let days = seen.facts.get("tls_days_left").and_then(Value::number);
@@ -247,6 +284,16 @@ mod tests {
             ("ipmi", r#"{"bmc":"unreachable","power":"unknown"}"#, Warning),
             ("ipmi", r#"{"bmc":"ok","power":"on"}"#, Unknown),
             ("memory", r#"{"used_pct":98}"#, Critical),
+            ("snmp", r#"{"snmp":"timeout"}"#, Unknown),
+            ("snmp", r#"{"snmp":"ok","missing":[],"unmatched":[]}"#, Good),
+            ("snmp", r#"{"snmp":"ok","missing":["x"],"unmatched":[]}"#, Unknown),
+            ("snmp", r#"{"snmp":"ok","missing":["x"],"unmatched":["y"]}"#, Critical),
+            ("snmp_if", r#"{"snmp":"ok","chosen":true,"up":["a"],"down":["b"],"not_found":[]}"#, Warning),
+            ("snmp_if", r#"{"snmp":"ok","chosen":true,"up":[],"down":["b"],"not_found":[]}"#, Critical),
+            ("snmp_if", r#"{"snmp":"ok","chosen":false,"up":[],"down":["b"],"not_found":[]}"#, Good),
+            ("snmp_ups", r#"{"snmp":"ok","ups_found":false}"#, Unknown),
+            ("snmp_ups", r#"{"snmp":"ok","source":"battery","battery":"normal"}"#, Warning),
+            ("snmp_ups", r#"{"snmp":"ok","source":"battery","battery":"low"}"#, Critical),
         ] {
             assert_eq!(judge(kind, &seen(facts), &Thresholds::default()).state, state, "{kind} {facts}");
         }

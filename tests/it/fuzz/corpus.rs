@@ -76,7 +76,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "ipmi_session" => vec![vec![], vec![0; 48], [vec![0; 30], vec![1]].concat(), packets().remove(0)],
         "ipmi_sdr" => vec![sensor().encode(9)],
         "ipmi_sel" => vec![SelRecord { id: 1, body: SelBody::Event(event()) }.encode().to_vec()],
-        "ipmi_answer" => vec![vec![0; 16], (0..64).collect(), vec![0x51; 20]],
+        "ipmi_answer" | "snmp" => vec![vec![0; 16], (0..=255).collect(), b"1.3.6.1.2.1.2.2.1.8.4294967295".to_vec()],
         "expr" => texts(&[
             "port != 'open' and pct >= params.crit or not (a in [1, 2.5]) and present(`x y`)",
             "psu.n contains 3 and -a < b * 2 - 1 / 3",
