@@ -32,6 +32,7 @@ use stentor_wire::nagios::main_config::MainConfig;
 use stentor_wire::nagios::range::Range;
 use stentor_wire::nagios::resource::Resources;
 use stentor_wire::nagios::{external_command, objects, output, perfdata, retention};
+use stentor_wire::{drbd, smartctl, tool_json};
 
 /// Name and entry of a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -49,6 +50,9 @@ pub const TARGETS: &[Target] = &[
     ("ipmi_sdr", ipmi_sdr),
     ("ipmi_sel", ipmi_sel),
     ("ipmi_answer", ipmi_answer),
+    ("drbd", drbd),
+    ("smartctl", smartctl),
+    ("tool_json", tool_json),
     ("expr", expr),
     ("time", time),
     ("glob", glob),
@@ -245,6 +249,33 @@ fn ipmi_answer(data: &[u8]) {
     let _ = GetReadingFactors { number: 0, lun: 0, raw: 0 }.parse(data);
     let _ = (GetSelInfo.parse(data), GetSelEntry { record: 0 }.parse(data));
     let _ = GetAuthCapabilities { privilege: Privilege::User }.parse(data);
+}
+
+fn drbd(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let all = [drbd::parse_proc(&text).replicas, drbd::parse_text(&text), drbd::parse_json(&text).unwrap_or_default()];
+    for replica in all.iter().flatten() {
+        let _ = (replica.finding(true), replica.finding(false), replica.roles(), replica.disks());
+        let resync = replica.resync.unwrap_or_default();
+        assert!(resync.done_pct.is_none_or(|pct| (0.0..=100.0).contains(&pct)), "{resync:?}");
+    }
+    let _ = drbd::split_brain_line(&text, "r0", Some(0));
+}
+
+fn smartctl(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let _ = smartctl::parse_scan(&text).map(|found| assert!(found.iter().all(|device| !device.name.starts_with('-'))));
+    if let Ok(disk) = smartctl::parse_disk(&text) {
+        let _ = (disk.is_failing(), disk.is_unread());
+        let numbers = [disk.temperature_c, disk.wear_pct, disk.spare_pct, disk.self_test_running_pct];
+        assert!(numbers.into_iter().flatten().all(f64::is_finite), "{disk:?}");
+    }
+}
+
+fn tool_json(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let _ = tool_json::document::<Value>(&text);
+    assert!(tool_json::number(&text).is_none_or(f64::is_finite));
 }
 
 fn expr(data: &[u8]) {

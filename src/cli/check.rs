@@ -149,6 +149,8 @@ fn main_param(kind: &str) -> &'static str {
         "systemd_unit" => "unit",
         "bond" => "bonds",
         "mdraid" => "arrays",
+        "drbd" => "resources",
+        "smart" => "devices",
         _ => "port",
     }
 }
@@ -172,7 +174,7 @@ fn params(entry: &Entry, args: &CheckArgs) -> Result<Value, String> {
                 let port: u16 = given.parse().map_err(|_| format!("`{given}` is not a port"))?;
                 Some(Value::from(u32::from(port)))
             }
-            "paths" | "bonds" | "arrays" => Some(vec![given.as_str()].into()),
+            "paths" | "bonds" | "arrays" | "resources" | "devices" => Some(vec![given.as_str()].into()),
             _ => Some(given.as_str().into()),
         };
         params.extend(value.map(|value| (key.to_owned(), value)));

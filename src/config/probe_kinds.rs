@@ -17,6 +17,7 @@ use super::tree::At;
 const KINDS: &[(&str, bool)] = &[
     ("bond", true),
     ("disk", true),
+    ("drbd", true),
     ("exec", false),
     ("heartbeat", false),
     ("http", false),
@@ -26,6 +27,7 @@ const KINDS: &[(&str, bool)] = &[
     ("memory", true),
     ("ping", false),
     ("process", true),
+    ("smart", true),
     ("systemd_unit", true),
     ("tcp", false),
     ("uptime", true),

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::sim_view::holder;
-use super::view::{FsUsage, HostView, Process, Unit};
+use super::view::{FsUsage, HostView, Process, Tools, Unit};
 
 /// A file below /proc or /sys larger than this is cut: nothing a probe reads comes near it.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -179,6 +179,10 @@ impl HostView for LocalView {
         command.env_clear().env("LANG", "C").env("PATH", "/usr/bin:/bin");
         let text = run_briefly(command, Duration::from_millis(SYSTEMCTL_MS_MAX))?;
         Ok(parse_unit(name, &text))
+    }
+
+    fn tools(&self, _tool: &str, _args: &[&str]) -> Tools {
+        Tools::Here
     }
 
     fn uptime_s(&self) -> io::Result<f64> {

@@ -7,6 +7,7 @@ pub mod bonding;
 #[cfg(test)]
 mod conformance;
 pub mod disk;
+pub mod drbd;
 pub mod exec;
 pub mod fetch;
 pub mod heartbeat;
@@ -24,11 +25,13 @@ pub mod ping;
 pub mod process;
 pub mod reach;
 pub mod sim_view;
+pub mod smart;
 pub mod systemd_unit;
 pub mod tcp;
 #[cfg(test)]
 pub mod testing;
 pub mod tls;
+pub mod tool;
 pub mod uptime;
 pub mod view;
 
@@ -186,6 +189,7 @@ fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe
 pub const REGISTRY: &[Entry] = &[
     entry::<bond::Bond>(),
     entry::<disk::Disk>(),
+    entry::<drbd::Drbd>(),
     entry::<exec::Exec>(),
     entry::<heartbeat::Heartbeat>(),
     entry::<http::Http>(),
@@ -195,6 +199,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<memory::Memory>(),
     entry::<ping::Ping>(),
     entry::<process::Process>(),
+    entry::<smart::Smart>(),
     entry::<systemd_unit::SystemdUnit>(),
     entry::<tcp::Tcp>(),
     entry::<uptime::Uptime>(),

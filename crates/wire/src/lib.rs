@@ -1,5 +1,8 @@
 //! Pure codecs of Stentor: bytes to values and back. No sockets, no clock.
 
+pub mod drbd;
 pub mod ipmi;
 pub mod nagios;
 pub mod nearest;
+pub mod smartctl;
+pub mod tool_json;

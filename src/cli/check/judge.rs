@@ -152,6 +152,13 @@ fn by_facts(kind: &str, seen: &Observation) -> ServiceState {
             Some("down") => Critical,
             Some(_) => Warning,
         },
+        "drbd" if is_any(seen, "missing") => Critical,
+        "drbd" => match word("finding") {
+            Some("ok" | "verify") | None => Good,
+            Some("split_brain" | "dual_primary" | "frozen" | "diskless_primary") => Critical,
+            Some(_) => Warning,
+        },
+        "smart" => smart(seen),
         "ipmi" => ipmi(seen),
         _ => Good,
     }
@@ -185,9 +192,24 @@ fn http(seen: &Observation) -> ServiceState {
     }
 }
 
+fn is_any(seen: &Observation, fact: &str) -> bool {
+    seen.facts.get(fact).and_then(Value::list).is_some_and(|list| !list.is_empty())
+}
+
+/// A disk that announces its end still serves; one that takes no writes does not.
+fn smart(seen: &Observation) -> ServiceState {
+    let over = |fact: &str, limit: f64| seen.facts.get(fact).and_then(Value::number).is_some_and(|n| n >= limit);
+    let lists = ["failing", "warned", "self_test_failed", "unread"];
+    match () {
+        () if is_any(seen, "read_only") => Critical,
+        () if lists.into_iter().any(|fact| is_any(seen, fact)) => Warning,
+        () if over("pending_max", 1.0) || over("wear_pct_max", 90.0) || over("temperature_c_max", 65.0) => Warning,
+        () => Good,
+    }
+}
+
 fn disk(seen: &Observation) -> ServiceState {
-    let is_any = |fact: &str| seen.facts.get(fact).and_then(Value::list).is_some_and(|list| !list.is_empty());
-    if ["not_mounted", "hung", "read_only"].into_iter().any(is_any) {
+    if ["not_mounted", "hung", "read_only"].into_iter().any(|fact| is_any(seen, fact)) {
         return Critical;
     }
     at_least(seen, "inodes_pct_max", 90.0, 95.0)
@@ -240,6 +262,14 @@ mod tests {
             ("mdraid", r#"{"arrays":0}"#, Good),
             ("bond", r#"{"finding":"slave_down"}"#, Warning),
             ("bond", r#"{"finding":"down"}"#, Critical),
+            ("drbd", r#"{"finding":"ok"}"#, Good),
+            ("drbd", r#"{"finding":"ok","missing":["r0"]}"#, Critical),
+            ("drbd", r#"{"finding":"peer_lost"}"#, Warning),
+            ("drbd", r#"{"finding":"split_brain"}"#, Critical),
+            ("smart", r#"{"failing":[],"pending_max":0,"wear_pct_max":89}"#, Good),
+            ("smart", r#"{"failing":[],"pending_max":1}"#, Warning),
+            ("smart", r#"{"failing":["/dev/sda"]}"#, Warning),
+            ("smart", r#"{"read_only":["/dev/nvme0"]}"#, Critical),
             ("ipmi", r#"{"bmc":"ok","power":"on","worst":"ok"}"#, Good),
             ("ipmi", r#"{"bmc":"ok","power":"on","worst":"major"}"#, Warning),
             ("ipmi", r#"{"bmc":"ok","power":"on","worst":"critical"}"#, Critical),

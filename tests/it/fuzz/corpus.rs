@@ -25,6 +25,14 @@ const MOUNTS: &str =
 const UNIT: &str = "Id=nginx.service\nLoadState=loaded\nActiveState=active\nSubState=running\nMainPID=77\n";
 const HEARTBEAT: &str = "name=eucalyptus           enabled=true       local=true       initialized=true      \n";
 const PLUGIN: &str = "DISK WARNING - free: / 9% | '/ x'=91%;80:;~:95;0;100 time=0.5s;;;U 'it''s'=U\nlong\nline | b=2c";
+const DRBD_9: &str = r#"[{"name":"r0","role":"Primary","suspended":false,"devices":[{"volume":0,"minor":1000,
+"disk-state":"UpToDate","client":false,"quorum":true}],"connections":[{"name":"bob","connection-state":"Connected","peer-role":
+"Secondary","peer_devices":[{"volume":0,"replication-state":"SyncSource","peer-disk-state":"Inconsistent","resync-suspended":"no",
+"out-of-sync":4096,"percent-in-sync":37.5}]}]}]"#;
+const SMARTCTL: &str = r#"{"smartctl":{"exit_status":200,"messages":[{"string":"x"}]},"device":{"name":"/dev/sda"},
+"smart_status":{"passed":false},"temperature":{"current":38},"nvme_smart_health_information_log":{"critical_warning":13,
+"percentage_used":112},"ata_smart_attributes":{"table":[{"id":5,"name":"a","value":5,"when_failed":"now","raw":{"value":4520,
+"string":"4520"}}]},"ata_smart_self_test_log":{"standard":{"table":[{"status":{"value":121,"string":"x"}}]}}}"#;
 const SMTP: &str = "EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nSubject: x\r\n y\r\nMessage-ID: <1@b>\r\n\r\n..\r\n.\r\nQUIT\r\n";
 const MACROS: &[&str] = &[
     "$USER1$/c $ARG1$ $ARG2$ $HOSTOUTPUT$ $$ 100$ x\ncmd!a\\!b!$HOSTNAME$\nOK $HOSTNOTES$ `id` | a=1",
@@ -88,6 +96,9 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "glob" => texts(&["web-*-x\nweb-1-x", "*a*b*\naab", "*\n"]),
         "mdstat" => captures("mdstat_"),
         "bonding" => captures("bond_"),
+        "drbd" => [captures("proc_drbd_"), captures("drbd"), texts(&[DRBD_9])].concat(),
+        "smartctl" => texts(&[SMARTCTL, r#"{"smartctl":{},"devices":[{"name":"/dev/sda","type":"sat"}]}"#]),
+        "tool_json" => texts(&["banner\n{\"a\":[1,2.5,{\"b\":null}]}\n", "[WARN] x\n[{\"a\":1,5}]", "1.234,5 GB"]),
         "proc" => texts(&[MEMINFO, STAT, MOUNTS, UNIT, "0.50 1.25 2.00 1/234 5678\ncpu 1\ncpu0 1\ncpu1 2\n"]),
         "heartbeat" => texts(&[HEARTBEAT]),
         "ping_reply" => vec![b"\x00\x00\xab\xcd\x12\x34\x00\x07stentor!".to_vec(), vec![0x45; 40], vec![129; 24]],
