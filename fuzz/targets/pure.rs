@@ -32,6 +32,7 @@ use stentor_wire::nagios::main_config::MainConfig;
 use stentor_wire::nagios::range::Range;
 use stentor_wire::nagios::resource::Resources;
 use stentor_wire::nagios::{external_command, objects, output, perfdata, retention};
+use stentor_wire::raid::{arcconf, megacli, ssacli, storcli};
 use stentor_wire::{drbd, smartctl, tool_json};
 
 /// Name and entry of a target.
@@ -51,6 +52,7 @@ pub const TARGETS: &[Target] = &[
     ("ipmi_sel", ipmi_sel),
     ("ipmi_answer", ipmi_answer),
     ("drbd", drbd),
+    ("raid", raid),
     ("smartctl", smartctl),
     ("tool_json", tool_json),
     ("expr", expr),
@@ -260,6 +262,21 @@ fn drbd(data: &[u8]) {
         assert!(resync.done_pct.is_none_or(|pct| (0.0..=100.0).contains(&pct)), "{resync:?}");
     }
     let _ = drbd::split_brain_line(&text, "r0", Some(0));
+}
+
+fn raid(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut found = storcli::parse(&text).unwrap_or_default();
+    found.extend(ssacli::parse_config(&text));
+    found.extend(megacli::parse(&text, &text, &text));
+    found.push(arcconf::parse("1", &text, &text));
+    storcli::add_rebuilds(&text, &mut found);
+    ssacli::add_status(&text, &mut found);
+    megacli::add_rebuilds(&text, &mut found);
+    for array in found.iter().flat_map(|one| &one.arrays) {
+        assert!(array.progress_pct.is_none_or(|pct| (0.0..=100.0).contains(&pct)), "{array:?}");
+        let _ = (array.word(), array.may_fail());
+    }
 }
 
 fn smartctl(data: &[u8]) {

@@ -151,6 +151,7 @@ fn main_param(kind: &str) -> &'static str {
         "mdraid" => "arrays",
         "drbd" => "resources",
         "smart" => "devices",
+        "raid_controller" => "tool",
         _ => "port",
     }
 }

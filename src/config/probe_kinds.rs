@@ -27,6 +27,7 @@ const KINDS: &[(&str, bool)] = &[
     ("memory", true),
     ("ping", false),
     ("process", true),
+    ("raid_controller", true),
     ("smart", true),
     ("systemd_unit", true),
     ("tcp", false),

@@ -23,6 +23,7 @@ pub mod memory;
 pub mod net;
 pub mod ping;
 pub mod process;
+pub mod raid_controller;
 pub mod reach;
 pub mod sim_view;
 pub mod smart;
@@ -199,6 +200,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<memory::Memory>(),
     entry::<ping::Ping>(),
     entry::<process::Process>(),
+    entry::<raid_controller::RaidController>(),
     entry::<smart::Smart>(),
     entry::<systemd_unit::SystemdUnit>(),
     entry::<tcp::Tcp>(),

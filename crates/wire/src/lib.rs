@@ -4,5 +4,6 @@ pub mod drbd;
 pub mod ipmi;
 pub mod nagios;
 pub mod nearest;
+pub mod raid;
 pub mod smartctl;
 pub mod tool_json;

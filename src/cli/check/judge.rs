@@ -159,6 +159,7 @@ fn by_facts(kind: &str, seen: &Observation) -> ServiceState {
             Some(_) => Warning,
         },
         "smart" => smart(seen),
+        "raid_controller" => raid_controller(seen),
         "ipmi" => ipmi(seen),
         _ => Good,
     }
@@ -194,6 +195,17 @@ fn http(seen: &Observation) -> ServiceState {
 
 fn is_any(seen: &Observation, fact: &str) -> bool {
     seen.facts.get(fact).and_then(Value::list).is_some_and(|list| !list.is_empty())
+}
+
+fn raid_controller(seen: &Observation) -> ServiceState {
+    let lists = ["disks_gone", "predicted", "foreign", "battery_faults", "complaints"];
+    match seen.facts.get("state").and_then(Value::text) {
+        Some("OfLn") => Critical,
+        Some("Optl" | "none") if lists.into_iter().any(|fact| is_any(seen, fact)) => Warning,
+        Some("Optl" | "none") => Good,
+        Some("Unknown") | None => Unknown,
+        Some(_) => Warning,
+    }
 }
 
 /// A disk that announces its end still serves; one that takes no writes does not.
@@ -270,6 +282,11 @@ mod tests {
             ("smart", r#"{"failing":[],"pending_max":1}"#, Warning),
             ("smart", r#"{"failing":["/dev/sda"]}"#, Warning),
             ("smart", r#"{"read_only":["/dev/nvme0"]}"#, Critical),
+            ("raid_controller", r#"{"state":"Optl"}"#, Good),
+            ("raid_controller", r#"{"state":"Optl","battery_faults":["x"]}"#, Warning),
+            ("raid_controller", r#"{"state":"Rbld"}"#, Warning),
+            ("raid_controller", r#"{"state":"OfLn"}"#, Critical),
+            ("raid_controller", r#"{"state":"Unknown"}"#, Unknown),
             ("ipmi", r#"{"bmc":"ok","power":"on","worst":"ok"}"#, Good),
             ("ipmi", r#"{"bmc":"ok","power":"on","worst":"major"}"#, Warning),
             ("ipmi", r#"{"bmc":"ok","power":"on","worst":"critical"}"#, Critical),

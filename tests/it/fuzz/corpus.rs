@@ -33,6 +33,19 @@ const SMARTCTL: &str = r#"{"smartctl":{"exit_status":200,"messages":[{"string":"
 "smart_status":{"passed":false},"temperature":{"current":38},"nvme_smart_health_information_log":{"critical_warning":13,
 "percentage_used":112},"ata_smart_attributes":{"table":[{"id":5,"name":"a","value":5,"when_failed":"now","raw":{"value":4520,
 "string":"4520"}}]},"ata_smart_self_test_log":{"standard":{"table":[{"status":{"value":121,"string":"x"}}]}}}"#;
+const RAID: &[&str] = &[
+    r#"{"Controllers":[{"Command Status":{"Controller":0,"Status":"Success"},"Response Data":{"VD LIST":[{"DG/VD":"0/0","TYPE":"RAID1",
+"State":"Dgrd"}],"PD LIST":[{"EID:Slt":"252:1","State":"Rbld","DG":0}],"BBU_Info":[{"State":"Failed"}]}}]}"#,
+    r#"{"Controllers":[{"Response Data":[{"Drive-ID":"/c0/e252/s1","Progress%":42}]}]}"#,
+    "Smart Array P1 in Slot 3\n   array A\n      logicaldrive 1 (1 GB, RAID 6 (ADG), Recovering, 26% complete)\n      \
+     physicaldrive 1I:3:3 (port 1I:box 3:bay 3, SAS, 300 GB, Failed)\n   Battery/Capacitor Status: OK\n",
+    "Adapter 0 -- Virtual Drive Information:\nVirtual Drive: 0 (Target Id: 0)\nRAID Level : Primary-1, Secondary-0\nState : Degraded\n\
+     Number Of Drives : 2\nEnclosure Device ID: 252\nSlot Number: 1\nFirmware state: Rebuild\n\
+     Rebuild Progress on Device at Enclosure 252, Slot 1 Completed 12% in 3 Minutes.\n",
+    "Controllers found: 1\nController information\nController Status : Optimal\nLogical Device number 0\nRAID level : 5\n\
+     Status of Logical Device : Degraded\nSegment 0 : Missing\nDevice #0\nState : Online\nCurrent operation : Rebuild\n\
+     Logical device : 0\nPercentage complete : 37\n",
+];
 const SMTP: &str = "EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nSubject: x\r\n y\r\nMessage-ID: <1@b>\r\n\r\n..\r\n.\r\nQUIT\r\n";
 const MACROS: &[&str] = &[
     "$USER1$/c $ARG1$ $ARG2$ $HOSTOUTPUT$ $$ 100$ x\ncmd!a\\!b!$HOSTNAME$\nOK $HOSTNOTES$ `id` | a=1",
@@ -97,6 +110,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "mdstat" => captures("mdstat_"),
         "bonding" => captures("bond_"),
         "drbd" => [captures("proc_drbd_"), captures("drbd"), texts(&[DRBD_9])].concat(),
+        "raid" => texts(RAID),
         "smartctl" => texts(&[SMARTCTL, r#"{"smartctl":{},"devices":[{"name":"/dev/sda","type":"sat"}]}"#]),
         "tool_json" => texts(&["banner\n{\"a\":[1,2.5,{\"b\":null}]}\n", "[WARN] x\n[{\"a\":1,5}]", "1.234,5 GB"]),
         "proc" => texts(&[MEMINFO, STAT, MOUNTS, UNIT, "0.50 1.25 2.00 1/234 5678\ncpu 1\ncpu0 1\ncpu1 2\n"]),
