@@ -33,7 +33,7 @@ use stentor_wire::nagios::range::Range;
 use stentor_wire::nagios::resource::Resources;
 use stentor_wire::nagios::{external_command, objects, output, perfdata, retention};
 use stentor_wire::raid::{arcconf, megacli, ssacli, storcli};
-use stentor_wire::{drbd, smartctl, tool_json};
+use stentor_wire::{drbd, multipath, smartctl, tool_json};
 
 /// Name and entry of a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -52,6 +52,7 @@ pub const TARGETS: &[Target] = &[
     ("ipmi_sel", ipmi_sel),
     ("ipmi_answer", ipmi_answer),
     ("drbd", drbd),
+    ("multipath", multipath),
     ("raid", raid),
     ("smartctl", smartctl),
     ("tool_json", tool_json),
@@ -262,6 +263,13 @@ fn drbd(data: &[u8]) {
         assert!(resync.done_pct.is_none_or(|pct| (0.0..=100.0).contains(&pct)), "{resync:?}");
     }
     let _ = drbd::split_brain_line(&text, "r0", Some(0));
+}
+
+fn multipath(data: &[u8]) {
+    for map in multipath::parse(&String::from_utf8_lossy(data)).unwrap_or_default() {
+        let (all, used) = map.controllers();
+        assert!(used.is_subset(&all) && map.usable() <= map.paths.len() && map.adapters().len() <= map.usable());
+    }
 }
 
 fn raid(data: &[u8]) {

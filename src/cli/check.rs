@@ -151,6 +151,7 @@ fn main_param(kind: &str) -> &'static str {
         "mdraid" => "arrays",
         "drbd" => "resources",
         "smart" => "devices",
+        "multipath" => "maps",
         "raid_controller" => "tool",
         _ => "port",
     }
@@ -175,7 +176,7 @@ fn params(entry: &Entry, args: &CheckArgs) -> Result<Value, String> {
                 let port: u16 = given.parse().map_err(|_| format!("`{given}` is not a port"))?;
                 Some(Value::from(u32::from(port)))
             }
-            "paths" | "bonds" | "arrays" | "resources" | "devices" => Some(vec![given.as_str()].into()),
+            "paths" | "bonds" | "arrays" | "resources" | "devices" | "maps" => Some(vec![given.as_str()].into()),
             _ => Some(given.as_str().into()),
         };
         params.extend(value.map(|value| (key.to_owned(), value)));

@@ -20,6 +20,7 @@ pub mod look;
 pub mod mdraid;
 pub mod mdstat;
 pub mod memory;
+pub mod multipath;
 pub mod net;
 pub mod ping;
 pub mod process;
@@ -198,6 +199,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<load::Load>(),
     entry::<mdraid::MdRaid>(),
     entry::<memory::Memory>(),
+    entry::<multipath::Multipath>(),
     entry::<ping::Ping>(),
     entry::<process::Process>(),
     entry::<raid_controller::RaidController>(),

@@ -2,6 +2,7 @@
 
 pub mod drbd;
 pub mod ipmi;
+pub mod multipath;
 pub mod nagios;
 pub mod nearest;
 pub mod raid;

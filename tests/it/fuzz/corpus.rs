@@ -46,6 +46,9 @@ const RAID: &[&str] = &[
      Status of Logical Device : Degraded\nSegment 0 : Missing\nDevice #0\nState : Online\nCurrent operation : Rebuild\n\
      Logical device : 0\nPercentage complete : 37\n",
 ];
+const MULTIPATH: &str = r#"multipathd> show maps json
+{"major_version":0,"maps":[{"name":"mpatha","uuid":"36","features":"1 queue_if_no_path","path_groups":[{"dm_st":"active","paths":[{"dev":
+"sdb","dm_st":"active","dev_st":"running","chk_st":"ready","host_wwpn":"0x1","target_wwpn":"[undef]","target_wwnn":"iqn.a"}]}]}]}"#;
 const SMTP: &str = "EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nSubject: x\r\n y\r\nMessage-ID: <1@b>\r\n\r\n..\r\n.\r\nQUIT\r\n";
 const MACROS: &[&str] = &[
     "$USER1$/c $ARG1$ $ARG2$ $HOSTOUTPUT$ $$ 100$ x\ncmd!a\\!b!$HOSTNAME$\nOK $HOSTNOTES$ `id` | a=1",
@@ -110,6 +113,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "mdstat" => captures("mdstat_"),
         "bonding" => captures("bond_"),
         "drbd" => [captures("proc_drbd_"), captures("drbd"), texts(&[DRBD_9])].concat(),
+        "multipath" => texts(&[MULTIPATH]),
         "raid" => texts(RAID),
         "smartctl" => texts(&[SMARTCTL, r#"{"smartctl":{},"devices":[{"name":"/dev/sda","type":"sat"}]}"#]),
         "tool_json" => texts(&["banner\n{\"a\":[1,2.5,{\"b\":null}]}\n", "[WARN] x\n[{\"a\":1,5}]", "1.234,5 GB"]),
