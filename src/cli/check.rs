@@ -152,6 +152,7 @@ fn main_param(kind: &str) -> &'static str {
         "drbd" => "resources",
         "smart" => "devices",
         "multipath" => "maps",
+        "mount" => "mounts",
         "raid_controller" => "tool",
         _ => "port",
     }
@@ -176,7 +177,9 @@ fn params(entry: &Entry, args: &CheckArgs) -> Result<Value, String> {
                 let port: u16 = given.parse().map_err(|_| format!("`{given}` is not a port"))?;
                 Some(Value::from(u32::from(port)))
             }
-            "paths" | "bonds" | "arrays" | "resources" | "devices" | "maps" => Some(vec![given.as_str()].into()),
+            "paths" | "bonds" | "arrays" | "resources" | "devices" | "maps" | "mounts" => {
+                Some(vec![given.as_str()].into())
+            }
             _ => Some(given.as_str().into()),
         };
         params.extend(value.map(|value| (key.to_owned(), value)));

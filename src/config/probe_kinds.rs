@@ -25,6 +25,7 @@ const KINDS: &[(&str, bool)] = &[
     ("load", true),
     ("mdraid", true),
     ("memory", true),
+    ("mount", true),
     ("multipath", true),
     ("ping", false),
     ("process", true),

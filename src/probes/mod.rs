@@ -20,6 +20,7 @@ pub mod look;
 pub mod mdraid;
 pub mod mdstat;
 pub mod memory;
+pub mod mount;
 pub mod multipath;
 pub mod net;
 pub mod ping;
@@ -199,6 +200,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<load::Load>(),
     entry::<mdraid::MdRaid>(),
     entry::<memory::Memory>(),
+    entry::<mount::Mount>(),
     entry::<multipath::Multipath>(),
     entry::<ping::Ping>(),
     entry::<process::Process>(),

@@ -159,6 +159,8 @@ fn by_facts(kind: &str, seen: &Observation) -> ServiceState {
             Some(_) => Warning,
         },
         "smart" => smart(seen),
+        "mount" if ["hung", "failed", "missing", "read_only"].into_iter().any(|fact| is_any(seen, fact)) => Critical,
+        "mount" if is_any(seen, "not_asked") => Unknown,
         "multipath" if is_any(seen, "missing") => Critical,
         "multipath" => match word("finding") {
             Some("ok") | None => Good,
@@ -297,6 +299,9 @@ mod tests {
             ("multipath", r#"{"finding":"ok","missing":["mpatha"]}"#, Critical),
             ("multipath", r#"{"finding":"one_path"}"#, Warning),
             ("multipath", r#"{"finding":"no_path"}"#, Critical),
+            ("mount", r#"{"hung":[],"not_asked":[]}"#, Good),
+            ("mount", r#"{"hung":["/nfs"],"not_asked":["/x"]}"#, Critical),
+            ("mount", r#"{"hung":[],"not_asked":["/x"]}"#, Unknown),
             ("ipmi", r#"{"bmc":"ok","power":"on","worst":"ok"}"#, Good),
             ("ipmi", r#"{"bmc":"ok","power":"on","worst":"major"}"#, Warning),
             ("ipmi", r#"{"bmc":"ok","power":"on","worst":"critical"}"#, Critical),
