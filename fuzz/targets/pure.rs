@@ -33,7 +33,7 @@ use stentor_wire::nagios::range::Range;
 use stentor_wire::nagios::resource::Resources;
 use stentor_wire::nagios::{external_command, objects, output, perfdata, retention};
 use stentor_wire::raid::{arcconf, megacli, ssacli, storcli};
-use stentor_wire::{drbd, multipath, smartctl, tool_json};
+use stentor_wire::{drbd, multipath, smartctl, tool_json, zpool};
 
 /// Name and entry of a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -56,6 +56,7 @@ pub const TARGETS: &[Target] = &[
     ("raid", raid),
     ("smartctl", smartctl),
     ("tool_json", tool_json),
+    ("zpool", zpool),
     ("expr", expr),
     ("time", time),
     ("glob", glob),
@@ -294,6 +295,16 @@ fn smartctl(data: &[u8]) {
         let _ = (disk.is_failing(), disk.is_unread());
         let numbers = [disk.temperature_c, disk.wear_pct, disk.spare_pct, disk.self_test_running_pct];
         assert!(numbers.into_iter().flatten().all(f64::is_finite), "{disk:?}");
+    }
+}
+
+fn zpool(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut pools = zpool::parse_status(&text);
+    zpool::add_list(&text, &mut pools);
+    for pool in &pools {
+        let _ = (pool.word(), pool.may_fail());
+        assert!(pool.groups.iter().all(|group| group.may_fail() <= group.width.max(3)), "{pool:?}");
     }
 }
 

@@ -152,6 +152,7 @@ fn main_param(kind: &str) -> &'static str {
         "drbd" => "resources",
         "smart" => "devices",
         "multipath" => "maps",
+        "zfs" => "pools",
         "mount" => "mounts",
         "raid_controller" => "tool",
         _ => "port",
@@ -177,7 +178,7 @@ fn params(entry: &Entry, args: &CheckArgs) -> Result<Value, String> {
                 let port: u16 = given.parse().map_err(|_| format!("`{given}` is not a port"))?;
                 Some(Value::from(u32::from(port)))
             }
-            "paths" | "bonds" | "arrays" | "resources" | "devices" | "maps" | "mounts" => {
+            "paths" | "bonds" | "arrays" | "resources" | "devices" | "maps" | "mounts" | "pools" => {
                 Some(vec![given.as_str()].into())
             }
             _ => Some(given.as_str().into()),

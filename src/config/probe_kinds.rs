@@ -34,6 +34,7 @@ const KINDS: &[(&str, bool)] = &[
     ("systemd_unit", true),
     ("tcp", false),
     ("uptime", true),
+    ("zfs", true),
 ];
 
 /// Whether the probe of that kind runs on the host itself; an unknown kind is an error. No kind at all is passive.

@@ -37,6 +37,7 @@ pub mod tls;
 pub mod tool;
 pub mod uptime;
 pub mod view;
+pub mod zfs;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -209,6 +210,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<systemd_unit::SystemdUnit>(),
     entry::<tcp::Tcp>(),
     entry::<uptime::Uptime>(),
+    entry::<zfs::Zfs>(),
 ];
 
 /// The registry line of a kind.

@@ -438,10 +438,10 @@ impl TextReader {
             self.connected(first, get("connection").unwrap_or("Connected"), get("role").unwrap_or("Unknown"));
         } else if get("peer-disk").is_some() || get("replication").is_some() {
             self.peer_device(volume, fields);
-        } else if let Some(replica) = self.last_of_connection() {
-            if let Some(kib) = get("out-of-sync").and_then(|kib| kib.parse().ok()) {
-                replica.out_of_sync_kib = Some(kib);
-            }
+        } else if let Some(replica) = self.last_of_connection()
+            && let Some(kib) = get("out-of-sync").and_then(|kib| kib.parse().ok())
+        {
+            replica.out_of_sync_kib = Some(kib);
         }
     }
 

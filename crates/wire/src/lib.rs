@@ -8,3 +8,4 @@ pub mod nearest;
 pub mod raid;
 pub mod smartctl;
 pub mod tool_json;
+pub mod zpool;

@@ -168,6 +168,8 @@ fn by_facts(kind: &str, seen: &Observation) -> ServiceState {
             Some(_) => Warning,
         },
         "raid_controller" => raid_controller(seen),
+        "zfs" if is_any(seen, "missing") || is_any(seen, "data_lost") => Critical,
+        "zfs" => raid_controller(seen),
         "ipmi" => ipmi(seen),
         _ => Good,
     }
@@ -205,8 +207,9 @@ fn is_any(seen: &Observation, fact: &str) -> bool {
     seen.facts.get(fact).and_then(Value::list).is_some_and(|list| !list.is_empty())
 }
 
+/// Also of ZFS, whose facts have other names.
 fn raid_controller(seen: &Observation) -> ServiceState {
-    let lists = ["disks_gone", "predicted", "foreign", "battery_faults", "complaints"];
+    let lists = ["disks_gone", "predicted", "foreign", "battery_faults", "complaints", "gone", "with_errors"];
     match seen.facts.get("state").and_then(Value::text) {
         Some("OfLn") => Critical,
         Some("Optl" | "none") if lists.into_iter().any(|fact| is_any(seen, fact)) => Warning,
@@ -302,6 +305,10 @@ mod tests {
             ("mount", r#"{"hung":[],"not_asked":[]}"#, Good),
             ("mount", r#"{"hung":["/nfs"],"not_asked":["/x"]}"#, Critical),
             ("mount", r#"{"hung":[],"not_asked":["/x"]}"#, Unknown),
+            ("zfs", r#"{"state":"Optl"}"#, Good),
+            ("zfs", r#"{"state":"Optl","with_errors":["tank:/dev/sda"]}"#, Warning),
+            ("zfs", r#"{"state":"Pdgd"}"#, Warning),
+            ("zfs", r#"{"state":"Optl","data_lost":["tank"]}"#, Critical),
             ("ipmi", r#"{"bmc":"ok","power":"on","worst":"ok"}"#, Good),
             ("ipmi", r#"{"bmc":"ok","power":"on","worst":"major"}"#, Warning),
             ("ipmi", r#"{"bmc":"ok","power":"on","worst":"critical"}"#, Critical),
