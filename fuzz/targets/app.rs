@@ -9,7 +9,7 @@ use stentor::journal::codec;
 use stentor::nagios::passive;
 use stentor::probes::exec::{self, CommandLine};
 use stentor::probes::icmp::{Family, echo_reply};
-use stentor::probes::{bonding, heartbeat, load, local_view, mdstat, memory, tls};
+use stentor::probes::{bonding, heartbeat, load, local_view, mdstat, memory, mount, tls};
 use stentor::web::api::dto;
 use stentor::web::filter::Filter;
 use stentor_core::engine::checkpoint::Checkpoint;
@@ -51,6 +51,7 @@ fn all_finite(seen: &Observation) -> bool {
 fn proc(data: &[u8]) {
     let text = text(data);
     local_view::read_tables(&text);
+    assert!(mount::parse_fstab(&text).iter().all(|wanted| wanted.point.starts_with('/')));
     assert!(memory::read(&text).is_none_or(|seen| all_finite(&seen)), "meminfo");
     assert!(load::read(&text, &text).is_none_or(|seen| all_finite(&seen)), "loadavg");
 }

@@ -32,8 +32,10 @@ use stentor_wire::nagios::main_config::MainConfig;
 use stentor_wire::nagios::range::Range;
 use stentor_wire::nagios::resource::Resources;
 use stentor_wire::nagios::{external_command, objects, output, perfdata, retention};
+use stentor_wire::raid::{arcconf, megacli, ssacli, storcli};
 use stentor_wire::snmp::interfaces::{Choice, NAMING, NARROW, READING, Rates, Table};
 use stentor_wire::snmp::{Oid, SnmpValue, VarBind, ups};
+use stentor_wire::{drbd, multipath, smartctl, tool_json, zpool};
 
 /// Name and entry of a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -52,6 +54,12 @@ pub const TARGETS: &[Target] = &[
     ("ipmi_sel", ipmi_sel),
     ("ipmi_answer", ipmi_answer),
     ("snmp", snmp),
+    ("drbd", drbd),
+    ("multipath", multipath),
+    ("raid", raid),
+    ("smartctl", smartctl),
+    ("tool_json", tool_json),
+    ("zpool", zpool),
     ("expr", expr),
     ("time", time),
     ("glob", glob),
@@ -296,6 +304,65 @@ fn ipmi_answer(data: &[u8]) {
     let _ = GetReadingFactors { number: 0, lun: 0, raw: 0 }.parse(data);
     let _ = (GetSelInfo.parse(data), GetSelEntry { record: 0 }.parse(data));
     let _ = GetAuthCapabilities { privilege: Privilege::User }.parse(data);
+}
+
+fn drbd(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let all = [drbd::parse_proc(&text).replicas, drbd::parse_text(&text), drbd::parse_json(&text).unwrap_or_default()];
+    for replica in all.iter().flatten() {
+        let _ = (replica.finding(true), replica.finding(false), replica.roles(), replica.disks());
+        let resync = replica.resync.unwrap_or_default();
+        assert!(resync.done_pct.is_none_or(|pct| (0.0..=100.0).contains(&pct)), "{resync:?}");
+    }
+    let _ = drbd::split_brain_line(&text, "r0", Some(0));
+}
+
+fn multipath(data: &[u8]) {
+    for map in multipath::parse(&String::from_utf8_lossy(data)).unwrap_or_default() {
+        let (all, used) = map.controllers();
+        assert!(used.is_subset(&all) && map.usable() <= map.paths.len() && map.adapters().len() <= map.usable());
+    }
+}
+
+fn raid(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut found = storcli::parse(&text).unwrap_or_default();
+    found.extend(ssacli::parse_config(&text));
+    found.extend(megacli::parse(&text, &text, &text));
+    found.push(arcconf::parse("1", &text, &text));
+    storcli::add_rebuilds(&text, &mut found);
+    ssacli::add_status(&text, &mut found);
+    megacli::add_rebuilds(&text, &mut found);
+    for array in found.iter().flat_map(|one| &one.arrays) {
+        assert!(array.progress_pct.is_none_or(|pct| (0.0..=100.0).contains(&pct)), "{array:?}");
+        let _ = (array.word(), array.may_fail());
+    }
+}
+
+fn smartctl(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let _ = smartctl::parse_scan(&text).map(|found| assert!(found.iter().all(|device| !device.name.starts_with('-'))));
+    if let Ok(disk) = smartctl::parse_disk(&text) {
+        let _ = (disk.is_failing(), disk.is_unread());
+        let numbers = [disk.temperature_c, disk.wear_pct, disk.spare_pct, disk.self_test_running_pct];
+        assert!(numbers.into_iter().flatten().all(f64::is_finite), "{disk:?}");
+    }
+}
+
+fn zpool(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut pools = zpool::parse_status(&text);
+    zpool::add_list(&text, &mut pools);
+    for pool in &pools {
+        let _ = (pool.word(), pool.may_fail());
+        assert!(pool.groups.iter().all(|group| group.may_fail() <= group.width.max(3)), "{pool:?}");
+    }
+}
+
+fn tool_json(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let _ = tool_json::document::<Value>(&text);
+    assert!(tool_json::number(&text).is_none_or(f64::is_finite));
 }
 
 fn expr(data: &[u8]) {

@@ -149,6 +149,12 @@ fn main_param(kind: &str) -> &'static str {
         "systemd_unit" => "unit",
         "bond" => "bonds",
         "mdraid" => "arrays",
+        "drbd" => "resources",
+        "smart" => "devices",
+        "multipath" => "maps",
+        "zfs" => "pools",
+        "mount" => "mounts",
+        "raid_controller" => "tool",
         _ => "port",
     }
 }
@@ -172,7 +178,9 @@ fn params(entry: &Entry, args: &CheckArgs) -> Result<Value, String> {
                 let port: u16 = given.parse().map_err(|_| format!("`{given}` is not a port"))?;
                 Some(Value::from(u32::from(port)))
             }
-            "paths" | "bonds" | "arrays" => Some(vec![given.as_str()].into()),
+            "paths" | "bonds" | "arrays" | "resources" | "devices" | "maps" | "mounts" | "pools" => {
+                Some(vec![given.as_str()].into())
+            }
             _ => Some(given.as_str().into()),
         };
         params.extend(value.map(|value| (key.to_owned(), value)));

@@ -17,6 +17,7 @@ use super::tree::At;
 const KINDS: &[(&str, bool)] = &[
     ("bond", true),
     ("disk", true),
+    ("drbd", true),
     ("exec", false),
     ("heartbeat", false),
     ("http", false),
@@ -24,14 +25,19 @@ const KINDS: &[(&str, bool)] = &[
     ("load", true),
     ("mdraid", true),
     ("memory", true),
+    ("mount", true),
+    ("multipath", true),
     ("ping", false),
     ("process", true),
+    ("raid_controller", true),
+    ("smart", true),
     ("snmp", false),
     ("snmp_if", false),
     ("snmp_ups", false),
     ("systemd_unit", true),
     ("tcp", false),
     ("uptime", true),
+    ("zfs", true),
 ];
 
 /// Whether the probe of that kind runs on the host itself; an unknown kind is an error. No kind at all is passive.

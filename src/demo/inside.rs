@@ -14,6 +14,7 @@ const UPTIME_S: f64 = 864_000.0;
 /// The host under `faults`, `running_s` seconds after the demo started.
 pub fn inside(plan: &HostPlan, faults: &BTreeSet<Fault>) -> SimHost {
     SimHost {
+        tools: BTreeMap::new(),
         files: files(plan, faults),
         file_systems: file_systems(plan, faults),
         processes: processes(plan, faults),

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
-use child::{Finished, Plan};
+use child::{Finished, PIPE_BYTES_MAX, Plan};
 use spawn::Environment;
 
 pub use child::{End, Run, raise_descriptor_limit};
@@ -90,7 +90,12 @@ impl Probe for Exec {
         let limit_s = deadline.saturating_duration_since(Instant::now()).as_secs_f64();
         let args = self.command.args(target).map_err(|e| ProbeError::Failed(e.to_string()))?;
         let program = self.command.program();
-        match start(Plan { program: program.to_owned(), args, env: Arc::clone(&self.env) }, deadline).await {
+        match start(
+            Plan { program: program.to_owned(), args, env: Arc::clone(&self.env), keep: PIPE_BYTES_MAX },
+            deadline,
+        )
+        .await
+        {
             Ok(finished) => Ok(report::of_run(&finished, limit_s, self.timeout_state, None)),
             Err(e) => not_started(program, &e),
         }
@@ -163,7 +168,28 @@ fn plan_of(line: &Held, env: &[(Arc<str>, Arc<str>)]) -> io::Result<Plan> {
             Arc::new(environment(named).map_err(|e| invalid(e.message))?)
         }
     };
-    Ok(Plan { program, args, env })
+    Ok(Plan { program, args, env, keep: PIPE_BYTES_MAX })
+}
+
+/// What a tool of the system left.
+#[derive(Debug)]
+pub struct ToolEnd {
+    pub end: End,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    /// It printed more than is kept.
+    pub is_cut: bool,
+}
+
+/// Runs a tool of the system in the C locale, under the same rules as a plugin.
+///
+/// # Errors
+/// It cannot be started.
+pub async fn run_tool(program: &Path, args: Vec<OsString>, keep: usize, deadline: Deadline) -> io::Result<ToolEnd> {
+    let env = environment(BTreeMap::from([("LC_ALL".to_owned(), "C".to_owned())])).map_err(io::Error::other)?;
+    let plan = Plan { program: program.to_owned(), args, env: Arc::new(env), keep };
+    let Finished { end, stdout, stderr } = start(plan, deadline).await?;
+    Ok(ToolEnd { end, is_cut: stdout.is_cut, stdout: stdout.bytes, stderr: stderr.bytes })
 }
 
 /// Starts a program and waits for it.

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::sim_view::holder;
-use super::view::{FsUsage, HostView, Process, Unit};
+use super::view::{FsUsage, HostView, Process, Tools, Unit};
 
 /// A file below /proc or /sys larger than this is cut: nothing a probe reads comes near it.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -16,7 +16,7 @@ const SYSTEMCTL: [&str; 2] = ["/usr/bin/systemctl", "/bin/systemctl"];
 
 /// Types of file systems that hold data on this host. Network file systems are looked at only when named: their server's
 /// fullness is not this host's, and they hang when it is gone.
-const DATA_TYPES: [&str; 16] = [
+pub(super) const DATA_TYPES: [&str; 16] = [
     "ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "jfs", "reiserfs", "nilfs2", "bcachefs", "vfat", "exfat",
     "ocfs2", "gfs2", "overlay",
 ];
@@ -38,9 +38,9 @@ impl Default for LocalView {
 
 /// One row of /proc/self/mountinfo.
 #[derive(Clone, Debug, PartialEq)]
-struct Mount {
-    point: String,
-    fs_type: String,
+pub(super) struct Mount {
+    pub point: String,
+    pub fs_type: String,
     source: String,
     read_only: bool,
 }
@@ -181,6 +181,10 @@ impl HostView for LocalView {
         Ok(parse_unit(name, &text))
     }
 
+    fn tools(&self, _tool: &str, _args: &[&str]) -> Tools {
+        Tools::Here
+    }
+
     fn uptime_s(&self) -> io::Result<f64> {
         let text = self.read("/proc/uptime")?;
         text.split_whitespace()
@@ -238,7 +242,7 @@ fn parse_unit(name: &str, text: &str) -> Option<Unit> {
 }
 
 /// `36 35 98:0 /root /point rw,noatime shared:1 - ext4 /dev/sda1 rw` (proc(5)).
-fn parse_mount(line: &str) -> Option<Mount> {
+pub(super) fn parse_mount(line: &str) -> Option<Mount> {
     let (left, right) = line.split_once(" - ")?;
     let mut left = left.split(' ').skip(4);
     let point = unescape(left.next()?);
@@ -252,7 +256,7 @@ fn parse_mount(line: &str) -> Option<Mount> {
 }
 
 /// The kernel writes blanks, tabs, newlines and backslashes in paths as three octal digits.
-fn unescape(text: &str) -> String {
+pub(super) fn unescape(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

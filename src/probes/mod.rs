@@ -7,6 +7,7 @@ pub mod bonding;
 #[cfg(test)]
 mod conformance;
 pub mod disk;
+pub mod drbd;
 pub mod exec;
 pub mod fetch;
 pub mod heartbeat;
@@ -19,19 +20,25 @@ pub mod look;
 pub mod mdraid;
 pub mod mdstat;
 pub mod memory;
+pub mod mount;
+pub mod multipath;
 pub mod net;
 pub mod ping;
 pub mod process;
+pub mod raid_controller;
 pub mod reach;
 pub mod sim_view;
+pub mod smart;
 pub mod snmp;
 pub mod systemd_unit;
 pub mod tcp;
 #[cfg(test)]
 pub mod testing;
 pub mod tls;
+pub mod tool;
 pub mod uptime;
 pub mod view;
+pub mod zfs;
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -187,6 +194,7 @@ fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe
 pub const REGISTRY: &[Entry] = &[
     entry::<bond::Bond>(),
     entry::<disk::Disk>(),
+    entry::<drbd::Drbd>(),
     entry::<exec::Exec>(),
     entry::<heartbeat::Heartbeat>(),
     entry::<http::Http>(),
@@ -194,14 +202,19 @@ pub const REGISTRY: &[Entry] = &[
     entry::<load::Load>(),
     entry::<mdraid::MdRaid>(),
     entry::<memory::Memory>(),
+    entry::<mount::Mount>(),
+    entry::<multipath::Multipath>(),
     entry::<ping::Ping>(),
     entry::<process::Process>(),
+    entry::<raid_controller::RaidController>(),
+    entry::<smart::Smart>(),
     entry::<snmp::Snmp>(),
     entry::<snmp::SnmpIf>(),
     entry::<snmp::SnmpUps>(),
     entry::<systemd_unit::SystemdUnit>(),
     entry::<tcp::Tcp>(),
     entry::<uptime::Uptime>(),
+    entry::<zfs::Zfs>(),
 ];
 
 /// The registry line of a kind.

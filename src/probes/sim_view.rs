@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::view::{FsUsage, HostView, Process, Unit};
+use super::view::{FsUsage, HostView, Process, ToolRun, Tools, Unit};
 
 /// Everything that can be seen of a simulated host.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +19,8 @@ pub struct SimHost {
     pub file_systems: Vec<FsUsage>,
     pub processes: Vec<Process>,
     pub units: BTreeMap<String, Unit>,
+    /// What tools say, by their command lines (`smartctl --scan --json=c`); others are not installed.
+    pub tools: BTreeMap<String, ToolRun>,
     pub uptime_s: f64,
 }
 
@@ -103,6 +105,11 @@ impl HostView for SimView {
 
     fn uptime_s(&self) -> io::Result<f64> {
         Ok(self.host.load().uptime_s)
+    }
+
+    fn tools(&self, tool: &str, args: &[&str]) -> Tools {
+        let line = [&[tool], args].concat().join(" ");
+        Tools::Said(self.host.load().tools.get(&line).cloned())
     }
 }
 

@@ -45,6 +45,24 @@ pub struct Unit {
     pub main_pid: Option<u32>,
 }
 
+/// What a tool of the host (`smartctl`, `storcli64`) printed and how it ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ToolRun {
+    /// Exit status; `None` if a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// Where a host's tools are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tools {
+    /// On this machine.
+    Here,
+    /// The host only exists in memory: this is what the tool says there; `None` = it is not installed.
+    Said(Option<ToolRun>),
+}
+
 /// Read-only, synchronous; callers run it on a blocking thread where it may hang (`file_systems`).
 pub trait HostView: Send + Sync {
     /// Contents of a file, e.g. `/proc/mdstat`.
@@ -58,6 +76,10 @@ pub trait HostView: Send + Sync {
     fn unit(&self, name: &str) -> io::Result<Option<Unit>>;
     /// Seconds since the host booted.
     fn uptime_s(&self) -> io::Result<f64>;
+    /// Who runs `tool` with these arguments, or what it says.
+    fn tools(&self, _tool: &str, _args: &[&str]) -> Tools {
+        Tools::Said(None)
+    }
 }
 
 /// No host to look at: for probes that are only tried for their parameters, or never look from inside.

@@ -312,7 +312,19 @@ fn the_pure_crates_depend_on_few() {
         ("crates/core/Cargo.toml", &["jiff", "serde", "thiserror"][..]),
         (
             "crates/wire/Cargo.toml",
-            &["aes", "cbc", "hmac", "ipmi-rs-core", "regex", "serde", "sha1", "sha2", "subtle", "thiserror"],
+            &[
+                "aes",
+                "cbc",
+                "hmac",
+                "ipmi-rs-core",
+                "regex",
+                "serde",
+                "serde_json",
+                "sha1",
+                "sha2",
+                "subtle",
+                "thiserror",
+            ],
         ),
     ] {
         let found = dependencies(&manifest(path), "dependencies");

@@ -153,6 +153,24 @@ fn by_facts(kind: &str, seen: &Observation) -> ServiceState {
             Some("down") => Critical,
             Some(_) => Warning,
         },
+        "drbd" if is_any(seen, "missing") => Critical,
+        "drbd" => match word("finding") {
+            Some("ok" | "verify") | None => Good,
+            Some("split_brain" | "dual_primary" | "frozen" | "diskless_primary") => Critical,
+            Some(_) => Warning,
+        },
+        "smart" => smart(seen),
+        "mount" if ["hung", "failed", "missing", "read_only"].into_iter().any(|fact| is_any(seen, fact)) => Critical,
+        "mount" if is_any(seen, "not_asked") => Unknown,
+        "multipath" if is_any(seen, "missing") => Critical,
+        "multipath" => match word("finding") {
+            Some("ok") | None => Good,
+            Some("no_path") => Critical,
+            Some(_) => Warning,
+        },
+        "raid_controller" => raid_controller(seen),
+        "zfs" if is_any(seen, "missing") || is_any(seen, "data_lost") => Critical,
+        "zfs" => raid_controller(seen),
         "ipmi" => ipmi(seen),
         "snmp" | "snmp_if" | "snmp_ups" if word("snmp") != Some("ok") => Unknown,
         "snmp" => snmp(seen),
@@ -222,9 +240,36 @@ fn http(seen: &Observation) -> ServiceState {
     }
 }
 
+fn is_any(seen: &Observation, fact: &str) -> bool {
+    seen.facts.get(fact).and_then(Value::list).is_some_and(|list| !list.is_empty())
+}
+
+/// Also of ZFS, whose facts have other names.
+fn raid_controller(seen: &Observation) -> ServiceState {
+    let lists = ["disks_gone", "predicted", "foreign", "battery_faults", "complaints", "gone", "with_errors"];
+    match seen.facts.get("state").and_then(Value::text) {
+        Some("OfLn") => Critical,
+        Some("Optl" | "none") if lists.into_iter().any(|fact| is_any(seen, fact)) => Warning,
+        Some("Optl" | "none") => Good,
+        Some("Unknown") | None => Unknown,
+        Some(_) => Warning,
+    }
+}
+
+/// A disk that announces its end still serves; one that takes no writes does not.
+fn smart(seen: &Observation) -> ServiceState {
+    let over = |fact: &str, limit: f64| seen.facts.get(fact).and_then(Value::number).is_some_and(|n| n >= limit);
+    let lists = ["failing", "warned", "self_test_failed", "unread"];
+    match () {
+        () if is_any(seen, "read_only") => Critical,
+        () if lists.into_iter().any(|fact| is_any(seen, fact)) => Warning,
+        () if over("pending_max", 1.0) || over("wear_pct_max", 90.0) || over("temperature_c_max", 65.0) => Warning,
+        () => Good,
+    }
+}
+
 fn disk(seen: &Observation) -> ServiceState {
-    let is_any = |fact: &str| seen.facts.get(fact).and_then(Value::list).is_some_and(|list| !list.is_empty());
-    if ["not_mounted", "hung", "read_only"].into_iter().any(is_any) {
+    if ["not_mounted", "hung", "read_only"].into_iter().any(|fact| is_any(seen, fact)) {
         return Critical;
     }
     at_least(seen, "inodes_pct_max", 90.0, 95.0)
@@ -277,6 +322,30 @@ mod tests {
             ("mdraid", r#"{"arrays":0}"#, Good),
             ("bond", r#"{"finding":"slave_down"}"#, Warning),
             ("bond", r#"{"finding":"down"}"#, Critical),
+            ("drbd", r#"{"finding":"ok"}"#, Good),
+            ("drbd", r#"{"finding":"ok","missing":["r0"]}"#, Critical),
+            ("drbd", r#"{"finding":"peer_lost"}"#, Warning),
+            ("drbd", r#"{"finding":"split_brain"}"#, Critical),
+            ("smart", r#"{"failing":[],"pending_max":0,"wear_pct_max":89}"#, Good),
+            ("smart", r#"{"failing":[],"pending_max":1}"#, Warning),
+            ("smart", r#"{"failing":["/dev/sda"]}"#, Warning),
+            ("smart", r#"{"read_only":["/dev/nvme0"]}"#, Critical),
+            ("raid_controller", r#"{"state":"Optl"}"#, Good),
+            ("raid_controller", r#"{"state":"Optl","battery_faults":["x"]}"#, Warning),
+            ("raid_controller", r#"{"state":"Rbld"}"#, Warning),
+            ("raid_controller", r#"{"state":"OfLn"}"#, Critical),
+            ("raid_controller", r#"{"state":"Unknown"}"#, Unknown),
+            ("multipath", r#"{"finding":"ok","missing":[]}"#, Good),
+            ("multipath", r#"{"finding":"ok","missing":["mpatha"]}"#, Critical),
+            ("multipath", r#"{"finding":"one_path"}"#, Warning),
+            ("multipath", r#"{"finding":"no_path"}"#, Critical),
+            ("mount", r#"{"hung":[],"not_asked":[]}"#, Good),
+            ("mount", r#"{"hung":["/nfs"],"not_asked":["/x"]}"#, Critical),
+            ("mount", r#"{"hung":[],"not_asked":["/x"]}"#, Unknown),
+            ("zfs", r#"{"state":"Optl"}"#, Good),
+            ("zfs", r#"{"state":"Optl","with_errors":["tank:/dev/sda"]}"#, Warning),
+            ("zfs", r#"{"state":"Pdgd"}"#, Warning),
+            ("zfs", r#"{"state":"Optl","data_lost":["tank"]}"#, Critical),
             ("ipmi", r#"{"bmc":"ok","power":"on","worst":"ok"}"#, Good),
             ("ipmi", r#"{"bmc":"ok","power":"on","worst":"major"}"#, Warning),
             ("ipmi", r#"{"bmc":"ok","power":"on","worst":"critical"}"#, Critical),

@@ -15,7 +15,7 @@ use rustix::process::{
 
 use super::spawn::{Environment, Started};
 
-/// Bytes of each pipe that are kept; the rest is read and thrown away so that the child never blocks.
+/// Bytes of each pipe that are kept of a plugin; the rest is read and thrown away so that the child never blocks.
 pub const PIPE_BYTES_MAX: usize = 64 * 1024;
 
 /// From SIGTERM to the deadline, at most; a tenth of a shorter run.
@@ -40,6 +40,8 @@ pub struct Plan {
     pub args: Vec<OsString>,
     /// The whole environment.
     pub env: Arc<Environment>,
+    /// Bytes of each pipe that are kept.
+    pub keep: usize,
 }
 
 /// What a child left.
@@ -125,12 +127,12 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub fn new(started: Started, leash: Arc<Leash>, deadline: Instant, now: Instant) -> Watch {
+    pub fn new(started: Started, keep: usize, leash: Arc<Leash>, deadline: Instant, now: Instant) -> Watch {
         let group = Group { leader: Some(started.leader) };
         leash.tie(&group);
         Watch {
-            stdout: Pipe::of(started.stdout),
-            stderr: Pipe::of(started.stderr),
+            stdout: Pipe::of(started.stdout, keep),
+            stderr: Pipe::of(started.stderr, keep),
             exit_event: started.exit_event,
             exit: None,
             group,
@@ -370,11 +372,13 @@ fn look(stdout: Option<BorrowedFd<'_>>, stderr: Option<BorrowedFd<'_>>) -> [Has;
 struct Pipe {
     file: Option<OwnedFd>,
     kept: Captured,
+    /// Bytes that are kept at most.
+    room: usize,
 }
 
 impl Pipe {
-    fn of(pipe: OwnedFd) -> Pipe {
-        Pipe { file: Some(pipe), kept: Captured::default() }
+    fn of(pipe: OwnedFd, room: usize) -> Pipe {
+        Pipe { file: Some(pipe), kept: Captured::default(), room }
     }
 
     fn fd(&self) -> Option<BorrowedFd<'_>> {
@@ -397,7 +401,7 @@ impl Pipe {
                 false
             }
             Ok(count) => {
-                let room = PIPE_BYTES_MAX.saturating_sub(self.kept.bytes.len());
+                let room = self.room.saturating_sub(self.kept.bytes.len());
                 self.kept.bytes.extend_from_slice(buffer.get(..count.min(room)).unwrap_or_default());
                 self.kept.is_cut |= count > room;
                 let was_all = has == Has::LastBytes && count < buffer.len();

@@ -205,7 +205,7 @@ impl Executor {
             Err(e) => return call(job.done, Err(e)),
         };
         let now = Instant::now();
-        let watch = Watch::new(started, job.leash, job.deadline, now);
+        let watch = Watch::new(started, job.plan.keep, job.leash, job.deadline, now);
         let next = watch.first(now);
         let mut children = locked(&self.children);
         children.newest += 1;

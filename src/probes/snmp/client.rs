@@ -1,6 +1,6 @@
 //! The SNMP client behind our own trait: one UDP socket per address family for all agents, one cache of SNMPv3 engines.
 //!
-//! Only this file names the library underneath (docs/adr/0006).
+//! Only this file names the library underneath (docs/adr/0007).
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

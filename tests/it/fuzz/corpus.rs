@@ -22,9 +22,45 @@ const MEMINFO: &str = "MemTotal: 1000 kB\nMemFree: 100 kB\nMemAvailable: 750 kB\
 const STAT: &str = "7 (a) b (c) D 1 7 7 0 -1 4194560 1 0 0 0 5 6 0 0 20 0 1 0 4242 1000 77 1844 1 1 0";
 const MOUNTS: &str =
     "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n30 27 8:1 / /srv/my\\040data ro - xfs /dev/sdb1 rw\n";
+const PROC: &[&str] = &[
+    "UUID=1 / ext4 ro 0 1\nserver:/e /a\\040b nfs noauto,x 0 0\n",
+    MEMINFO,
+    STAT,
+    MOUNTS,
+    UNIT,
+    "0.50 1.25 2.00 1/234 5678\ncpu 1\ncpu0 1\ncpu1 2\n",
+];
 const UNIT: &str = "Id=nginx.service\nLoadState=loaded\nActiveState=active\nSubState=running\nMainPID=77\n";
 const HEARTBEAT: &str = "name=eucalyptus           enabled=true       local=true       initialized=true      \n";
 const PLUGIN: &str = "DISK WARNING - free: / 9% | '/ x'=91%;80:;~:95;0;100 time=0.5s;;;U 'it''s'=U\nlong\nline | b=2c";
+const DRBD_9: &str = r#"[{"name":"r0","role":"Primary","suspended":false,"devices":[{"volume":0,"minor":1000,
+"disk-state":"UpToDate","client":false,"quorum":true}],"connections":[{"name":"bob","connection-state":"Connected","peer-role":
+"Secondary","peer_devices":[{"volume":0,"replication-state":"SyncSource","peer-disk-state":"Inconsistent","resync-suspended":"no",
+"out-of-sync":4096,"percent-in-sync":37.5}]}]}]"#;
+const SMARTCTL: &str = r#"{"smartctl":{"exit_status":200,"messages":[{"string":"x"}]},"device":{"name":"/dev/sda"},
+"smart_status":{"passed":false},"temperature":{"current":38},"nvme_smart_health_information_log":{"critical_warning":13,
+"percentage_used":112},"ata_smart_attributes":{"table":[{"id":5,"name":"a","value":5,"when_failed":"now","raw":{"value":4520,
+"string":"4520"}}]},"ata_smart_self_test_log":{"standard":{"table":[{"status":{"value":121,"string":"x"}}]}}}"#;
+const RAID: &[&str] = &[
+    r#"{"Controllers":[{"Command Status":{"Controller":0,"Status":"Success"},"Response Data":{"VD LIST":[{"DG/VD":"0/0","TYPE":"RAID1",
+"State":"Dgrd"}],"PD LIST":[{"EID:Slt":"252:1","State":"Rbld","DG":0}],"BBU_Info":[{"State":"Failed"}]}}]}"#,
+    r#"{"Controllers":[{"Response Data":[{"Drive-ID":"/c0/e252/s1","Progress%":42}]}]}"#,
+    "Smart Array P1 in Slot 3\n   array A\n      logicaldrive 1 (1 GB, RAID 6 (ADG), Recovering, 26% complete)\n      \
+     physicaldrive 1I:3:3 (port 1I:box 3:bay 3, SAS, 300 GB, Failed)\n   Battery/Capacitor Status: OK\n",
+    "Adapter 0 -- Virtual Drive Information:\nVirtual Drive: 0 (Target Id: 0)\nRAID Level : Primary-1, Secondary-0\nState : Degraded\n\
+     Number Of Drives : 2\nEnclosure Device ID: 252\nSlot Number: 1\nFirmware state: Rebuild\n\
+     Rebuild Progress on Device at Enclosure 252, Slot 1 Completed 12% in 3 Minutes.\n",
+    "Controllers found: 1\nController information\nController Status : Optimal\nLogical Device number 0\nRAID level : 5\n\
+     Status of Logical Device : Degraded\nSegment 0 : Missing\nDevice #0\nState : Online\nCurrent operation : Rebuild\n\
+     Logical device : 0\nPercentage complete : 37\n",
+];
+const MULTIPATH: &str = r#"multipathd> show maps json
+{"major_version":0,"maps":[{"name":"mpatha","uuid":"36","features":"1 queue_if_no_path","path_groups":[{"dm_st":"active","paths":[{"dev":
+"sdb","dm_st":"active","dev_st":"running","chk_st":"ready","host_wwpn":"0x1","target_wwpn":"[undef]","target_wwnn":"iqn.a"}]}]}]}"#;
+const ZPOOL: &str = "  pool: tank\n state: DEGRADED\n  scan: resilver in progress since x\n\t1T scanned, 45.20% done, 1 days 01:02:03 to go\n\
+    config:\n\n\tNAME STATE READ WRITE CKSUM\n\ttank DEGRADED 0 0 0\n\t  raidz2-0 DEGRADED 0 0 0\n\t    /dev/sda ONLINE 0 0 0\n\
+    \t    replacing-1 DEGRADED 0 0 0\n\t      /dev/sdb UNAVAIL 3 0 0\n\t      /dev/sdc ONLINE 0 0 0  (resilvering)\n\tspares\n\
+    \t  /dev/sdd AVAIL\n\nerrors: No known data errors\n";
 const SMTP: &str = "EHLO me\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nSubject: x\r\n y\r\nMessage-ID: <1@b>\r\n\r\n..\r\n.\r\nQUIT\r\n";
 const MACROS: &[&str] = &[
     "$USER1$/c $ARG1$ $ARG2$ $HOSTOUTPUT$ $$ 100$ x\ncmd!a\\!b!$HOSTNAME$\nOK $HOSTNOTES$ `id` | a=1",
@@ -88,7 +124,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "glob" => texts(&["web-*-x\nweb-1-x", "*a*b*\naab", "*\n"]),
         "mdstat" => captures("mdstat_"),
         "bonding" => captures("bond_"),
-        "proc" => texts(&[MEMINFO, STAT, MOUNTS, UNIT, "0.50 1.25 2.00 1/234 5678\ncpu 1\ncpu0 1\ncpu1 2\n"]),
+        "proc" => texts(PROC),
         "heartbeat" => texts(&[HEARTBEAT]),
         "ping_reply" => vec![b"\x00\x00\xab\xcd\x12\x34\x00\x07stentor!".to_vec(), vec![0x45; 40], vec![129; 24]],
         "certificate" => vec![rcgen::generate_simple_self_signed(["a.example".into()]).unwrap().cert.der().to_vec()],
@@ -122,6 +158,20 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "api_commands" => texts(&[r#"{"host":"h","start":"2026-12-01T22:00:00Z","duration":60,"comment":"c"}"#]),
         "smtp_sink" => texts(&[SMTP]),
         "http_port" => texts(&["GET /services/Heartbeat HTTP/1.1\r\nHost: a\r\n\r\n"]),
+        other => storage(other),
+    }
+}
+
+/// What disks, arrays and paths are told by.
+fn storage(target: &str) -> Vec<Vec<u8>> {
+    let texts = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect();
+    match target {
+        "drbd" => [captures("proc_drbd_"), captures("drbd"), texts(&[DRBD_9])].concat(),
+        "multipath" => texts(&[MULTIPATH]),
+        "raid" => texts(RAID),
+        "smartctl" => texts(&[SMARTCTL, r#"{"smartctl":{},"devices":[{"name":"/dev/sda","type":"sat"}]}"#]),
+        "zpool" => texts(&[ZPOOL, "tank\t91\t12%\tDEGRADED\n"]),
+        "tool_json" => texts(&["banner\n{\"a\":[1,2.5,{\"b\":null}]}\n", "[WARN] x\n[{\"a\":1,5}]", "1.234,5 GB"]),
         other => panic!("no seeds for `{other}`"),
     }
 }
