@@ -1,5 +1,12 @@
 //! Pure codecs of Stentor: bytes to values and back. No sockets, no clock.
 
+pub mod dns;
+pub mod exposition;
+pub mod greeting;
 pub mod ipmi;
 pub mod nagios;
 pub mod nearest;
+pub mod nrpe;
+pub mod ntp;
+pub mod nut;
+pub mod redis;
