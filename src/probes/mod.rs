@@ -7,11 +7,13 @@ pub mod bonding;
 #[cfg(test)]
 mod conformance;
 pub mod disk;
+pub mod dns;
 pub mod exec;
 pub mod fetch;
 pub mod heartbeat;
 pub mod http;
 pub mod icmp;
+pub mod imap;
 pub mod ipmi;
 pub mod load;
 pub mod local_view;
@@ -20,11 +22,19 @@ pub mod mdraid;
 pub mod mdstat;
 pub mod memory;
 pub mod net;
+pub mod nrpe;
+pub mod ntp;
+pub mod nut;
 pub mod ping;
 pub mod process;
+pub mod prometheus;
 pub mod reach;
+pub mod redis;
 pub mod sim_view;
+pub mod smtp;
+pub mod ssh;
 pub mod systemd_unit;
+pub mod talk;
 pub mod tcp;
 #[cfg(test)]
 pub mod testing;
@@ -186,15 +196,24 @@ fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe
 pub const REGISTRY: &[Entry] = &[
     entry::<bond::Bond>(),
     entry::<disk::Disk>(),
+    entry::<dns::Dns>(),
     entry::<exec::Exec>(),
     entry::<heartbeat::Heartbeat>(),
     entry::<http::Http>(),
+    entry::<imap::Imap>(),
     entry::<ipmi::Ipmi>(),
     entry::<load::Load>(),
     entry::<mdraid::MdRaid>(),
     entry::<memory::Memory>(),
+    entry::<nrpe::Nrpe>(),
+    entry::<ntp::Ntp>(),
+    entry::<nut::Nut>(),
     entry::<ping::Ping>(),
     entry::<process::Process>(),
+    entry::<prometheus::Prometheus>(),
+    entry::<redis::Redis>(),
+    entry::<smtp::Smtp>(),
+    entry::<ssh::Ssh>(),
     entry::<systemd_unit::SystemdUnit>(),
     entry::<tcp::Tcp>(),
     entry::<uptime::Uptime>(),

@@ -28,5 +28,6 @@ mod running;
 mod samples;
 mod scenarios;
 mod serve;
+mod services;
 mod smtp;
 mod tidy;
