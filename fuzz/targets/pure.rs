@@ -35,7 +35,9 @@ use stentor_wire::nagios::{external_command, objects, output, perfdata, retentio
 use stentor_wire::raid::{arcconf, megacli, ssacli, storcli};
 use stentor_wire::snmp::interfaces::{Choice, NAMING, NARROW, READING, Rates, Table};
 use stentor_wire::snmp::{Oid, SnmpValue, VarBind, ups};
-use stentor_wire::{drbd, multipath, smartctl, tool_json, zpool};
+use stentor_wire::{
+    dns, drbd, exposition, greeting, multipath, nrpe, ntp, nut, redis, smartctl, tool_json, zpool,
+};
 
 /// Name and entry of a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -48,6 +50,13 @@ pub const TARGETS: &[Target] = &[
     ("nagios_objects", nagios_objects),
     ("nagios_main_config", nagios_main_config),
     ("nagios_retention", nagios_retention),
+    ("nrpe", nrpe),
+    ("nut", nut),
+    ("exposition", exposition),
+    ("redis", redis),
+    ("greeting", greeting),
+    ("ntp", ntp),
+    ("dns", dns),
     ("ipmi_packet", ipmi_packet),
     ("ipmi_session", ipmi_session),
     ("ipmi_sdr", ipmi_sdr),
@@ -123,6 +132,79 @@ fn nagios_retention(data: &[u8]) {
     }
     let text = String::from_utf8_lossy(data);
     assert_eq!(retention::unescape(&retention::escape(&text)), text, "what is escaped comes back");
+}
+
+fn nrpe(data: &[u8]) {
+    let wanted = nrpe::packet_bytes(data);
+    if let Ok(packet) = nrpe::Packet::decode(data) {
+        assert_eq!(wanted, Ok(data.len()));
+        // A query of others may be shorter than ours, and version 2 has a filler of any bytes.
+        let again = packet.encode().expect("what was read can be written");
+        assert_eq!(nrpe::Packet::decode(&again), Ok(packet));
+    }
+}
+
+fn nut(data: &[u8]) {
+    for line in String::from_utf8_lossy(data).lines() {
+        if let Some(nut::Line::Var { ups, name, value }) = nut::parse_line(line) {
+            let _ = nut::Status::parse(&value).power();
+            let [quoted_ups, quoted_name, quoted_value] = [&ups, &name, &value].map(|word| nut::quoted(word));
+            let again = nut::parse_line(&format!("VAR {quoted_ups} {quoted_name} {quoted_value}"));
+            let is_long = ups.len() + name.len() + value.len() > 1024;
+            assert!(is_long || line.contains('\r') || again == Some(nut::Line::Var { ups, name, value }), "{line:?}");
+        }
+    }
+}
+
+fn redis(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for line in text.lines() {
+        if let Some(redis::Head::Bulk(Some(bytes))) = redis::head(line) {
+            assert!(bytes <= redis::BULK_BYTES_MAX);
+        }
+    }
+    let info = redis::Info::parse(&text);
+    assert!(info.replicas().len() <= text.lines().count());
+}
+
+fn ntp(data: &[u8]) {
+    let cookie = data.get(24..32).and_then(|bytes| bytes.try_into().ok()).unwrap_or_default();
+    if let Ok(read) = ntp::answer(data, cookie, 1_795_305_600_000) {
+        let (ahead, travel) = ntp::offset(&read, 1_795_305_600_000.0, 1_795_305_600_100.0);
+        assert!(ahead.is_finite() && travel >= 0.0);
+    }
+}
+
+fn dns(data: &[u8]) {
+    let question = dns::Question { id: 0x1234, name: "www".into(), kind: dns::RecordType::A, wants_recursion: false };
+    if let Ok(answer) = question.answer(data) {
+        // A record has eleven bytes at least.
+        assert!(answer.records.len() <= data.len() / 11);
+        assert!(answer.records.iter().all(|record| !record.data.contains(|c: char| c.is_control())));
+    }
+}
+
+fn greeting(data: &[u8]) {
+    for line in String::from_utf8_lossy(data).lines() {
+        let _ = (greeting::ssh_banner(line), greeting::imap_line(line));
+        assert!(greeting::smtp_line(line).is_none_or(|line| (200..600).contains(&line.code)));
+    }
+}
+
+/// An expression in the first line, a page in the others.
+fn exposition(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (expr, page) = text.split_once('\n').unwrap_or((&text, ""));
+    let all = exposition::Page::parse(page, |_| true);
+    assert!(all.samples.len() + all.unreadable <= page.lines().count());
+    match exposition::Expr::parse(expr) {
+        Err(refusal) => assert!(refusal.at <= expr.len()),
+        Ok(expr) => {
+            let some = exposition::Page::parse(page, |metric| expr.reads(metric));
+            assert_eq!(some.unreadable, all.unreadable);
+            assert!(expr.value(&some).is_ok_and(f64::is_finite) || expr.value(&all).is_err());
+        }
+    }
 }
 
 fn plugin_output(data: &[u8]) {

@@ -62,11 +62,54 @@ async fn listen(peer: Peer) -> u16 {
 }
 
 /// Kind and parameters of every probe that talks TCP; `PORT` is replaced.
-const TALKERS: [(&str, &str); 4] = [
+const TALKERS: &[(&str, &str)] = &[
     ("tcp", r#"{"port":PORT,"send":"HELLO\\r\\n","expect":"^220 "}"#),
     ("http", r#"{"port":PORT,"expect":"welcome"}"#),
     ("http", r#"{"port":PORT,"tls":true,"insecure":true}"#),
     ("heartbeat", r#"{"port":PORT,"component":"eucalyptus"}"#),
+    ("nrpe", r#"{"port":PORT,"command":"check_load","tls":false}"#),
+    ("nrpe", r#"{"port":PORT,"command":"check_load","insecure":true}"#),
+    ("nut", r#"{"port":PORT}"#),
+    ("nut", r#"{"port":PORT,"ups":"rack3"}"#),
+    ("prometheus", r#"{"port":PORT,"expr":"up"}"#),
+    ("redis", r#"{"port":PORT}"#),
+    ("redis", r#"{"port":PORT,"tls":true,"insecure":true}"#),
+    ("ssh", r#"{"port":PORT}"#),
+    ("smtp", r#"{"port":PORT,"tls":"starttls","insecure":true}"#),
+    ("imap", r#"{"port":PORT}"#),
+    ("imap", r#"{"port":PORT,"tls":"implicit","insecure":true}"#),
+];
+
+/// Kinds that ask by datagrams.
+const DATAGRAMS: [(&str, &str); 2] = [("dns", r#"{"name":"www.example.org"}"#), ("ntp", "{}")];
+
+/// A server of datagrams that answers each with bytes of no protocol is none.
+#[tokio::test]
+async fn lying_datagrams_are_no_answer() {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.expect("bound");
+    let port = socket.local_addr().expect("address").port();
+    tokio::spawn(async move {
+        let mut asked = [0; 1024];
+        while let Ok((_, from)) = socket.recv_from(&mut asked).await {
+            let _ = socket.send_to(&[0xff, 0x84, 0, 1, 0xff, 0xff, 0, 0, 0xc0, 0xc0], from).await;
+        }
+    });
+    for (kind, params) in DATAGRAMS {
+        let params = params.replacen('{', &format!(r#"{{"port":{port},"#), 1).replace(",}", "}");
+        let seen = run(kind, &params, Network::real()).await.expect("observed");
+        assert_eq!(text(&seen, kind), "invalid", "{kind}: {seen:?}");
+    }
+}
+
+/// Kinds that say in a fact of this name how the conversation went, with their words for one that went well.
+const TOLD_BY: &[(&str, &str, &[&str])] = &[
+    ("imap", "imap", &["ok"]),
+    ("nrpe", "nrpe", &["answered"]),
+    ("nut", "nut", &["ok"]),
+    ("prometheus", "metrics", &["ok", "no_value"]),
+    ("redis", "redis", &["ok"]),
+    ("smtp", "smtp", &["ok"]),
+    ("ssh", "ssh", &["ok"]),
 ];
 
 const DEADLINE_MS: u64 = 400;
@@ -88,6 +131,12 @@ fn assert_no_success(kind: &str, peer: Peer, seen: &Observation) {
     match kind {
         "tcp" => assert_eq!(text(seen, "banner_match"), "false", "{context}"),
         "heartbeat" => assert_eq!(text(seen, "heartbeat"), "none", "{context}"),
+        kind if kind != "http" => {
+            let told = TOLD_BY.iter().find(|(own, ..)| *own == kind);
+            let (_, fact, good) = told.unwrap_or_else(|| panic!("`{kind}` has no line in TOLD_BY"));
+            let word = text(seen, fact);
+            assert!(!word.is_empty() && !good.contains(&word.as_str()), "{context}");
+        }
         _ => {
             let word = text(seen, "http");
             let has_tls_error = !text(seen, "tls_error").is_empty();
@@ -105,7 +154,7 @@ fn assert_no_success(kind: &str, peer: Peer, seen: &Observation) {
 async fn misbehaving_peers_are_observed_within_the_deadline() {
     for peer in PEERS {
         let port = listen(peer).await;
-        for (kind, params) in TALKERS {
+        for &(kind, params) in TALKERS {
             let params = params.replace("PORT", &port.to_string());
             match run(kind, &params, Network::real()).await {
                 Ok(seen) => assert_no_success(kind, peer, &seen),
@@ -119,9 +168,13 @@ async fn misbehaving_peers_are_observed_within_the_deadline() {
 async fn a_dark_host_is_silence_to_every_probe() {
     let port = listen(Peer::Silent).await;
     let dark = Network::with_darkness(Arc::new(|_| true));
-    for (kind, params) in TALKERS {
+    for &(kind, params) in TALKERS {
         let seen = run(kind, &params.replace("PORT", &port.to_string()), dark.clone()).await.expect("observed");
         assert_eq!(text(&seen, "port"), "timeout", "{kind}");
+    }
+    for (kind, params) in DATAGRAMS {
+        let seen = run(kind, params, dark.clone()).await.expect("observed");
+        assert_eq!(text(&seen, kind), "timeout", "{kind}");
     }
     match run("ping", "{}", dark).await {
         Ok(seen) => assert_eq!(text(&seen, "ping"), "fail"),
@@ -132,7 +185,7 @@ async fn a_dark_host_is_silence_to_every_probe() {
 
 #[tokio::test]
 async fn a_name_that_cannot_resolve_is_never_a_failed_target() {
-    for (kind, params) in TALKERS.into_iter().chain([("ping", "{}")]) {
+    for (kind, params) in TALKERS.iter().copied().chain([("ping", "{}")]) {
         let probe = build(kind, &params.replace("PORT", "9"), &plain_env()).expect("built");
         let seen = probe.run(&target("no-such-host.invalid"), within(5000)).await;
         assert!(seen.is_err(), "{kind}: {seen:?}");

@@ -20,7 +20,7 @@ use super::reach::{Attempt, reach};
 use super::tls::Trust;
 use super::{Deadline, Network, ProbeError, Target};
 
-/// Read of a body; the rest is not looked at.
+/// Read of a body where nobody wants more; the rest is not looked at.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// What to ask.
@@ -33,6 +33,8 @@ pub struct Fetch<'a> {
     /// Name in the certificate and in `Host`; the target's address if `None`.
     pub server_name: Option<&'a str>,
     pub request: Request<Empty<Bytes>>,
+    /// Read of the body; usually [`BODY_BYTES_MAX`].
+    pub body_bytes_max: usize,
 }
 
 /// What came back, and when.
@@ -72,7 +74,7 @@ pub struct Answer {
     pub status: u16,
     pub location: Option<String>,
     pub body: Vec<u8>,
-    /// The body was longer than [`BODY_BYTES_MAX`].
+    /// The body was longer than what is read of it.
     pub truncated: bool,
 }
 
@@ -91,10 +93,10 @@ pub async fn fetch(ask: Fetch<'_>, deadline: Deadline) -> Result<Fetched, ProbeE
         let _ = stream.set_nodelay(true);
         let name = ask.server_name.unwrap_or(&ask.target.address);
         match ask.tls {
-            None => fetched.talk(stream, ask.request, deadline).await,
+            None => fetched.talk(stream, ask.request, ask.body_bytes_max, deadline).await,
             Some(trust) => {
                 if let Some(stream) = fetched.secure(stream, name, trust, deadline).await? {
-                    fetched.talk(stream, ask.request, deadline).await;
+                    fetched.talk(stream, ask.request, ask.body_bytes_max, deadline).await;
                 }
             }
         }
@@ -126,7 +128,7 @@ impl Fetched {
         Ok(stream)
     }
 
-    async fn talk<S>(&mut self, stream: S, request: Request<Empty<Bytes>>, deadline: Deadline)
+    async fn talk<S>(&mut self, stream: S, request: Request<Empty<Bytes>>, body_bytes_max: usize, deadline: Deadline)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -137,7 +139,7 @@ impl Fetched {
             Ok(Err(error)) => Exchange::Broken(chain(&error)),
             Ok(Ok((response, _driver))) => {
                 self.first_byte = Some(begun.elapsed());
-                match timeout_at(deadline, read(response)).await {
+                match timeout_at(deadline, read(response, body_bytes_max)).await {
                     Err(_) => Exchange::Timeout,
                     Ok(Err(error)) => Exchange::Broken(chain(&error)),
                     Ok(Ok(answer)) => Exchange::Answer(answer),
@@ -164,7 +166,7 @@ where
     Ok((response, driver))
 }
 
-async fn read(response: Response<Incoming>) -> Result<Answer, hyper::Error> {
+async fn read(response: Response<Incoming>, body_bytes_max: usize) -> Result<Answer, hyper::Error> {
     let status = response.status().as_u16();
     let location = response.headers().get(hyper::header::LOCATION);
     let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
@@ -173,7 +175,7 @@ async fn read(response: Response<Incoming>) -> Result<Answer, hyper::Error> {
     while !body.is_end_stream() {
         let Some(frame) = body.frame().await else { break };
         let Ok(data) = frame?.into_data() else { continue };
-        let room = BODY_BYTES_MAX - answer.body.len();
+        let room = body_bytes_max - answer.body.len();
         answer.body.extend(data.iter().take(room));
         if data.len() > room {
             answer.truncated = true;

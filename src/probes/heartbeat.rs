@@ -7,7 +7,7 @@ use hyper::Request;
 use serde::Deserialize;
 use stentor_core::model::Observation;
 
-use super::fetch::{Exchange, Fetch, Fetched, fetch};
+use super::fetch::{BODY_BYTES_MAX, Exchange, Fetch, Fetched, fetch};
 use super::reach::{Port, closed, millis};
 use super::{BuildError, Deadline, Network, Probe, ProbeEnv, ProbeError, Target};
 
@@ -56,7 +56,8 @@ impl Probe for Heartbeat {
             .body(Empty::new())
             .map_err(|e| ProbeError::Failed(format!("the request cannot be built: {e}")))?;
         let port = self.config.port;
-        let ask = Fetch { net: &self.net, target, port, tls: None, server_name: None, request };
+        let body_bytes_max = BODY_BYTES_MAX;
+        let ask = Fetch { net: &self.net, target, port, tls: None, server_name: None, request, body_bytes_max };
         Ok(self.observe(&fetch(ask, deadline).await?))
     }
 }

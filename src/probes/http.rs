@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use stentor_core::Timestamp;
 use stentor_core::model::Observation;
 
-use super::fetch::{Answer, Exchange, Fetch, Fetched, Handshake, fetch};
+use super::fetch::{Answer, BODY_BYTES_MAX, Exchange, Fetch, Fetched, Handshake, fetch};
 use super::reach::{Port, closed, millis};
 use super::tls::Trust;
 use super::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
@@ -109,6 +109,7 @@ impl Probe for Http {
                 tls: self.trust.as_ref(),
                 server_name: self.config.host.as_deref(),
                 request: self.request(target)?,
+                body_bytes_max: BODY_BYTES_MAX,
             },
             deadline,
         )

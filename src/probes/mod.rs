@@ -7,12 +7,14 @@ pub mod bonding;
 #[cfg(test)]
 mod conformance;
 pub mod disk;
+pub mod dns;
 pub mod drbd;
 pub mod exec;
 pub mod fetch;
 pub mod heartbeat;
 pub mod http;
 pub mod icmp;
+pub mod imap;
 pub mod ipmi;
 pub mod load;
 pub mod local_view;
@@ -23,14 +25,22 @@ pub mod memory;
 pub mod mount;
 pub mod multipath;
 pub mod net;
+pub mod nrpe;
+pub mod ntp;
+pub mod nut;
 pub mod ping;
 pub mod process;
+pub mod prometheus;
 pub mod raid_controller;
 pub mod reach;
+pub mod redis;
 pub mod sim_view;
 pub mod smart;
+pub mod smtp;
 pub mod snmp;
+pub mod ssh;
 pub mod systemd_unit;
+pub mod talk;
 pub mod tcp;
 #[cfg(test)]
 pub mod testing;
@@ -194,23 +204,32 @@ fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe
 pub const REGISTRY: &[Entry] = &[
     entry::<bond::Bond>(),
     entry::<disk::Disk>(),
+    entry::<dns::Dns>(),
     entry::<drbd::Drbd>(),
     entry::<exec::Exec>(),
     entry::<heartbeat::Heartbeat>(),
     entry::<http::Http>(),
+    entry::<imap::Imap>(),
     entry::<ipmi::Ipmi>(),
     entry::<load::Load>(),
     entry::<mdraid::MdRaid>(),
     entry::<memory::Memory>(),
     entry::<mount::Mount>(),
     entry::<multipath::Multipath>(),
+    entry::<nrpe::Nrpe>(),
+    entry::<ntp::Ntp>(),
+    entry::<nut::Nut>(),
     entry::<ping::Ping>(),
     entry::<process::Process>(),
+    entry::<prometheus::Prometheus>(),
     entry::<raid_controller::RaidController>(),
+    entry::<redis::Redis>(),
     entry::<smart::Smart>(),
+    entry::<smtp::Smtp>(),
     entry::<snmp::Snmp>(),
     entry::<snmp::SnmpIf>(),
     entry::<snmp::SnmpUps>(),
+    entry::<ssh::Ssh>(),
     entry::<systemd_unit::SystemdUnit>(),
     entry::<tcp::Tcp>(),
     entry::<uptime::Uptime>(),

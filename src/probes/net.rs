@@ -2,10 +2,10 @@
 //! loopback would answer pings and refuse ports even for a host that is off.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout_at;
 
 use super::ipmi::{BmcClient, SHARE_FOR};
@@ -86,6 +86,21 @@ impl Network {
             return Err(timed_out("connect"));
         }
         timeout_at(deadline, TcpStream::connect(addr)).await.map_err(|_| timed_out("connect"))?
+    }
+
+    /// A socket whose datagrams go to and come from `addr` only.
+    ///
+    /// # Errors
+    /// As the system says; `TimedOut` at the deadline where nothing would ever come.
+    pub async fn datagrams(&self, addr: SocketAddr, deadline: Deadline) -> io::Result<UdpSocket> {
+        if self.is_dark(addr.ip()) {
+            tokio::time::sleep_until(deadline).await;
+            return Err(timed_out("an answer"));
+        }
+        let any: IpAddr = if addr.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+        let socket = UdpSocket::bind((any, 0)).await?;
+        socket.connect(addr).await?;
+        Ok(socket)
     }
 }
 

@@ -28,6 +28,7 @@ mod running;
 mod samples;
 mod scenarios;
 mod serve;
+mod services;
 mod smtp;
 mod snmp;
 mod tidy;

@@ -1,11 +1,18 @@
 //! Pure codecs of Stentor: bytes to values and back. No sockets, no clock.
 
+pub mod dns;
 pub mod drbd;
+pub mod exposition;
+pub mod greeting;
 pub mod ipmi;
 pub mod multipath;
 pub mod nagios;
 pub mod nearest;
+pub mod nrpe;
+pub mod ntp;
+pub mod nut;
 pub mod raid;
+pub mod redis;
 pub mod smartctl;
 pub mod snmp;
 pub mod tool_json;

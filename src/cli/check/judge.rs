@@ -41,7 +41,11 @@ fn number_of(kind: &str) -> Option<Number> {
         "disk" => number("used_pct_max", 1.0, "used_pct", ["90", "95"]),
         // Seconds, as check_tcp and check_http have it.
         "tcp" => number("connect_ms", 0.001, "time", NONE),
-        "http" | "heartbeat" => number("total_ms", 0.001, "time", NONE),
+        "prometheus" => number("value", 1.0, "value", NONE),
+        "nut" => number("charge_pct", 1.0, "charge", NONE),
+        "imap" | "redis" | "smtp" | "ssh" => number("connect_ms", 0.001, "connect", NONE),
+        "ntp" => number("offset_abs_ms", 0.001, "offset", NONE),
+        "http" | "heartbeat" | "dns" => number("total_ms", 0.001, "time", NONE),
         "load" => number("load1", 1.0, "load1", NONE),
         "memory" => number("used_pct", 1.0, "used_pct", ["90", "97"]),
         "ping" => number("rtt_ms", 1.0, "rta", NONE),
@@ -176,6 +180,11 @@ fn by_facts(kind: &str, seen: &Observation) -> ServiceState {
         "snmp" => snmp(seen),
         "snmp_if" => snmp_if(seen),
         "snmp_ups" => snmp_ups(seen),
+        "nut" => nut(seen),
+        "ntp" if word("ntp") != Some("ok") || is_false("synchronized") => Critical,
+        "dns" if word("dns") != Some("ok") || is_false("as_expected") => Critical,
+        "imap" | "redis" | "smtp" | "ssh" => service(kind, seen),
+        "prometheus" if word("metrics") != Some("ok") => Unknown,
         _ => Good,
     }
 }
@@ -193,7 +202,29 @@ fn ipmi(seen: &Observation) -> ServiceState {
     }
 }
 
-/// As check_http: 4xx is a warning, 5xx and everything that is no answer critical.
+/// What does not serve is CRITICAL; what serves and will not for long, or does not keep its data, is WARNING.
+fn service(kind: &str, seen: &Observation) -> ServiceState {
+    let is = |fact: &str, word: &str| seen.facts.get(fact).and_then(Value::text) == Some(word);
+    let is_false = |fact: &str| seen.facts.get(fact).and_then(Value::bool) == Some(false);
+    let days = seen.facts.get("tls_days_left").and_then(Value::number);
+    match is(kind, "ok") {
+        false => Critical,
+        true if is("link", "down") || is_false("persistence_ok") || days.is_some_and(|days| days < 14.0) => Warning,
+        true => Good,
+    }
+}
+
+/// hardware.md: a battery that is low is CRITICAL, lost redundancy and lost contact are WARNING.
+fn nut(seen: &Observation) -> ServiceState {
+    let is = |fact: &str| seen.facts.get(fact).and_then(Value::bool) == Some(true);
+    match seen.facts.get("power").and_then(Value::text) {
+        Some("off") => Critical,
+        Some("battery") if is("low_battery") || is("forced_shutdown") => Critical,
+        Some("online") if !["low_battery", "replace_battery", "overload", "alarm"].into_iter().any(is) => Good,
+        Some(_) | None => Warning,
+    }
+}
+
 fn is_listed(seen: &Observation, fact: &str) -> bool {
     seen.facts.get(fact).and_then(Value::list).is_some_and(|names| !names.is_empty())
 }
@@ -226,6 +257,7 @@ fn snmp_ups(seen: &Observation) -> ServiceState {
     }
 }
 
+/// As check_http: 4xx is a warning, 5xx and everything that is no answer critical.
 fn http(seen: &Observation) -> ServiceState {
     let is_false = |fact: &str| seen.facts.get(fact).and_then(Value::bool) == Some(false);
     let days = seen.facts.get("tls_days_left").and_then(Value::number);
@@ -363,6 +395,20 @@ mod tests {
             ("snmp_ups", r#"{"snmp":"ok","ups_found":false}"#, Unknown),
             ("snmp_ups", r#"{"snmp":"ok","source":"battery","battery":"normal"}"#, Warning),
             ("snmp_ups", r#"{"snmp":"ok","source":"battery","battery":"low"}"#, Critical),
+            ("nut", r#"{"nut":"ok","power":"online","low_battery":false}"#, Good),
+            ("nut", r#"{"nut":"ok","power":"online","replace_battery":true}"#, Warning),
+            ("nut", r#"{"nut":"ok","power":"battery","low_battery":true}"#, Critical),
+            ("nut", r#"{"port":"open","nut":"stale"}"#, Warning),
+            ("prometheus", r#"{"metrics":"ok","value":1}"#, Good),
+            ("prometheus", r#"{"metrics":"no_value"}"#, Unknown),
+            ("ntp", r#"{"ntp":"ok","synchronized":false}"#, Critical),
+            ("dns", r#"{"dns":"ok","as_expected":true}"#, Good),
+            ("dns", r#"{"dns":"nxdomain"}"#, Critical),
+            ("redis", r#"{"redis":"ok","link":"down"}"#, Warning),
+            ("redis", r#"{"redis":"ok","persistence_ok":true}"#, Good),
+            ("redis", r#"{"redis":"loading"}"#, Critical),
+            ("smtp", r#"{"smtp":"ok","tls_days_left":3}"#, Warning),
+            ("ssh", r#"{"port":"refused"}"#, Critical),
         ] {
             assert_eq!(judge(kind, &seen(facts), &Thresholds::default()).state, state, "{kind} {facts}");
         }

@@ -15,6 +15,7 @@ use stentor_wire::ipmi::sdr::{AnalogFormat, SensorFactors, Thresholds};
 use stentor_wire::ipmi::sdr_encode::FullSpec;
 use stentor_wire::ipmi::sel::{SelBody, SelEvent, SelRecord};
 use stentor_wire::ipmi::{Request, packet};
+use stentor_wire::nrpe::{Packet, Version};
 
 use crate::tidy::source::{files, root};
 
@@ -89,6 +90,38 @@ const COMMANDS: &[&str] = &[
     "DEL_DOWNTIME_BY_HOSTGROUP_NAME;hg;h;s;1795226531;why; so",
     "SEND_CUSTOM_SVC_NOTIFICATION;h;s;7;me;c\nCHANGE_CUSTOM_HOST_VAR;h;v;a;b\n_OURS;x\nLOG;y",
 ];
+
+/// Seeds of the protocols of services.
+fn services(target: &str) -> Vec<Vec<u8>> {
+    let texts = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect();
+    match target {
+        "nrpe" => [Version::V2, Version::V3, Version::V4]
+            .map(|version| Packet::query(version, b"check_disk!20%!/").encode().unwrap())
+            .into(),
+        "nut" => texts(&[
+            "BEGIN LIST VAR u\nVAR u ups.status \"OB LB\"\nVAR u x.y \"a \\\"b\\\" \\\\\"\nEND LIST VAR u\nERR DATA-STALE",
+            "UPS u \"a b\"",
+        ]),
+        "exposition" => texts(&[
+            "sum(a{b=~\"x.*\",c!=\"d\"}) / max(e) * 100 - -1\n# HELP a h\na{b=\"x\\n\\\"\",c=\"\"} 1.5e3 1395066363000\ne 2 # {f=\"g\"} 1\n",
+            "a\na +Inf\nb NaN\n",
+        ]),
+        "redis" => texts(&[
+            "$9\nrole:master\nslave0:ip=1.2.3.4,port=6379,state=online,offset=14,lag=1\nmaster_repl_offset:28\n",
+            "-NOAUTH x\n+PONG\n:7\n",
+        ]),
+        "greeting" => texts(&[
+            "SSH-2.0-OpenSSH_9.2p1 Debian-2\n250-SIZE 10\n220 x\n* OK [CAPABILITY] x\na1 NO y",
+            "SSH-1.99-a-b\n",
+        ]),
+        "ntp" => vec![stentor_wire::ntp::question(*b"stentor!").to_vec(), vec![0x24; 48]],
+        "dns" => vec![
+            b"\x12\x34\x85\x80\0\x01\0\x01\0\0\0\0\x03www\0\0\x01\0\x01\xC0\x0C\0\x01\0\x01\0\0\x0E\x10\0\x04\xC0\0\x02\x01".to_vec(),
+            b"\x12\x34\x80\0\0\x01\0\x01\0\0\0\0\x03www\0\0\x01\0\x01\xC0\x0C\0\x06\0\x01\0\0\x0E\x10\0\x1b\x01a\xC0\x0C\0".to_vec(),
+        ],
+        other => panic!("no seeds for `{other}`"),
+    }
+}
 
 /// The seeds of one target.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -172,7 +205,7 @@ fn storage(target: &str) -> Vec<Vec<u8>> {
         "smartctl" => texts(&[SMARTCTL, r#"{"smartctl":{},"devices":[{"name":"/dev/sda","type":"sat"}]}"#]),
         "zpool" => texts(&[ZPOOL, "tank\t91\t12%\tDEGRADED\n"]),
         "tool_json" => texts(&["banner\n{\"a\":[1,2.5,{\"b\":null}]}\n", "[WARN] x\n[{\"a\":1,5}]", "1.234,5 GB"]),
-        other => panic!("no seeds for `{other}`"),
+        other => services(other),
     }
 }
 
