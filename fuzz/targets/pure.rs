@@ -35,9 +35,7 @@ use stentor_wire::nagios::{external_command, objects, output, perfdata, retentio
 use stentor_wire::raid::{arcconf, megacli, ssacli, storcli};
 use stentor_wire::snmp::interfaces::{Choice, NAMING, NARROW, READING, Rates, Table};
 use stentor_wire::snmp::{Oid, SnmpValue, VarBind, ups};
-use stentor_wire::{
-    dns, drbd, exposition, greeting, multipath, nrpe, ntp, nut, redis, smartctl, tool_json, zpool,
-};
+use stentor_wire::{dns, drbd, exposition, greeting, multipath, nrpe, ntp, nut, redis, smartctl, tool_json, zpool};
 
 /// Name and entry of a target.
 pub type Target = (&'static str, fn(&[u8]));

@@ -205,7 +205,7 @@ fn answer(packet: &Packet, facts: Observation) -> Observation {
     let state = ServiceState::from_code(i32::from(packet.code)).unwrap_or(ServiceState::Unknown);
     let printed: &[u8] = if packet.text.is_empty() { b"(No output returned from agent)" } else { &packet.text };
     let mut seen = exec::observation(state, printed);
-    seen.facts.extend(facts.facts);
+    seen.facts.extend(facts.facts.iter().map(|(name, value)| (name, value.clone())));
     seen.fact("nrpe", "answered")
         .fact("nrpe_version", u32::from(packet.version.number()))
         .fact("exit_code", i64::from(packet.code))

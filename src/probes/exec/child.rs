@@ -150,6 +150,11 @@ impl Watch {
         self.exit_event.as_ref().map(AsFd::as_fd)
     }
 
+    /// Nothing will tell of the end.
+    pub fn ask_instead(&mut self) {
+        self.exit_event = None;
+    }
+
     /// Standard output and standard error, while they are open.
     pub fn pipes(&self) -> [Option<BorrowedFd<'_>>; 2] {
         [self.stdout.fd(), self.stderr.fd()]

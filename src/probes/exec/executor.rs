@@ -205,20 +205,20 @@ impl Executor {
             Err(e) => return call(job.done, Err(e)),
         };
         let now = Instant::now();
-        let watch = Watch::new(started, job.plan.keep, job.leash, job.deadline, now);
+        let mut watch = Watch::new(started, job.plan.keep, job.leash, job.deadline, now);
         let next = watch.first(now);
         let mut children = locked(&self.children);
         children.newest += 1;
         children.busy_until = Some(now + BUSY);
         let id = children.newest;
-        let listens = watch.exit_event().map(|fd| self.listen(fd, Source::Exit(id)));
+        if let Some(Err(e)) = watch.exit_event().map(|fd| self.listen(fd, Source::Exit(id))) {
+            tracing::warn!(error = %e, "the end of a plugin cannot be listened to: it is asked for instead");
+            watch.ask_instead();
+        }
         children.timers.insert((next, id));
         children.by_id.insert(id, Child { watch, done: job.done, next });
         let sleeps_until = children.sleeps_until;
         drop(children);
-        if let Some(Err(e)) = listens {
-            tracing::warn!(error = %e, "the end of a plugin cannot be listened to: it is seen late");
-        }
         self.wake_by(sleeps_until, next + LOOK_EVERY);
     }
 

@@ -192,6 +192,32 @@ async fn a_cancelled_run_leaves_no_process() {
     wait_gone(&written).await;
 }
 
+/// Short lives and longer ones, little output and more than a pipe holds, all at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_of_many_runs_gets_its_own_end_and_its_own_words() {
+    let mut runs = tokio::task::JoinSet::new();
+    for i in 0..300 {
+        runs.spawn(async move {
+            let script = match i % 4 {
+                0 => format!("echo run {i}; exit {}", i % 3),
+                1 => format!("read -t 0.0{} < /dev/zero; echo run {i}; exit {}", i % 10, i % 3),
+                2 => format!("echo run {i}; head -c 200000 /dev/zero | tr '\\0' x >&2; exit {}", i % 3),
+                _ => format!("echo run {i} >&2; exec >&- 2>&-; exit {}", i % 3),
+            };
+            let seen = run_config(json!({"command": ["/bin/sh", "-c", script]}), LONG).await;
+            (i, seen)
+        });
+    }
+    let mut ended = 0;
+    while let Some(run) = runs.join_next().await {
+        let (i, seen) = run.expect("no run panics");
+        assert_eq!(Some(state(&seen)), ServiceState::from_code(i % 3), "{i}: {seen:?}");
+        assert!(seen.text.split_whitespace().last() == Some(&*i.to_string()), "{i}: {seen:?}");
+        ended += 1;
+    }
+    assert_eq!(ended, 300);
+}
+
 #[tokio::test]
 async fn missing_output_and_odd_ends_have_their_texts() {
     for (text, expected_state, expected) in [

@@ -73,8 +73,14 @@ impl Index<&str> for Facts {
 impl<N: Into<String> + AsRef<str>> FromIterator<(N, Value)> for Facts {
     fn from_iter<I: IntoIterator<Item = (N, Value)>>(named: I) -> Facts {
         let mut facts = Facts::new();
-        named.into_iter().for_each(|(name, value)| facts.insert(name, value));
+        facts.extend(named);
         facts
+    }
+}
+
+impl<N: Into<String> + AsRef<str>> Extend<(N, Value)> for Facts {
+    fn extend<I: IntoIterator<Item = (N, Value)>>(&mut self, named: I) {
+        named.into_iter().for_each(|(name, value)| self.insert(name, value));
     }
 }
 
