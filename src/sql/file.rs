@@ -1,5 +1,6 @@
 //! Opens a SQLite file the one way Stentor does: WAL, one writer connection, a few readers that never wait for it.
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -64,9 +65,18 @@ pub async fn open(path: &Path, access: Access) -> Result<SqliteFile, Cause> {
             (reading.clone(), reading)
         }
     };
+    if matches!(access, Access::ReadWrite(_)) {
+        make_private(path);
+    }
     let writer = within(pool(1).connect_with(writing)).await?;
     let reader = pool(READERS).connect_lazy_with(reading);
     Ok(SqliteFile { writer, reader })
+}
+
+/// A new database is for its owner alone: it holds hashes of passwords. What SQLite writes beside it gets the same rights.
+/// Trouble is told by SQLite, in its own words.
+fn make_private(path: &Path) {
+    let _ = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
 }
 
 impl SqliteFile {
@@ -98,4 +108,28 @@ pub async fn copy(from: &Path, to: &Path) -> Result<(), Cause> {
     // Not under DEADLINE: gigabytes take their time, and a person is watching.
     sqlx::query("VACUUM INTO $1").bind(name).execute(&mut connection).await?;
     within(connection.close()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_made_is_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new.db");
+        let file = open(&path, Access::ReadWrite(Durability::Commit)).await.unwrap();
+        sqlx::query("CREATE TABLE t (x)").execute(&file.writer).await.unwrap();
+        let mut seen = 0;
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            let entry = entry.unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{:?} is {mode:o}", entry.file_name());
+            seen += 1;
+        }
+        assert!(seen >= 2, "the log of writing is there, too");
+        file.close().await;
+    }
 }
