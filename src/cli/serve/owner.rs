@@ -11,6 +11,8 @@ use crate::config::NagiosSettings;
 
 /// Of util-linux, which every distribution has: it knows all groups of a user, wherever they are kept.
 const PROGRAM: &str = "setpriv";
+/// Set for the process that goes on: one that is root nevertheless must not try again for ever.
+const TRIED: &str = "STENTOR_BECAME";
 
 /// Goes on as the user that a `nagios.cfg` names, in this very process. Returns if there is nothing to change.
 ///
@@ -21,13 +23,17 @@ pub fn become_owner(nagios: &NagiosSettings) -> anyhow::Result<()> {
     if !rustix::process::geteuid().is_root() || matches!(user.as_str(), "root" | "0") {
         return Ok(());
     }
+    ensure!(
+        std::env::var_os(TRIED).is_none(),
+        "`nagios_user` {user} is root by another name; name a user that may not do everything, or root itself"
+    );
     let group = match &nagios.group {
         Some(group) => group.clone(),
         None => first_group(user)?,
     };
     let program = std::env::current_exe().context("where this program is cannot be found out")?;
     let arguments = arguments(user, &group, program.into(), std::env::args_os().skip(1));
-    let error = Command::new(PROGRAM).args(arguments).exec();
+    let error = Command::new(PROGRAM).args(arguments).env(TRIED, user).exec();
     bail!("`nagios_user` is {user} and {PROGRAM} cannot be run ({error}); start Stentor as {user}")
 }
 
