@@ -2,8 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use stentor_core::Timestamp;
 use stentor_core::catalog::{ComponentType, View};
 use stentor_core::diagnosis::FailureType;
+
+use crate::clock::Clock;
+use crate::probes::sim_view::SimView;
+use crate::probes::{Network, ProbeEnv};
 
 use super::*;
 
@@ -80,7 +85,11 @@ fn every_check_of_a_pack_builds_its_probe() {
     let (packs, _) = packs();
     for template in packs.iter().flat_map(|pack| &pack.checks).filter(|template| !template.check.probe.is_empty()) {
         let Some(entry) = crate::probes::find(&template.check.probe) else { continue };
-        let env = crate::probes::testing::plain_env();
+        let env = ProbeEnv {
+            net: Network::real(),
+            view: Arc::new(SimView::new()),
+            clock: Clock::manual(Timestamp::from_secs(0)),
+        };
         // `vb vcenter` and the like get the rest from the host.
         if let Err(refusal) = (entry.build)(&template.check.params, &env) {
             panic!("{}: {refusal}", template.check.name);

@@ -1,0 +1,173 @@
+//! The probe `ipmi`: power, sensors, power-supply redundancy and event log of a server through its controller (BMC).
+
+mod client;
+mod event_log;
+mod observe;
+mod poll;
+mod repository;
+mod session;
+mod transport;
+
+use std::io;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use stentor_core::model::Observation;
+use stentor_wire::ipmi::console::{Credentials, CredentialsError, SetupError};
+use stentor_wire::ipmi::setup::status;
+use stentor_wire::ipmi::{Privilege, Suite, UnsupportedSuite, completion};
+use tokio::time::timeout_at;
+
+use super::{BuildError, Deadline, Network, Probe, ProbeEnv, ProbeError, Target};
+
+pub use client::{BmcClient, SHARE_FOR};
+pub use event_log::{LogEntry, LogNews};
+pub use observe::{facts, measurements, observation, unreachable};
+pub use poll::{BmcPoll, SensorSeen, SensorState};
+pub use session::BmcAddress;
+
+/// Longest password or key file read; both have at most 20 bytes and a line end.
+const SECRET_FILE_BYTES_MAX: usize = 64;
+
+/// Why a controller could not be polled. Only `Unreachable` speaks about the controller's health.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum IpmiError {
+    /// Nothing came back at all.
+    #[error("controller does not answer")]
+    Unreachable,
+    /// It answered before, but not to this.
+    #[error("controller stopped answering during {during}")]
+    NoAnswer { during: &'static str },
+    #[error("controller does not speak IPMI 2.0")]
+    NotIpmi20,
+    #[error("controller takes none of the cipher suites allowed")]
+    NoSuite,
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    #[error("controller refuses {command}: {} ({code:#04x})", completion::text(*code))]
+    Completion { command: &'static str, code: u8 },
+    #[error("answer to {command} makes no sense")]
+    Malformed { command: &'static str },
+    #[error("no time left while the controller was busy with an earlier poll")]
+    Busy,
+    #[error("IPMI client is stopping")]
+    Stopped,
+    #[error("cannot use the network")]
+    Network(#[source] Arc<io::Error>),
+}
+
+impl From<io::Error> for IpmiError {
+    fn from(cause: io::Error) -> Self {
+        IpmiError::Network(Arc::new(cause))
+    }
+}
+
+impl IpmiError {
+    /// Our side is set up wrongly: the controller is alive and says no.
+    pub fn is_configuration(&self) -> bool {
+        match self {
+            IpmiError::Setup(error) => match error {
+                SetupError::WrongPassword
+                | SetupError::WrongKg
+                | SetupError::UnknownUser
+                | SetupError::PrivilegeRefused
+                | SetupError::SuiteRefused(_) => true,
+                SetupError::NoFreeSession | SetupError::Forgotten => false,
+                SetupError::Refused(code) => *code == status::UNAUTHORIZED_GUID,
+            },
+            IpmiError::NotIpmi20 | IpmiError::NoSuite => true,
+            IpmiError::Completion { code, .. } => *code == completion::INSUFFICIENT_PRIVILEGE,
+            IpmiError::Unreachable
+            | IpmiError::NoAnswer { .. }
+            | IpmiError::Malformed { .. }
+            | IpmiError::Busy
+            | IpmiError::Stopped
+            | IpmiError::Network(_) => false,
+        }
+    }
+}
+
+/// Parameters of the check. Address, user, password file and suite are the host's (`bmc = { … }`).
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// `user` (default), `operator` or `administrator`.
+    privilege: Option<String>,
+    /// File with the BMC key Kg, where one is set.
+    kg_file: Option<String>,
+}
+
+/// Polls the controller of a host.
+pub struct Ipmi {
+    client: BmcClient,
+    net: Network,
+    privilege: Privilege,
+    kg_file: Option<String>,
+}
+
+impl Probe for Ipmi {
+    const KIND: &'static str = "ipmi";
+    const DOC: &'static str = include_str!("../../../../docs/probes/ipmi.md");
+    type Config = Config;
+
+    fn build(config: Config, env: &ProbeEnv) -> Result<Self, BuildError> {
+        let privilege = match config.privilege.as_deref() {
+            None | Some("user") => Privilege::User,
+            Some("operator") => Privilege::Operator,
+            Some("administrator") => Privilege::Administrator,
+            Some(other) => {
+                let message = format!("privilege `{other}` is not one of user, operator, administrator");
+                return Err(BuildError { message });
+            }
+        };
+        let (client, net) = (env.net.bmc_client().clone(), env.net.clone());
+        Ok(Ipmi { client, net, privilege, kg_file: config.kg_file })
+    }
+
+    async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
+        let address = self.address(target, deadline).await?;
+        match self.client.poll(&address, deadline).await {
+            Ok(poll) => Ok(observation(&poll)),
+            Err(IpmiError::Unreachable) => Ok(unreachable()),
+            Err(error @ (IpmiError::NoAnswer { .. } | IpmiError::Busy)) => Err(ProbeError::Timeout(error.to_string())),
+            Err(IpmiError::Network(cause)) => Err(ProbeError::Failed(format!("cannot use the network: {cause}"))),
+            Err(error) => Err(ProbeError::Failed(error.to_string())),
+        }
+    }
+}
+
+impl Ipmi {
+    async fn address(&self, target: &Target, deadline: Deadline) -> Result<BmcAddress, ProbeError> {
+        let failed = |text: String| ProbeError::Failed(text);
+        let bmc = target.bmc.as_ref().ok_or_else(|| failed(format!("host {} has no `bmc`", target.host)))?;
+        let suites = match bmc.suite.map(Suite::try_from).transpose() {
+            Ok(Some(suite)) => vec![suite],
+            Ok(None) => Suite::ALL.to_vec(),
+            Err(error @ UnsupportedSuite(_)) => return Err(failed(error.to_string())),
+        };
+        let addr = self.net.resolve(&bmc.address, bmc.port, deadline).await;
+        let addr = addr.map_err(|error| failed(format!("cannot resolve BMC address {}: {error}", bmc.address)))?;
+        let password = read_secret(&bmc.password_file, deadline).await?;
+        let kg = match &self.kg_file {
+            Some(path) => Some(read_secret(path, deadline).await?),
+            None => None,
+        };
+        let credentials = Credentials::new(bmc.user.as_bytes(), &password, kg.as_deref())
+            .map_err(|error: CredentialsError| failed(error.to_string()))?;
+        Ok(BmcAddress { suites, privilege: self.privilege, ..BmcAddress::new(addr, credentials) })
+    }
+}
+
+/// The first line of a secret's file. It is read at each poll, so that a changed password needs no restart.
+async fn read_secret(path: &str, deadline: Deadline) -> Result<Vec<u8>, ProbeError> {
+    let read = timeout_at(deadline, tokio::fs::read(path)).await;
+    let content = match read {
+        Ok(Ok(content)) => content,
+        Ok(Err(error)) => return Err(ProbeError::Failed(format!("cannot read secret file `{path}`: {error}"))),
+        Err(_) => return Err(ProbeError::Timeout(format!("reading secret file `{path}`"))),
+    };
+    if content.len() > SECRET_FILE_BYTES_MAX {
+        return Err(ProbeError::Failed(format!("secret file `{path}` is longer than any IPMI password")));
+    }
+    Ok(content.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end().to_vec())
+}
