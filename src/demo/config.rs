@@ -76,6 +76,12 @@ fn write_host(out: &mut String, host: &HostPlan, wish: &Wish<'_>) -> std::fmt::R
         checks.push(("mdraid".to_owned(), "enabled = true\nevery = \"60s\"".to_owned()));
         checks.push(("bond".to_owned(), "enabled = true".to_owned()));
     }
+    if host.has_san() {
+        checks.push(("multipath".to_owned(), "enabled = true".to_owned()));
+    }
+    if host.has_drbd() {
+        checks.push(("drbd".to_owned(), "enabled = true".to_owned()));
+    }
     for component in host.components {
         for (check, port) in network_checks(component) {
             let name = format!("{component} {check}");

@@ -13,6 +13,7 @@ pub mod page;
 pub mod plan;
 pub mod port;
 pub mod sim;
+pub mod storage;
 
 use std::net::SocketAddr;
 use std::path::Path;

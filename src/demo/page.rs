@@ -173,6 +173,8 @@ fn group_key(fault: Fault) -> &'static str {
         (Kind::Psu, _) => "psu",
         (Kind::Raid, _) => "raid",
         (Kind::Bond, _) => "bond",
+        (Kind::Path, _) => "path",
+        (Kind::Drbd | Kind::SplitBrain, _) => "drbd",
         (Kind::Jvm, _) | (_, None) => "jvm",
         (_, Some(component)) => component,
     }
@@ -201,6 +203,8 @@ fn group_words(snapshot: &Snapshot, fault: Fault) -> (String, String) {
         (Kind::Psu, _) => hardware("Power supplies"),
         (Kind::Raid, _) => hardware("RAID"),
         (Kind::Bond, _) => hardware("Bonded links"),
+        (Kind::Path, _) => hardware("SAN paths"),
+        (Kind::Drbd | Kind::SplitBrain, _) => hardware("Replicated disks"),
         (Kind::Jvm, _) | (_, None) => ("Java process".to_owned(), "several components at once".to_owned()),
         (_, Some(key)) => {
             let known = snapshot.catalog.platforms.iter().flat_map(|platform| &platform.components);

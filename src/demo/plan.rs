@@ -82,7 +82,6 @@ impl Net {
         IpAddr::V4(Ipv4Addr::new(127, self.0, plan.zone, plan.number + BMC_OFFSET))
     }
 
-    /// The vCenter behind a VMware broker: an address, no host of the plan. Each broker has its own.
     /// The vCenter behind a host's VMware broker: an address, no host of the plan. Each broker has its own.
     pub const fn vcenter(self, plan: &HostPlan) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(127, self.0, plan.zone, plan.number + VCENTER_OFFSET))
@@ -92,6 +91,16 @@ impl Net {
 impl HostPlan {
     pub const fn is_physical(&self) -> bool {
         self.vm_on.is_none()
+    }
+
+    /// Its volumes lie on a SAN, by two adapters and two controllers.
+    pub fn has_san(&self) -> bool {
+        self.name == "sc1"
+    }
+
+    /// Its buckets are replicated to a second machine, which the demo does not simulate.
+    pub fn has_drbd(&self) -> bool {
+        self.name == "walrus1"
     }
 
     /// Java components of this host: they live and die in one process.
