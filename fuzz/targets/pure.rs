@@ -35,7 +35,9 @@ use stentor_wire::nagios::{external_command, objects, output, perfdata, retentio
 use stentor_wire::raid::{arcconf, megacli, ssacli, storcli};
 use stentor_wire::snmp::interfaces::{Choice, NAMING, NARROW, READING, Rates, Table};
 use stentor_wire::snmp::{Oid, SnmpValue, VarBind, ups};
-use stentor_wire::{dns, drbd, exposition, greeting, multipath, nrpe, ntp, nut, redis, smartctl, tool_json, zpool};
+use stentor_wire::{
+    dns, drbd, exposition, greeting, multipath, nrpe, ntp, nut, redfish, redis, smartctl, tool_json, zpool,
+};
 
 /// Name and entry of a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -51,6 +53,7 @@ pub const TARGETS: &[Target] = &[
     ("nrpe", nrpe),
     ("nut", nut),
     ("exposition", exposition),
+    ("redfish", redfish),
     ("redis", redis),
     ("greeting", greeting),
     ("ntp", ntp),
@@ -152,6 +155,37 @@ fn nut(data: &[u8]) {
             assert!(is_long || line.contains('\r') || again == Some(nut::Line::Var { ups, name, value }), "{line:?}");
         }
     }
+}
+
+/// Resources through every reader, and events; what a link leads to lies within the service.
+fn redfish(data: &[u8]) {
+    use redfish::storage::{Controller, Drive, Pool, Storage, Volume};
+    use redfish::{Node, Vendor, event, log, members, next_page, power, service, system, thermal};
+    let _ = (redfish::error_text(data), event::Event::parse(data).map(|event| event.worst().cloned()));
+    let Ok(value) = redfish::parse(data) else { return };
+    let node = Node::of(&value);
+    let _ = (service::ServiceRoot::read(&value), system::System::read(&value), system::Chassis::read(&value));
+    let _ = service::EventService::read(&value).subscription("https://stentor.example/", "token");
+    let supplies = power::supplies(&value);
+    for set in power::redundancy_sets(&value, &|id| supplies.iter().find(|one| one.id == id).map(|one| one.is_good())) {
+        assert!(set.left.is_none_or(|left| set.of().is_some_and(|of| left <= of)), "more are left than there are");
+        let _ = set.redundancy();
+    }
+    let readings = [thermal::of_thermal(&value), thermal::of_power(&value), thermal::of_metrics(&value)].concat();
+    for reading in readings.iter().chain(&thermal::of_sensors(members(&value).into_iter())) {
+        assert!(reading.value.is_none_or(f64::is_finite));
+        let _ = reading.health();
+    }
+    for vendor in [Vendor::Dell, Vendor::Hpe, Vendor::Other] {
+        let drives: Vec<Drive> = members(&value).into_iter().map(|one| Drive::read(one, vendor)).collect();
+        let _ = Volume::read(node, vendor).array(&drives).word();
+    }
+    let _ = (Storage::read(&value), Controller::read(node), Pool::read(node));
+    let entries: Vec<log::Entry> = members(&value).into_iter().map(log::Entry::read).collect();
+    let mut journal = log::Journal::default();
+    let _ = journal.take(&entries, true);
+    assert!(journal.take(&entries, true).is_empty(), "nothing is new twice");
+    assert!(next_page(&value).is_none_or(|path| path.starts_with("/redfish/")));
 }
 
 fn redis(data: &[u8]) {

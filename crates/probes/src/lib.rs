@@ -34,6 +34,7 @@ pub mod process;
 pub mod prometheus;
 pub mod raid_controller;
 pub mod reach;
+pub mod redfish;
 pub mod redis;
 pub mod sim_view;
 pub mod smart;
@@ -224,6 +225,8 @@ pub const REGISTRY: &[Entry] = &[
     entry::<process::Process>(),
     entry::<prometheus::Prometheus>(),
     entry::<raid_controller::RaidController>(),
+    entry::<redfish::Redfish>(),
+    entry::<redfish::RedfishEvents>(),
     entry::<redis::Redis>(),
     entry::<smart::Smart>(),
     entry::<smtp::Smtp>(),

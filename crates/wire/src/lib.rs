@@ -12,6 +12,7 @@ pub mod nrpe;
 pub mod ntp;
 pub mod nut;
 pub mod raid;
+pub mod redfish;
 pub mod redis;
 pub mod smartctl;
 pub mod snmp;

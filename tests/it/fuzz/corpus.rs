@@ -106,6 +106,12 @@ fn services(target: &str) -> Vec<Vec<u8>> {
             "sum(a{b=~\"x.*\",c!=\"d\"}) / max(e) * 100 - -1\n# HELP a h\na{b=\"x\\n\\\"\",c=\"\"} 1.5e3 1395066363000\ne 2 # {f=\"g\"} 1\n",
             "a\na +Inf\nb NaN\n",
         ]),
+        "redfish" => texts(&[
+            r#"{"RedfishVersion":"1.6.0","Systems":{"@odata.id":"/redfish/v1/Systems"},"Oem":{"Dell":{}},"PowerState":"On","Status":{"State":"Enabled","Health":"OK","HealthRollup":"Warning"}}"#,
+            r##"{"PowerSupplies":[{"@odata.id":"/redfish/v1/Chassis/1/Power#/PowerSupplies/0","Status":{"Health":"Critical"},"LineInputStatus":"LossOfInput"}],"Redundancy":[{"MinNumNeeded":1,"RedundancySet":[{"@odata.id":"/redfish/v1/Chassis/1/Power#/PowerSupplies/0"}]}],"Fans":[{"Reading":0,"LowerThresholdCritical":600}]}"##,
+            r#"{"Members":[{"@odata.id":"/redfish/v1/d/0","Name":"Disk","RAIDType":"RAID1","Links":{"Drives":[{"@odata.id":"/redfish/v1/d/0"}]},"Operations":[{"OperationName":"Rebuild","PercentageComplete":12}],"Severity":"Critical","Created":"x"}],"Members@odata.nextLink":"/redfish/v1/x?$skip=50"}"#,
+            r#"{"Context":"t","Events":[{"MessageSeverity":"Critical","Message":"PSU","OriginOfCondition":{"@odata.id":"/redfish/v1/Chassis/1"}}]}"#,
+        ]),
         "redis" => texts(&[
             "$9\nrole:master\nslave0:ip=1.2.3.4,port=6379,state=online,offset=14,lag=1\nmaster_repl_offset:28\n",
             "-NOAUTH x\n+PONG\n:7\n",
