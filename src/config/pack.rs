@@ -16,6 +16,7 @@ use stentor_core::rules::{Expr, Rule, missing_params};
 use super::example::Example;
 use super::finding::{Diagnostics, Place};
 use super::probe_kinds;
+use super::traps::TrapRule;
 use super::tree::{At, Kind, Node, Section, Table, parse, word};
 
 /// Schema number of pack files that this program reads.
@@ -30,6 +31,7 @@ struct BuiltIn;
 pub struct Pack {
     pub platform: Arc<Platform>,
     pub checks: Vec<Template>,
+    pub traps: Vec<TrapRule>,
     pub at: Place,
 }
 
@@ -197,7 +199,8 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
         }
     }
     check_references(&platform, &checks, &at, found);
-    Some(Pack { platform: Arc::new(platform), checks, at })
+    let traps = super::traps::read_rules(&sections, found);
+    Some(Pack { platform: Arc::new(platform), checks, traps, at })
 }
 
 /// Platform, version, order of the components, place of the `[pack]`.

@@ -182,8 +182,7 @@ impl TrapReceiver {
             room: heard.clone(),
             door: Arc::clone(&door),
         };
-        let mut builder =
-            NotificationReceiver::builder().bind(listen.to_string()).response_send_timeout(ANSWER_WITHIN);
+        let mut builder = NotificationReceiver::builder().bind(listen.to_string()).response_send_timeout(ANSWER_WITHIN);
         if !setup.users.is_empty() {
             let path = setup.engine_file;
             let started = tokio::task::spawn_blocking(move || usm_engine::start(&path)).await;
@@ -402,7 +401,8 @@ struct Line {
 
 impl field::Visit for Line {
     fn record_debug(&mut self, field: &field::Field, value: &dyn fmt::Debug) {
-        let text = || format!("{value:?}").chars().filter(|c| !c.is_control()).take(SHOWN_CHARS_MAX).collect::<String>();
+        let text =
+            || format!("{value:?}").chars().filter(|c| !c.is_control()).take(SHOWN_CHARS_MAX).collect::<String>();
         match field.name() {
             "message" => self.message = text(),
             "error" => self.error = text(),

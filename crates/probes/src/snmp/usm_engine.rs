@@ -4,8 +4,8 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use async_snmp::v3::{PersistedAuthoritativeEngine, generate_engine_id};
 use async_snmp::AuthoritativeEngine;
+use async_snmp::v3::{PersistedAuthoritativeEngine, generate_engine_id};
 
 /// A file with an identifier of 32 bytes and a number is shorter.
 const FILE_BYTES_MAX: u64 = 256;
@@ -68,7 +68,8 @@ fn read(path: &Path) -> Result<Option<(Vec<u8>, u32)>, EngineError> {
 /// The identifier in hexadecimal digits, a blank, the number of starts.
 fn parse(text: &str) -> Option<(Vec<u8>, u32)> {
     let (id, boots) = text.trim().split_once(' ')?;
-    let digits: Vec<u8> = id.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect::<Option<_>>()?;
+    let digits: Vec<u8> =
+        id.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect::<Option<_>>()?;
     let (pairs, rest) = digits.as_chunks::<2>();
     let bytes = pairs.iter().map(|[high, low]| high << 4 | low).collect();
     rest.is_empty().then_some(())?;
