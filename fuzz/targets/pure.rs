@@ -22,6 +22,7 @@ use stentor_wire::ipmi::command::{
     GetSelInfo, GetSensorReading, ReserveSdr,
 };
 use stentor_wire::ipmi::console::{Credentials, Handshake, Progress, SessionRequest, UserLookup};
+use stentor_wire::ipmi::pet::Pet;
 use stentor_wire::ipmi::sdr::{SdrRecord, SensorKey};
 use stentor_wire::ipmi::sel::SelRecord;
 use stentor_wire::ipmi::setup::{OpenRequest, OpenResponse, Rakp1, Rakp2, Rakp3, Rakp4};
@@ -63,6 +64,7 @@ pub const TARGETS: &[Target] = &[
     ("ipmi_sdr", ipmi_sdr),
     ("ipmi_sel", ipmi_sel),
     ("ipmi_answer", ipmi_answer),
+    ("ipmi_pet", ipmi_pet),
     ("snmp", snmp),
     ("drbd", drbd),
     ("multipath", multipath),
@@ -76,6 +78,15 @@ pub const TARGETS: &[Target] = &[
     ("timeperiod", timeperiod),
     ("macros", macros),
 ];
+
+/// Four bytes are the trap's number, the rest is what it carries.
+fn ipmi_pet(data: &[u8]) {
+    let Some((specific, fields)) = data.split_first_chunk::<4>() else { return };
+    let Ok(pet) = Pet::decode(u32::from_be_bytes(*specific), fields) else { return };
+    assert!(fields.len() >= 46 && !pet.key().is_empty(), "{pet:?}");
+    assert!(!pet.text().is_empty() && !pet.text().chars().any(char::is_control), "{pet:?}");
+    let _ = pet.weight();
+}
 
 /// Identifiers as text, and tables and counters from values that an agent could send.
 fn snmp(data: &[u8]) {

@@ -9,6 +9,7 @@ use stentor_core::catalog::Timing;
 
 use super::finding::Diagnostics;
 use super::nagios::Notify;
+use super::traps::{self, Traps};
 use super::tree::{At, Section, word};
 use super::{named_file, single};
 
@@ -34,6 +35,8 @@ pub struct Settings {
     pub metrics: Metrics,
     pub log: Log,
     pub command_sources: CommandSources,
+    /// SNMP traps; `None` = nobody listens.
+    pub traps: Option<Traps>,
 }
 
 #[derive(Clone, Debug)]
@@ -181,6 +184,7 @@ pub(super) fn read(roots: &[Section<'_>], folder: &Path, zone: &str, found: &mut
         log: read_log(roots, found),
         nagios: read_nagios(roots, folder, found),
         command_sources: read_command_sources(roots, folder, found),
+        traps: traps::read(roots, folder, found),
     }
 }
 

@@ -32,3 +32,4 @@ mod services;
 mod smtp;
 mod snmp;
 mod tidy;
+mod traps;

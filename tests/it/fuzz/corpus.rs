@@ -151,6 +151,9 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "ipmi_session" => vec![vec![], vec![0; 48], [vec![0; 30], vec![1]].concat(), packets().remove(0)],
         "ipmi_sdr" => vec![sensor().encode(9)],
         "ipmi_sel" => vec![SelRecord { id: 1, body: SelBody::Event(event()) }.encode().to_vec()],
+        "ipmi_pet" | "traps" => {
+            vec![[&[0, 8, 0x6F, 1][..], &[1; 46]].concat(), vec![2, 8, 111, 2], (0..=255).collect()]
+        }
         "ipmi_answer" | "snmp" => vec![vec![0; 16], (0..=255).collect(), b"1.3.6.1.2.1.2.2.1.8.4294967295".to_vec()],
         "expr" => texts(&[
             "port != 'open' and pct >= params.crit or not (a in [1, 2.5]) and present(`x y`)",

@@ -187,7 +187,7 @@ impl SnmpClient {
     }
 }
 
-fn auth_protocol(protocol: AuthProtocol) -> async_snmp::AuthProtocol {
+pub(super) fn auth_protocol(protocol: AuthProtocol) -> async_snmp::AuthProtocol {
     match protocol {
         AuthProtocol::Sha1 => async_snmp::AuthProtocol::Sha1,
         AuthProtocol::Sha224 => async_snmp::AuthProtocol::Sha224,
@@ -197,7 +197,7 @@ fn auth_protocol(protocol: AuthProtocol) -> async_snmp::AuthProtocol {
     }
 }
 
-fn priv_protocol(protocol: PrivProtocol) -> async_snmp::PrivProtocol {
+pub(super) fn priv_protocol(protocol: PrivProtocol) -> async_snmp::PrivProtocol {
     match protocol {
         PrivProtocol::Aes128 => async_snmp::PrivProtocol::Aes128,
         PrivProtocol::Aes192 => async_snmp::PrivProtocol::Aes192Blumenthal,
@@ -292,7 +292,7 @@ fn theirs(oid: &Oid) -> async_snmp::Oid {
     async_snmp::Oid::from_slice(oid.arcs())
 }
 
-fn ours(bind: async_snmp::VarBind) -> VarBind {
+pub(super) fn ours(bind: async_snmp::VarBind) -> VarBind {
     VarBind { oid: Oid::new(bind.oid.arcs()), value: value(bind.value) }
 }
 

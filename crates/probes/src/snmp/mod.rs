@@ -3,9 +3,12 @@
 
 mod client;
 mod interfaces;
+mod limit;
 mod login;
 mod objects;
+mod receiver;
 mod ups;
+mod usm_engine;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -21,6 +24,7 @@ pub use client::{Agent, SnmpClient, SnmpError, SnmpPoller};
 pub use interfaces::SnmpIf;
 pub use login::{Access, AuthProtocol, Login, PrivProtocol, User, With};
 pub use objects::Snmp;
+pub use receiver::{Counts, Heard, Reason, ReceiverError, ReceiverSetup, Refusal, TrapReceiver};
 pub use ups::SnmpUps;
 
 /// sysUpTime.0: tells a restart of the agent.

@@ -11,6 +11,7 @@ mod cursor;
 pub mod event;
 pub mod message;
 pub mod packet;
+pub mod pet;
 pub mod sdr;
 pub mod sdr_encode;
 pub mod sel;

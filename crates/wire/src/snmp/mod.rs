@@ -5,6 +5,7 @@
 pub mod counter;
 pub mod interfaces;
 pub mod names;
+pub mod trap;
 pub mod ups;
 
 use std::fmt;
