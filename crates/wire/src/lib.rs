@@ -15,5 +15,6 @@ pub mod raid;
 pub mod redis;
 pub mod smartctl;
 pub mod snmp;
+pub mod sql;
 pub mod tool_json;
 pub mod zpool;
