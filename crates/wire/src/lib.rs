@@ -16,5 +16,6 @@ pub mod redfish;
 pub mod redis;
 pub mod smartctl;
 pub mod snmp;
+pub mod sql;
 pub mod tool_json;
 pub mod zpool;
