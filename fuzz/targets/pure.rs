@@ -395,6 +395,9 @@ fn drbd(data: &[u8]) {
         assert!(resync.done_pct.is_none_or(|pct| (0.0..=100.0).contains(&pct)), "{resync:?}");
     }
     let _ = drbd::split_brain_line(&text, "r0", Some(0));
+    let mut reader = drbd::events::Reader::default();
+    let halves = text.split_at(text.floor_char_boundary(text.len() / 2));
+    let _ = (reader.feed(halves.0), reader.feed(halves.1));
 }
 
 fn multipath(data: &[u8]) {

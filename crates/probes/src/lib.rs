@@ -12,6 +12,7 @@ pub mod dns;
 pub mod drbd;
 pub mod exec;
 pub mod fetch;
+pub mod follow;
 pub mod heartbeat;
 pub mod http;
 pub mod icmp;
