@@ -185,7 +185,7 @@ fn by_facts(kind: &str, seen: &Observation) -> ServiceState {
         "dns" if word("dns") != Some("ok") || is_false("as_expected") => Critical,
         "imap" | "redis" | "smtp" | "ssh" => service(kind, seen),
         "prometheus" if word("metrics") != Some("ok") => Unknown,
-        _ => Good,
+        _ => super::storage::by_facts(kind, seen),
     }
 }
 
