@@ -38,6 +38,7 @@ use stentor_wire::snmp::interfaces::{Choice, NAMING, NARROW, READING, Rates, Tab
 use stentor_wire::snmp::{Oid, SnmpValue, VarBind, ups};
 use stentor_wire::{
     dns, drbd, exposition, greeting, multipath, nrpe, ntp, nut, redfish, redis, smartctl, tool_json, zpool,
+    dns, drbd, exposition, greeting, iscsi, lvm, multipath, nrpe, ntp, nut, redis, smartctl, tool_json, zpool,
 };
 
 /// Name and entry of a target.
@@ -67,6 +68,8 @@ pub const TARGETS: &[Target] = &[
     ("ipmi_pet", ipmi_pet),
     ("snmp", snmp),
     ("drbd", drbd),
+    ("iscsi", iscsi),
+    ("lvm", lvm),
     ("multipath", multipath),
     ("raid", raid),
     ("smartctl", smartctl),
@@ -440,12 +443,36 @@ fn drbd(data: &[u8]) {
         assert!(resync.done_pct.is_none_or(|pct| (0.0..=100.0).contains(&pct)), "{resync:?}");
     }
     let _ = drbd::split_brain_line(&text, "r0", Some(0));
+    let mut reader = drbd::events::Reader::default();
+    let halves = text.split_at(text.floor_char_boundary(text.len() / 2));
+    let _ = (reader.feed(halves.0), reader.feed(halves.1));
+}
+
+fn iscsi(data: &[u8]) {
+    for session in iscsi::parse_sessions(&String::from_utf8_lossy(data)) {
+        let _ = session.standing().word();
+    }
+}
+
+fn lvm(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for volume in lvm::parse_volumes(&text).unwrap_or_default() {
+        let all = [volume.data_pct, volume.metadata_pct, volume.sync_pct];
+        assert!(all.into_iter().flatten().all(|pct| (0.0..=100.0).contains(&pct)), "{volume:?}");
+        let _ = (volume.raid_word(0), volume.raid_word(u64::MAX), volume.is_lost(), volume.path());
+    }
+    let _ = (lvm::parse_groups(&text), lvm::parse_disks(&text));
 }
 
 fn multipath(data: &[u8]) {
     for map in multipath::parse(&String::from_utf8_lossy(data)).unwrap_or_default() {
         let (all, used) = map.controllers();
-        assert!(used.is_subset(&all) && map.usable() <= map.paths.len() && map.adapters().len() <= map.usable());
+        assert!(
+            used.is_subset(&all)
+                && map.lost_controllers().len() + used.len() == all.len()
+                && map.usable() <= map.paths.len()
+                && map.adapters().len() <= map.usable()
+        );
     }
 }
 

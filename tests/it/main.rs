@@ -7,6 +7,7 @@ mod backup;
 mod badconfig;
 mod bmc_mail;
 mod browser;
+mod captures;
 mod demo;
 mod faults;
 mod fuzz;

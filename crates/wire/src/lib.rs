@@ -5,6 +5,8 @@ pub mod drbd;
 pub mod exposition;
 pub mod greeting;
 pub mod ipmi;
+pub mod iscsi;
+pub mod lvm;
 pub mod multipath;
 pub mod nagios;
 pub mod nearest;
