@@ -186,8 +186,14 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Vec<u8>, HubError> {
     // What is wrong with the bytes stays wrong. 401, 403, 404 may be cured in the hub's configuration.
     Err(match status {
         400 | 413 | 415 | 422 => HubError::Never { status, text },
-        401 => HubError::Refused { words: "the hub does not know the token or certificate of this agent", status, text },
-        403 => HubError::Refused { words: "the token or certificate of this agent is not good for this host", status, text },
+        401 => {
+            HubError::Refused { words: "the hub does not know the token or certificate of this agent", status, text }
+        }
+        403 => HubError::Refused {
+            words: "the token or certificate of this agent is not good for this host",
+            status,
+            text,
+        },
         404 => HubError::Refused { words: "the hub knows no such host", status, text },
         _ => HubError::NotNow { status, text },
     })

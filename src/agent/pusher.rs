@@ -201,7 +201,8 @@ impl Pusher {
                     self.report.results += push.results;
                     self.forget(push.number).await;
                 }
-                self.next_push = Instant::now() + if self.spool.waiting() == 0 { self.push_every } else { Duration::ZERO };
+                self.next_push =
+                    Instant::now() + if self.spool.waiting() == 0 { self.push_every } else { Duration::ZERO };
             }
             Err(error @ HubError::Never { .. }) => {
                 if let Some(push) = self.push.take() {

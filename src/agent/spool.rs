@@ -138,7 +138,11 @@ impl Spool {
                     Record::Taken { number } => taken = taken.max(number),
                     Record::Result { number: of, sequence, boot, .. } => {
                         let place = Place::Disk { segment: number, offset: offset as u64, length };
-                        let boot = self.waiting.back().map(|last| Arc::clone(&last.boot)).filter(|last| **last == *boot)
+                        let boot = self
+                            .waiting
+                            .back()
+                            .map(|last| Arc::clone(&last.boot))
+                            .filter(|last| **last == *boot)
                             .unwrap_or_else(|| boot.into());
                         self.waiting.push_back(Entry { number: of, sequence, boot, bytes: length as u64, place });
                         self.number = self.number.max(of + 1);
@@ -161,7 +165,8 @@ impl Spool {
         let segment_bytes_max = (self.bytes_max / SEGMENTS_MIN).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
         let folder = folder.to_owned();
         let (synced_at, is_dirty, is_failing) = (Instant::now(), false, false);
-        self.disk = Some(Disk { folder, segments, current, segment_bytes_max, synced_at, is_dirty, is_failing, _lock: lock });
+        self.disk =
+            Some(Disk { folder, segments, current, segment_bytes_max, synced_at, is_dirty, is_failing, _lock: lock });
         self.drop_empty_segments();
         Ok(())
     }

@@ -41,7 +41,9 @@ pub enum HubTlsError {
     Key { path: PathBuf, cause: String },
     #[error("cannot set up TLS")]
     Setup(#[source] rustls::Error),
-    #[error("`{0}` is no SHA-256 of a certificate: 64 hexadecimal digits, as `openssl x509 -fingerprint -sha256` prints")]
+    #[error(
+        "`{0}` is no SHA-256 of a certificate: 64 hexadecimal digits, as `openssl x509 -fingerprint -sha256` prints"
+    )]
     Pin(String),
 }
 

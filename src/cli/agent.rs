@@ -10,8 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agent::{Agent, AgentConfig, HubTls, Identity, Pin, SpoolConfig, Token};
 use crate::clock::Clock;
+use crate::config::settings::{Log, LogFormat};
 use crate::probes::HostView;
 use crate::probes::local_view::LocalView;
+use crate::telemetry;
 
 #[derive(Clone, Debug, Args)]
 pub struct AgentArgs {
@@ -42,6 +44,9 @@ pub struct AgentArgs {
     /// Mebibytes of results that wait at most; then the oldest are dropped.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=65_536))]
     pub spool_mib: u64,
+    /// What is told on standard error: `error`, `warn`, `info`, `debug`, or directives such as `warn,stentor=debug`.
+    #[arg(long, default_value = "info")]
+    pub log: String,
 }
 
 impl AgentArgs {
@@ -78,6 +83,7 @@ pub async fn run(args: &AgentArgs) -> anyhow::Result<u8> {
         }
     };
     let config = args.config(&host)?;
+    telemetry::start(&Log { level: args.log.clone(), format: LogFormat::Text });
     let stop = CancellationToken::new();
     let mut term = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let mut int = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;

@@ -117,7 +117,8 @@ impl Tls {
     fn speaks_for(&self, stream: &TlsStream<TcpStream>) -> Option<ShownCertificate> {
         let leaf = stream.get_ref().1.peer_certificates()?.first()?;
         let names = (self.clients.as_ref()?.names)(leaf);
-        let mapped: Vec<Arc<str>> = names.iter().filter_map(|name| self.clients.as_ref()?.hosts.get(name).cloned()).collect();
+        let mapped: Vec<Arc<str>> =
+            names.iter().filter_map(|name| self.clients.as_ref()?.hosts.get(name).cloned()).collect();
         let names = || names.iter().map(|name| Arc::from(name.as_str())).collect();
         Some(ShownCertificate(if mapped.is_empty() { names() } else { mapped }))
     }
@@ -157,13 +158,7 @@ pub async fn serve(listener: TcpListener, tls: Option<Tls>, router: Router, stop
     }
 }
 
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    tls: Option<Tls>,
-    router: Router,
-    stop: CancellationToken,
-) {
+async fn connection(stream: TcpStream, peer: SocketAddr, tls: Option<Tls>, router: Router, stop: CancellationToken) {
     // Answers are small and written whole; waiting to fill packets only delays them.
     let _ = stream.set_nodelay(true);
     match tls {

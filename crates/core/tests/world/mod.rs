@@ -6,7 +6,8 @@ use std::sync::Arc;
 use stentor_core::catalog::{Catalog, Check, Contact, Host, Route, RouteMatch, Service, Timing, View, Zone};
 use stentor_core::diagnosis::Severity;
 use stentor_core::engine::{
-    AgentSeen, CheckResult, Command, CommandError, CommandInput, DowntimeRequest, Engine, Input, Reply, ResultSource, Spread, Took,
+    AgentSeen, CheckResult, Command, CommandError, CommandInput, DowntimeRequest, Engine, Input, Reply, ResultSource,
+    Spread, Took,
 };
 use stentor_core::id::{CheckId, ContactId, HostId, ObjectId, ServiceId, ZoneId};
 use stentor_core::model::{Ack, Covers, DowntimeKind, ObjectKey, Observation, ServiceState, Sticky, Value};
