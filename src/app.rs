@@ -15,7 +15,6 @@ use stentor_wire::nagios::main_config;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -224,7 +223,7 @@ struct Base {
 /// Where people and programs come in; nobody is let in yet.
 struct Door {
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<serve::Tls>,
     addr: SocketAddr,
     url: String,
     pipe: Option<Pipe>,
@@ -237,7 +236,15 @@ impl Door {
             .with_context(|| format!("cannot listen on {}; is another Stentor running?", settings.server.listen))?;
         let addr = listener.local_addr().context("the listening socket has no address")?;
         let tls = match &settings.server.tls {
-            Some(tls) => Some(serve::tls(&tls.cert, &tls.key).context("TLS cannot be set up")?),
+            Some(tls) => {
+                let clients = tls.clients.as_ref();
+                let clients = clients.map(|some| serve::Clients {
+                    ca: some.ca.clone(),
+                    hosts: some.hosts.clone(),
+                    names: crate::probes::tls::names,
+                });
+                Some(serve::tls(&tls.cert, &tls.key, clients.as_ref()).context("TLS cannot be set up")?)
+            }
             None => None,
         };
         let pipe = settings.command_sources.command_file.as_deref().map(Pipe::open).transpose();

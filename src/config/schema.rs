@@ -36,7 +36,8 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "trap",
         ],
     ),
-    ("[server]", &["listen", "tls_cert", "tls_key", "url", "watch_config"]),
+    ("[server]", &["agent", "client_ca", "listen", "tls_cert", "tls_key", "url", "watch_config"]),
+    ("[[server.agent]]", &["certificate", "host"]),
     ("[storage]", &["url", "journal", "keep"]),
     ("[engine]", &["inbox", "turn_inputs", "journal_keep", "checkpoint_every"]),
     (

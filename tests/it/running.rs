@@ -57,9 +57,16 @@ impl Running {
 
     /// `stentor serve` with a configuration, in a folder that may hold files it names. It listens on a free port.
     pub async fn serve(config: &str, folder: TempDir) -> Running {
+        Running::serve_as(config, "", folder, None).await
+    }
+
+    /// The same, with further lines of `[server]`; after its first start a service does not tell its token again.
+    pub async fn serve_as(config: &str, server: &str, folder: TempDir, mut token: Option<String>) -> Running {
         let path = folder.path().join("stentor.toml");
-        let head = "[server]\nlisten = \"127.0.0.1:0\"\n[storage]\nurl = \"sqlite:stentor.db\"\njournal = \"journal\"\n\
-                    [log]\nlevel = \"error\"\n";
+        let head = format!(
+            "[storage]\nurl = \"sqlite:stentor.db\"\njournal = \"journal\"\n[log]\nlevel = \"error\"\n\
+             [server]\nlisten = \"127.0.0.1:0\"\n{server}\n"
+        );
         std::fs::write(&path, format!("{config}\n{head}")).unwrap();
         Running::start(folder, None).await
     }
