@@ -17,16 +17,19 @@ use stentor_core::rules::{Expr, Rule, judge};
 use stentor_core::timeperiod::{self, Line};
 use stentor_core::{Span, Timestamp};
 use stentor_wire::ipmi::bmc::{Arrival, BmcSetup, BmcSide, BmcUser, ManagedSystem, Reply};
+use stentor_wire::ipmi::chassis::{GetPowerOnHours, GetRestartCause, GetSelTime, GetSelUtcOffset, GetWatchdogTimer};
 use stentor_wire::ipmi::command::{
     Command, GetAuthCapabilities, GetChassisStatus, GetDeviceId, GetReadingFactors, GetSdr, GetSdrInfo, GetSelEntry,
     GetSelInfo, GetSensorReading, ReserveSdr,
 };
 use stentor_wire::ipmi::console::{Credentials, Handshake, Progress, SessionRequest, UserLookup};
 use stentor_wire::ipmi::pet::Pet;
+use stentor_wire::ipmi::dcmi::{GetCapabilities, GetPowerLimit, GetPowerReading};
+use stentor_wire::ipmi::fru::{GetFruInfo, Inventory, MultiRecord, ReadFru};
 use stentor_wire::ipmi::sdr::{SdrRecord, SensorKey};
 use stentor_wire::ipmi::sel::SelRecord;
 use stentor_wire::ipmi::setup::{OpenRequest, OpenResponse, Rakp1, Rakp2, Rakp3, Rakp4};
-use stentor_wire::ipmi::{Privilege, Request, Response, Suite, packet};
+use stentor_wire::ipmi::{Privilege, Request, Response, Suite, bridge, packet};
 use stentor_wire::nagios::finding::Findings;
 use stentor_wire::nagios::load::{self, Files};
 use stentor_wire::nagios::main_config::MainConfig;
@@ -60,6 +63,7 @@ pub const TARGETS: &[Target] = &[
     ("greeting", greeting),
     ("ntp", ntp),
     ("dns", dns),
+    ("ipmi_fru", ipmi_fru),
     ("ipmi_packet", ipmi_packet),
     ("ipmi_session", ipmi_session),
     ("ipmi_sdr", ipmi_sdr),
@@ -412,16 +416,29 @@ fn ipmi_sdr(data: &[u8]) {
     let Some(record) = SdrRecord::decode(data) else { return };
     if let SdrRecord::Full(full) = &record {
         let _ = (full.unit.symbol(), full.threshold_values(), full.key.is_threshold());
+        let _ = (full.contradiction(), full.tolerance_value(), full.hysteresis_values());
         for raw in 0..=u8::MAX {
             assert!(full.value(raw).is_none_or(f64::is_finite));
         }
     }
+    if let SdrRecord::Entities(association) = &record {
+        assert!(association.entities().len() <= 2 * 256);
+    }
     let _ = record.key().map(SensorKey::expand);
+}
+
+fn ipmi_fru(data: &[u8]) {
+    let _ = (GetFruInfo { id: 0 }.parse(data), ReadFru { id: 0, offset: 0, count: 0 }.parse(data));
+    if let Some(inventory) = Inventory::decode(data) {
+        let _ = inventory.title();
+        let _ = inventory.records.iter().map(MultiRecord::rated_watts).collect::<Vec<_>>();
+    }
 }
 
 fn ipmi_sel(data: &[u8]) {
     if let Some(event) = SelRecord::decode(data).and_then(|record| record.event().copied()) {
         let _ = (event.text(), event.severity(), event.offset(), event.unix_time(), event.is_ended_by(&event));
+        let _ = (event.detail(None), event.generator_text(), event.trigger());
     }
 }
 
@@ -432,6 +449,20 @@ fn ipmi_answer(data: &[u8]) {
     let _ = GetReadingFactors { number: 0, lun: 0, raw: 0 }.parse(data);
     let _ = (GetSelInfo.parse(data), GetSelEntry { record: 0 }.parse(data));
     let _ = GetAuthCapabilities { privilege: Privilege::User }.parse(data);
+    let _ = (GetRestartCause.parse(data), GetPowerOnHours.parse(data), GetSelTime.parse(data));
+    let _ = GetWatchdogTimer.parse(data).map(|timer| timer.expired_words());
+    let _ = (
+        GetSelUtcOffset.parse(data),
+        GetCapabilities.parse(data),
+        GetPowerReading.parse(data),
+        GetPowerLimit.parse(data),
+    );
+    let inner = Request { netfn: 4, lun: 0, command: 0x2D, sequence: 1, data: Vec::new() };
+    let outer = Request { netfn: 6, lun: 0, command: 0x34, sequence: 1, data: Vec::new() };
+    let _ = bridge::judge(outer.answer(0, data.to_vec()), &outer, &inner);
+    if let Ok(response) = Response::decode(data) {
+        let _ = bridge::judge(response, &outer, &inner);
+    }
 }
 
 fn drbd(data: &[u8]) {

@@ -3,8 +3,12 @@
 
 #[path = "ipmi/client.rs"]
 mod client;
+#[path = "ipmi/equality.rs"]
+mod equality;
 #[path = "ipmi/peer.rs"]
 mod peer;
+#[path = "ipmi/sensors.rs"]
+mod sensors;
 #[path = "ipmi/simulator.rs"]
 pub mod simulator;
 #[path = "ipmi/tools.rs"]

@@ -153,6 +153,10 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "servicestatus {\n\thost_name=h\n\tservice_description=s\n\t_RACK=1;R7\n\tplugin_output=a=b\n\t}\n",
             "servicedowntime {\nhost_name=h\ndowntime_id=3\nfixed=0\nduration=60\nstart_time=x\n",
         ]),
+        "ipmi_fru" => vec![
+            b"\x01\0\0\0\x01\0\0\xfe\x01\x02\x19\xc4Acme\xc1\0\0\0\0\0\0\xe9".to_vec(),
+            vec![1, 0, 0, 0, 0, 0, 0, 0xFF],
+        ],
         "ipmi_packet" => packets(),
         "ipmi_session" => vec![vec![], vec![0; 48], [vec![0; 30], vec![1]].concat(), packets().remove(0)],
         "ipmi_sdr" => vec![sensor().encode(9)],

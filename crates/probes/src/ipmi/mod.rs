@@ -22,8 +22,8 @@ use super::{BuildError, Deadline, Network, Probe, ProbeEnv, ProbeError, Target};
 
 pub use client::{BmcClient, SHARE_FOR};
 pub use event_log::{LogEntry, LogNews};
-pub use observe::{facts, measurements, observation, unreachable};
-pub use poll::{BmcPoll, SensorSeen, SensorState};
+pub use observe::{Style, facts, listing, measurements, observation, unreachable};
+pub use poll::{BmcPoll, RecordSeen, SensorSeen, SensorState};
 pub use session::BmcAddress;
 
 /// Longest password or key file read; both have at most 20 bytes and a line end.
@@ -95,6 +95,8 @@ pub struct Config {
     privilege: Option<String>,
     /// File with the BMC key Kg, where one is set.
     kg_file: Option<String>,
+    /// Long output lists every sensor as `ipmitool` or `freeipmi` prints it.
+    listing: Option<Style>,
 }
 
 /// Polls the controller of a host.
@@ -103,6 +105,7 @@ pub struct Ipmi {
     net: Network,
     privilege: Privilege,
     kg_file: Option<String>,
+    listing: Option<Style>,
 }
 
 impl Probe for Ipmi {
@@ -121,13 +124,19 @@ impl Probe for Ipmi {
             }
         };
         let (client, net) = (env.net.bmc_client().clone(), env.net.clone());
-        Ok(Ipmi { client, net, privilege, kg_file: config.kg_file })
+        Ok(Ipmi { client, net, privilege, kg_file: config.kg_file, listing: config.listing })
     }
 
     async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
         let address = self.address(target, deadline).await?;
         match self.client.poll(&address, deadline).await {
-            Ok(poll) => Ok(observation(&poll)),
+            Ok(poll) => {
+                let mut seen = observation(&poll);
+                if let Some(style) = self.listing {
+                    seen.long_text = listing(&poll, style).join("\n").into();
+                }
+                Ok(seen)
+            }
             Err(IpmiError::Unreachable) => Ok(unreachable()),
             Err(error @ (IpmiError::NoAnswer { .. } | IpmiError::Busy)) => Err(ProbeError::Timeout(error.to_string())),
             Err(IpmiError::Network(cause)) => Err(ProbeError::Failed(format!("cannot use the network: {cause}"))),

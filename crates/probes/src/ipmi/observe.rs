@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::Deserialize;
 use stentor_core::model::observation::MEASUREMENTS_MAX;
 use stentor_core::model::{Measurement, Observation, Value};
 use stentor_wire::ipmi::event::{self, Severity};
@@ -11,6 +12,16 @@ use super::poll::{BmcPoll, SensorSeen, SensorState};
 
 /// Faults named in the one-line text; all of them are in the fact `faults`.
 const FAULTS_IN_TEXT: usize = 3;
+
+/// Whose lines [`listing`] gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Style {
+    /// `ipmitool sdr elist`.
+    Ipmitool,
+    /// `ipmi-sensors --comma-separated-output`.
+    FreeIpmi,
+}
 
 /// The word of a weight in facts.
 fn severity_word(severity: Severity) -> &'static str {
@@ -172,6 +183,17 @@ pub fn observation(poll: &BmcPoll) -> Observation {
     observation.facts = facts(poll).into_iter().collect();
     observation.measurements = measurements(poll);
     observation
+}
+
+/// Each sensor as a line of another program, in the order of the controller's records.
+pub fn listing(poll: &BmcPoll, style: Style) -> Vec<String> {
+    let mut sensors: Vec<&SensorSeen> = poll.sensors.iter().collect();
+    sensors.sort_by_key(|sensor| sensor.record.order);
+    let lines = sensors.into_iter().map(|sensor| match style {
+        Style::Ipmitool => sensor.listed().ipmitool(),
+        Style::FreeIpmi => sensor.listed().freeipmi(),
+    });
+    lines.collect()
 }
 
 /// A controller that does not answer is an observation, not a fault of the probe.
