@@ -23,9 +23,9 @@ use stentor_wire::ipmi::command::{
     GetSelInfo, GetSensorReading, ReserveSdr,
 };
 use stentor_wire::ipmi::console::{Credentials, Handshake, Progress, SessionRequest, UserLookup};
-use stentor_wire::ipmi::pet::Pet;
 use stentor_wire::ipmi::dcmi::{GetCapabilities, GetPowerLimit, GetPowerReading};
 use stentor_wire::ipmi::fru::{GetFruInfo, Inventory, MultiRecord, ReadFru};
+use stentor_wire::ipmi::pet::Pet;
 use stentor_wire::ipmi::sdr::{SdrRecord, SensorKey};
 use stentor_wire::ipmi::sel::SelRecord;
 use stentor_wire::ipmi::setup::{OpenRequest, OpenResponse, Rakp1, Rakp2, Rakp3, Rakp4};
@@ -40,8 +40,7 @@ use stentor_wire::raid::{arcconf, megacli, ssacli, storcli};
 use stentor_wire::snmp::interfaces::{Choice, NAMING, NARROW, READING, Rates, Table};
 use stentor_wire::snmp::{Oid, SnmpValue, VarBind, ups};
 use stentor_wire::{
-    dns, drbd, exposition, greeting, multipath, nrpe, ntp, nut, redfish, redis, smartctl, tool_json, zpool,
-    dns, drbd, exposition, greeting, iscsi, lvm, multipath, nrpe, ntp, nut, redis, smartctl, tool_json, zpool,
+    dns, drbd, exposition, greeting, iscsi, lvm, multipath, nrpe, ntp, nut, redfish, redis, smartctl, tool_json, zpool,
 };
 
 /// Name and entry of a target.

@@ -61,14 +61,14 @@ impl Running {
     }
 
     /// The same, with further lines of `[server]`; after its first start a service does not tell its token again.
-    pub async fn serve_as(config: &str, server: &str, folder: TempDir, mut token: Option<String>) -> Running {
+    pub async fn serve_as(config: &str, server: &str, folder: TempDir, token: Option<String>) -> Running {
         let path = folder.path().join("stentor.toml");
         let head = format!(
             "[storage]\nurl = \"sqlite:stentor.db\"\njournal = \"journal\"\n[log]\nlevel = \"error\"\n\
              [server]\nlisten = \"127.0.0.1:0\"\n{server}\n"
         );
         std::fs::write(&path, format!("{config}\n{head}")).unwrap();
-        Running::start(folder, None).await
+        Running::start(folder, token).await
     }
 
     /// The same service again, on what it kept.
