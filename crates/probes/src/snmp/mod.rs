@@ -12,10 +12,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use stentor_core::model::Observation;
-use stentor_wire::snmp::Oid;
+use stentor_wire::snmp::{Oid, VarBind};
 use tokio::time::Instant;
 
-use super::ProbeError;
+use super::{Deadline, ProbeError};
 
 pub use client::{Agent, SnmpClient, SnmpError, SnmpPoller};
 pub use interfaces::SnmpIf;
@@ -43,6 +43,54 @@ fn unanswered(agent: &Agent, error: SnmpError) -> Result<Observation, ProbeError
         }
         error @ SnmpError::NoAnswer { .. } => Err(ProbeError::Timeout(format!("{addr}: {error}"))),
         error => Err(ProbeError::Failed(format!("{addr}: {error}"))),
+    }
+}
+
+/// Objects of one GET: as many fit an answer that no Ethernet has to break up.
+const ASKED_AT_ONCE_MAX: usize = 50;
+
+/// One run's questions to one agent.
+struct Asking<'a> {
+    poller: &'a dyn SnmpPoller,
+    agent: &'a Agent,
+    deadline: Deadline,
+    has_answered: bool,
+}
+
+impl<'a> Asking<'a> {
+    fn new(poller: &'a dyn SnmpPoller, agent: &'a Agent, deadline: Deadline) -> Asking<'a> {
+        Asking { poller, agent, deadline, has_answered: false }
+    }
+
+    /// Silence after an answer is no silent agent.
+    fn told<T>(&mut self, answer: Result<T, SnmpError>, during: &'static str) -> Result<T, SnmpError> {
+        match answer {
+            Err(SnmpError::Silent) if self.has_answered => Err(SnmpError::NoAnswer { during }),
+            Err(error) => Err(error),
+            Ok(answer) => {
+                self.has_answered = true;
+                Ok(answer)
+            }
+        }
+    }
+
+    async fn get(&mut self, oids: &[Oid], during: &'static str) -> Result<Vec<VarBind>, SnmpError> {
+        let mut found = Vec::with_capacity(oids.len());
+        for oids in oids.chunks(ASKED_AT_ONCE_MAX) {
+            let answer = self.poller.get(self.agent, oids, self.deadline).await;
+            found.extend(self.told(answer, during)?);
+        }
+        Ok(found)
+    }
+
+    async fn columns(
+        &mut self,
+        roots: &[Oid],
+        rows_max: usize,
+        during: &'static str,
+    ) -> Result<Vec<VarBind>, SnmpError> {
+        let answer = self.poller.columns(self.agent, roots, rows_max, self.deadline).await;
+        self.told(answer, during)
     }
 }
 

@@ -9,7 +9,7 @@ use stentor_wire::snmp::ups::{self, Source, Ups};
 use crate::look::ahead_of;
 use crate::{BuildError, Deadline, Network, Probe, ProbeEnv, ProbeError, Target};
 
-use super::{Access, Agent, SnmpError, SnmpPoller, With, unanswered};
+use super::{Access, Agent, Asking, SnmpError, SnmpPoller, With, unanswered};
 
 /// Lines of output, or alarms, of one device.
 const ROWS_MAX: usize = 200;
@@ -51,17 +51,12 @@ impl Probe for SnmpUps {
 
 impl SnmpUps {
     async fn read(&self, agent: &Agent, deadline: Deadline) -> Result<Ups, SnmpError> {
-        let mut found = self.poller.get(agent, &ups::scalars(), deadline).await?;
+        let mut ask = Asking::new(&*self.poller, agent, deadline);
+        let mut found = ask.get(&ups::scalars(), "its state").await?;
         if !ups::read(&found).is_one() {
             return Ok(Ups::default());
         }
-        for column in ups::columns() {
-            match self.poller.walk(agent, &column, ROWS_MAX, deadline).await {
-                Ok(rows) => found.extend(rows),
-                Err(SnmpError::Silent) => return Err(SnmpError::NoAnswer { during: "a walk" }),
-                Err(error) => return Err(error),
-            }
-        }
+        found.extend(ask.columns(&ups::columns(), ROWS_MAX, "its tables").await?);
         Ok(ups::read(&found))
     }
 }

@@ -2,10 +2,13 @@
 //!
 //! Packets are the business of whoever asks; here nothing is sent and nothing is judged.
 
+pub mod ber;
 pub mod counter;
 pub mod interfaces;
 pub mod names;
+pub mod responder;
 pub mod ups;
+pub mod walk;
 
 use std::fmt;
 use std::str::FromStr;
