@@ -4,9 +4,15 @@
 
 pub mod ber;
 pub mod counter;
+pub mod entity;
+pub mod environment;
 pub mod interfaces;
+pub mod lag;
 pub mod names;
+pub mod neighbours;
 pub mod responder;
+pub mod rows;
+pub mod stack;
 pub mod ups;
 pub mod walk;
 
