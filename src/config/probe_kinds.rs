@@ -33,6 +33,7 @@ const KINDS: &[(&str, bool)] = &[
     ("smart", true),
     ("snmp", false),
     ("snmp_if", false),
+    ("snmp_switch", false),
     ("snmp_ups", false),
     ("systemd_unit", true),
     ("tcp", false),

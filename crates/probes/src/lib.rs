@@ -229,6 +229,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<smtp::Smtp>(),
     entry::<snmp::Snmp>(),
     entry::<snmp::SnmpIf>(),
+    entry::<snmp::SnmpSwitch>(),
     entry::<snmp::SnmpUps>(),
     entry::<ssh::Ssh>(),
     entry::<systemd_unit::SystemdUnit>(),

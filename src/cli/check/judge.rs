@@ -176,9 +176,10 @@ fn by_facts(kind: &str, seen: &Observation) -> ServiceState {
         "zfs" if is_any(seen, "missing") || is_any(seen, "data_lost") => Critical,
         "zfs" => raid_controller(seen),
         "ipmi" => ipmi(seen),
-        "snmp" | "snmp_if" | "snmp_ups" if word("snmp") != Some("ok") => Unknown,
+        "snmp" | "snmp_if" | "snmp_switch" | "snmp_ups" if word("snmp") != Some("ok") => Unknown,
         "snmp" => snmp(seen),
         "snmp_if" => snmp_if(seen),
+        "snmp_switch" => snmp_switch(seen),
         "snmp_ups" => snmp_ups(seen),
         "nut" => nut(seen),
         "ntp" if word("ntp") != Some("ok") || is_false("synchronized") => Critical,
@@ -244,6 +245,18 @@ fn snmp_if(seen: &Observation) -> ServiceState {
         (true, false, _) => Critical,
         (true, true, _) | (false, _, true) => Warning,
         (false, _, false) => Good,
+    }
+}
+
+fn snmp_switch(seen: &Observation) -> ServiceState {
+    let is_found = seen.facts.get("switch_found").and_then(Value::bool) == Some(true);
+    let is_broken = seen.facts.get("ring").and_then(Value::text) == Some("broken");
+    let lost = ["lags_degraded", "lags_mixed", "lags_no_partner", "churned", "stack_down", "failed", "warning"];
+    match is_found {
+        false => Unknown,
+        true if is_listed(seen, "lags_down") => Critical,
+        true if is_broken || lost.into_iter().any(|fact| is_listed(seen, fact)) => Warning,
+        true => Good,
     }
 }
 
@@ -391,6 +404,10 @@ mod tests {
         ("snmp_if", r#"{"snmp":"ok","chosen":true,"up":["a"],"down":["b"],"not_found":[]}"#, Warning),
         ("snmp_if", r#"{"snmp":"ok","chosen":true,"up":[],"down":["b"],"not_found":[]}"#, Critical),
         ("snmp_if", r#"{"snmp":"ok","chosen":false,"up":[],"down":["b"],"not_found":[]}"#, Good),
+        ("snmp_switch", r#"{"snmp":"ok","switch_found":false}"#, Unknown),
+        ("snmp_switch", r#"{"snmp":"ok","switch_found":true,"stack_down":[]}"#, Good),
+        ("snmp_switch", r#"{"snmp":"ok","switch_found":true,"stack_down":["2 removed"]}"#, Warning),
+        ("snmp_switch", r#"{"snmp":"ok","switch_found":true,"lags_down":["Po1"]}"#, Critical),
         ("snmp_ups", r#"{"snmp":"ok","ups_found":false}"#, Unknown),
         ("snmp_ups", r#"{"snmp":"ok","source":"battery","battery":"normal"}"#, Warning),
         ("snmp_ups", r#"{"snmp":"ok","source":"battery","battery":"low"}"#, Critical),

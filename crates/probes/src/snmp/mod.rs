@@ -1,17 +1,19 @@
-//! SNMP: what switches, power supplies and other boxes say of themselves. One client, three probes: `snmp` (any objects),
-//! `snmp_if` (interfaces), `snmp_ups` (power).
+//! SNMP: what switches, power supplies and other boxes say of themselves. One client, and a probe for each sort of box:
+//! `snmp` (any objects), `snmp_if` (interfaces), `snmp_switch`, `snmp_ups`.
 
 mod client;
 mod interfaces;
 mod login;
 mod objects;
+mod switch;
 mod ups;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use stentor_core::model::Observation;
+use stentor_core::model::{Observation, Value};
+use stentor_wire::snmp::entity::Health;
 use stentor_wire::snmp::{Oid, VarBind};
 use tokio::time::Instant;
 
@@ -21,6 +23,7 @@ pub use client::{Agent, SnmpClient, SnmpError, SnmpPoller};
 pub use interfaces::SnmpIf;
 pub use login::{Access, AuthProtocol, Login, PrivProtocol, User, With};
 pub use objects::Snmp;
+pub use switch::SnmpSwitch;
 pub use ups::SnmpUps;
 
 /// sysUpTime.0: tells a restart of the agent.
@@ -92,6 +95,17 @@ impl<'a> Asking<'a> {
         let answer = self.poller.columns(self.agent, roots, rows_max, self.deadline).await;
         self.told(answer, during)
     }
+}
+
+/// A power supply in the shape of the signal `psu`: offsets of IPMI's sensor type 08h. `None` where nothing is known.
+fn supply(name: &str, health: Health) -> Option<Value> {
+    let offsets: Vec<i64> = match health {
+        Health::Ok => vec![0],
+        Health::Failed => vec![0, 1],
+        Health::Warning => vec![0, 2],
+        Health::Absent | Health::Unknown => return None,
+    };
+    Some([("id", Value::from(name)), ("offsets", offsets.into())].into_iter().collect())
 }
 
 /// Devices whose last readings one probe keeps for rates.

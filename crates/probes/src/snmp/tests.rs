@@ -17,6 +17,8 @@ use super::{Agent, Login, SnmpError, SnmpPoller};
 use crate::testing::{build, is_overrun, number, plain_env, target, text, within};
 use crate::{Deadline, ErasedProbe, Network, ProbeEnv, ProbeError};
 
+mod devices;
+
 /// An agent that has these objects.
 #[derive(Default)]
 struct Made {
@@ -201,9 +203,10 @@ async fn a_ups_is_told_in_words_and_to_the_classifier_in_numbers() {
     assert_eq!(seen.facts["alarms"], Value::List(vec![]));
 }
 
-const KINDS: [(&str, &str); 3] = [
+const KINDS: [(&str, &str); 4] = [
     ("snmp", r#"{"port":PORT,"oids":[{"oid":"sysUpTime.0"}]}"#),
     ("snmp_if", r#"{"port":PORT}"#),
+    ("snmp_switch", r#"{"port":PORT}"#),
     ("snmp_ups", r#"{"port":PORT}"#),
 ];
 

@@ -15,7 +15,6 @@ const NAME: u32 = 7;
 const STATE: &[u32] = &[1, 3, 6, 1, 2, 1, 131, 1, 1, 1];
 const OPER: u32 = 3;
 const ALARM: u32 = 5;
-const STANDBY: u32 = 6;
 /// entPhySensorEntry, and CISCO-ENTITY-SENSOR-MIB's entSensorValueEntry, which has the same first five columns.
 const SENSORS: [&[u32]; 2] = [&[1, 3, 6, 1, 2, 1, 99, 1, 1, 1], &[1, 3, 6, 1, 4, 1, 9, 9, 91, 1, 1, 1, 1]];
 const SENSOR_TYPE: u32 = 1;
@@ -24,9 +23,23 @@ const PRECISION: u32 = 3;
 const VALUE: u32 = 4;
 const SENSOR_STATUS: u32 = 5;
 
-/// Columns of parts and their states.
+/// Columns of parts and their states; names are asked for afterwards, as a large switch has thousands of parts.
 pub fn columns() -> Vec<Oid> {
-    [roots(PHYSICAL, &[DESCR, CLASS, NAME]), roots(STATE, &[OPER, ALARM, STANDBY])].concat()
+    [roots(PHYSICAL, &[CLASS]), roots(STATE, &[OPER, ALARM])].concat()
+}
+
+/// Names of the parts that anything is said about.
+pub fn names_wanted(found: &[VarBind]) -> Vec<Oid> {
+    let mut indexes: Vec<u32> = read(found).iter().filter(|part| part.matters()).map(|part| part.index).collect();
+    indexes.extend(
+        SENSORS.iter().flat_map(|entry| Rows::of(found, entry).numbered().map(|(index, _)| index).collect::<Vec<_>>()),
+    );
+    indexes.sort_unstable();
+    indexes.dedup();
+    indexes
+        .iter()
+        .flat_map(|index| roots(PHYSICAL, &[NAME, DESCR]).into_iter().map(|root| root.join(&[*index])))
+        .collect()
 }
 
 /// Columns of their sensors.
@@ -108,6 +121,14 @@ pub struct Part {
     pub class: Class,
     /// `None` where the agent has no ENTITY-STATE-MIB, or says nothing of this part.
     pub health: Option<Health>,
+}
+
+impl Part {
+    /// Supplies and fans are counted; of others only trouble is told.
+    pub fn matters(&self) -> bool {
+        let is_trouble = self.health.is_some_and(|health| health >= Health::Warning);
+        is_trouble || matches!(self.class, Class::PowerSupply | Class::Fan)
+    }
 }
 
 /// entStateOper 2 is disabled, 3 enabled; the bits of EntityAlarmStatus.
