@@ -2,14 +2,17 @@
 //!
 //! Packets are the business of whoever asks; here nothing is sent and nothing is judged.
 
+pub mod array;
 pub mod ber;
 pub mod counter;
 pub mod entity;
 pub mod environment;
+pub mod host;
 pub mod interfaces;
 pub mod lag;
 pub mod names;
 pub mod neighbours;
+pub mod pdu;
 pub mod responder;
 pub mod rows;
 pub mod stack;
