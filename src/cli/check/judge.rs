@@ -176,9 +176,12 @@ fn by_facts(kind: &str, seen: &Observation) -> ServiceState {
         "zfs" if is_any(seen, "missing") || is_any(seen, "data_lost") => Critical,
         "zfs" => raid_controller(seen),
         "ipmi" => ipmi(seen),
-        "snmp" | "snmp_if" | "snmp_switch" | "snmp_ups" if word("snmp") != Some("ok") => Unknown,
+        _ if kind.starts_with("snmp") && word("snmp") != Some("ok") => Unknown,
         "snmp" => snmp(seen),
         "snmp_if" => snmp_if(seen),
+        "snmp_array" => snmp_array(seen),
+        "snmp_host" => snmp_host(seen),
+        "snmp_pdu" => snmp_pdu(seen),
         "snmp_switch" => snmp_switch(seen),
         "snmp_ups" => snmp_ups(seen),
         "nut" => nut(seen),
@@ -248,11 +251,49 @@ fn snmp_if(seen: &Observation) -> ServiceState {
     }
 }
 
+fn is_found(seen: &Observation, fact: &str) -> bool {
+    seen.facts.get(fact).and_then(Value::bool) == Some(true)
+}
+
+fn snmp_array(seen: &Observation) -> ServiceState {
+    match seen.facts.get("unit_status").and_then(Value::text) {
+        _ if !is_found(seen, "array_found") => Unknown,
+        Some("failed") => Critical,
+        Some("warning") => Warning,
+        _ if ["failed", "warning", "ports_failed"].into_iter().any(|fact| is_listed(seen, fact)) => Warning,
+        _ => Good,
+    }
+}
+
+/// The usual limits of disks and memory, as the built-in checks have them.
+fn snmp_host(seen: &Observation) -> ServiceState {
+    let number = |fact: &str| seen.facts.get(fact).and_then(Value::number).unwrap_or_default();
+    let is_missing = ["not_mounted", "not_running"].into_iter().any(|fact| is_listed(seen, fact));
+    match number("used_pct_max") {
+        _ if !is_found(seen, "host_found") => Unknown,
+        _ if is_missing => Critical,
+        pct if pct >= 95.0 => Critical,
+        pct if pct >= 90.0 || is_listed(seen, "devices_down") || is_listed(seen, "devices_warning") => Warning,
+        _ => Good,
+    }
+}
+
+fn snmp_pdu(seen: &Observation) -> ServiceState {
+    let lost = ["near_overload", "supplies_failed", "wanted_off", "not_found"];
+    match seen.facts.get("load").and_then(Value::text) {
+        _ if !is_found(seen, "pdu_found") => Unknown,
+        Some("overload") => Critical,
+        _ if is_listed(seen, "overload") => Critical,
+        Some("near_overload") => Warning,
+        _ if lost.into_iter().any(|fact| is_listed(seen, fact)) => Warning,
+        _ => Good,
+    }
+}
+
 fn snmp_switch(seen: &Observation) -> ServiceState {
-    let is_found = seen.facts.get("switch_found").and_then(Value::bool) == Some(true);
     let is_broken = seen.facts.get("ring").and_then(Value::text) == Some("broken");
     let lost = ["lags_degraded", "lags_mixed", "lags_no_partner", "churned", "stack_down", "failed", "warning"];
-    match is_found {
+    match is_found(seen, "switch_found") {
         false => Unknown,
         true if is_listed(seen, "lags_down") => Critical,
         true if is_broken || lost.into_iter().any(|fact| is_listed(seen, fact)) => Warning,
@@ -404,6 +445,16 @@ mod tests {
         ("snmp_if", r#"{"snmp":"ok","chosen":true,"up":["a"],"down":["b"],"not_found":[]}"#, Warning),
         ("snmp_if", r#"{"snmp":"ok","chosen":true,"up":[],"down":["b"],"not_found":[]}"#, Critical),
         ("snmp_if", r#"{"snmp":"ok","chosen":false,"up":[],"down":["b"],"not_found":[]}"#, Good),
+        ("snmp_array", r#"{"snmp":"ok","array_found":true,"failed":["Fan 1"]}"#, Warning),
+        ("snmp_array", r#"{"snmp":"ok","array_found":true,"unit_status":"failed"}"#, Critical),
+        ("snmp_array", r#"{"snmp":"ok","array_found":true,"unit_status":"ok","failed":[]}"#, Good),
+        ("snmp_host", r#"{"snmp":"timeout"}"#, Unknown),
+        ("snmp_host", r#"{"snmp":"ok","host_found":true,"used_pct_max":93}"#, Warning),
+        ("snmp_host", r#"{"snmp":"ok","host_found":true,"not_running":["sshd"]}"#, Critical),
+        ("snmp_host", r#"{"snmp":"ok","host_found":true,"used_pct_max":40}"#, Good),
+        ("snmp_pdu", r#"{"snmp":"ok","pdu_found":true,"load":"overload"}"#, Critical),
+        ("snmp_pdu", r#"{"snmp":"ok","pdu_found":true,"load":"normal","wanted_off":["nc1"]}"#, Warning),
+        ("snmp_pdu", r#"{"snmp":"ok","pdu_found":true,"load":"normal"}"#, Good),
         ("snmp_switch", r#"{"snmp":"ok","switch_found":false}"#, Unknown),
         ("snmp_switch", r#"{"snmp":"ok","switch_found":true,"stack_down":[]}"#, Good),
         ("snmp_switch", r#"{"snmp":"ok","switch_found":true,"stack_down":["2 removed"]}"#, Warning),

@@ -1,10 +1,13 @@
 //! SNMP: what switches, power supplies and other boxes say of themselves. One client, and a probe for each sort of box:
-//! `snmp` (any objects), `snmp_if` (interfaces), `snmp_switch`, `snmp_ups`.
+//! `snmp` (any objects), `snmp_if` (interfaces), `snmp_array`, `snmp_host`, `snmp_pdu`, `snmp_switch`, `snmp_ups`.
 
+mod array;
 mod client;
+mod host;
 mod interfaces;
 mod login;
 mod objects;
+mod pdu;
 mod switch;
 mod ups;
 
@@ -19,10 +22,13 @@ use tokio::time::Instant;
 
 use super::{Deadline, ProbeError};
 
+pub use array::SnmpArray;
 pub use client::{Agent, SnmpClient, SnmpError, SnmpPoller};
+pub use host::SnmpHost;
 pub use interfaces::SnmpIf;
 pub use login::{Access, AuthProtocol, Login, PrivProtocol, User, With};
 pub use objects::Snmp;
+pub use pdu::SnmpPdu;
 pub use switch::SnmpSwitch;
 pub use ups::SnmpUps;
 

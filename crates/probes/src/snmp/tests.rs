@@ -203,9 +203,12 @@ async fn a_ups_is_told_in_words_and_to_the_classifier_in_numbers() {
     assert_eq!(seen.facts["alarms"], Value::List(vec![]));
 }
 
-const KINDS: [(&str, &str); 4] = [
+const KINDS: [(&str, &str); 7] = [
     ("snmp", r#"{"port":PORT,"oids":[{"oid":"sysUpTime.0"}]}"#),
+    ("snmp_array", r#"{"port":PORT}"#),
+    ("snmp_host", r#"{"port":PORT}"#),
     ("snmp_if", r#"{"port":PORT}"#),
+    ("snmp_pdu", r#"{"port":PORT}"#),
     ("snmp_switch", r#"{"port":PORT}"#),
     ("snmp_ups", r#"{"port":PORT}"#),
 ];

@@ -9,7 +9,11 @@ use stentor_wire::snmp::{Oid, SnmpValue};
 use super::{Made, json, probe, run};
 use crate::testing::{build, number, plain_env, text};
 
+const ARRAY: &str = include_str!("../../../../../tests/data/snmp/array.snmprec");
+const HOST: &str = include_str!("../../../../../tests/data/snmp/host.snmprec");
+const PDU: &str = include_str!("../../../../../tests/data/snmp/pdu.snmprec");
 const SWITCH: &str = include_str!("../../../../../tests/data/snmp/switch.snmprec");
+const UPS: &str = include_str!("../../../../../tests/data/snmp/ups.snmprec");
 
 fn unhex(text: &str) -> Vec<u8> {
     let byte = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal");
@@ -130,8 +134,88 @@ async fn supplies_fake_redundancy_and_dark_management_ports_are_told() {
 }
 
 #[tokio::test]
+async fn a_pdu_tells_load_outlets_and_a_feed_that_is_gone() {
+    let well = seen("snmp_pdu", r#"{"outlets":["nc1 ps1","2"]}"#, PDU, &[]).await;
+    assert_eq!(&*well.text, "rack 7 A: load normal, 3100 W, 3 of 4 outlets on");
+    assert_eq!((json(&well, "outlets_off"), json(&well, "wanted_off")), (r#"["nc4 PS1"]"#.into(), "[]".into()));
+    let changes = [
+        ("1.3.6.1.4.1.318.1.1.26.4.3.1.13.1", SnmpValue::Integer(2)),
+        ("1.3.6.1.4.1.318.1.1.26.6.3.1.4.2", SnmpValue::Integer(4)),
+        ("1.3.6.1.4.1.318.1.1.26.9.2.3.1.5.2", SnmpValue::Integer(1)),
+    ];
+    let bad = seen("snmp_pdu", r#"{"outlets":["2","9"]}"#, PDU, &changes).await;
+    for (fact, wanted) in [
+        ("supplies_failed", r#"["supply 1"]"#),
+        ("overload", r#"["phase 2"]"#),
+        ("wanted_off", r#"["nc2 PS1"]"#),
+        ("not_found", r#"["9"]"#),
+    ] {
+        assert_eq!(json(&bad, fact), wanted, "{fact}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_tells_storage_processors_devices_and_processes() {
+    let params = r#"{"mounts":["/","/srv"],"processes":["sshd","mysqld"]}"#;
+    let changes = [("1.3.6.1.2.1.25.3.2.1.5.262145", SnmpValue::Integer(5))];
+    let some = seen("snmp_host", params, HOST, &changes).await;
+    assert_eq!(
+        (json(&some, "not_mounted"), json(&some, "not_running")),
+        (r#"["/srv"]"#.into(), r#"["mysqld"]"#.into())
+    );
+    assert_eq!(json(&some, "devices_down"), r#"["network interface eth0"]"#);
+    assert_eq!(["used_pct_max", "cpu_pct", "memory_used_pct"].map(|fact| number(&some, fact)), [40.0, 30.0, 75.0]);
+    let all = seen("snmp_host", "{}", HOST, &[]).await;
+    assert_eq!((&*all.text, number(&all, "used_pct_max")), ("processors 30%, memory 75%, fullest /var 93%", 93.0));
+}
+
+#[tokio::test]
+async fn an_array_tells_its_controllers_and_what_it_says_of_those_that_failed() {
+    let unit = "80.12.15.240.0.0.0.0.0.0.0.0.0.0.0.0";
+    let well = seen("snmp_array", "{}", ARRAY, &[]).await;
+    assert_eq!(&*well.text, "san1: 8 of 8 parts well");
+    assert_eq!(
+        (number(&well, "controllers_ok"), number(&well, "ports"), text(&well, "unit_status")),
+        (2.0, 4.0, "ok".into())
+    );
+    let (status, message) = (format!("1.3.6.1.3.94.1.8.1.4.{unit}.2"), format!("1.3.6.1.3.94.1.8.1.6.{unit}.2"));
+    let port = format!("1.3.6.1.3.94.1.10.1.7.{unit}.3");
+    let supply = format!("1.3.6.1.3.94.1.8.1.4.{unit}.3");
+    let changes = [
+        (status.as_str(), SnmpValue::Integer(5)),
+        (message.as_str(), SnmpValue::Bytes(b"Controller B: killed".to_vec())),
+        (port.as_str(), SnmpValue::Integer(5)),
+        (supply.as_str(), SnmpValue::Integer(4)),
+    ];
+    let bad = seen("snmp_array", "{}", ARRAY, &changes).await;
+    assert_eq!((json(&bad, "failed"), json(&bad, "ports_failed")), (r#"["Controller B"]"#.into(), r#"["B0"]"#.into()));
+    assert!(bad.text.contains("says: Controller B: killed"), "{}", bad.text);
+    assert_eq!(number(&bad, "controllers_ok"), 1.0);
+    assert_eq!(json(&bad, "psu"), r#"[{"id":"Power Supply 1","offsets":[0,2]},{"id":"Power Supply 2","offsets":[0]}]"#);
+}
+
+#[tokio::test]
+async fn a_ups_tells_its_lines() {
+    let changes =
+        [("1.3.6.1.2.1.33.1.3.3.1.3.2", SnmpValue::Integer(0)), ("1.3.6.1.2.1.33.1.2.2.0", SnmpValue::Integer(40))];
+    let seen = seen("snmp_ups", "{}", UPS, &changes).await;
+    assert_eq!(
+        ["input_v_min", "output_v_min", "battery_v", "input_bads"].map(|fact| number(&seen, fact)),
+        [0.0, 230.0, 54.6, 3.0]
+    );
+    assert!(seen.text.contains("on battery for 40 s"), "{}", seen.text);
+    assert_eq!(member(&seen, "inputs", 0, "hertz"), Value::from(50.0));
+}
+
+#[tokio::test]
 async fn boxes_of_another_sort_are_found_out() {
-    for (kind, fact) in [("snmp_switch", "switch_found")] {
+    for (kind, fact) in [
+        ("snmp_array", "array_found"),
+        ("snmp_host", "host_found"),
+        ("snmp_pdu", "pdu_found"),
+        ("snmp_switch", "switch_found"),
+        ("snmp_ups", "ups_found"),
+    ] {
         let seen = seen(kind, "{}", "1.3.6.1.2.1.1.3.0|67|1", &[]).await;
         assert_eq!((text(&seen, "snmp"), text(&seen, fact)), ("ok".into(), "false".into()), "{kind}");
     }
@@ -140,6 +224,9 @@ async fn boxes_of_another_sort_are_found_out() {
 #[tokio::test]
 async fn parameters_that_cannot_be_meant_are_refused() {
     for (kind, params) in [
+        ("snmp_array", r#"{"controllers":2}"#),
+        ("snmp_host", r#"{"mounts":"/"}"#),
+        ("snmp_pdu", r#"{"outlets":[1]}"#),
         ("snmp_switch", r#"{"members":65}"#),
         ("snmp_switch", r#"{"members":-1}"#),
         ("snmp_switch", r#"{"lags":{"Po1":"two"}}"#),
@@ -171,7 +258,14 @@ fn any_value() -> impl Strategy<Value = SnmpValue> {
     ]
 }
 
-const BOXES: [(&str, &str); 1] = [("snmp_switch", SWITCH)];
+const BOXES: [(&str, &str); 6] = [
+    ("snmp_array", ARRAY),
+    ("snmp_host", HOST),
+    ("snmp_if", SWITCH),
+    ("snmp_pdu", PDU),
+    ("snmp_switch", SWITCH),
+    ("snmp_ups", UPS),
+];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
