@@ -36,9 +36,7 @@ use stentor_wire::raid::{arcconf, megacli, ssacli, storcli};
 use stentor_wire::snmp::interfaces::{Choice, NAMING, NARROW, READING, Rates, Table};
 use stentor_wire::snmp::responder::Responder;
 use stentor_wire::snmp::walk::Walk;
-use stentor_wire::snmp::{
-    Oid, SnmpValue, VarBind, array, entity, environment, host, lag, neighbours, pdu, stack, ups,
-};
+use stentor_wire::snmp::{Oid, SnmpValue, VarBind, array, entity, environment, host, lag, neighbours, pdu, stack, ups};
 use stentor_wire::{dns, drbd, exposition, greeting, multipath, nrpe, ntp, nut, redis, smartctl, tool_json, zpool};
 
 /// Name and entry of a target.
@@ -150,7 +148,8 @@ fn snmp_answers(data: &[u8]) -> Vec<VarBind> {
         array::columns(),
     ];
     let cells = boxes.concat().into_iter().map(|root| root.join(&[1]));
-    let scalars: Vec<Oid> = ups::scalars().into_iter().chain(stack::scalars()).chain(pdu::scalars()).chain(cells).collect();
+    let scalars: Vec<Oid> =
+        ups::scalars().into_iter().chain(stack::scalars()).chain(pdu::scalars()).chain(cells).collect();
     let one = |chunk: &[u8]| {
         let byte = |at: usize| chunk.get(at).copied().unwrap_or(0);
         let pick = usize::from(byte(0));

@@ -14,7 +14,7 @@ use stentor_core::model::{Incident, Phase};
 use super::fault::{Expect, Fault};
 use super::mailbox::Mailbox;
 use super::page;
-use super::plan::find;
+use super::plan::is_known;
 use super::sim::Sim;
 use crate::web::WebState;
 use crate::web::api::dto;
@@ -170,7 +170,7 @@ fn late(name: &str) -> Problem {
 
 /// Whether an incident is about the host that a fault strikes.
 pub(super) fn concerns(incident: &Incident, fault: Fault) -> bool {
-    incident.verdict.target.host.as_deref() == Some(fault.host) && find(fault.host).is_some()
+    incident.verdict.target.host.as_deref() == Some(fault.host) && is_known(fault.host)
 }
 
 /// Waits for a fact about the live incidents, looking whenever the engine says that something happened.

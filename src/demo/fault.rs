@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::plan::{HOSTS, HostPlan, TARGETS, find};
+use super::plan::{HOSTS, HostPlan, SWITCH, TARGETS, UPS, find};
 
 /// What goes wrong.
 #[derive(Copy, Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -20,6 +20,10 @@ pub enum Kind {
     Psu,
     Raid,
     Bond,
+    /// A member of the stack loses its power, and each host the link to it.
+    Stack,
+    /// The mains are gone: every host loses one input, the UPS runs on its battery.
+    Ups,
 }
 
 /// One fault and where it strikes.
@@ -56,6 +60,8 @@ impl Fault {
             let physical = HOSTS.iter().filter(|host| host.is_physical());
             all.extend(physical.map(|host| Fault { kind, host: host.name, component: None }));
         }
+        all.push(Fault { kind: Kind::Stack, host: SWITCH, component: None });
+        all.push(Fault { kind: Kind::Ups, host: UPS, component: None });
         all
     }
 
@@ -74,6 +80,8 @@ impl Fault {
             (Kind::Psu, _) => format!("psu/{}", self.host),
             (Kind::Raid, _) => format!("raid/{}", self.host),
             (Kind::Bond, _) => format!("bond/{}", self.host),
+            (Kind::Stack, _) => format!("stack/{}", self.host),
+            (Kind::Ups, _) => format!("ups/{}", self.host),
             (Kind::Software | Kind::Server | Kind::Resource | Kind::Hang, None) => format!("host/{}", self.host),
         }
     }
@@ -89,6 +97,8 @@ impl Fault {
             (Kind::Psu, _) => format!("fail power supply 2 of {host}"),
             (Kind::Raid, _) => format!("fail a disk of md0 on {host}"),
             (Kind::Bond, _) => format!("take a link of bond0 down on {host}"),
+            (Kind::Stack, _) => format!("take member 2 from the stack {host}"),
+            (Kind::Ups, _) => format!("cut the mains: {host} runs on its battery"),
             (Kind::Server, _) | (Kind::Software | Kind::Hang | Kind::Resource, None) => format!("power {host} off"),
         }
     }
@@ -123,6 +133,8 @@ impl Fault {
             Kind::Psu => hardware("psu_failed", "RB-H01"),
             Kind::Raid => hardware("raid_degraded", "RB-H15"),
             Kind::Bond => hardware("bond_slave", "RB-H24"),
+            Kind::Stack => hardware("stack_member", "RB-H30"),
+            Kind::Ups => Expect { class: "power_event", ..hardware("on_battery", "RB-H05") },
         }
     }
 }

@@ -27,6 +27,11 @@ fn has(plan: &HostPlan, faults: &BTreeSet<Fault>, kind: Kind) -> bool {
     faults.iter().any(|fault| fault.host == plan.name && fault.kind == kind)
 }
 
+/// Whether a fault strikes that concerns all hosts.
+pub fn is_active(faults: &BTreeSet<Fault>, kind: Kind) -> bool {
+    faults.iter().any(|fault| fault.kind == kind)
+}
+
 /// Whether the component's own process was killed, alone or with its JVM.
 pub fn is_killed(plan: &HostPlan, faults: &BTreeSet<Fault>, component: &str) -> bool {
     faults.iter().any(|fault| {
@@ -34,7 +39,14 @@ pub fn is_killed(plan: &HostPlan, faults: &BTreeSet<Fault>, component: &str) -> 
             && match fault.kind {
                 Kind::Software => fault.component == Some(component),
                 Kind::Jvm => is_java(component),
-                Kind::Hang | Kind::Resource | Kind::Server | Kind::Psu | Kind::Raid | Kind::Bond => false,
+                Kind::Hang
+                | Kind::Resource
+                | Kind::Server
+                | Kind::Psu
+                | Kind::Raid
+                | Kind::Bond
+                | Kind::Stack
+                | Kind::Ups => false,
             }
     })
 }
@@ -219,7 +231,10 @@ fn files(plan: &HostPlan, faults: &BTreeSet<Fault>) -> BTreeMap<String, String> 
         ] {
             files.insert(format!("/sys/block/md0/md/{name}"), format!("{value}\n"));
         }
-        files.insert("/proc/net/bonding/bond0".to_owned(), bond(has(plan, faults, Kind::Bond)));
+        files.insert(
+            "/proc/net/bonding/bond0".to_owned(),
+            bond(has(plan, faults, Kind::Bond) || is_active(faults, Kind::Stack)),
+        );
     }
     files
 }

@@ -24,6 +24,7 @@ const SHARES: [&[&str]; 4] = [
         "psu/clc1",
         "clc/server",
         "nc/software",
+        "stack/sw1",
     ],
     &[
         "jvm/front1",
@@ -37,6 +38,7 @@ const SHARES: [&[&str]; 4] = [
         "iw/server",
         "nc/hang",
         "raid/nc1",
+        "ups/ups1",
     ],
     &[
         "sc/software",
@@ -77,7 +79,7 @@ fn each_component_is_broken_in_every_way() {
             assert!(tried.contains(&format!("{key}/{kind}").as_str()), "{key}/{kind} is in no share");
         }
     }
-    for kind in ["jvm", "psu", "raid", "bond"] {
+    for kind in ["jvm", "psu", "raid", "bond", "stack", "ups"] {
         assert!(tried.iter().any(|name| name.starts_with(kind)), "no {kind} is in a share");
     }
 }
