@@ -31,4 +31,5 @@ mod serve;
 mod services;
 mod smtp;
 mod snmp;
+mod snmp_sim;
 mod tidy;
