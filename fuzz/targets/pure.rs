@@ -38,7 +38,9 @@ use stentor_wire::nagios::resource::Resources;
 use stentor_wire::nagios::{external_command, objects, output, perfdata, retention};
 use stentor_wire::raid::{arcconf, megacli, ssacli, storcli};
 use stentor_wire::snmp::interfaces::{Choice, NAMING, NARROW, READING, Rates, Table};
-use stentor_wire::snmp::{Oid, SnmpValue, VarBind, ups};
+use stentor_wire::snmp::responder::Responder;
+use stentor_wire::snmp::walk::Walk;
+use stentor_wire::snmp::{Oid, SnmpValue, VarBind, array, entity, environment, host, lag, neighbours, pdu, stack, ups};
 use stentor_wire::{
     dns, drbd, exposition, greeting, iscsi, lvm, multipath, nrpe, ntp, nut, redfish, redis, smartctl, tool_json, zpool,
 };
@@ -101,6 +103,11 @@ fn snmp(data: &[u8]) {
     }
     let binds = snmp_answers(data);
     let _ = ups::read(&binds);
+    snmp_boxes(&binds);
+    snmp_walk(&binds);
+    let objects = binds.iter().map(|bind| (bind.oid.clone(), bind.value.clone())).collect();
+    let responder = Responder { community: b"public", objects: &objects, answer_bytes_max: 1400 };
+    let _ = responder.answer(data);
     let (mut before, mut after) = (Table::default(), Table::default());
     for (i, bind) in binds.into_iter().enumerate() {
         let shown = bind.value.text().unwrap_or_default();
@@ -115,10 +122,54 @@ fn snmp(data: &[u8]) {
     }
 }
 
+/// Whole boxes of the same cells: what they are made of must hold together.
+fn snmp_boxes(binds: &[VarBind]) {
+    for lag in lag::read(binds) {
+        assert!(lag.active() <= lag.ports.len(), "{lag:?}");
+    }
+    let names = entity::names(binds);
+    assert!(entity::sensors(binds).working.iter().all(|one| one.value.is_finite()));
+    assert!(entity::names_wanted(binds).len() <= 2 * binds.len());
+    let _ = (environment::read(binds, &names), neighbours::read(binds, &names), neighbours::learned(binds, &names));
+    assert!(stack::read(binds, 3).members.len() >= 3);
+    assert!(pdu::read(binds).watts.is_none_or(f64::is_finite));
+    assert!(host::read(binds).storage.iter().all(|one| (0.0..=100.0).contains(&one.used_pct)));
+    let array = array::read(binds);
+    assert!(array.ports_failed.len() <= array.ports);
+}
+
+/// The cells as answers of one each: a walk must end, or say why not.
+fn snmp_walk(binds: &[VarBind]) {
+    let roots: Vec<Oid> = READING.iter().map(|column| column.root()).collect();
+    let mut walk = Walk::new(&roots, 5, 10);
+    for bind in binds {
+        if walk.ask().is_none() || walk.take(vec![bind.clone()]).is_err() {
+            break;
+        }
+    }
+    assert!(walk.into_found().len() <= 5 * roots.len());
+}
+
 /// Eight bytes choose object and kind of each value, the rest is in it.
 fn snmp_answers(data: &[u8]) -> Vec<VarBind> {
     let columns = [READING.as_slice(), NAMING.as_slice(), NARROW.as_slice()].concat();
-    let scalars = [ups::scalars(), ups::columns().map(|root| root.join(&[1])).to_vec()].concat();
+    let boxes = [
+        ups::columns(),
+        lag::columns(),
+        neighbours::columns(),
+        neighbours::address_columns(),
+        stack::columns(),
+        entity::columns(),
+        entity::sensor_columns(),
+        environment::columns(),
+        pdu::columns(),
+        host::columns(),
+        host::process_columns(),
+        array::columns(),
+    ];
+    let cells = boxes.concat().into_iter().map(|root| root.join(&[1]));
+    let scalars: Vec<Oid> =
+        ups::scalars().into_iter().chain(stack::scalars()).chain(pdu::scalars()).chain(cells).collect();
     let one = |chunk: &[u8]| {
         let byte = |at: usize| chunk.get(at).copied().unwrap_or(0);
         let pick = usize::from(byte(0));

@@ -15,7 +15,7 @@ use stentor_core::model::{Incident, Phase};
 use super::fault::{Expect, Fault, Kind};
 use super::mailbox::Mailbox;
 use super::page;
-use super::plan::find;
+use super::plan::is_known;
 use super::sim::Sim;
 use crate::web::WebState;
 use crate::web::api::dto;
@@ -173,7 +173,7 @@ fn late(name: &str) -> Problem {
 pub(super) fn concerns(incident: &Incident, fault: Fault) -> bool {
     let verdict = &incident.verdict;
     let of_replica = matches!(fault.kind, Kind::Drbd | Kind::SplitBrain) && verdict.target.kind == TargetKind::Drbd;
-    verdict.target.host.as_deref() == Some(fault.host) && find(fault.host).is_some()
+    verdict.target.host.as_deref() == Some(fault.host) && is_known(fault.host)
         || of_replica && verdict.evidence.iter().any(|evidence| evidence.at == fault.host)
 }
 

@@ -36,6 +36,11 @@ fn has(plan: &HostPlan, faults: &BTreeSet<Fault>, kind: Kind) -> bool {
     faults.iter().any(|fault| fault.host == plan.name && fault.kind == kind)
 }
 
+/// Whether a fault strikes that concerns all hosts.
+pub fn is_active(faults: &BTreeSet<Fault>, kind: Kind) -> bool {
+    faults.iter().any(|fault| fault.kind == kind)
+}
+
 /// Whether the component's own process was killed, alone or with its JVM.
 pub fn is_killed(plan: &HostPlan, faults: &BTreeSet<Fault>, component: &str) -> bool {
     faults.iter().any(|fault| {
@@ -45,6 +50,7 @@ pub fn is_killed(plan: &HostPlan, faults: &BTreeSet<Fault>, component: &str) -> 
                 Kind::Jvm => is_java(component),
                 Kind::Hang | Kind::Resource | Kind::Server => false,
                 Kind::Psu | Kind::Raid | Kind::Bond | Kind::Path | Kind::Drbd | Kind::SplitBrain => false,
+                Kind::Stack | Kind::Ups => false,
             }
     })
 }
@@ -218,7 +224,10 @@ fn files(plan: &HostPlan, faults: &BTreeSet<Fault>) -> BTreeMap<String, String> 
         ),
     ]);
     if plan.is_physical() {
-        files.insert("/proc/net/bonding/bond0".to_owned(), bond(has(plan, faults, Kind::Bond)));
+        files.insert(
+            "/proc/net/bonding/bond0".to_owned(),
+            bond(has(plan, faults, Kind::Bond) || is_active(faults, Kind::Stack)),
+        );
     }
     files
 }

@@ -5,6 +5,8 @@ pub mod bmc;
 pub mod bmc_model;
 pub mod config;
 pub mod control;
+pub mod device;
+pub mod device_model;
 pub mod fault;
 pub mod inside;
 pub mod mailbox;

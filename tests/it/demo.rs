@@ -25,6 +25,7 @@ const SHARES: [&[&str]; 4] = [
         "clc/server",
         "nc/software",
         "splitbrain/walrus1",
+        "stack/sw1",
     ],
     &[
         "jvm/front1",
@@ -39,6 +40,7 @@ const SHARES: [&[&str]; 4] = [
         "nc/hang",
         "raid/nc1",
         "drbd/walrus1",
+        "ups/ups1",
     ],
     &[
         "sc/software",
@@ -80,7 +82,7 @@ fn each_component_is_broken_in_every_way() {
             assert!(tried.contains(&format!("{key}/{kind}").as_str()), "{key}/{kind} is in no share");
         }
     }
-    for kind in ["jvm", "psu", "raid", "bond", "path", "drbd", "splitbrain"] {
+    for kind in ["jvm", "psu", "raid", "bond", "path", "drbd", "splitbrain", "stack", "ups"] {
         assert!(tried.iter().any(|name| name.starts_with(kind)), "no {kind} is in a share");
     }
 }

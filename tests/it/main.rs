@@ -32,5 +32,6 @@ mod serve;
 mod services;
 mod smtp;
 mod snmp;
+mod snmp_sim;
 mod tidy;
 mod traps;
