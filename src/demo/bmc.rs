@@ -34,14 +34,14 @@ pub struct BmcIdentity {
 }
 
 impl BmcIdentity {
-    /// Both suites, one user with User privilege.
+    /// Suites 17 and 3, one user with User privilege.
     pub fn with_user(name: &str, password: &str) -> Self {
         let user = BmcUser {
             name: name.as_bytes().to_vec(),
             password: password.as_bytes().to_vec(),
             privilege_max: Privilege::User,
         };
-        BmcIdentity { guid: *b"stentor-demo-bmc", users: vec![user], kg: None, suites: Suite::ALL.to_vec() }
+        BmcIdentity { guid: *b"stentor-demo-bmc", users: vec![user], kg: None, suites: Suite::DEFAULT.to_vec() }
     }
 
     /// Adds an account.

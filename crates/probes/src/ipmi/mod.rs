@@ -142,7 +142,7 @@ impl Ipmi {
         let bmc = target.bmc.as_ref().ok_or_else(|| failed(format!("host {} has no `bmc`", target.host)))?;
         let suites = match bmc.suite.map(Suite::try_from).transpose() {
             Ok(Some(suite)) => vec![suite],
-            Ok(None) => Suite::ALL.to_vec(),
+            Ok(None) => Suite::DEFAULT.to_vec(),
             Err(error @ UnsupportedSuite(_)) => return Err(failed(error.to_string())),
         };
         let addr = self.net.resolve(&bmc.address, bmc.port, deadline).await;

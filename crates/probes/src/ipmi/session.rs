@@ -52,7 +52,7 @@ impl BmcAddress {
         BmcAddress {
             addr,
             credentials,
-            suites: Suite::ALL.to_vec(),
+            suites: Suite::DEFAULT.to_vec(),
             privilege: Privilege::User,
             lookup: UserLookup::NameOnly,
         }

@@ -331,8 +331,7 @@ impl BmcSide {
             self.sessions.remove(&rakp3.bmc_session);
             return answer(status::INVALID_INTEGRITY_VALUE, Vec::new());
         }
-        let keys = exchange.keys(self.setup.kg.as_deref().unwrap_or(&user.password));
-        let integrity_check = exchange.integrity_check(&keys);
+        let (keys, integrity_check) = exchange.keys(self.setup.kg.as_deref().unwrap_or(&user.password));
         let privilege_max = Privilege::from_code(rakp1.role).unwrap_or(Privilege::User).min(limit);
         session.last_seen_ms = at_ms;
         session.stage = Stage::Open(Box::new(OpenSession {
