@@ -16,6 +16,7 @@ mod services;
 pub mod settings;
 mod topology;
 pub mod tree;
+pub mod usual;
 pub mod watch;
 mod windows;
 

@@ -123,7 +123,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
 
 /// Sections of pack files.
 pub const PACK: &[(&str, &[&str])] = &[
-    ("pack file", &["pack", "component", "check", "cell", "runbook"]),
+    ("pack file", &["pack", "component", "check", "usual", "cell", "runbook"]),
     ("[pack]", &["platform", "version", "schema", "order"]),
     ("[[component]]", &["key", "name", "core", "units", "processes", "ports", "jvm", "redundancy", "depends_on"]),
     ("redundancy", &["kind", "min"]),
@@ -148,9 +148,11 @@ pub const PACK: &[(&str, &[&str])] = &[
             "doc",
             "signal",
             "rules",
+            "usual",
             "example",
         ],
     ),
+    ("[[usual]]", &["probe", "params", "rules", "example"]),
     ("signal", &["sig", "of_host", "fact", "each", "words", "by_state", "resource", "blocks_start"]),
     ("[[check.example]]", &["name", "output", "code", "observation", "params", "expect", "signals"]),
     ("observation", &["facts", "measurements", "failed", "text"]),
