@@ -104,6 +104,20 @@ impl SimulatedBmc {
     /// # Errors
     /// When the address cannot be bound.
     pub async fn start(address: SocketAddr, identity: BmcIdentity, clock: Clock) -> io::Result<Self> {
+        let model = BmcModel::healthy(unix_seconds(&clock));
+        SimulatedBmc::start_model(address, identity, model, clock).await
+    }
+
+    /// The same for a machine of one's own.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn start_model(
+        address: SocketAddr,
+        identity: BmcIdentity,
+        model: BmcModel,
+        clock: Clock,
+    ) -> io::Result<Self> {
         let socket = UdpSocket::bind(address).await?;
         let address = socket.local_addr()?;
         let (changes, orders) = mpsc::channel(CHANGES_MAX);
@@ -117,7 +131,7 @@ impl SimulatedBmc {
         let server = Server {
             socket,
             sessions: BmcSide::new(setup),
-            model: BmcModel::healthy(unix_seconds(&clock)),
+            model,
             clock,
             started: Instant::now(),
             is_silent: false,

@@ -3,6 +3,8 @@
 
 #[path = "ipmi/client.rs"]
 mod client;
+#[path = "ipmi/hostile.rs"]
+mod hostile;
 #[path = "ipmi/peer.rs"]
 mod peer;
 #[path = "ipmi/simulator.rs"]

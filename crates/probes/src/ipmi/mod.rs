@@ -1,7 +1,9 @@
 //! The probe `ipmi`: power, sensors, power-supply redundancy and event log of a server through its controller (BMC).
 
+mod breaker;
 mod client;
 mod event_log;
+mod last_good;
 mod observe;
 mod poll;
 mod repository;
@@ -20,8 +22,9 @@ use tokio::time::timeout_at;
 
 use super::{BuildError, Deadline, Network, Probe, ProbeEnv, ProbeError, Target};
 
-pub use client::{BmcClient, SHARE_FOR};
+pub use client::{BmcClient, Look, SHARE_FOR};
 pub use event_log::{LogEntry, LogNews};
+pub use last_good::{LastGood, unreachable_since};
 pub use observe::{facts, measurements, observation, unreachable};
 pub use poll::{BmcPoll, SensorSeen, SensorState};
 pub use session::BmcAddress;
@@ -126,13 +129,22 @@ impl Probe for Ipmi {
 
     async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
         let address = self.address(target, deadline).await?;
-        match self.client.poll(&address, deadline).await {
-            Ok(poll) => Ok(observation(&poll)),
-            Err(IpmiError::Unreachable) => Ok(unreachable()),
+        let look = self.client.look(&address, deadline).await;
+        match look.result {
+            Ok(poll) => Ok(told_with(look.last_good, observation(&poll))),
+            Err(IpmiError::Unreachable) => Ok(unreachable_since(look.last_good.as_ref())),
             Err(error @ (IpmiError::NoAnswer { .. } | IpmiError::Busy)) => Err(ProbeError::Timeout(error.to_string())),
             Err(IpmiError::Network(cause)) => Err(ProbeError::Failed(format!("cannot use the network: {cause}"))),
             Err(error) => Err(ProbeError::Failed(error.to_string())),
         }
+    }
+}
+
+/// An observation that lacks something, with what was last read in full.
+fn told_with(last: Option<LastGood>, observation: Observation) -> Observation {
+    match last {
+        Some(last) => last.tell(observation),
+        None => observation,
     }
 }
 

@@ -381,7 +381,9 @@ impl BmcSide {
         (arrival.entropy)(&mut iv);
         open.sequence = open.sequence.checked_add(1).unwrap_or(1);
         let header = SealedHeader { session_id: console, sequence: open.sequence, payload_type: payload::IPMI };
-        Some(packet::seal(&open.keys, header, &response.encode(), iv))
+        let mut out = Vec::new();
+        packet::seal(&open.keys, header, &response.encode(), iv, &mut out);
+        Some(out)
     }
 
     fn execute(&mut self, id: u32, request: &Request, system: &mut dyn ManagedSystem) -> Reply {

@@ -389,11 +389,18 @@ impl Session {
     /// The packet for `request`. Each call takes a new session sequence number, because the controller drops a
     /// repeated one as a replay.
     pub fn seal(&mut self, request: &Request, iv: [u8; AES_BYTES]) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.seal_into(request, iv, &mut out);
+        out
+    }
+
+    /// The same in a buffer that is there already; what was in it is gone.
+    pub fn seal_into(&mut self, request: &Request, iv: [u8; AES_BYTES], out: &mut Vec<u8>) {
         // Zero is reserved for packets outside a session (section 6.12.8).
         self.sequence = self.sequence.checked_add(1).unwrap_or(1);
         let header =
             SealedHeader { session_id: self.bmc_session, sequence: self.sequence, payload_type: payload::IPMI };
-        packet::seal(&self.keys, header, &request.encode(), iv)
+        packet::seal(&self.keys, header, &request.encode(), iv, out);
     }
 
     /// Opens a datagram of this session.

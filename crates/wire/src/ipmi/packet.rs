@@ -169,25 +169,26 @@ pub struct SealedHeader {
     pub payload_type: u8,
 }
 
-/// An authenticated packet, encrypted where the suite encrypts. One buffer, because thousands are sent a second.
-pub(super) fn seal(keys: &SessionKeys, header: SealedHeader, payload: &[u8], iv: [u8; AES_BYTES]) -> Vec<u8> {
+/// Writes an authenticated packet, encrypted where the suite encrypts, over what is in `out`: one buffer serves for all
+/// packets of a session, because thousands are sent a second.
+pub(super) fn seal(keys: &SessionKeys, header: SealedHeader, payload: &[u8], iv: [u8; AES_BYTES], out: &mut Vec<u8>) {
     const RMCP_BYTES: usize = 4;
     let sealed_bytes = keys.sealed_bytes(payload.len());
     let pad = trailer_pad(HEADER_BYTES + sealed_bytes);
     let signed_bytes = HEADER_BYTES + sealed_bytes + pad + 2;
-    let mut out = Vec::with_capacity(RMCP_BYTES + signed_bytes + keys.suite().icv_bytes());
+    out.clear();
+    out.reserve(RMCP_BYTES + signed_bytes + keys.suite().icv_bytes());
     out.extend([RMCP_VERSION, 0, RMCP_NO_ACK, CLASS_IPMI]);
     let encrypted = if keys.suite().is_encrypted() { ENCRYPTED } else { 0 };
     out.extend([AUTH_RMCP_PLUS, header.payload_type | AUTHENTICATED | encrypted]);
     out.extend(header.session_id.to_le_bytes());
     out.extend(header.sequence.to_le_bytes());
     out.extend(u16::try_from(sealed_bytes).expect("payloads fit one datagram").to_le_bytes());
-    keys.encrypt(payload, iv, &mut out);
+    keys.encrypt(payload, iv, out);
     out.extend(std::iter::repeat_n(0xFF, pad));
     out.extend([pad as u8, NEXT_HEADER]);
     let code = keys.auth_code(out.split_at(RMCP_BYTES).1);
     out.extend(code.bytes());
-    out
 }
 
 /// Verifies and decrypts a packet of this session.
