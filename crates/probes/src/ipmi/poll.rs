@@ -236,6 +236,7 @@ async fn read_sensors(
     if poll.device.has_sdr_repository {
         repository.refresh(link, poll.device, deadline).await?;
     }
+    poll.sensors.reserve_exact(repository.sensors().len());
     for sensor in repository.sensors() {
         // They are sorted: the first sensor of another kind comes after all of power.
         poll.is_power_read |= !sensor.is_power();

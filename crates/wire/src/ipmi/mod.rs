@@ -149,7 +149,7 @@ pub enum PacketError {
     Checksum(&'static str),
     #[error("authentication code does not match")]
     AuthCode,
-    #[error("packet is not encrypted and authenticated")]
+    #[error("packet is not encrypted and authenticated as agreed")]
     Unprotected,
     #[error("encrypted payload is malformed")]
     Padding,
