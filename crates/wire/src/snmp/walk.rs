@@ -8,6 +8,8 @@ use super::{Oid, SnmpValue, VarBind};
 const ANSWER_BYTES: usize = 1_400;
 /// What a cell is taken to be before the first answer: a long identifier with a counter.
 const CELL_BYTES_FIRST: usize = 28;
+/// Columns of one question: small agents take long over each, and some give up on many.
+const COLUMNS_MAX: usize = 20;
 /// No cell is shorter: two headers, an identifier of a table, a byte of value.
 const CELL_BYTES_MIN: usize = 16;
 
@@ -74,7 +76,7 @@ impl Walk {
         let cell_bytes = self.bytes.checked_div(self.cells).unwrap_or(CELL_BYTES_FIRST).max(CELL_BYTES_MIN);
         let cells = (self.answer_bytes / cell_bytes).max(1);
         let pending = self.columns.iter().enumerate().filter(|(_, column)| !column.is_done);
-        self.asked = pending.map(|(at, _)| at).take(cells).collect();
+        self.asked = pending.map(|(at, _)| at).take(cells.min(COLUMNS_MAX)).collect();
         if self.asked.is_empty() {
             return None;
         }
@@ -113,7 +115,7 @@ impl Walk {
         Ok(())
     }
 
-    /// The agent says that its answer does not fit: the next question is half as long. False if it cannot be shorter.
+    /// An answer does not fit, or takes too long: the next question is half as long. False if it cannot be shorter.
     pub fn ask_less(&mut self) -> bool {
         self.answer_bytes /= 2;
         self.answer_bytes >= CELL_BYTES_MIN

@@ -208,6 +208,24 @@ async fn a_ups_tells_its_lines() {
 }
 
 #[tokio::test]
+async fn any_column_of_any_table_is_matched_row_by_row() {
+    let params = r#"{"oids":[{"oid":"1.3.6.1.2.1.25.1.6.0","name":"count"}],"tables":[
+        {"oid":"1.3.6.1.2.1.25.3.2.1.5","name":"device","label":"1.3.6.1.2.1.25.3.2.1.3","only":"^(cpu|gpu)","expect":"^2$"},
+        {"oid":"1.3.6.1.2.1.25.3.3.1.2","name":"load","unit":"%","rows_min":3},
+        {"oid":"1.3.6.1.4.1.99999.1","name":"none"}]}"#;
+    let changes = [
+        ("1.3.6.1.2.1.25.3.2.1.5.196609", SnmpValue::Integer(5)),
+        ("1.3.6.1.2.1.25.3.2.1.3.196609", SnmpValue::Bytes(b"cpu 0".to_vec())),
+    ];
+    let seen = seen("snmp", params, HOST, &changes).await;
+    let values = r#"{"count":3,"device cpu 0":2,"device cpu 0 (196609)":5,"load 196608":20,"load 196609":40}"#;
+    assert_eq!(json(&seen, "values"), values);
+    assert_eq!(json(&seen, "unmatched"), r#"["device cpu 0 (196609)"]"#);
+    assert_eq!(json(&seen, "missing"), r#"["load","none"]"#);
+    assert_eq!((number(&seen, "value"), number(&seen, "max")), (3.0, 40.0));
+}
+
+#[tokio::test]
 async fn boxes_of_another_sort_are_found_out() {
     for (kind, fact) in [
         ("snmp_array", "array_found"),
@@ -224,6 +242,10 @@ async fn boxes_of_another_sort_are_found_out() {
 #[tokio::test]
 async fn parameters_that_cannot_be_meant_are_refused() {
     for (kind, params) in [
+        ("snmp", r#"{"tables":[]}"#),
+        ("snmp", r#"{"tables":[{"oid":"1.3.6","only":"("}]}"#),
+        ("snmp", r#"{"tables":[{"oid":"1.3.6","rate":true}]}"#),
+        ("snmp", r#"{"tables":[{"oid":"1.3.6","name":"a"},{"oid":"1.3.7","name":"a"}]}"#),
         ("snmp_array", r#"{"controllers":2}"#),
         ("snmp_host", r#"{"mounts":"/"}"#),
         ("snmp_pdu", r#"{"outlets":[1]}"#),
