@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::plan::{HOSTS, HostPlan, SWITCH, TARGETS, UPS, find};
+use super::plan::{HOSTS, HostPlan, MAINS, SWITCH, TARGETS, UPS, find};
 
 /// What goes wrong.
 #[derive(Copy, Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -23,6 +23,8 @@ pub enum Kind {
     /// A member of the stack loses its power, and each host the link to it.
     Stack,
     /// The mains are gone: every host loses one input, the UPS runs on its battery.
+    Feed,
+    /// The UPS alone loses its input.
     Ups,
 }
 
@@ -61,6 +63,7 @@ impl Fault {
             all.extend(physical.map(|host| Fault { kind, host: host.name, component: None }));
         }
         all.push(Fault { kind: Kind::Stack, host: SWITCH, component: None });
+        all.push(Fault { kind: Kind::Feed, host: UPS, component: None });
         all.push(Fault { kind: Kind::Ups, host: UPS, component: None });
         all
     }
@@ -81,6 +84,7 @@ impl Fault {
             (Kind::Raid, _) => format!("raid/{}", self.host),
             (Kind::Bond, _) => format!("bond/{}", self.host),
             (Kind::Stack, _) => format!("stack/{}", self.host),
+            (Kind::Feed, _) => format!("feed/{MAINS}"),
             (Kind::Ups, _) => format!("ups/{}", self.host),
             (Kind::Software | Kind::Server | Kind::Resource | Kind::Hang, None) => format!("host/{}", self.host),
         }
@@ -98,7 +102,8 @@ impl Fault {
             (Kind::Raid, _) => format!("fail a disk of md0 on {host}"),
             (Kind::Bond, _) => format!("take a link of bond0 down on {host}"),
             (Kind::Stack, _) => format!("take member 2 from the stack {host}"),
-            (Kind::Ups, _) => format!("cut the mains: {host} runs on its battery"),
+            (Kind::Feed, _) => format!("cut the mains: no host has feed {MAINS}, {host} runs on its battery"),
+            (Kind::Ups, _) => format!("take the input from {host}: it runs on its battery"),
             (Kind::Server, _) | (Kind::Software | Kind::Hang | Kind::Resource, None) => format!("power {host} off"),
         }
     }
@@ -134,7 +139,7 @@ impl Fault {
             Kind::Raid => hardware("raid_degraded", "RB-H15"),
             Kind::Bond => hardware("bond_slave", "RB-H24"),
             Kind::Stack => hardware("stack_member", "RB-H30"),
-            Kind::Ups => Expect { class: "power_event", ..hardware("on_battery", "RB-H05") },
+            Kind::Feed | Kind::Ups => Expect { class: "power_event", ..hardware("on_battery", "RB-H05") },
         }
     }
 }

@@ -46,6 +46,7 @@ pub fn is_killed(plan: &HostPlan, faults: &BTreeSet<Fault>, component: &str) -> 
                 | Kind::Raid
                 | Kind::Bond
                 | Kind::Stack
+                | Kind::Feed
                 | Kind::Ups => false,
             }
     })

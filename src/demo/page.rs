@@ -173,7 +173,7 @@ fn group_key(fault: Fault) -> &'static str {
         (Kind::Psu, _) => "psu",
         (Kind::Raid, _) => "raid",
         (Kind::Bond, _) => "bond",
-        (Kind::Stack | Kind::Ups, _) => "shared",
+        (Kind::Stack | Kind::Feed | Kind::Ups, _) => "shared",
         (Kind::Jvm, _) | (_, None) => "jvm",
         (_, Some(component)) => component,
     }
@@ -202,7 +202,7 @@ fn group_words(snapshot: &Snapshot, fault: Fault) -> (String, String) {
         (Kind::Psu, _) => hardware("Power supplies"),
         (Kind::Raid, _) => hardware("RAID"),
         (Kind::Bond, _) => hardware("Bonded links"),
-        (Kind::Stack | Kind::Ups, _) => {
+        (Kind::Stack | Kind::Feed | Kind::Ups, _) => {
             ("Switches and power".to_owned(), "every host loses a spare at once".to_owned())
         }
         (Kind::Jvm, _) | (_, None) => ("Java process".to_owned(), "several components at once".to_owned()),

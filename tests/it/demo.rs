@@ -38,7 +38,7 @@ const SHARES: [&[&str]; 4] = [
         "iw/server",
         "nc/hang",
         "raid/nc1",
-        "ups/ups1",
+        "feed/A",
     ],
     &[
         "sc/software",
@@ -52,6 +52,7 @@ const SHARES: [&[&str]; 4] = [
         "nc/resource",
         "iw/software",
         "bond/walrus1",
+        "ups/ups1",
     ],
     &[
         "vb/software",
@@ -79,7 +80,7 @@ fn each_component_is_broken_in_every_way() {
             assert!(tried.contains(&format!("{key}/{kind}").as_str()), "{key}/{kind} is in no share");
         }
     }
-    for kind in ["jvm", "psu", "raid", "bond", "stack", "ups"] {
+    for kind in ["jvm", "psu", "raid", "bond", "stack", "feed", "ups"] {
         assert!(tried.iter().any(|name| name.starts_with(kind)), "no {kind} is in a share");
     }
 }
