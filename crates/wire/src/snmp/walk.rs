@@ -4,10 +4,11 @@
 
 use super::{Oid, SnmpValue, VarBind};
 
-/// What an answer should fill: a datagram that no Ethernet has to break up.
-const ANSWER_BYTES: usize = 1_400;
-/// What a cell is taken to be before the first answer: a long identifier with a counter.
-const CELL_BYTES_FIRST: usize = 28;
+/// What an answer should fill: a datagram that no Ethernet has to break up, with what SNMPv3 adds.
+const ANSWER_BYTES: usize = 1_300;
+/// What a cell is taken to be before the first answer: the longest usual identifier with a name. There are agents that are
+/// silent where their answer would be too long.
+const CELL_BYTES_FIRST: usize = 64;
 /// Columns of one question: small agents take long over each, and some give up on many.
 const COLUMNS_MAX: usize = 20;
 /// No cell is shorter: two headers, an identifier of a table, a byte of value.
