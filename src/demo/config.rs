@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::device_model::cabled;
-use super::plan::{HOSTS, HostPlan, Net, SWITCH, UPS, ZONES, shifted};
+use super::plan::{BACKED, HOSTS, HostPlan, MAINS, Net, SWITCH, UPS, ZONES, shifted};
 use super::sim::BMC_USER;
 
 /// What the file needs to know.
@@ -40,14 +40,16 @@ fn write_all(out: &mut String, wish: &Wish<'_>) -> std::fmt::Result {
         "[[cloud]]\nname = \"euca\"\nplatform = \"eucalyptus\"\nrelease = \"4.4\"\nmin_nc = 1\nnetwork_mode = \"EDGE\"\n\
          ebs = \"overlay\"\nobject = \"walrus\"\n"
     )?;
-    writeln!(out, "[[feed]]\nname = \"A\"\nsource = \"mains\"\n\n[[feed]]\nname = \"B\"\nsource = \"{UPS}\"\n")?;
-    writeln!(out, "[[switch]]\nname = \"{SWITCH}\"\nkind = \"stack\"\nfeeds = [\"A\", \"B\"]\n")?;
+    for (feed, source) in [(MAINS, "mains"), (BACKED, UPS)] {
+        writeln!(out, "[[feed]]\nname = \"{feed}\"\nsource = \"{source}\"\n")?;
+    }
+    writeln!(out, "[[switch]]\nname = \"{SWITCH}\"\nkind = \"stack\"\nfeeds = [\"{MAINS}\", \"{BACKED}\"]\n")?;
     for host in HOSTS {
         write_host(out, host, wish)?;
     }
     let lags: Vec<String> = cabled().map(|(port, _)| format!("Po{port} = 2")).collect();
     write_device(out, SWITCH, "switch", &format!("members = 2, lags = {{ {} }}, ", lags.join(", ")), wish)?;
-    write_device(out, UPS, "ups", "", wish)?;
+    write_device(out, UPS, "\"hardware/ups\"", "", wish)?;
     writeln!(
         out,
         "[[contact]]\nname = \"noc\"\ndisplay = \"Network operations\"\nemail = \"noc@demo.example\"\n\n\
@@ -85,7 +87,7 @@ fn write_host(out: &mut String, host: &HostPlan, wish: &Wish<'_>) -> std::fmt::R
             shifted(623)
         )?;
         let port = cabled().find(|(_, name)| *name == host.name).map_or(0, |(port, _)| port);
-        writeln!(out, "psu_feeds = [\"A\", \"B\"]")?;
+        writeln!(out, "psu_feeds = [\"{MAINS}\", \"{BACKED}\"]")?;
         writeln!(out, "switch_ports = [\"{SWITCH}/1/{port}\", \"{SWITCH}/2/{port}\"]")?;
     }
     let mut checks = vec![("ping".to_owned(), network(None, "")), ("ssh".to_owned(), network(Some(22), ""))];

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::plan::{HOSTS, HostPlan, SWITCH, TARGETS, UPS, find};
+use super::plan::{HOSTS, HostPlan, MAINS, SWITCH, TARGETS, UPS, find};
 
 /// What goes wrong.
 #[derive(Copy, Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -28,6 +28,8 @@ pub enum Kind {
     /// A member of the stack loses its power, and each host the link to it.
     Stack,
     /// The mains are gone: every host loses one input, the UPS runs on its battery.
+    Feed,
+    /// The UPS alone loses its input.
     Ups,
 }
 
@@ -72,6 +74,7 @@ impl Fault {
             all.extend(there.map(|(kind, _)| Fault { kind, host: host.name, component: None }));
         }
         all.push(Fault { kind: Kind::Stack, host: SWITCH, component: None });
+        all.push(Fault { kind: Kind::Feed, host: UPS, component: None });
         all.push(Fault { kind: Kind::Ups, host: UPS, component: None });
         all
     }
@@ -95,6 +98,7 @@ impl Fault {
             (Kind::Drbd, _) => format!("drbd/{}", self.host),
             (Kind::SplitBrain, _) => format!("splitbrain/{}", self.host),
             (Kind::Stack, _) => format!("stack/{}", self.host),
+            (Kind::Feed, _) => format!("feed/{MAINS}"),
             (Kind::Ups, _) => format!("ups/{}", self.host),
             (Kind::Software | Kind::Server | Kind::Resource | Kind::Hang, None) => format!("host/{}", self.host),
         }
@@ -115,7 +119,8 @@ impl Fault {
             (Kind::Drbd, _) => format!("cut {host} off from the peer of its replicated disk"),
             (Kind::SplitBrain, _) => format!("let the copies of {host}'s replicated disk diverge"),
             (Kind::Stack, _) => format!("take member 2 from the stack {host}"),
-            (Kind::Ups, _) => format!("cut the mains: {host} runs on its battery"),
+            (Kind::Feed, _) => format!("cut the mains: no host has feed {MAINS}, {host} runs on its battery"),
+            (Kind::Ups, _) => format!("take the input from {host}: it runs on its battery"),
             (Kind::Server, _) | (Kind::Software | Kind::Hang | Kind::Resource, None) => format!("power {host} off"),
         }
     }
@@ -154,7 +159,7 @@ impl Fault {
             Kind::Drbd => hardware("drbd_connection", "RB-H37"),
             Kind::SplitBrain => Expect { class: "split_brain", ..hardware("drbd", "RB-H38") },
             Kind::Stack => hardware("stack_member", "RB-H30"),
-            Kind::Ups => Expect { class: "power_event", ..hardware("on_battery", "RB-H05") },
+            Kind::Feed | Kind::Ups => Expect { class: "power_event", ..hardware("on_battery", "RB-H05") },
         }
     }
 }

@@ -50,7 +50,7 @@ pub fn is_killed(plan: &HostPlan, faults: &BTreeSet<Fault>, component: &str) -> 
                 Kind::Jvm => is_java(component),
                 Kind::Hang | Kind::Resource | Kind::Server => false,
                 Kind::Psu | Kind::Raid | Kind::Bond | Kind::Path | Kind::Drbd | Kind::SplitBrain => false,
-                Kind::Stack | Kind::Ups => false,
+                Kind::Stack | Kind::Feed | Kind::Ups => false,
             }
     })
 }

@@ -175,7 +175,7 @@ fn group_key(fault: Fault) -> &'static str {
         (Kind::Bond, _) => "bond",
         (Kind::Path, _) => "path",
         (Kind::Drbd | Kind::SplitBrain, _) => "drbd",
-        (Kind::Stack | Kind::Ups, _) => "shared",
+        (Kind::Stack | Kind::Feed | Kind::Ups, _) => "shared",
         (Kind::Jvm, _) | (_, None) => "jvm",
         (_, Some(component)) => component,
     }
@@ -206,7 +206,7 @@ fn group_words(snapshot: &Snapshot, fault: Fault) -> (String, String) {
         (Kind::Bond, _) => hardware("Bonded links"),
         (Kind::Path, _) => hardware("SAN paths"),
         (Kind::Drbd | Kind::SplitBrain, _) => hardware("Replicated disks"),
-        (Kind::Stack | Kind::Ups, _) => {
+        (Kind::Stack | Kind::Feed | Kind::Ups, _) => {
             ("Switches and power".to_owned(), "every host loses a spare at once".to_owned())
         }
         (Kind::Jvm, _) | (_, None) => ("Java process".to_owned(), "several components at once".to_owned()),

@@ -66,9 +66,12 @@ pub const TARGETS: &[(&str, &str)] = &[
     ("nc", "nc1"),
 ];
 
-/// The stack of switches that every physical host is cabled to twice, and the UPS behind feed B. Both answer SNMP.
+/// The stack of switches that every physical host is cabled to twice, and the UPS. Both answer SNMP.
 pub const SWITCH: &str = "sw1";
 pub const UPS: &str = "ups1";
+/// Every physical host has its first supply on the mains, the second on the UPS.
+pub const MAINS: &str = "A";
+pub const BACKED: &str = "B";
 /// A device's address is in the zone of the front, below the hosts.
 const DEVICES: [(&str, u8); 2] = [(SWITCH, 2), (UPS, 3)];
 

@@ -239,7 +239,8 @@ impl World {
         let dark = HOSTS.iter().filter(|plan| is_off(plan)).map(|plan| self.net.host(plan)).collect();
         self.dark.store(Arc::new(dark));
         self.switch.set(device_model::stack(SWITCH, is_active(&self.faults, Kind::Stack)));
-        self.ups.set(device_model::ups(UPS, is_active(&self.faults, Kind::Ups)));
+        let is_on_battery = [Kind::Feed, Kind::Ups].into_iter().any(|kind| is_active(&self.faults, kind));
+        self.ups.set(device_model::ups(UPS, is_on_battery));
         let database = self.controller_serves();
         for host in &mut self.hosts {
             let dead = is_off(host.plan);
@@ -279,7 +280,7 @@ async fn settle_bmc(bmc: &SimulatedBmc, plan: &HostPlan, faults: &BTreeSet<Fault
     let psu = faults.iter().any(|fault| fault.kind == Kind::Psu && fault.host == plan.name);
     bmc.set_power(!dead).await;
     // The first supply of every host hangs on the mains, the second on the UPS.
-    if is_active(faults, Kind::Ups) {
+    if is_active(faults, Kind::Feed) {
         bmc.lose_psu_input(1).await;
     } else {
         bmc.mend_psu(1).await;

@@ -40,7 +40,7 @@ const SHARES: [&[&str]; 4] = [
         "nc/hang",
         "raid/nc1",
         "drbd/walrus1",
-        "ups/ups1",
+        "feed/A",
     ],
     &[
         "sc/software",
@@ -54,6 +54,7 @@ const SHARES: [&[&str]; 4] = [
         "nc/resource",
         "iw/software",
         "bond/walrus1",
+        "ups/ups1",
     ],
     &[
         "vb/software",
@@ -82,7 +83,7 @@ fn each_component_is_broken_in_every_way() {
             assert!(tried.contains(&format!("{key}/{kind}").as_str()), "{key}/{kind} is in no share");
         }
     }
-    for kind in ["jvm", "psu", "raid", "bond", "path", "drbd", "splitbrain", "stack", "ups"] {
+    for kind in ["jvm", "psu", "raid", "bond", "path", "drbd", "splitbrain", "stack", "feed", "ups"] {
         assert!(tried.iter().any(|name| name.starts_with(kind)), "no {kind} is in a share");
     }
 }

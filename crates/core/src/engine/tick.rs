@@ -297,6 +297,20 @@ impl Engine {
         found
     }
 
+    /// Checks of a lost redundancy that belong to another incident, or did until now: the mains are back, and with them
+    /// the input of each host, once each was asked.
+    fn left_over(&self, verdict: &Verdict) -> Vec<ObjectId> {
+        let host = verdict.target.host.as_deref().and_then(|name| self.catalog.host_id(name));
+        let Some(host) = host.filter(|_| verdict.class == Class::RedundancyLost) else { return Vec::new() };
+        let belongs = |id: &&ServiceId| {
+            let object = ObjectId::Service(**id);
+            (self.services[id.index()].incident != 0 || self.is_released(object))
+                && cover::speaks(&self.catalog, **id, verdict)
+        };
+        let services = &self.catalog.hosts[host.index()].services;
+        services.iter().filter(belongs).map(|id| ObjectId::Service(*id)).collect()
+    }
+
     fn tell_resolved(&mut self, number: u64, effects: &mut Effects) {
         let Some(incident) = self.tracker.get(number).cloned() else { return };
         let catalog = Arc::clone(&self.catalog);
@@ -525,6 +539,9 @@ impl Clearance for Engine {
             return false;
         }
         if !self.resource_seen(verdict, since) {
+            return false;
+        }
+        if self.left_over(verdict).iter().any(|object| seen(object) < since) {
             return false;
         }
         let witnesses = self.witnesses(&verdict.target);

@@ -12,7 +12,7 @@ use stentor_wire::snmp::environment::Unit;
 use crate::look::ahead_of;
 use crate::{BuildError, Deadline, Network, Probe, ProbeEnv, ProbeError, Target};
 
-use super::{Access, Agent, Asking, SnmpError, SnmpPoller, With, supply, unanswered};
+use super::{Access, Agent, Asking, SnmpError, SnmpPoller, With, supply, unanswered, up_time};
 
 /// Parts, sensors and ports of an array with many shelves.
 const ROWS_MAX: usize = 10_000;
@@ -58,7 +58,8 @@ impl SnmpArray {
     async fn read(&self, agent: &Agent, deadline: Deadline) -> Result<(Array, Sensors), SnmpError> {
         let mut ask = Asking::new(&*self.poller, agent, deadline);
         let columns = [array::columns(), entity::columns(), entity::sensor_columns()].concat();
-        let mut found = ask.columns(&columns, ROWS_MAX, "its tables").await?;
+        let mut found = ask.get(&[up_time()], "its uptime").await?;
+        found.extend(ask.columns(&columns, ROWS_MAX, "its tables").await?);
         found.extend(ask.get(&entity::names_wanted(&found), "the names of its parts").await?);
         let mut array = array::read(&found);
         let parts = entity::read(&found).into_iter().filter(entity::Part::matters);

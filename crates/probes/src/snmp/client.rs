@@ -298,6 +298,11 @@ impl SnmpPoller for SnmpClient {
                 match client.get_bulk(&oids, 0, ask.repetitions).await {
                     Ok(answer) => walk.take(answer.into_iter().map(ours).collect()).map_err(walked)?,
                     Err(error) if is_too_big(&error) && walk.ask_less() => {}
+                    // It was there a moment ago: so much at once may be more than it can say, or say in time.
+                    Err(error)
+                        if is_timeout(&error)
+                            && (walk.has_found() || self.is_engine_known(agent))
+                            && walk.ask_less() => {}
                     Err(error) => return Err(said(&error)),
                 }
             }
@@ -317,6 +322,10 @@ fn walked(error: WalkError) -> SnmpError {
         WalkError::TooMany(rows) => SnmpError::TooMany(rows),
         WalkError::Backwards(..) | WalkError::Nothing => SnmpError::Malformed(error.to_string()),
     }
+}
+
+fn is_timeout(error: &Error) -> bool {
+    matches!(innermost(error), Error::Timeout { .. })
 }
 
 fn is_too_big(error: &Error) -> bool {

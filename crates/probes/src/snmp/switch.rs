@@ -34,7 +34,8 @@ const SHOWN_MAX: usize = 8;
 pub struct Own {
     /// How many members the stack should have: one that loses its power takes its row with it.
     members: u32,
-    /// How many ports each aggregate should have: ports of a member that is gone are gone from the table.
+    /// How many ports each aggregate should have: ports of a member that is gone are gone from the table. Where some are
+    /// named the others are described, and not judged: that of a host goes down with the host.
     lags: BTreeMap<String, u32>,
     /// Which host's management controller hangs on a port.
     bmc_ports: BTreeMap<String, String>,
@@ -142,13 +143,14 @@ impl SnmpSwitch {
         }
         let names: Names = read.interfaces.iter().map(|one| (one.index, one.name.clone())).collect();
         let lags = self.aggregates(read, &names);
+        let judged: Vec<&Aggregate> = lags.iter().filter(|lag| self.is_judged(&lag.name)).collect();
         let mut seen = Observation::observed("").fact("snmp", "ok").fact("switch_found", true);
         let mut trouble = Vec::new();
         let lists = [
-            ("aggregate down", "lags_down", named(&lags, |lag| lag.active == 0)),
-            ("aggregate degraded", "lags_degraded", named(&lags, |lag| lag.active > 0 && lag.active < lag.wanted)),
-            ("several partners", "lags_mixed", named(&lags, |lag| lag.is_mixed)),
-            ("no partner", "lags_no_partner", named(&lags, |lag| lag.has_no_partner)),
+            ("aggregate down", "lags_down", named(&judged, |lag| lag.active == 0)),
+            ("aggregate degraded", "lags_degraded", named(&judged, |lag| lag.active > 0 && lag.active < lag.wanted)),
+            ("several partners", "lags_mixed", named(&judged, |lag| lag.is_mixed)),
+            ("no partner", "lags_no_partner", named(&judged, |lag| lag.has_no_partner)),
             ("churning", "churned", read.churned(&names)),
             ("stack member not ready", "stack_down", read.members_down()),
             ("stack port down", "stack_ports_down", read.stack_ports_down(&names)),
@@ -174,7 +176,7 @@ impl SnmpSwitch {
             .fact("switch", switch)
             .fact("lags", lags.iter().map(Aggregate::value).collect::<Vec<_>>())
             .fact("stack", read.stack.members.iter().map(member).collect::<Vec<_>>())
-            .fact("one_member", named(&lags, |lag| read.stack.members.len() > 1 && lag.is_on_one_member()))
+            .fact("one_member", named(&judged, |lag| read.stack.members.len() > 1 && lag.is_on_one_member()))
             .fact("neighbours", read.neighbours.iter().take(LISTED_MAX).map(neighbour).collect::<Vec<_>>())
             .fact("sensors_broken", read.sensors.broken.clone());
         if self.own.mac_table {
@@ -198,6 +200,10 @@ impl SnmpSwitch {
         all
     }
 
+    fn is_judged(&self, lag: &str) -> bool {
+        self.own.lags.is_empty() || self.own.lags.keys().any(|name| name.eq_ignore_ascii_case(lag))
+    }
+
     /// Hosts whose management controller's port is without a link.
     fn bmc_ports_down(&self, read: &Read) -> Vec<String> {
         let is_down = |port: &str| {
@@ -208,7 +214,7 @@ impl SnmpSwitch {
     }
 }
 
-fn named(lags: &[Aggregate], is: impl Fn(&Aggregate) -> bool) -> Vec<String> {
+fn named(lags: &[&Aggregate], is: impl Fn(&Aggregate) -> bool) -> Vec<String> {
     lags.iter().filter(|lag| is(lag)).map(|lag| lag.name.clone()).collect()
 }
 

@@ -4,10 +4,13 @@
 
 use super::{Oid, SnmpValue, VarBind};
 
-/// What an answer should fill: a datagram that no Ethernet has to break up.
-const ANSWER_BYTES: usize = 1_400;
-/// What a cell is taken to be before the first answer: a long identifier with a counter.
-const CELL_BYTES_FIRST: usize = 28;
+/// What an answer should fill: a datagram that no Ethernet has to break up, with what SNMPv3 adds.
+const ANSWER_BYTES: usize = 1_300;
+/// What a cell is taken to be before the first answer: the longest usual identifier with a name. There are agents that are
+/// silent where their answer would be too long.
+const CELL_BYTES_FIRST: usize = 64;
+/// Columns of one question: small agents take long over each, and some give up on many.
+const COLUMNS_MAX: usize = 20;
 /// No cell is shorter: two headers, an identifier of a table, a byte of value.
 const CELL_BYTES_MIN: usize = 16;
 
@@ -74,7 +77,7 @@ impl Walk {
         let cell_bytes = self.bytes.checked_div(self.cells).unwrap_or(CELL_BYTES_FIRST).max(CELL_BYTES_MIN);
         let cells = (self.answer_bytes / cell_bytes).max(1);
         let pending = self.columns.iter().enumerate().filter(|(_, column)| !column.is_done);
-        self.asked = pending.map(|(at, _)| at).take(cells).collect();
+        self.asked = pending.map(|(at, _)| at).take(cells.min(COLUMNS_MAX)).collect();
         if self.asked.is_empty() {
             return None;
         }
@@ -113,7 +116,7 @@ impl Walk {
         Ok(())
     }
 
-    /// The agent says that its answer does not fit: the next question is half as long. False if it cannot be shorter.
+    /// An answer does not fit, or takes too long: the next question is half as long. False if it cannot be shorter.
     pub fn ask_less(&mut self) -> bool {
         self.answer_bytes /= 2;
         self.answer_bytes >= CELL_BYTES_MIN

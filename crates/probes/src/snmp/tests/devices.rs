@@ -109,7 +109,7 @@ async fn a_member_of_a_stack_that_vanishes_is_missed_where_it_is_named() {
     assert_eq!(json(&seen, "stack_down"), r#"["2 removed"]"#);
     assert_eq!(member(&seen, "stack", 1, "cswSwitchState"), Value::from(11i64));
     assert_eq!(text(&seen, "ring"), "broken");
-    // Of the other aggregates nobody said how many ports they should have.
+    // Of the other aggregates nobody said how many ports they should have: they are not judged.
     assert_eq!(json(&seen, "lags_degraded"), r#"["Po1"]"#);
     let unnamed = run(&probe("snmp_switch", "{}", &made)).await;
     assert_eq!((json(&unnamed, "stack_down").as_str(), json(&unnamed, "lags_degraded").as_str()), ("[]", "[]"));
@@ -122,7 +122,8 @@ async fn supplies_fake_redundancy_and_dark_management_ports_are_told() {
         ("1.3.6.1.4.1.9.9.117.1.1.2.1.2.2011", SnmpValue::Integer(8)),
         ("1.3.6.1.2.1.131.1.1.1.5.1021", SnmpValue::Bytes(vec![0x08])),
         ("1.3.6.1.2.1.2.2.1.8.10141", SnmpValue::Integer(2)),
-        // The other port of nc2 is on the same member.
+        // The other port of nc1 is on the same member; of nc2 nobody asked.
+        ("1.3.6.1.2.1.31.1.1.1.1.10201", SnmpValue::Bytes(b"Gi1/0/8".to_vec())),
         ("1.3.6.1.2.1.31.1.1.1.1.10202", SnmpValue::Bytes(b"Gi1/0/9".to_vec())),
     ];
     let seen = seen("snmp_switch", STACK, SWITCH, &changes).await;
@@ -130,7 +131,7 @@ async fn supplies_fake_redundancy_and_dark_management_ports_are_told() {
     assert_eq!((number(&seen, "psus"), number(&seen, "psus_ok")), (4.0, 3.0));
     assert_eq!(json(&seen, "warning"), r#"["Switch 1 Fan 1"]"#);
     assert_eq!(json(&seen, "switch"), r#"{"bmc_ports_down":["nc1"],"state":"up"}"#);
-    assert_eq!(json(&seen, "one_member"), r#"["Po2"]"#);
+    assert_eq!(json(&seen, "one_member"), r#"["Po1"]"#);
 }
 
 #[tokio::test]
@@ -208,6 +209,24 @@ async fn a_ups_tells_its_lines() {
 }
 
 #[tokio::test]
+async fn any_column_of_any_table_is_matched_row_by_row() {
+    let params = r#"{"oids":[{"oid":"1.3.6.1.2.1.25.1.6.0","name":"count"}],"tables":[
+        {"oid":"1.3.6.1.2.1.25.3.2.1.5","name":"device","label":"1.3.6.1.2.1.25.3.2.1.3","only":"^(cpu|gpu)","expect":"^2$"},
+        {"oid":"1.3.6.1.2.1.25.3.3.1.2","name":"load","unit":"%","rows_min":3},
+        {"oid":"1.3.6.1.4.1.99999.1","name":"none"}]}"#;
+    let changes = [
+        ("1.3.6.1.2.1.25.3.2.1.5.196609", SnmpValue::Integer(5)),
+        ("1.3.6.1.2.1.25.3.2.1.3.196609", SnmpValue::Bytes(b"cpu 0".to_vec())),
+    ];
+    let seen = seen("snmp", params, HOST, &changes).await;
+    let values = r#"{"count":3,"device cpu 0":2,"device cpu 0 (196609)":5,"load 196608":20,"load 196609":40}"#;
+    assert_eq!(json(&seen, "values"), values);
+    assert_eq!(json(&seen, "unmatched"), r#"["device cpu 0 (196609)"]"#);
+    assert_eq!(json(&seen, "missing"), r#"["load","none"]"#);
+    assert_eq!((number(&seen, "value"), number(&seen, "max")), (3.0, 40.0));
+}
+
+#[tokio::test]
 async fn boxes_of_another_sort_are_found_out() {
     for (kind, fact) in [
         ("snmp_array", "array_found"),
@@ -224,6 +243,10 @@ async fn boxes_of_another_sort_are_found_out() {
 #[tokio::test]
 async fn parameters_that_cannot_be_meant_are_refused() {
     for (kind, params) in [
+        ("snmp", r#"{"tables":[]}"#),
+        ("snmp", r#"{"tables":[{"oid":"1.3.6","only":"("}]}"#),
+        ("snmp", r#"{"tables":[{"oid":"1.3.6","rate":true}]}"#),
+        ("snmp", r#"{"tables":[{"oid":"1.3.6","name":"a"},{"oid":"1.3.7","name":"a"}]}"#),
         ("snmp_array", r#"{"controllers":2}"#),
         ("snmp_host", r#"{"mounts":"/"}"#),
         ("snmp_pdu", r#"{"outlets":[1]}"#),
