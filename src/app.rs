@@ -157,6 +157,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         engine: engine.clone(),
         store: Arc::clone(&store),
         clock: base.clock.clone(),
+        redfish: options.network.redfish().clone(),
         desk,
         self_metrics: base.registry,
         url: door.url.as_str().into(),
@@ -467,6 +468,7 @@ impl Service {
         self.collector.stop().await;
         let client = self.network.bmc_client();
         client.shutdown(tokio::time::Instant::now() + FAREWELL).await;
+        self.network.redfish().shutdown(tokio::time::Instant::now() + FAREWELL).await;
         self.notify.stop().await;
         self.engine.stop().await;
         wait("writer", self.writer).await;

@@ -16,6 +16,7 @@ pub mod notices;
 pub mod pages;
 pub mod parts;
 pub mod problem;
+pub mod redfish;
 pub mod router;
 pub mod serve;
 pub mod sse;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::engine::Handle;
 use crate::nagios::desk::Desk;
+use crate::probes::redfish::RedfishClient;
 use crate::store::SharedStore;
 
 /// What every handler may use. Cheap to clone.
@@ -45,6 +47,8 @@ pub struct WebState {
     pub url: Arc<str>,
     /// Cookies carry `Secure` and the `__Host-` prefix only over TLS.
     pub secure_cookies: bool,
+    /// What the collector polls controllers with; an event makes its shared results old.
+    pub redfish: RedfishClient,
     /// Extra routes of the demo (fault injection), merged below `/demo`.
     pub demo: Option<axum::Router<WebState>>,
 }

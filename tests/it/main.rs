@@ -24,6 +24,7 @@ mod pipe;
 mod plugins;
 mod plugins_page;
 mod postgres;
+mod redfish;
 mod running;
 mod samples;
 mod scenarios;

@@ -181,6 +181,7 @@ impl Way {
         let authority = if self.port == PORT { shown } else { format!("{shown}:{}", self.port) };
         let password = read_secret(&bmc.password_file, deadline).await?;
         Ok(Access {
+            host: Arc::clone(&target.host),
             addr,
             name,
             authority,
