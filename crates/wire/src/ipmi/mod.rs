@@ -11,6 +11,7 @@ mod cursor;
 pub mod event;
 pub mod message;
 pub mod packet;
+pub mod presence;
 pub mod sdr;
 pub mod sdr_encode;
 pub mod sel;
