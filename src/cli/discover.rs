@@ -133,8 +133,10 @@ fn wish(args: &DiscoverArgs, net: Network) -> anyhow::Result<Wish> {
         args.timeout > Span::ZERO && args.timeout <= Span::from_secs(60),
         "--timeout is more than 0 and at most 60s"
     );
-    let text = |path: &PathBuf| path.display().to_string();
-    let password_file = args.bmc_password_file.as_ref().map(text);
+    // The proposal may be read from anywhere.
+    let text = |path: &PathBuf| std::path::absolute(path).map(|path| path.display().to_string());
+    let password_file = args.bmc_password_file.as_ref().map(text).transpose()?;
+    let community_file = args.community_file.as_ref().map(text).transpose()?;
     Ok(Wish {
         net,
         clock: Clock::Machine,
@@ -147,7 +149,7 @@ fn wish(args: &DiscoverArgs, net: Network) -> anyhow::Result<Wish> {
             .clone()
             .zip(password_file)
             .map(|(user, password_file)| BmcLogin { user, password_file }),
-        community_file: args.community_file.as_ref().map(text),
+        community_file,
     })
 }
 

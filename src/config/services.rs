@@ -300,8 +300,8 @@ fn configured(section: &Section<'_>, builder: &mut Builder<'_>, found: &mut Diag
         let every = section.span_or("every", base.every, found);
         let params = section.map("params", found);
         let (base_params, params) = match (template, &command) {
-            (None, None) => (base.params.overlaid(&params), Value::Null),
-            _ => (base.params.clone(), params),
+            (None, None) => (over_redfish(host, &base.probe, base.params.overlaid(&params), builder), Value::Null),
+            _ => (base.params.clone(), over_redfish(host, &base.probe, params, builder)),
         };
         let check = Check {
             params: base_params,
@@ -313,7 +313,6 @@ fn configured(section: &Section<'_>, builder: &mut Builder<'_>, found: &mut Diag
             rules: rules.clone().unwrap_or_else(|| base.rules.clone()),
             ..base
         };
-        let params = over_redfish(host, &check.probe, params, builder);
         refuse_missing_params(&check, &params, section, found);
         builder.trial.params(&check, &params, &section.at, found);
         let check = expected_from(builder.catalog.hosts[host.index()].view, check);

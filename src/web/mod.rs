@@ -30,8 +30,10 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::engine::Handle;
 use crate::nagios::desk::Desk;
-use crate::probes::redfish::RedfishClient;
 use crate::store::SharedStore;
+
+/// Makes what is shared of a host's controller old. `false` = that was done a moment ago.
+pub type MakeOld = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// What every handler may use. Cheap to clone.
 #[derive(Clone)]
@@ -47,8 +49,7 @@ pub struct WebState {
     pub url: Arc<str>,
     /// Cookies carry `Secure` and the `__Host-` prefix only over TLS.
     pub secure_cookies: bool,
-    /// What the collector polls controllers with; an event makes its shared results old.
-    pub redfish: RedfishClient,
+    pub make_old: MakeOld,
     /// Extra routes of the demo (fault injection), merged below `/demo`.
     pub demo: Option<axum::Router<WebState>>,
 }

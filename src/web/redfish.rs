@@ -13,7 +13,7 @@ use stentor_core::engine::{Command, ResultSource, Took};
 use stentor_core::id::HostId;
 use stentor_core::model::{ObjectKey, ServiceState, Value};
 use stentor_wire::redfish::Health;
-use stentor_wire::redfish::event::{Event, Record};
+use stentor_wire::redfish::event::{Event, Record, context};
 use subtle::ConstantTimeEq;
 
 use super::WebState;
@@ -21,11 +21,12 @@ use super::api::extract::InPath;
 use super::problem::Problem;
 use crate::engine::KeyedResult;
 use crate::nagios::passive;
-use crate::probes::redfish::{RedfishEvents, context};
-use crate::probes::{Probe, redfish::Redfish};
 
 /// One delivery; controllers send a few records at a time.
 const EVENT_BYTES_MAX: usize = 256 * 1024;
+/// The probe of the checks that an event sets off, and of the service that has subscribed.
+const PROBE: &str = "redfish";
+const EVENTS_PROBE: &str = "redfish_events";
 /// Longest secret read.
 const SECRET_BYTES_MAX: usize = 1024;
 
@@ -62,7 +63,7 @@ async fn take(
         tell(&state, &host, service, record).await?;
     }
     // A controller that chatters has its host polled every few seconds, not for each word.
-    if state.redfish.expire(&host) {
+    if (state.make_old)(&host) {
         look_at(&state, catalog, id).await?;
     }
     Ok(StatusCode::NO_CONTENT)
@@ -70,7 +71,7 @@ async fn take(
 
 /// The service that keeps the subscription, and where its secret is.
 fn subscription(catalog: &Catalog, host: HostId) -> Option<(&Service, String)> {
-    services(catalog, host, RedfishEvents::KIND).find_map(|service| {
+    services(catalog, host, EVENTS_PROBE).find_map(|service| {
         let params = catalog.checks[service.check.index()].params.overlaid(&service.params);
         let file = params.map()?.get("token_file").and_then(Value::text)?.to_owned();
         Some((service, file))
@@ -107,7 +108,7 @@ async fn tell(state: &WebState, host: &str, service: &Service, record: &Record) 
 /// Has everything of the host that Redfish tells looked at now.
 async fn look_at(state: &WebState, catalog: &Catalog, host: HostId) -> Result<(), Problem> {
     let name = &catalog.hosts[host.index()].name;
-    for service in services(catalog, host, Redfish::KIND) {
+    for service in services(catalog, host, PROBE) {
         let object = ObjectKey { host: Arc::clone(name), service: Some(Arc::clone(&service.name)) };
         state.engine.command(Command::CheckNow { object, by: "redfish event".into() }, None).await?;
     }

@@ -8,6 +8,7 @@ mod badconfig;
 mod bmc_mail;
 mod browser;
 mod demo;
+mod discover;
 mod faults;
 mod fuzz;
 mod ipmi;

@@ -25,8 +25,8 @@ const HTPASSWD: &str = "monitor:$2b$04$hSdL1ZrilAvbnFn5GQsViuLV5ji0f76A3ZW57tDtU
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 /// A running emulator; killed when dropped.
-struct Sushy {
-    port: u16,
+pub struct Sushy {
+    pub port: u16,
     _child: Child,
     client: reqwest::Client,
 }
@@ -38,7 +38,7 @@ fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
 }
 
 impl Sushy {
-    async fn start(folder: &Path) -> Sushy {
+    pub async fn start(folder: &Path) -> Sushy {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/sushy/bin/sushy-emulator");
         assert!(program.is_file(), "`{}` is missing: `scripts/test peers` installs it", program.display());
         let key = rcgen::KeyPair::generate().unwrap();

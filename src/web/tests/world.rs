@@ -88,7 +88,7 @@ impl World {
             clock: clock.clone(),
             self_metrics: Arc::new(prometheus::Registry::new()),
             url: "http://stentor.example/".into(),
-            redfish: crate::probes::redfish::RedfishClient::default(),
+            make_old: Arc::new(|_| true),
             secure_cookies,
             demo,
         };

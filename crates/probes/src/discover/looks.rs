@@ -23,7 +23,7 @@ pub(super) struct Services {
 
 impl Scout {
     pub(super) async fn ping(&self, target: &Target) -> bool {
-        let seen = self.probe("ping", target, params([("count", Value::from(1u32))])).await;
+        let seen = self.probe("ping", target, params([("packets", Value::from(2u32))])).await;
         seen.is_some_and(|seen| fact(&seen, "ping") == "ok")
     }
 
