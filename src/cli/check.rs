@@ -158,6 +158,10 @@ fn main_param(kind: &str) -> &'static str {
         "multipath" => "maps",
         "zfs" => "pools",
         "mount" => "mounts",
+        "lvm" => "groups",
+        "iscsi" => "targets",
+        "nvme" => "subsystems",
+        "gluster" => "volumes",
         "raid_controller" => "tool",
         _ => "port",
     }
@@ -182,9 +186,8 @@ fn params(entry: &Entry, args: &CheckArgs) -> Result<Value, String> {
                 let port: u16 = given.parse().map_err(|_| format!("`{given}` is not a port"))?;
                 Some(Value::from(u32::from(port)))
             }
-            "paths" | "bonds" | "arrays" | "resources" | "devices" | "maps" | "mounts" | "pools" => {
-                Some(vec![given.as_str()].into())
-            }
+            "paths" | "bonds" | "arrays" | "resources" | "devices" | "maps" | "mounts" | "pools" | "groups"
+            | "targets" | "subsystems" | "volumes" => Some(vec![given.as_str()].into()),
             _ => Some(given.as_str().into()),
         };
         params.extend(value.map(|value| (key.to_owned(), value)));

@@ -12,6 +12,8 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use sha2::{Digest, Sha256};
 use stentor_core::Timestamp;
 use x509_cert::der::Decode;
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
 
 /// How peers' certificates are judged.
 #[derive(Clone, Debug)]
@@ -141,6 +143,11 @@ impl Trust {
         Ok(Trust { provider, roots: Some(verifier), named: Arc::default(), pin: None, identity: None })
     }
 
+    /// A verifier that judges like this.
+    pub fn verifier(&self) -> Arc<dyn ServerCertVerifier> {
+        Arc::new(Keeper { trust: self.clone(), leaf: OnceLock::new() })
+    }
+
     /// A client for one connection, and where it leaves the peer's certificate.
     ///
     /// # Errors
@@ -188,6 +195,24 @@ pub fn not_after(der: &[u8]) -> Option<Timestamp> {
     let certificate = x509_cert::Certificate::from_der(der).ok()?;
     let since_1970 = certificate.tbs_certificate().validity().not_after.to_unix_duration();
     Some(Timestamp::from_secs(i64::try_from(since_1970.as_secs()).ok()?))
+}
+
+/// Who a certificate in DER says that it belongs to: its DNS names, then its common name; empty if it cannot be read.
+pub fn names(der: &[u8]) -> Vec<String> {
+    let Ok(certificate) = x509_cert::Certificate::from_der(der) else { return Vec::new() };
+    let subject = certificate.tbs_certificate();
+    let mut names = Vec::new();
+    if let Ok(Some((_, alternatives))) = subject.get_extension::<SubjectAltName>() {
+        names.extend(alternatives.0.iter().filter_map(|name| match name {
+            GeneralName::DnsName(name) => Some(name.as_str().to_owned()),
+            _ => None,
+        }));
+    }
+    if let Ok(Some(name)) = subject.subject().common_name() {
+        names.push(name.value().into_owned());
+    }
+    names.retain(|name| !name.is_empty());
+    names
 }
 
 impl Keeper {
@@ -264,6 +289,20 @@ impl ServerCertVerifier for Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_names_whom_it_belongs_to() {
+        let mut params = rcgen::CertificateParams::new(vec!["nc1.example".into(), "nc1".into()]).expect("parameters");
+        params.distinguished_name.push(rcgen::DnType::CommonName, "node one");
+        let key = rcgen::KeyPair::generate().expect("key");
+        let cert = params.self_signed(&key).expect("certificate");
+        let found = names(cert.der());
+        assert_eq!(found.get(..2).unwrap_or_default(), ["nc1.example", "nc1"]);
+        assert_eq!(found.last().map(String::as_str), Some("node one"));
+        for cut in 0..cert.der().len() {
+            assert!(names(cert.der().get(..cut).unwrap_or_default()).is_empty(), "truncated at {cut}");
+        }
+    }
 
     #[test]
     fn the_end_of_a_certificate_is_read_and_garbage_is_not() {
