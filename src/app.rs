@@ -49,7 +49,7 @@ use crate::probes::{HostView, Network, ProbeEnv};
 use crate::store::{self, SharedStore};
 use crate::traps;
 use crate::web::auth::Credentials;
-use crate::web::{WebState, auth, router, serve};
+use crate::web::{MakeOld, WebState, auth, router, serve};
 
 /// History is pruned this often.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
@@ -151,7 +151,6 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     let watched = Watched { catalog, env, factory: options.factory, imported: imported(nagios.as_ref()) };
     let (handle, collector) = start_collector(&base, &settings, watched, &engine)?;
     let orders = tokio::spawn(relay(writer.to_collector, handle.clone()));
-
     let stop = CancellationToken::new();
     let mut takers = takers(&base, door.pipe, &engine, &desk, &stop)?;
     let spool = |nagios| Spool::start(nagios, engine.clone(), base.clock.clone(), stop.clone());
@@ -163,6 +162,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         engine: engine.clone(),
         store: Arc::clone(&store),
         clock: base.clock.clone(),
+        make_old: made_old_in(&options.network),
         desk,
         traps: board,
         self_metrics: base.registry,
@@ -197,6 +197,12 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         prune,
         lock,
     })
+}
+
+/// An event makes what the collector shares of a controller old.
+fn made_old_in(network: &Network) -> MakeOld {
+    let client = network.redfish().clone();
+    Arc::new(move |host| client.expire(host))
 }
 
 /// What has time until pages are served.
@@ -484,6 +490,7 @@ impl Service {
         self.collector.stop().await;
         let client = self.network.bmc_client();
         client.shutdown(tokio::time::Instant::now() + FAREWELL).await;
+        self.network.redfish().shutdown(tokio::time::Instant::now() + FAREWELL).await;
         self.notify.stop().await;
         self.engine.stop().await;
         wait("writer", self.writer).await;

@@ -116,6 +116,7 @@ async fn observe(kind: &str, args: &CheckArgs) -> Result<(Observation, Threshold
     let run = tokio::time::timeout_at(deadline + Duration::from_secs(1), probe.run(&target, deadline)).await;
     // A BMC has few session slots and keeps an abandoned one for a minute.
     env.net.bmc_client().shutdown(Instant::now() + Duration::from_secs(1)).await;
+    env.net.redfish().shutdown(Instant::now() + Duration::from_secs(1)).await;
     match run {
         Ok(Ok(seen)) => Ok((seen, thresholds)),
         Ok(Err(error)) => Err(error.to_string()),

@@ -83,7 +83,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "checks",
         ],
     ),
-    ("bmc", &["address", "port", "user", "password_file", "suite"]),
+    ("bmc", &["address", "port", "user", "password_file", "suite", "protocols", "redfish"]),
     ("checks", &["enabled", "every", "retry", "attempts", "timeout", "params"]),
     (
         "[[service]]",

@@ -764,6 +764,7 @@ pub async fn serve(snapshot: Snapshot, role: Role) -> Fixture {
         clock: clock.clone(),
         self_metrics: Arc::new(prometheus::Registry::new()),
         url: "http://127.0.0.1:8461".into(),
+        make_old: Arc::new(|_| true),
         secure_cookies: false,
         demo: None,
     };

@@ -16,6 +16,7 @@ pub mod notices;
 pub mod pages;
 pub mod parts;
 pub mod problem;
+pub mod redfish;
 pub mod router;
 pub mod serve;
 pub mod sse;
@@ -31,6 +32,9 @@ use crate::engine::Handle;
 use crate::nagios::desk::Desk;
 use crate::store::SharedStore;
 use crate::traps::board::Board;
+
+/// Makes what is shared of a host's controller old. `false` = that was done a moment ago.
+pub type MakeOld = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// What every handler may use. Cheap to clone.
 #[derive(Clone)]
@@ -48,6 +52,7 @@ pub struct WebState {
     pub url: Arc<str>,
     /// Cookies carry `Secure` and the `__Host-` prefix only over TLS.
     pub secure_cookies: bool,
+    pub make_old: MakeOld,
     /// Extra routes of the demo (fault injection), merged below `/demo`.
     pub demo: Option<axum::Router<WebState>>,
 }

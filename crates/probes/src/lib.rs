@@ -7,6 +7,7 @@ pub mod bonding;
 pub mod clock;
 #[cfg(test)]
 mod conformance;
+pub mod discover;
 pub mod disk;
 pub mod dns;
 pub mod drbd;

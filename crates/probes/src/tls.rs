@@ -178,6 +178,16 @@ impl Keeper {
     pub fn not_after(&self) -> Option<Timestamp> {
         not_after(self.leaf.get()?)
     }
+
+    /// SHA-256 of the peer's certificate in hexadecimal; `None` if none was sent.
+    pub fn fingerprint(&self) -> Option<String> {
+        self.leaf.get().map(|leaf| fingerprint(leaf))
+    }
+}
+
+/// SHA-256 in hexadecimal.
+fn fingerprint(der: &[u8]) -> String {
+    Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `notAfter` of a certificate in DER.
@@ -237,8 +247,9 @@ impl ServerCertVerifier for Keeper {
         let _ = self.leaf.set(end_entity.clone().into_owned());
         if let Some(pin) = self.trust.pin {
             let shown: [u8; 32] = Sha256::digest(end_entity).into();
-            let text: String = shown.iter().map(|byte| format!("{byte:02x}")).collect();
-            let refusal = || rustls::Error::General(format!("the certificate's fingerprint is sha256:{text}"));
+            let refusal = || {
+                rustls::Error::General(format!("the certificate's fingerprint is sha256:{}", fingerprint(end_entity)))
+            };
             return if shown == pin { Ok(ServerCertVerified::assertion()) } else { Err(refusal()) };
         }
         match &self.trust.roots {

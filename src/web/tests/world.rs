@@ -89,6 +89,7 @@ impl World {
             clock: clock.clone(),
             self_metrics: Arc::new(prometheus::Registry::new()),
             url: "http://stentor.example/".into(),
+            make_old: Arc::new(|_| true),
             secure_cookies,
             demo,
         };

@@ -26,8 +26,11 @@ const IDLE_MAX: Duration = Duration::from_secs(300);
 const FAREWELL: Duration = Duration::from_secs(4);
 /// The controller's task stops this much before the deadline, so that it can still say what it was doing.
 const REPLY_MARGIN: Duration = Duration::from_millis(100);
-/// How long one poll's result is shared. A poll of a slow controller takes seconds, and nine services want it.
-const SHARE_FOR: Duration = Duration::from_secs(5);
+/// How long one poll's result is shared: a poll takes a slow controller seconds, and nine services of a host want it, each
+/// at its own time of the minute.
+const SHARE_FOR: Duration = Duration::from_secs(20);
+/// Events of one host make what is shared old no more often than this: a controller that chatters must not be polled for it.
+const EXPIRE_EVERY: Duration = Duration::from_secs(5);
 
 /// A password that no log shows.
 #[derive(Clone, PartialEq)]
@@ -52,6 +55,8 @@ impl std::fmt::Debug for Secret {
 /// How a controller is reached, by whom, and whom we take it for.
 #[derive(Clone, Debug)]
 pub struct Access {
+    /// Name in the catalog.
+    pub host: Arc<str>,
     pub addr: SocketAddr,
     /// Address or name as configured: what its certificate must be for.
     pub name: String,
@@ -69,13 +74,22 @@ pub struct Access {
 
 impl PartialEq for Access {
     fn eq(&self, other: &Access) -> bool {
-        (self.addr, &self.name, &self.user, &self.password, self.basic, &self.tls, &self.system)
-            == (other.addr, &other.name, &other.user, &other.password, other.basic, &other.tls, &other.system)
+        (&self.host, self.addr, &self.name, &self.user, &self.password, self.basic, &self.tls, &self.system)
+            == (
+                &other.host,
+                other.addr,
+                &other.name,
+                &other.user,
+                &other.password,
+                other.basic,
+                &other.tls,
+                &other.system,
+            )
     }
 }
 
 /// Another user has other rights, and another system is another host.
-type Key = (SocketAddr, String, Option<String>);
+type Key = (Arc<str>, SocketAddr, String, Option<String>);
 
 enum Order {
     Poll(Access, Instant, oneshot::Sender<Result<Arc<Poll>, RedfishError>>),
@@ -100,6 +114,8 @@ struct Inner {
     share_for: Duration,
     /// Only the addresses of the tasks; what they know is theirs. Held for a look-up, never across an await.
     mailboxes: Mutex<BTreeMap<Key, mpsc::Sender<Order>>>,
+    /// By host: what was polled before is not shared any more.
+    expired: Arc<Mutex<BTreeMap<Arc<str>, Instant>>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -119,8 +135,21 @@ impl std::fmt::Debug for RedfishClient {
 impl RedfishClient {
     /// Connects to nobody before the first poll.
     pub fn new(share_for: Duration) -> Self {
-        let (mailboxes, tasks, stop) = (Mutex::default(), TaskTracker::new(), CancellationToken::new());
-        RedfishClient { inner: Arc::new(Inner { share_for, mailboxes, tasks, stop }) }
+        let (mailboxes, expired) = (Mutex::default(), Arc::default());
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        RedfishClient { inner: Arc::new(Inner { share_for, mailboxes, expired, tasks, stop }) }
+    }
+
+    /// What is known of a host's controller is old from now on. `false` = that was said a moment ago.
+    pub fn expire(&self, host: &str) -> bool {
+        let mut expired = self.inner.expired.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        expired.retain(|_, at| at.elapsed() < SHARE_FOR);
+        if expired.get(host).is_some_and(|at| at.elapsed() < EXPIRE_EVERY) {
+            return false;
+        }
+        expired.insert(host.into(), now);
+        true
     }
 
     /// What the controller says, at most a few seconds old.
@@ -186,7 +215,7 @@ impl RedfishClient {
             return Err(RedfishError::Stopped);
         }
         let mut mailboxes = inner.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (access.addr, access.user.clone(), access.system.clone());
+        let key = (Arc::clone(&access.host), access.addr, access.user.clone(), access.system.clone());
         if let Some(mailbox) = mailboxes.get(&key).filter(|mailbox| !mailbox.is_closed()) {
             return Ok(mailbox.clone());
         }
@@ -197,6 +226,7 @@ impl RedfishClient {
         let worker = Worker {
             net: net.clone(),
             share_for: inner.share_for,
+            expired: Arc::clone(&inner.expired),
             access: access.clone(),
             session: None,
             memory: Memory::default(),
@@ -212,6 +242,7 @@ impl RedfishClient {
 struct Worker {
     net: Network,
     share_for: Duration,
+    expired: Arc<Mutex<BTreeMap<Arc<str>, Instant>>>,
     access: Access,
     session: Option<Session>,
     memory: Memory,
@@ -258,7 +289,8 @@ impl Worker {
                     let _ = reply.send(self.subscribe(&subscriber, deadline).await);
                 }
                 Order::Poll(_, deadline, reply) => {
-                    let fresh = self.last.as_ref().filter(|(at, _)| at.elapsed() < self.share_for);
+                    let fresh =
+                        self.last.as_ref().filter(|(at, _)| at.elapsed() < self.share_for && !self.is_expired(*at));
                     let result = match fresh {
                         Some((_, poll)) => Ok(Arc::clone(poll)),
                         None => self.poll(deadline).await,
@@ -268,6 +300,11 @@ impl Worker {
                 }
             }
         }
+    }
+
+    fn is_expired(&self, at: Instant) -> bool {
+        let expired = self.expired.lock().unwrap_or_else(PoisonError::into_inner);
+        expired.get(&*self.access.host).is_some_and(|expired| at <= *expired)
     }
 
     /// Gives a result to all who wait for the same.

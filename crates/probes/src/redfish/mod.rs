@@ -23,7 +23,8 @@ use super::{BuildError, Deadline, Network, Probe, ProbeEnv, ProbeError, Target};
 
 pub use client::{Access, RedfishClient, Secret};
 pub use observe::{observation, unreachable};
-pub use subscribe::{RedfishEvents, Standing, Subscriber, context};
+pub use stentor_wire::redfish::event::context;
+pub use subscribe::{RedfishEvents, Standing, Subscriber};
 pub use walk::{LogNews, Poll, Store};
 
 /// HTTPS.
@@ -181,6 +182,7 @@ impl Way {
         let authority = if self.port == PORT { shown } else { format!("{shown}:{}", self.port) };
         let password = read_secret(&bmc.password_file, deadline).await?;
         Ok(Access {
+            host: Arc::clone(&target.host),
             addr,
             name,
             authority,

@@ -3,11 +3,10 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
-use sha2::Sha256;
 use stentor_core::model::Observation;
 use stentor_wire::redfish::Node;
+use stentor_wire::redfish::event::context;
 use stentor_wire::redfish::service::{EventService, Subscription};
 
 use super::connection::Ask;
@@ -15,22 +14,8 @@ use super::session::Link;
 use super::{Config, RedfishError, Way, read_secret, unreachable};
 use crate::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
 
-/// Begins the context of our subscriptions.
-const CONTEXT_BEGINS: &str = "stentor-";
 /// Bytes of a secret below which a context token could be guessed.
 const SECRET_BYTES_MIN: usize = 16;
-
-/// The context token of a host: who knows it speaks for that host's controller and for no other.
-pub fn context(secret: &[u8], host: &str) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
-    mac.update(b"stentor redfish events\0");
-    mac.update(host.as_bytes());
-    let mut text = CONTEXT_BEGINS.to_owned();
-    for byte in mac.finalize().into_bytes() {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
 
 /// Where events go, and what they carry.
 #[derive(Clone, Debug, PartialEq)]

@@ -313,6 +313,93 @@ async fn one_of_several_systems_is_picked_by_name() {
     assert!(why.contains("node-three"), "{why}");
 }
 
+fn link(path: &str) -> serde_json::Value {
+    json!({"@odata.id": path})
+}
+
+/// Shaped after SNIA's Swordfish: an array with a pool and controllers, beside the enclosure's power and fans.
+#[tokio::test]
+async fn a_storage_array_is_read_with_its_pools_power_and_fans() {
+    let mut bench = Bench::new().await;
+    let (well, ill) = (json!({"State": "Enabled", "Health": "OK"}), json!({"State": "Enabled", "Health": "Warning"}));
+    let array = "/redfish/v1/StorageSystems/a";
+    bench.sim.put(
+        &[
+            (array, json!({"Name": "array", "Status": well, "StorageServices": link("/redfish/v1/StorageServices")})),
+            (
+                "/redfish/v1/StorageServices/s",
+                json!({"Name": "service", "Status": well, "Controllers": link("/redfish/v1/StorageServices/s/Controllers"),
+                    "StoragePools": link("/redfish/v1/StorageServices/s/StoragePools"),
+                    "Drives": link("/redfish/v1/StorageServices/s/Drives"),
+                    "Volumes": link("/redfish/v1/StorageServices/s/Volumes")}),
+            ),
+            ("/redfish/v1/StorageServices/s/Controllers/A", json!({"Name": "controller A", "Status": well})),
+            ("/redfish/v1/StorageServices/s/Controllers/B", json!({"Name": "controller B", "Status": ill})),
+            (
+                "/redfish/v1/StorageServices/s/StoragePools/p",
+                json!({"Name": "pool", "Status": well, "Capacity": {"Data": {"AllocatedBytes": 100, "ConsumedBytes": 93}}}),
+            ),
+            ("/redfish/v1/StorageServices/s/Drives/1", json!({"Name": "shelf 1 bay 1", "Status": well})),
+            ("/redfish/v1/StorageServices/s/Volumes/1", json!({"Name": "lun1", "RAIDType": "RAID6", "Status": well})),
+        ],
+        &[("StorageSystems", "/redfish/v1/StorageSystems"), ("StorageServices", "/redfish/v1/StorageServices")],
+    );
+    bench.sim.drop_below("/redfish/v1/Systems");
+    let seen = bench.poll().await;
+    assert_eq!(
+        (text(&seen, "complete"), text(&seen, "power")),
+        ("true".into(), "on".into()),
+        "by its enclosure: {seen:#?}"
+    );
+    assert_eq!((text(&seen, "storage_worst"), text(&seen, "pool_used_pct_max")), ("warning".into(), "93".into()));
+    assert_eq!(
+        (text(&seen, "raid_state"), text(&seen, "drives")),
+        ("Optl".into(), "1".into()),
+        "each part once: {seen:#?}"
+    );
+    assert_eq!((list(&seen, "psu").len(), text(&seen, "fan_worst")), (2, "ok".into()));
+    assert!(text(&seen, "faults").contains("controller B"), "{}", text(&seen, "faults"));
+}
+
+/// Shaped after HPE's schemas HpeSmartStorageArrayController, -LogicalDrive and -DiskDrive.
+#[tokio::test]
+async fn arrays_that_a_make_keeps_apart_are_read_too() {
+    let mut bench = Bench::new().await;
+    let smart = "/redfish/v1/Systems/1/SmartStorage";
+    let controllers = format!("{smart}/ArrayControllers");
+    let (well, ill) = (json!({"State": "Enabled", "Health": "OK"}), json!({"State": "Enabled", "Health": "Warning"}));
+    let oem = json!({"Hpe": {"Links": {"SmartStorage": link(smart)}}});
+    bench.sim.patch("/redfish/v1/Systems/1", "/Oem", oem);
+    bench.sim.put(
+        &[
+            (smart, json!({"Name": "Smart Storage", "Links": {"ArrayControllers": link(&controllers)}})),
+            (
+                &format!("{controllers}/0"),
+                json!({"Model": "Smart Array P408i-a", "Status": well, "Links": {
+                    "LogicalDrives": link(&format!("{controllers}/0/LogicalDrives")),
+                    "PhysicalDrives": link(&format!("{controllers}/0/DiskDrives"))}}),
+            ),
+            (
+                &format!("{controllers}/0/LogicalDrives/1"),
+                json!({"LogicalDriveName": "boot", "Raid": "1", "Status": ill}),
+            ),
+            (
+                &format!("{controllers}/0/DiskDrives/0"),
+                json!({"Name": "HpeSmartStorageDiskDrive", "Location": "1I:1:1", "Status": well}),
+            ),
+            (
+                &format!("{controllers}/0/DiskDrives/1"),
+                json!({"Name": "HpeSmartStorageDiskDrive", "Location": "1I:1:2", "Status": {"Health": "Critical"}}),
+            ),
+        ],
+        &[],
+    );
+    let seen = bench.poll().await;
+    assert_eq!((text(&seen, "complete"), text(&seen, "raid_state")), ("true".into(), "Dgrd".into()), "{seen:#?}");
+    assert_eq!(list(&seen, "drives_failed"), ["1I:1:2"]);
+    assert_eq!(text(&seen, "drives"), "4");
+}
+
 #[tokio::test]
 async fn a_subscription_is_made_kept_and_renewed() {
     let bench = Bench::new().await;

@@ -1,7 +1,7 @@
 //! One poll: from the service root to everything that tells of health. What matters most is read first, so that a slow
 //! controller still gives its power state; what was not read is said, never taken for good.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -11,7 +11,7 @@ use stentor_wire::redfish::service::ServiceRoot;
 use stentor_wire::redfish::storage::{Controller, Drive, Pool, Storage, Volume};
 use stentor_wire::redfish::system::{Chassis, Manager, System};
 use stentor_wire::redfish::thermal::{self, Reading};
-use stentor_wire::redfish::{Health, Node, Vendor, next_page};
+use stentor_wire::redfish::{Health, Node, Vendor, next_page, quirks};
 
 use super::RedfishError;
 use super::session::Link;
@@ -22,6 +22,8 @@ const LOG_PAGES_MAX: usize = 4;
 const LOG_TAIL: usize = 50;
 /// Logs of one controller.
 const LOGS_MAX: usize = 8;
+/// An array (Swordfish) holds services, which hold storage.
+const STORAGE_DEPTH_MAX: u8 = 2;
 /// Drives of one storage asked for one by one.
 const DRIVES_MAX: usize = 256;
 
@@ -145,11 +147,12 @@ impl Walk<'_, '_> {
             at.extend(root.storage.iter().cloned());
         }
         let unread = self.poll.unread.len();
-        for path in at {
-            for value in self.members(Some(&path)).await? {
-                self.storage(&value, root.vendor).await?;
-            }
+        let other: Vec<String> = self.poll.systems.iter().filter_map(|system| system.other_storage.clone()).collect();
+        for path in other {
+            let value = self.get(Some(&path)).await?;
+            at.extend(value.and_then(|value| quirks::array_controllers(Node::of(&value))));
         }
+        self.storages(at, root.vendor).await?;
         self.poll.is_storage_read = self.poll.unread.len() == unread;
         self.logs(recall).await
     }
@@ -240,12 +243,33 @@ impl Walk<'_, '_> {
         self.poll.is_thermal_read = true;
     }
 
-    async fn storage(&mut self, value: &Value, vendor: Vendor) -> Result<(), RedfishError> {
-        let storage = Storage::read(value);
-        if !storage.status.is_present() {
-            return Ok(());
+    /// All that lies in these collections, and what is made of several: arrays of arrays do not go deeper than this.
+    async fn storages(&mut self, at: Vec<String>, vendor: Vendor) -> Result<(), RedfishError> {
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut open: Vec<(String, u8)> = at.into_iter().map(|path| (path, 0)).collect();
+        while let Some((path, depth)) = open.pop() {
+            if depth > STORAGE_DEPTH_MAX || !seen.insert(path.clone()) {
+                continue;
+            }
+            for value in self.members(Some(&path)).await? {
+                let storage = Storage::read(&value);
+                let id = Node::of(&value).id().unwrap_or_default().to_owned();
+                if !storage.status.is_present() || !(id.is_empty() || seen.insert(id)) {
+                    continue;
+                }
+                open.extend(storage.parts_at.iter().map(|part| (part.clone(), depth + 1)));
+                self.storage(&value, storage, vendor).await?;
+            }
         }
+        Ok(())
+    }
+
+    async fn storage(&mut self, value: &Value, storage: Storage, vendor: Vendor) -> Result<(), RedfishError> {
         let mut store = Store { controllers: storage.controllers.clone(), ..Store::default() };
+        if storage.drives_at.is_some() && storage.controllers_at.is_none() && store.controllers.is_empty() {
+            // What keeps drives and has no controllers is one itself.
+            store.controllers.push(Controller::read(Node::of(value)));
+        }
         if store.controllers.is_empty() {
             let found = self.members(storage.controllers_at.as_deref()).await?;
             store.controllers = found.iter().map(|value| Controller::read(Node::of(value))).collect();
@@ -255,6 +279,10 @@ impl Walk<'_, '_> {
                 let drive = Drive::read(Node::of(&value), vendor);
                 store.drives.extend(Some(drive).filter(|drive| drive.status.is_present()));
             }
+        }
+        for value in self.members(storage.drives_at.as_deref()).await? {
+            let drive = Drive::read(Node::of(&value), vendor);
+            store.drives.extend(Some(drive).filter(|drive| drive.status.is_present()));
         }
         let volumes = self.members(storage.volumes.as_deref()).await?;
         store.volumes = volumes.iter().map(|value| Volume::read(Node::of(value), vendor)).collect();

@@ -18,6 +18,7 @@ pub mod listing;
 pub mod message;
 pub mod packet;
 pub mod pet;
+pub mod presence;
 pub mod sdr;
 pub mod sdr_encode;
 pub mod sdr_locator;

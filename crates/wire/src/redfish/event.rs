@@ -1,11 +1,27 @@
 //! Events that a service sends to a subscriber (DSP0268, Event).
 
+use std::fmt::Write as _;
+
+use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
+use sha2::Sha256;
 
 use super::{Health, Node, Unreadable, parse};
 
 /// Records of one delivery that are looked at.
 pub const RECORDS_MAX: usize = 64;
+
+/// The context token of a host: who knows it speaks for that host's controller and for no other.
+pub fn context(secret: &[u8], host: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("HMAC takes keys of any length");
+    mac.update(b"stentor redfish events\0");
+    mac.update(host.as_bytes());
+    let mut text = "stentor-".to_owned();
+    for byte in mac.finalize().into_bytes() {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
 
 /// One delivery.
 #[derive(Clone, Debug, Default, PartialEq)]

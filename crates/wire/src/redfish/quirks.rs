@@ -110,6 +110,33 @@ pub(super) fn drive_state(drive: Node<'_>, vendor: Vendor) -> Option<DriveState>
     }
 }
 
+/// iLO 4 and 5 keep the arrays of Smart Array controllers apart from `Storage`.
+pub(super) fn smart_storage(system: Node<'_>) -> Option<String> {
+    ["Hpe", "Hp"].iter().find_map(|oem| {
+        let own = system.at(&["Oem", oem]);
+        own.at(&["Links", "SmartStorage"]).link().or_else(|| own.at(&["SmartStorage"]).link())
+    })
+}
+
+/// The collection of its controllers, each of them with drives and volumes as a `Storage` has them.
+pub fn array_controllers(smart_storage: Node<'_>) -> Option<String> {
+    smart_storage.at(&["Links", "ArrayControllers"]).link().or_else(|| smart_storage.get("ArrayControllers").link())
+}
+
+pub(super) fn drives_at(controller: Node<'_>) -> Option<String> {
+    controller.at(&["Links", "PhysicalDrives"]).link()
+}
+
+pub(super) fn volumes_at(controller: Node<'_>) -> Option<String> {
+    controller.at(&["Links", "LogicalDrives"]).link()
+}
+
+/// Port, box and bay (`1I:1:2`), where all drives have the same name.
+pub(super) fn drive_name(drive: Node<'_>) -> Option<String> {
+    let place = drive.get("Location").text()?;
+    place.contains(':').then(|| place.to_owned())
+}
+
 /// iLO gives the wear of an SSD, iDRAC what is left, the schema what is left.
 pub(super) fn life_left(drive: Node<'_>, vendor: Vendor) -> Option<f64> {
     let told = drive.get("PredictedMediaLifeLeftPercent").number();

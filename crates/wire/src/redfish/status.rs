@@ -79,7 +79,7 @@ impl Status {
         Status {
             state: status.get("State").text().map(State::parse),
             health: status.get("Health").text().and_then(Health::parse),
-            rollup: status.get("HealthRollup").text().and_then(Health::parse),
+            rollup: status.any(&["HealthRollup", "HealthRollUp"]).text().and_then(Health::parse),
         }
     }
 

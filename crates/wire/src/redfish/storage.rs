@@ -14,8 +14,12 @@ pub struct Storage {
     /// Where newer services keep the controllers.
     pub controllers_at: Option<String>,
     pub drives: Vec<String>,
+    /// Where they stand as a collection.
+    pub drives_at: Option<String>,
     pub volumes: Option<String>,
     pub pools: Option<String>,
+    /// What this is made of, where it is a whole array (Swordfish `StorageSystems`) or a make's own kind of controller.
+    pub parts_at: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,8 +47,10 @@ impl Storage {
             controllers: inline.into_iter().filter(|one| one.is_expanded()).map(Controller::read).collect(),
             controllers_at: node.any(&["Controllers", "StorageControllers"]).link(),
             drives: node.get("Drives").links(),
-            volumes: node.get("Volumes").link(),
+            drives_at: node.get("Drives").link().or_else(|| quirks::drives_at(node)),
+            volumes: node.get("Volumes").link().or_else(|| quirks::volumes_at(node)),
             pools: node.get("StoragePools").link(),
+            parts_at: ["Storage", "StorageServices"].iter().filter_map(|key| node.get(key).link()).collect(),
         }
     }
 }
@@ -104,7 +110,10 @@ impl Drive {
 
 fn drive_name(node: Node<'_>) -> String {
     let slot = node.at(&["PhysicalLocation", "PartLocation", "ServiceLabel"]).text();
-    slot.map_or_else(|| node.any(&["Name", "Id"]).owned(), ToOwned::to_owned)
+    slot.map_or_else(
+        || quirks::drive_name(node).unwrap_or_else(|| node.any(&["Name", "Id"]).owned()),
+        ToOwned::to_owned,
+    )
 }
 
 /// What runs on a drive or a volume.
@@ -142,10 +151,10 @@ pub struct Volume {
 
 impl Volume {
     pub fn read(node: Node<'_>, vendor: Vendor) -> Volume {
-        let level = node.get("RAIDType").text().map(Level::parse);
+        let level = node.any(&["RAIDType", "Raid"]).text().map(Level::parse);
         let level = level.or_else(|| node.get("VolumeType").text().map(quirks::level_of_type));
         Volume {
-            name: node.any(&["DisplayName", "Name", "Id"]).owned(),
+            name: node.any(&["DisplayName", "LogicalDriveName", "Name", "Id"]).owned(),
             level: level.unwrap_or_default(),
             status: Status::read(node),
             drives: node.at(&["Links", "Drives"]).links(),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Health, Node, Status};
+use super::{Health, Node, Status, quirks};
 
 /// `PowerState`, as signals know it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,6 +34,8 @@ pub struct System {
     pub model: String,
     pub serial: String,
     pub storage: Option<String>,
+    /// Where a make keeps arrays besides.
+    pub other_storage: Option<String>,
     pub log_services: Option<String>,
     pub chassis: Vec<String>,
     pub managers: Vec<String>,
@@ -54,6 +56,7 @@ impl System {
             model: [node.get("Manufacturer").owned(), node.get("Model").owned()].join(" ").trim().to_owned(),
             serial: node.any(&["SerialNumber", "SKU"]).owned(),
             storage: node.get("Storage").link(),
+            other_storage: quirks::smart_storage(node),
             log_services: node.get("LogServices").link(),
             chassis: node.at(&["Links", "Chassis"]).links(),
             managers: node.at(&["Links", "ManagedBy"]).links(),

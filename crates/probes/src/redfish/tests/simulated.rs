@@ -33,6 +33,8 @@ pub struct Behaviour {
     /// Paths that never answer.
     pub hangs: Vec<String>,
     pub tokens: BTreeSet<String>,
+    /// Further members of the root.
+    pub root: BTreeMap<String, Value>,
 }
 
 #[derive(Default)]
@@ -89,7 +91,7 @@ fn resources() -> BTreeMap<String, Value> {
     let all = [
         (
             "/Systems/1",
-            json!({"Id": "1", "Name": "node-one", "Manufacturer": "ACME", "Model": "X1", "PowerState": "On", "Status": well(),
+            json!({"Id": "1", "Name": "node-one", "Oem": {}, "Manufacturer": "ACME", "Model": "X1", "PowerState": "On", "Status": well(),
             "MemorySummary": {"Status": {"HealthRollup": "OK"}}, "ProcessorSummary": {"Status": {"HealthRollup": "OK"}},
             "Storage": link(&format!("{v1}/Systems/1/Storage")), "Links": {"Chassis": [link(&format!("{v1}/Chassis/1"))]}}),
         ),
@@ -189,9 +191,20 @@ impl Simulated {
         self.shared.state().resources.insert(path, entry);
     }
 
+    pub fn drop_below(&self, path: &str) {
+        self.shared.state().resources.retain(|own, _| !own.starts_with(path));
+    }
+
     pub fn add_system(&self, id: &str, name: &str, power: &str) {
         let system = json!({"Id": id, "Name": name, "PowerState": power, "Status": well()});
         self.shared.state().resources.insert(format!("/redfish/v1/Systems/{id}"), system);
+    }
+
+    /// Resources of its own, and members of the root.
+    pub fn put(&self, resources: &[(&str, Value)], root: &[(&str, &str)]) {
+        let mut state = self.shared.state();
+        state.resources.extend(resources.iter().map(|(path, value)| ((*path).to_owned(), value.clone())));
+        state.behaviour.root.extend(root.iter().map(|(key, path)| ((*key).to_owned(), link(path))));
     }
 
     pub fn asked(&self) -> Vec<String> {
@@ -313,6 +326,9 @@ impl State {
             "Systems": link("/redfish/v1/Systems"), "Chassis": link("/redfish/v1/Chassis"), "Managers": link("/redfish/v1/Managers"),
             "EventService": link("/redfish/v1/EventService"),
             "ProtocolFeaturesSupported": {"ExpandQuery": {"NoLinks": self.behaviour.expands, "Levels": true}}});
+        for (key, value) in &self.behaviour.root {
+            root[key.as_str()] = value.clone();
+        }
         if !self.behaviour.has_no_sessions {
             root["Links"] = json!({"Sessions": link(SESSIONS)});
         }
