@@ -403,6 +403,7 @@ fn start_collector(
         limits: collector::Limits {
             native: settings.collector.concurrency,
             exec: settings.collector.exec_concurrency,
+            slow: settings.collector.concurrency,
             per_host: settings.collector.per_host,
         },
         factory: watched.factory,

@@ -78,7 +78,7 @@ fn built_in_rules_say_what_traps_mean() {
             "Power Supply Failure detected: over",
         ),
         (
-            trap("1.3.6.1.4.1.3183.1.1.0.526081", vec![bind(fields, event(0))]),
+            trap("1.3.6.1.4.1.3183.1.1.0.527105", vec![bind(fields, event(0))]),
             Some(Warning),
             "sensor 20h 81",
             "Redundancy Lost",
