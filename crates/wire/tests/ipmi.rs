@@ -244,6 +244,23 @@ fn an_answer_to_an_older_rakp1_is_ignored() {
 }
 
 #[test]
+fn a_rakp1_that_came_twice_is_no_wrong_password() {
+    let mut bench = Bench::new(None);
+    let mut handshake = handshake(ADMIN, Suite::Seventeen, Privilege::User, None);
+    let open = handshake.packet();
+    handshake.receive(&bench.deliver(&open).unwrap());
+    let rakp1 = handshake.packet();
+    let first = bench.deliver(&rakp1).unwrap();
+    // The network doubles it; the controller makes a new nonce, but we have gone on with the first.
+    bench.deliver(&rakp1).unwrap();
+    assert!(matches!(handshake.receive(&first), Progress::Next));
+    let rakp3 = handshake.packet();
+    let refusal = bench.deliver(&rakp3).unwrap();
+    let progress = handshake.receive(&refusal);
+    assert!(matches!(progress, Progress::Failed { error: SetupError::Mixed, .. }), "{progress:?}");
+}
+
+#[test]
 fn closing_frees_the_slot_and_silence_does_so_later() {
     let mut bench = Bench::new(None);
     let mut session = bench.open(Suite::Seventeen);

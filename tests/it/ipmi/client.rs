@@ -9,7 +9,7 @@ use stentor::demo::bmc::SimulatedBmc;
 use stentor::probes::ipmi::{BmcClient, IpmiError, SHARE_FOR, SensorState, facts, measurements, observation};
 use stentor_core::model::Value;
 use stentor_core::{Span, Timestamp};
-use stentor_wire::ipmi::console::{Credentials, SetupError};
+use stentor_wire::ipmi::console::{Credentials, SetupError, UserLookup};
 use stentor_wire::ipmi::{Privilege, Suite};
 use tokio::net::UdpSocket;
 use tokio::time::{Duration, Instant, advance};
@@ -150,7 +150,10 @@ async fn kg_and_operator_privilege_work_where_they_are_set() {
     let mut address = login(bmc.address(), "admin", "secret");
     address.credentials = Credentials::new(b"admin", b"secret", Some(b"the BMC key")).unwrap();
     address.privilege = Privilege::Operator;
-    assert!(client().poll(&address, deadline()).await.unwrap().chassis.is_on);
+    for lookup in [UserLookup::NameOnly, UserLookup::NameAndPrivilege] {
+        address.lookup = lookup;
+        assert!(client().poll(&address, deadline()).await.unwrap().chassis.is_on, "{lookup:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

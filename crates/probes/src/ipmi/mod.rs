@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use stentor_core::model::Observation;
-use stentor_wire::ipmi::console::{Credentials, CredentialsError, SetupError};
+use stentor_wire::ipmi::console::{Credentials, CredentialsError, SetupError, UserLookup};
 use stentor_wire::ipmi::setup::status;
 use stentor_wire::ipmi::{Privilege, Suite, UnsupportedSuite, completion};
 use tokio::time::timeout_at;
@@ -75,7 +75,7 @@ impl IpmiError {
                 | SetupError::UnknownUser
                 | SetupError::PrivilegeRefused
                 | SetupError::SuiteRefused(_) => true,
-                SetupError::NoFreeSession | SetupError::Forgotten => false,
+                SetupError::NoFreeSession | SetupError::Forgotten | SetupError::Mixed => false,
                 SetupError::Refused(code) => *code == status::UNAUTHORIZED_GUID,
             },
             IpmiError::NotIpmi20 | IpmiError::NoSuite => true,
@@ -100,6 +100,8 @@ pub struct Config {
     kg_file: Option<String>,
     /// Long output lists every sensor as `ipmitool` or `freeipmi` prints it.
     listing: Option<Style>,
+    /// `name` (default) or `privilege`: how the controller finds the user.
+    lookup: Option<String>,
 }
 
 /// Polls the controller of a host.
@@ -107,6 +109,7 @@ pub struct Ipmi {
     client: BmcClient,
     net: Network,
     privilege: Privilege,
+    lookup: UserLookup,
     kg_file: Option<String>,
     listing: Option<Style>,
 }
@@ -126,8 +129,15 @@ impl Probe for Ipmi {
                 return Err(BuildError { message });
             }
         };
+        let lookup = match config.lookup.as_deref() {
+            None | Some("name") => UserLookup::NameOnly,
+            Some("privilege") => UserLookup::NameAndPrivilege,
+            Some(other) => {
+                return Err(BuildError { message: format!("lookup `{other}` is not one of name, privilege") });
+            }
+        };
         let (client, net) = (env.net.bmc_client().clone(), env.net.clone());
-        Ok(Ipmi { client, net, privilege, kg_file: config.kg_file, listing: config.listing })
+        Ok(Ipmi { client, net, privilege, lookup, kg_file: config.kg_file, listing: config.listing })
     }
 
     async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
@@ -175,7 +185,8 @@ impl Ipmi {
         };
         let credentials = Credentials::new(bmc.user.as_bytes(), &password, kg.as_deref())
             .map_err(|error: CredentialsError| failed(error.to_string()))?;
-        Ok(BmcAddress { suites, privilege: self.privilege, ..BmcAddress::new(addr, credentials) })
+        let (privilege, lookup) = (self.privilege, self.lookup);
+        Ok(BmcAddress { suites, privilege, lookup, ..BmcAddress::new(addr, credentials) })
     }
 }
 

@@ -305,6 +305,7 @@ async fn open_with(
     opening: Opening,
     deadline: Instant,
 ) -> Result<(Channel, Session), IpmiError> {
+    let mut last = SetupError::Forgotten;
     for _ in 0..HANDSHAKE_TRIES {
         let mut channel = transport.channel(address.addr).await?;
         let request = SessionRequest {
@@ -317,11 +318,11 @@ async fn open_with(
         let mut handshake = Handshake::new(address.credentials.clone(), request);
         match shake(&mut handshake, &mut channel, opening, deadline).await {
             Ok(session) => return Ok((channel, session)),
-            Err(IpmiError::Setup(SetupError::Forgotten)) => {}
+            Err(IpmiError::Setup(error @ (SetupError::Forgotten | SetupError::Mixed))) => last = error,
             Err(error) => return Err(error),
         }
     }
-    Err(IpmiError::Setup(SetupError::Forgotten))
+    Err(IpmiError::Setup(last))
 }
 
 /// Runs the three steps of a handshake, each with its retries.

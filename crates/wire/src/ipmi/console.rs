@@ -100,6 +100,9 @@ pub enum SetupError {
     /// The half-open session was forgotten: start again.
     #[error("controller has forgotten the session")]
     Forgotten,
+    /// The two ends went on from different packets of the login: start again.
+    #[error("controller mixed up two login attempts")]
+    Mixed,
     #[error("controller refuses the session: {}", status::text(*.0))]
     Refused(u8),
 }
@@ -295,7 +298,13 @@ impl Handshake {
             return Progress::Ignored;
         };
         if self.is_my_refusal(answer.tag, answer.status) {
-            return Progress::Failed { error: SetupError::from_status(answer.status), farewell: None };
+            let error = match answer.status {
+                // RAKP 2 has proved the password. RAKP 1 came twice there, and the controller went on with another
+                // nonce than the one we saw first.
+                status::INVALID_INTEGRITY_VALUE => SetupError::Mixed,
+                other => SetupError::from_status(other),
+            };
+            return Progress::Failed { error, farewell: None };
         }
         if !self.is_mine(answer.tag, answer.console_session) {
             return Progress::Ignored;
