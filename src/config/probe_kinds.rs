@@ -16,9 +16,12 @@ use super::tree::At;
 /// by builds that leave a probe out.
 const KINDS: &[(&str, bool)] = &[
     ("bond", true),
+    ("ceph", false),
+    ("ceph_cli", true),
     ("disk", true),
     ("drbd", true),
     ("exec", false),
+    ("gluster", true),
     ("heartbeat", false),
     ("http", false),
     ("ipmi", false),
@@ -33,6 +36,8 @@ const KINDS: &[(&str, bool)] = &[
     ("ping", false),
     ("process", true),
     ("raid_controller", true),
+    ("riak", false),
+    ("riak_ring", true),
     ("smart", true),
     ("snmp", false),
     ("snmp_if", false),
