@@ -233,6 +233,29 @@ mod tests {
         }
     }
 
+    macro_rules! printed {
+        ($name:literal) => {
+            include_str!(concat!("../tests/data/gluster/", $name, ".xml"))
+        };
+    }
+
+    /// What a real server printed; see the folder's README.
+    #[test]
+    fn killed_bricks_of_a_real_volume_are_seen() {
+        for (status, left) in [
+            (printed!("status"), Left::All),
+            (printed!("status_one_down"), Left::Some),
+            (printed!("status_two_down"), Left::NoQuorum),
+        ] {
+            let mut volumes = parse_volumes(printed!("info")).expect("volumes");
+            add_status(status, &mut volumes).expect("a status");
+            assert_eq!((volumes.len(), volumes[0].kind.as_str(), volumes[0].replica), (1, "Replicate", 3));
+            assert_eq!(volumes[0].sets(), [left]);
+        }
+        assert_eq!(parse_heal(printed!("heal_one_down")).expect("a summary").unread, ["a:/bricks/b1"]);
+        assert_eq!(parse_heal(printed!("heal_two_down")).expect("a summary").unread, ["a:/bricks/b1", "a:/bricks/b2"]);
+    }
+
     #[test]
     fn a_dispersed_set_bears_its_redundancy_and_a_lone_brick_nothing() {
         let brick = |is_online: bool| Brick { name: "a:/b".into(), is_online };
