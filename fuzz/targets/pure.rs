@@ -43,6 +43,8 @@ use stentor_wire::snmp::walk::Walk;
 use stentor_wire::snmp::{Oid, SnmpValue, VarBind, array, entity, environment, host, lag, neighbours, pdu, stack, ups};
 use stentor_wire::{
     dns, drbd, exposition, greeting, iscsi, lvm, multipath, nrpe, ntp, nut, redfish, redis, smartctl, tool_json, zpool,
+    ceph, dns, drbd, exposition, gluster, greeting, iscsi, lvm, multipath, nrpe, ntp, nut, redis, riak, smartctl,
+    tool_json, xml, zpool,
 };
 
 /// Name and entry of a target.
@@ -73,12 +75,16 @@ pub const TARGETS: &[Target] = &[
     ("ipmi_pet", ipmi_pet),
     ("snmp", snmp),
     ("drbd", drbd),
+    ("ceph", ceph),
+    ("gluster", gluster),
     ("iscsi", iscsi),
     ("lvm", lvm),
     ("multipath", multipath),
     ("raid", raid),
+    ("riak", riak),
     ("smartctl", smartctl),
     ("tool_json", tool_json),
+    ("xml", xml),
     ("zpool", zpool),
     ("expr", expr),
     ("time", time),
@@ -527,6 +533,46 @@ fn drbd(data: &[u8]) {
     let mut reader = drbd::events::Reader::default();
     let halves = text.split_at(text.floor_char_boundary(text.len() / 2));
     let _ = (reader.feed(halves.0), reader.feed(halves.1));
+}
+
+fn ceph(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut all: Vec<ceph::Cluster> = ceph::parse_status(&text).ok().into_iter().collect();
+    all.extend(ceph::of_page(&exposition::Page::parse(&text, ceph::is_read)));
+    for cluster in &mut all {
+        let _ = ceph::add_details(&text, cluster);
+        let numbers = [cluster.degraded_pct, cluster.misplaced_pct, cluster.recovery_left_s()];
+        assert!(numbers.into_iter().flatten().all(|number| number >= 0.0), "{cluster:?}");
+        let _ = (cluster.used_pct(), cluster.codes());
+    }
+}
+
+fn gluster(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut volumes = gluster::parse_volumes(&text).unwrap_or_default();
+    let _ = (gluster::add_status(&text, &mut volumes), gluster::parse_peers(&text), gluster::parse_heal(&text));
+    for volume in &volumes {
+        assert!(volume.sets().len() <= volume.bricks.len(), "{volume:?}");
+    }
+}
+
+fn riak(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(stats) = riak::parse_stats(&text) {
+        assert!(stats.unreachable().len() <= stats.members.len());
+    }
+    for member in riak::parse_members(&text) {
+        assert!(member.name.contains('@'), "{member:?}");
+    }
+    let _ = (riak::parse_ring(&text), riak::parse_transfers(&text));
+}
+
+fn xml(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(root) = xml::parse(&text) {
+        assert!(!root.name.is_empty());
+        let _ = (root.number_at(&["a", "b"]), root.text_at(&["a"]).len());
+    }
 }
 
 fn iscsi(data: &[u8]) {

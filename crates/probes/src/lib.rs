@@ -4,6 +4,7 @@
 
 pub mod bond;
 pub mod bonding;
+pub mod ceph;
 pub mod clock;
 #[cfg(test)]
 mod conformance;
@@ -14,6 +15,7 @@ pub mod drbd;
 pub mod exec;
 pub mod fetch;
 pub mod follow;
+pub mod gluster;
 pub mod heartbeat;
 pub mod http;
 pub mod icmp;
@@ -34,6 +36,7 @@ pub mod nrpe;
 pub mod ntp;
 pub mod nut;
 pub mod nvme;
+pub mod page;
 pub mod ping;
 pub mod process;
 pub mod prometheus;
@@ -41,6 +44,7 @@ pub mod raid_controller;
 pub mod reach;
 pub mod redfish;
 pub mod redis;
+pub mod riak;
 pub mod sim_view;
 pub mod smart;
 pub mod smtp;
@@ -210,10 +214,13 @@ fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe
 /// Every probe there is, by kind.
 pub const REGISTRY: &[Entry] = &[
     entry::<bond::Bond>(),
+    entry::<ceph::Ceph>(),
+    entry::<ceph::CephCli>(),
     entry::<disk::Disk>(),
     entry::<dns::Dns>(),
     entry::<drbd::Drbd>(),
     entry::<exec::Exec>(),
+    entry::<gluster::Gluster>(),
     entry::<heartbeat::Heartbeat>(),
     entry::<http::Http>(),
     entry::<imap::Imap>(),
@@ -236,6 +243,8 @@ pub const REGISTRY: &[Entry] = &[
     entry::<redfish::Redfish>(),
     entry::<redfish::RedfishEvents>(),
     entry::<redis::Redis>(),
+    entry::<riak::Riak>(),
+    entry::<riak::RiakRing>(),
     entry::<smart::Smart>(),
     entry::<smtp::Smtp>(),
     entry::<snmp::Snmp>(),

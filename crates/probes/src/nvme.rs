@@ -137,15 +137,17 @@ impl Nvme {
         for one in seen {
             let before = most.entry(one.nqn.clone()).or_default();
             *before = (*before).max(one.controllers.len());
-            let configured = self.config.controllers.filter(|_| one.is_fabric()).map(|count| count as usize);
+            one.wanted = one.controllers.len();
+            let configured = self.config.controllers.filter(|_| one.has_paths()).map(|count| count as usize);
             one.wanted = configured.unwrap_or(*before).max(one.controllers.len()).max(1);
         }
     }
 }
 
 impl Subsystem {
-    fn is_fabric(&self) -> bool {
-        self.controllers.iter().any(|one| !matches!(one.transport.as_str(), "pcie" | ""))
+    /// Over a network, or a disk with two ports.
+    fn has_paths(&self) -> bool {
+        self.wanted > 1 || self.controllers.iter().any(|one| !matches!(one.transport.as_str(), "pcie" | ""))
     }
 
     fn active(&self) -> usize {
@@ -174,7 +176,7 @@ impl Subsystem {
     }
 
     fn name(&self) -> &str {
-        if self.is_fabric() || self.serial.is_empty() { &self.nqn } else { &self.serial }
+        if self.has_paths() || self.serial.is_empty() { &self.nqn } else { &self.serial }
     }
 
     fn line(&self) -> String {
@@ -226,12 +228,12 @@ fn observe(seen: &[Subsystem], absent: Vec<String>) -> Observation {
         .fact("subsystems", seen.len())
         .fact("missing", absent)
         .fact("finding", finding)
-        .fact("fabrics_gone", names(&|one| gone(one) && one.is_fabric()))
-        .fact("disks_gone", names(&|one| gone(one) && !one.is_fabric()))
+        .fact("fabrics_gone", names(&|one| gone(one) && one.has_paths()))
+        .fact("disks_gone", names(&|one| gone(one) && !one.has_paths()))
         .fact("paths_lost", names(&|one| one.finding() == "paths_lost"))
         .fact("not_optimized", names(&|one| one.finding() == "not_optimized"))
-        .fact("path", Value::List(told().filter(|one| one.is_fabric()).map(|one| one.path()).collect()))
-        .fact("disk", Value::List(told().filter(|one| !one.is_fabric()).map(|one| one.disk()).collect()));
+        .fact("path", Value::List(told().filter(|one| one.has_paths()).map(|one| one.path()).collect()))
+        .fact("disk", Value::List(told().filter(|one| !one.has_paths()).map(|one| one.disk()).collect()));
     for one in told() {
         out = out.measure(&format!("controllers {}", one.name()), one.active() as f64, "");
     }
@@ -289,6 +291,15 @@ mod tests {
             assert_eq!(disk.get("passed").and_then(Value::bool), Some(passed));
             assert_eq!((text(&seen, "disks_gone"), text(&seen, "path")), (gone.into(), "[]".into()));
         }
+    }
+
+    #[tokio::test]
+    async fn a_disk_with_two_ports_has_paths() {
+        let both = [("nvme0", "live", "pcie", ""), ("nvme1", "live", "pcie", "")];
+        let seen = run_on("nvme", "{}", host(&both)).await.expect("observed");
+        let path = &seen.facts["path"].list().expect("a list")[0];
+        assert_eq!(path.get("map").and_then(Value::text), Some("nqn.2014-08.org.example:a"));
+        assert_eq!((text(&seen, "finding"), text(&seen, "disk")), ("ok".into(), "[]".into()));
     }
 
     #[tokio::test]

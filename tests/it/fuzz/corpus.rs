@@ -58,6 +58,23 @@ const RAID: &[&str] = &[
 const MULTIPATH: &str = r#"multipathd> show maps json
 {"major_version":0,"maps":[{"name":"mpatha","uuid":"36","features":"1 queue_if_no_path","path_groups":[{"dm_st":"active","paths":[{"dev":
 "sdb","dm_st":"active","dev_st":"running","chk_st":"ready","host_wwpn":"0x1","target_wwpn":"[undef]","target_wwnn":"iqn.a"}]}]}]}"#;
+const CEPH: &[&str] = &[
+    r#"{"health":{"status":"HEALTH_WARN","checks":{"OSD_DOWN":{"severity":"HEALTH_WARN","summary":{"message":"x"},"detail":[{"message":
+"osd.3 is down"}],"muted":true}}},"quorum":[0],"monmap":{"num_mons":3},"osdmap":{"num_osds":6,"num_up_osds":5},"pgmap":{"num_pgs":2,
+"pgs_by_state":[{"state_name":"active+undersized+degraded","count":2}],"degraded_objects":9,"degraded_ratio":0.1,"bytes_used":1,
+"bytes_total":9,"recovering_objects_per_sec":2}}"#,
+    "ceph_health_status 1.0\nceph_health_detail{name=\"OSD_DOWN\",severity=\"HEALTH_WARN\"} 1\nceph_osd_up{ceph_daemon=\"osd.0\"} 0\n\
+     ceph_pg_total{pool_id=\"1\"} 64\nceph_pg_active{pool_id=\"1\"} 3\nceph_cluster_total_bytes 9\n",
+];
+const GLUSTER: &str = "<?xml version=\"1.0\"?>\n<cliOutput><opRet>0</opRet><volInfo><volumes><volume><name>v</name><status>1</status>\
+    <replicaCount>2</replicaCount><disperseCount>3</disperseCount><redundancyCount>1</redundancyCount><bricks><brick>a:/b<name>a:/b</name>\
+    </brick></bricks></volume></volumes></volInfo><volStatus><volumes><volume><volName>v</volName><node><hostname>a</hostname><path>/b\
+    </path><status>1</status></node></volume></volumes></volStatus><peerStatus><peer><connected>0</connected></peer></peerStatus><healInfo>\
+    <bricks><brick><numberOfEntriesInHealPending>-</numberOfEntriesInHealPending></brick></bricks></healInfo></cliOutput>";
+const RIAK: &[&str] = &[
+    r#"{"nodename":"riak@a","ring_members":["riak@a","riak@b"],"connected_nodes":[],"ring_ownership":"[{'riak@a',21}]"}"#,
+    "valid 34.4% 33.0% 'riak@a'\nRing Ready: false\n=== Unreachable Nodes ===\n['riak@b']\nriak@a waiting to handoff 3 partitions\n",
+];
 const ISCSI: &str = "Target: iqn.2010-06.com.example:a (non-flash)\n\tCurrent Portal: 192.0.2.31:3260,1\n\t\tSID: 1\n\
     \t\tiSCSI Connection State: LOGGED IN\n\t\tiSCSI Session State: LOGGED_IN\n\t\t\tAttached scsi disk sdb\t\tState: running\n";
 const LVM: &str = r#"  WARNING: x
@@ -219,6 +236,9 @@ fn storage(target: &str) -> Vec<Vec<u8>> {
     let texts = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect();
     match target {
         "drbd" => [captures("proc_drbd_"), captures("drbd"), texts(&[DRBD_9])].concat(),
+        "ceph" => texts(CEPH),
+        "gluster" | "xml" => texts(&[GLUSTER, "x < y <?xml?><!-- a --><a b='c'><b>1&amp;&#65;</b><![CDATA[<x>]]></a>"]),
+        "riak" => texts(RIAK),
         "iscsi" => texts(&[ISCSI]),
         "lvm" => texts(&[LVM]),
         "multipath" => texts(&[MULTIPATH]),
