@@ -22,6 +22,7 @@ const KINDS: &[(&str, bool)] = &[
     ("heartbeat", false),
     ("http", false),
     ("ipmi", false),
+    ("ipmi_local", true),
     ("load", true),
     ("mdraid", true),
     ("memory", true),

@@ -212,6 +212,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<http::Http>(),
     entry::<imap::Imap>(),
     entry::<ipmi::Ipmi>(),
+    entry::<ipmi::IpmiLocal>(),
     entry::<load::Load>(),
     entry::<mdraid::MdRaid>(),
     entry::<memory::Memory>(),

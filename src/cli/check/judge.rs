@@ -175,7 +175,7 @@ fn by_facts(kind: &str, seen: &Observation) -> ServiceState {
         "raid_controller" => raid_controller(seen),
         "zfs" if is_any(seen, "missing") || is_any(seen, "data_lost") => Critical,
         "zfs" => raid_controller(seen),
-        "ipmi" => ipmi(seen),
+        "ipmi" | "ipmi_local" => ipmi(seen),
         "snmp" | "snmp_if" | "snmp_ups" if word("snmp") != Some("ok") => Unknown,
         "snmp" => snmp(seen),
         "snmp_if" => snmp_if(seen),

@@ -123,7 +123,11 @@ pub struct DeviceId {
     pub manufacturer: u32,
     pub product: u16,
     pub has_sdr_repository: bool,
+    /// It has sensors of its own, and records of them where there is no repository.
+    pub has_sensors: bool,
     pub has_sel: bool,
+    /// It keeps FRU inventories.
+    pub has_inventory: bool,
 }
 
 impl Command for GetDeviceId {
@@ -150,8 +154,10 @@ impl Command for GetDeviceId {
             ipmi_version: (version & 0x0F, version >> 4),
             manufacturer: u32::from_le_bytes([m0, m1, m2 & 0x0F, 0]),
             product,
+            has_sensors: support & 0x01 != 0,
             has_sdr_repository: support & 0x02 != 0,
             has_sel: support & 0x04 != 0,
+            has_inventory: support & 0x08 != 0,
         })
     }
 }
@@ -391,6 +397,69 @@ impl Command for GetSdr {
     fn parse(&self, data: &[u8]) -> Option<SdrPart> {
         let mut cursor = Cursor::new(data);
         Some(SdrPart { next: cursor.u16()?, bytes: cursor.rest().to_vec() })
+    }
+}
+
+/// Get Device SDR Info (section 35.2), of a controller without a repository.
+#[derive(Clone, Copy, Debug)]
+pub struct GetDeviceSdrInfo;
+
+impl Command for GetDeviceSdrInfo {
+    /// In the words of a repository: the population change indicator stands for the time of the last addition.
+    type Answer = SdrInfo;
+    const NAME: &'static str = "Get Device SDR Info";
+    const NETFN: u8 = netfn::SENSOR;
+    const COMMAND: u8 = sensor::DEVICE_SDR_INFO;
+
+    fn data(&self) -> Vec<u8> {
+        const COUNT_RECORDS: u8 = 1;
+        vec![COUNT_RECORDS]
+    }
+
+    fn parse(&self, data: &[u8]) -> Option<SdrInfo> {
+        let mut cursor = Cursor::new(data);
+        let [records, flags] = cursor.array()?;
+        let is_dynamic = flags & 0x80 != 0;
+        let changed_at = if is_dynamic { cursor.u32()? } else { 0 };
+        Some(SdrInfo { records: u16::from(records), last_addition: changed_at, last_erase: 0 })
+    }
+}
+
+/// Reserve Device SDR Repository (section 35.4).
+#[derive(Clone, Copy, Debug)]
+pub struct ReserveDeviceSdr;
+
+impl Command for ReserveDeviceSdr {
+    type Answer = u16;
+    const NAME: &'static str = "Reserve Device SDR Repository";
+    const NETFN: u8 = netfn::SENSOR;
+    const COMMAND: u8 = sensor::DEVICE_SDR_RESERVE;
+
+    fn data(&self) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn parse(&self, data: &[u8]) -> Option<u16> {
+        Cursor::new(data).u16()
+    }
+}
+
+/// Get Device SDR (section 35.3): as Get SDR, of a controller without a repository.
+#[derive(Clone, Copy, Debug)]
+pub struct GetDeviceSdr(pub GetSdr);
+
+impl Command for GetDeviceSdr {
+    type Answer = SdrPart;
+    const NAME: &'static str = "Get Device SDR";
+    const NETFN: u8 = netfn::SENSOR;
+    const COMMAND: u8 = sensor::DEVICE_SDR_GET;
+
+    fn data(&self) -> Vec<u8> {
+        self.0.data()
+    }
+
+    fn parse(&self, data: &[u8]) -> Option<SdrPart> {
+        self.0.parse(data)
     }
 }
 
