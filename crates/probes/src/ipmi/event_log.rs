@@ -260,3 +260,6 @@ fn describe(record: &SelRecord, names: &Repository, utc_offset: i16) -> LogEntry
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@ mod observe;
 mod particulars;
 mod poll;
 mod repository;
+#[cfg(test)]
+mod scripted;
 mod session;
 mod transport;
 

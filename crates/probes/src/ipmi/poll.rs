@@ -379,3 +379,6 @@ fn threshold_state(reading: RawReading) -> SensorState {
 pub(super) fn ends_session(error: &IpmiError) -> bool {
     matches!(error, IpmiError::NoAnswer { .. })
 }
+
+#[cfg(test)]
+mod tests;
