@@ -8,6 +8,7 @@ use stentor_core::model::observation::MEASUREMENTS_MAX;
 use stentor_core::model::{Measurement, Observation, Value};
 use stentor_wire::ipmi::command::ChassisStatus;
 use stentor_wire::ipmi::event::{self, Severity, event_type, sensor_type};
+use stentor_wire::ipmi::sdr_locator::Entity;
 use stentor_wire::ipmi::sel_detail::restart_cause;
 
 use super::particulars::Particulars;
@@ -235,15 +236,19 @@ fn redundancy_left(poll: &BmcPoll) -> Value {
             Some(1 | 3 | 4) => "lost",
             Some(_) => "insufficient",
         };
-        let mut members =
+        let mut told =
             vec![("id", Value::from(sensor.name.as_str())), ("of_type", type_name(sensor)), ("state", state.into())];
-        let parts: Vec<&SensorSeen> = poll.sensors.iter().filter(|part| is_part_of(part, sensor)).collect();
+        let members = poll.members(sensor);
+        let is_member = |part: &SensorSeen| members.contains(&Entity { id: part.entity.0, instance: part.entity.1 });
+        let of_its_sort = poll.sensors.iter().filter(|part| is_part_of(part, sensor));
+        // Without an association every part of the sort counts, which is right for a host with one power domain.
+        let parts: Vec<&SensorSeen> = of_its_sort.filter(|part| members.is_empty() || is_member(part)).collect();
         if !parts.is_empty() {
             let good = parts.iter().filter(|part| part.severity() == Severity::Info).count();
-            members.push(("good", (good as f64).into()));
-            members.push(("of", (parts.len() as f64).into()));
+            told.push(("good", (good as f64).into()));
+            told.push(("of", (parts.len() as f64).into()));
         }
-        members.into_iter().collect::<Value>()
+        told.into_iter().collect::<Value>()
     });
     told.collect::<Vec<_>>().into()
 }

@@ -10,6 +10,7 @@ use stentor_wire::ipmi::command::{
 use stentor_wire::ipmi::event::{self, Severity, event_type, sensor_type};
 use stentor_wire::ipmi::listing::{Answer, Listed};
 use stentor_wire::ipmi::sdr::{AnalogFormat, FullSensor, Linearization, Thresholds};
+use stentor_wire::ipmi::sdr_locator::{Entity, EntityAssociation};
 use stentor_wire::ipmi::units::SensorUnit;
 use tokio::time::{Duration, Instant};
 
@@ -42,6 +43,8 @@ pub struct BmcPoll {
     pub vanished: Vec<String>,
     /// Records that cannot be right, and controllers behind this one that do not answer.
     pub problems: Vec<String>,
+    /// Which entities make up which, as the records say.
+    pub associations: Vec<EntityAssociation>,
     /// Why some of it was not read (the deadline, mostly); what is missing is then unknown, not good.
     pub missing: Option<String>,
 }
@@ -95,6 +98,7 @@ pub struct SensorSeen {
     /// Unit codes of a full threshold record.
     pub unit_told: Option<SensorUnit>,
     pub is_analog: bool,
+    /// As the record converts it, even where `value` is left out because it cannot be.
     pub answer: Answer,
 }
 
@@ -126,6 +130,16 @@ impl SensorSeen {
             unit_told: sensor.analog.as_ref().map(|full| full.unit),
             is_analog: sensor.analog.as_ref().is_some_and(|full| full.format != AnalogFormat::None),
             answer,
+        }
+    }
+
+    /// What the record makes of the reading, where that cannot be.
+    fn impossibility(&self) -> Option<String> {
+        match self.answer {
+            Answer::Reading { value: Some(value), .. } if self.value.is_none() => {
+                Some(format!("{} reads {value:e} {}, which cannot be", self.name, self.unit))
+            }
+            Answer::Reading { .. } | Answer::Disabled | Answer::Unavailable => None,
         }
     }
 
@@ -179,6 +193,13 @@ impl SensorSeen {
 }
 
 impl BmcPoll {
+    /// The entities that make up the one this sensor is about, where records say so.
+    pub fn members(&self, sensor: &SensorSeen) -> Vec<Entity> {
+        let (id, instance) = sensor.entity;
+        let own = self.associations.iter().filter(|group| group.container == Entity { id, instance });
+        own.flat_map(EntityAssociation::entities).collect()
+    }
+
     /// Sensors that say something is wrong. With the host off, fans, voltages and processors stand still on purpose:
     /// only power, temperature and storage are believed then.
     pub fn faults(&self) -> impl Iterator<Item = &SensorSeen> {
@@ -208,6 +229,8 @@ pub(super) struct Memory {
     silent: BTreeMap<Satellite, Instant>,
 }
 
+/// Impossible readings told of one controller; with wrong exponents all of them are.
+const IMPOSSIBLE_MAX: usize = 4;
 /// A controller behind this one that did not answer is left alone for so long.
 const SILENT_FOR: Duration = Duration::from_secs(300);
 
@@ -233,6 +256,7 @@ pub(super) async fn poll<T: Conversation>(
         particulars: Particulars::default(),
         vanished: Vec::new(),
         problems: Vec::new(),
+        associations: Vec::new(),
         missing: None,
     };
     let sensors = read_sensors(&mut poll, link, memory, deadline).await;
@@ -252,6 +276,10 @@ pub(super) async fn poll<T: Conversation>(
     poll.problems = memory.repository.problems().to_vec();
     let silent = memory.silent.keys().map(|s| format!("controller {:02x}h behind it does not answer", s.address));
     poll.problems.extend(silent);
+    let impossible: Vec<String> =
+        poll.sensors.iter().filter_map(SensorSeen::impossibility).take(IMPOSSIBLE_MAX).collect();
+    poll.problems.extend(impossible);
+    poll.associations = memory.repository.associations.clone();
     Ok(poll)
 }
 
@@ -358,6 +386,7 @@ async fn read_analog<T: Conversation>(
         full.value(reading.raw)
     };
     let answer = Answer::Reading { value, states: reading.states };
+    let value = value.filter(|value| full.is_possible(*value));
     Ok(SensorSeen { value, ..SensorSeen::new(sensor, threshold_state(reading), answer) })
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use stentor_wire::ipmi::command::{Command, GetDeviceId, app, chassis, sensor, storage};
-use stentor_wire::ipmi::sdr_encode::CompactSpec;
+use stentor_wire::ipmi::sdr::SensorFactors;
+use stentor_wire::ipmi::sdr_encode::{CompactSpec, FullSpec};
 use stentor_wire::ipmi::{completion, netfn};
 
 use super::*;
@@ -18,6 +19,8 @@ struct Model {
     /// State bits by sensor number; a sensor that is not here is not present.
     states: BTreeMap<u8, u8>,
     is_satellite_there: bool,
+    /// One more record, whose exponents are wrong.
+    has_liar: bool,
     /// Commands asked so far, by name of function and number.
     asked: BTreeMap<(u8, u8), u32>,
 }
@@ -26,11 +29,11 @@ type Shared = Arc<Mutex<Model>>;
 
 fn model() -> Shared {
     let states = [(1, 1), (2, 1), (3, 1), (4, 2)].into();
-    let asked = BTreeMap::new();
-    Arc::new(Mutex::new(Model { is_on: true, has_repository: true, states, is_satellite_there: true, asked }))
+    let (has_liar, asked) = (false, BTreeMap::new());
+    Arc::new(Mutex::new(Model { is_on: true, has_repository: true, states, is_satellite_there: true, has_liar, asked }))
 }
 
-fn records() -> Vec<Vec<u8>> {
+fn records(has_liar: bool) -> Vec<Vec<u8>> {
     let spec = |number, sensor_type, event_type, name: &str| {
         let (entity, name) = ((0x0A, number), name.to_owned());
         CompactSpec { number, entity, sensor_type, event_type, reading_mask: 0xFF, name }.encode(u16::from(number))
@@ -38,12 +41,26 @@ fn records() -> Vec<Vec<u8>> {
     let mut behind = spec(4, 0x0D, 0x6F, "Shelf Drive");
     // The owner is the first byte after the header.
     behind[5] = 0x30;
-    vec![spec(1, 8, 0x6F, "PS1"), spec(2, 8, 0x6F, "PS2"), spec(3, 9, 0x0B, "PS Redundancy"), behind]
+    let mut all = vec![spec(1, 8, 0x6F, "PS1"), spec(2, 8, 0x6F, "PS2"), spec(3, 9, 0x0B, "PS Redundancy"), behind];
+    let liar = FullSpec {
+        number: 5,
+        entity: (0x37, 1),
+        sensor_type: 1,
+        format: AnalogFormat::Unsigned,
+        unit: 1,
+        linearization: 0,
+        factors: SensorFactors { m: 1, b: 500, b_exponent: 7, result_exponent: 0 },
+        thresholds: Thresholds::default(),
+        nominal: 0,
+        name: "Hot".to_owned(),
+    };
+    all.extend(has_liar.then(|| liar.encode(5)));
+    all
 }
 
-fn record_part(data: &[u8]) -> Vec<u8> {
+fn record_part(data: &[u8], has_liar: bool) -> Vec<u8> {
     let &[_, _, id, _, offset, count] = data else { return vec![completion::LENGTH_INVALID] };
-    let records = records();
+    let records = records(has_liar);
     let at = usize::from(id.saturating_sub(1));
     let Some(record) = records.get(at) else { return vec![completion::NOT_PRESENT] };
     let next: u16 = if at + 1 < records.len() { at as u16 + 2 } else { 0xFFFF };
@@ -63,9 +80,9 @@ fn answer(model: &mut Model, heard: &Heard<'_>) -> Option<Vec<u8>> {
         (0x2C, 0x01) => vec![0, 0xDC, 1, 5, 2, 0, 1, 0],
         (0x2C, 0x02) => [&[0, 0xDC, 0xF4, 0, 0x64, 0, 0x2C, 1, 0xFA, 0][..], &[0; 4], &[0xE8, 3, 0, 0, 0x40]].concat(),
         (netfn::STORAGE, storage::SDR_INFO) if model.has_repository => [&[0, 0x51, 4, 0][..], &[0; 11]].concat(),
-        (netfn::STORAGE, storage::SDR_GET) if model.has_repository => record_part(heard.data),
+        (netfn::STORAGE, storage::SDR_GET) if model.has_repository => record_part(heard.data, model.has_liar),
         (netfn::SENSOR, sensor::DEVICE_SDR_INFO) if !model.has_repository => vec![0, 4, 0x01],
-        (netfn::SENSOR, sensor::DEVICE_SDR_GET) if !model.has_repository => record_part(heard.data),
+        (netfn::SENSOR, sensor::DEVICE_SDR_GET) if !model.has_repository => record_part(heard.data, model.has_liar),
         (netfn::SENSOR, sensor::READING) => match heard.data.first().and_then(|number| model.states.get(number)) {
             Some(states) => vec![0, 0, 0xC0, *states, 0x80],
             None => vec![completion::NOT_PRESENT],
@@ -157,4 +174,15 @@ async fn particulars_are_asked_as_often_as_they_change_and_what_is_refused_only_
     model.lock().unwrap().is_on = false;
     look(&mut memory, &model).await;
     assert_eq!((asked(netfn::CHASSIS, chassis::POWER_ON_HOURS), asked(netfn::CHASSIS, chassis::RESTART_CAUSE)), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reading_that_cannot_be_is_told_and_is_no_measurement() {
+    let (model, mut memory) = (model(), Memory::default());
+    let mut liar = model.lock().unwrap();
+    (liar.has_liar, _) = (true, liar.states.insert(5, 0));
+    drop(liar);
+    let poll = look(&mut memory, &model).await;
+    assert_eq!(poll.problems, ["Hot reads 5e9 °C, which cannot be"]);
+    assert!(crate::ipmi::measurements(&poll).iter().all(|measured| &*measured.label != "Hot"));
 }
