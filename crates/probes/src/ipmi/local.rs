@@ -109,7 +109,7 @@ fn refusal(device: &str, error: &io::Error) -> ProbeError {
 /// A conversation through the kernel.
 struct LocalLink<P> {
     port: P,
-    last_id: i64,
+    last_id: libc::c_long,
 }
 
 impl<P: Port> LocalLink<P> {
@@ -124,7 +124,7 @@ impl<P: Port> LocalLink<P> {
         command: &C,
         until: Instant,
     ) -> Result<Option<(u8, Vec<u8>)>, IpmiError> {
-        self.last_id += 1;
+        self.last_id = self.last_id.wrapping_add(1);
         let (id, netfn, lun) = (self.last_id, C::NETFN, command.lun());
         self.port.send(&Outgoing { to, id, netfn, lun, command: C::COMMAND, data: command.data() })?;
         loop {

@@ -18,7 +18,7 @@ use tokio::io::unix::AsyncFd;
 pub(super) struct Outgoing {
     pub to: Option<Satellite>,
     /// Comes back with the answer.
-    pub id: i64,
+    pub id: libc::c_long,
     pub netfn: u8,
     pub lun: u8,
     pub command: u8,
@@ -28,7 +28,7 @@ pub(super) struct Outgoing {
 /// What the kernel handed over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Incoming {
-    pub id: i64,
+    pub id: libc::c_long,
     /// An answer, and no event or request of somebody else.
     pub is_answer: bool,
     /// Completion code, then the answer's data.
@@ -132,7 +132,7 @@ impl Port for Device {
         let mut request = SendCommand {
             address: &raw const address,
             address_len: size_of::<Address>() as libc::c_uint,
-            id: message.id as libc::c_long,
+            id: message.id,
             message: Message { netfn: message.netfn, command: message.command, data_len, data: data.as_mut_ptr() },
         };
         // SAFETY: `request` is laid out as the kernel's struct ipmi_req; `address` and `data` live until after the call,
@@ -144,10 +144,9 @@ impl Port for Device {
     async fn receive(&mut self) -> io::Result<Incoming> {
         loop {
             let mut guard = self.fd.readable().await?;
-            match guard.try_io(|fd| take(fd.as_raw_fd())) {
-                Ok(taken) => return taken,
-                // Somebody else's turn: the readiness is cleared and waited for again.
-                Err(_) => {}
+            // Else somebody was quicker: the readiness is cleared, and waited for again.
+            if let Ok(taken) = guard.try_io(|fd| take(fd.as_raw_fd())) {
+                return taken;
             }
         }
     }
@@ -177,7 +176,7 @@ fn take(fd: RawFd) -> io::Result<Incoming> {
     }
     let length = usize::from(taken.message.data_len).min(MESSAGE_BYTES_MAX);
     let data = data.get(..length).unwrap_or_default().to_vec();
-    Ok(Incoming { id: i64::from(taken.id), is_answer: taken.kind == ANSWER, data })
+    Ok(Incoming { id: taken.id, is_answer: taken.kind == ANSWER, data })
 }
 
 #[cfg(test)]
@@ -188,7 +187,7 @@ mod tests {
     #[test]
     #[cfg(target_pointer_width = "64")]
     fn the_calls_have_the_numbers_of_the_kernels_header() {
-        assert_eq!((SEND_COMMAND as u32, RECEIVE_MSG_TRUNC as u32), (0x8028_690D, 0xC030_690B));
+        assert_eq!((SEND_COMMAND, RECEIVE_MSG_TRUNC), (0x8028_690D, 0xC030_690B));
         assert_eq!((size_of::<Address>(), size_of::<Message>()), (8, 16));
     }
 

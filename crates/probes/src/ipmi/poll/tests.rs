@@ -113,9 +113,8 @@ async fn a_sensor_that_vanishes_is_told_until_it_is_back_and_never_while_the_hos
     assert!(observation(&poll).text.contains("; gone: PS2"), "{}", observation(&poll).text);
     model.lock().unwrap().is_on = false;
     assert_eq!(look(&mut memory, &model).await.vanished, [""; 0]);
-    let mut back = model.lock().unwrap();
-    (back.is_on, _) = (true, back.states.insert(2, 1));
-    drop(back);
+    model.lock().unwrap().is_on = true;
+    model.lock().unwrap().states.insert(2, 1);
     assert_eq!(look(&mut memory, &model).await.vanished, [""; 0]);
 }
 
@@ -179,9 +178,8 @@ async fn particulars_are_asked_as_often_as_they_change_and_what_is_refused_only_
 #[tokio::test(start_paused = true)]
 async fn a_reading_that_cannot_be_is_told_and_is_no_measurement() {
     let (model, mut memory) = (model(), Memory::default());
-    let mut liar = model.lock().unwrap();
-    (liar.has_liar, _) = (true, liar.states.insert(5, 0));
-    drop(liar);
+    model.lock().unwrap().has_liar = true;
+    model.lock().unwrap().states.insert(5, 0);
     let poll = look(&mut memory, &model).await;
     assert_eq!(poll.problems, ["Hot reads 5e9 °C, which cannot be"]);
     assert!(crate::ipmi::measurements(&poll).iter().all(|measured| &*measured.label != "Hot"));
