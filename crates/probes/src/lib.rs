@@ -12,14 +12,17 @@ pub mod dns;
 pub mod drbd;
 pub mod exec;
 pub mod fetch;
+pub mod follow;
 pub mod heartbeat;
 pub mod http;
 pub mod icmp;
 pub mod imap;
 pub mod ipmi;
+pub mod iscsi;
 pub mod load;
 pub mod local_view;
 pub mod look;
+pub mod lvm;
 pub mod mdraid;
 pub mod mdstat;
 pub mod memory;
@@ -29,11 +32,13 @@ pub mod net;
 pub mod nrpe;
 pub mod ntp;
 pub mod nut;
+pub mod nvme;
 pub mod ping;
 pub mod process;
 pub mod prometheus;
 pub mod raid_controller;
 pub mod reach;
+pub mod redfish;
 pub mod redis;
 pub mod sim_view;
 pub mod smart;
@@ -213,7 +218,9 @@ pub const REGISTRY: &[Entry] = &[
     entry::<imap::Imap>(),
     entry::<ipmi::Ipmi>(),
     entry::<ipmi::IpmiLocal>(),
+    entry::<iscsi::Iscsi>(),
     entry::<load::Load>(),
+    entry::<lvm::Lvm>(),
     entry::<mdraid::MdRaid>(),
     entry::<memory::Memory>(),
     entry::<mount::Mount>(),
@@ -221,15 +228,22 @@ pub const REGISTRY: &[Entry] = &[
     entry::<nrpe::Nrpe>(),
     entry::<ntp::Ntp>(),
     entry::<nut::Nut>(),
+    entry::<nvme::Nvme>(),
     entry::<ping::Ping>(),
     entry::<process::Process>(),
     entry::<prometheus::Prometheus>(),
     entry::<raid_controller::RaidController>(),
+    entry::<redfish::Redfish>(),
+    entry::<redfish::RedfishEvents>(),
     entry::<redis::Redis>(),
     entry::<smart::Smart>(),
     entry::<smtp::Smtp>(),
     entry::<snmp::Snmp>(),
+    entry::<snmp::SnmpArray>(),
+    entry::<snmp::SnmpHost>(),
     entry::<snmp::SnmpIf>(),
+    entry::<snmp::SnmpPdu>(),
+    entry::<snmp::SnmpSwitch>(),
     entry::<snmp::SnmpUps>(),
     entry::<ssh::Ssh>(),
     entry::<systemd_unit::SystemdUnit>(),

@@ -141,6 +141,11 @@ impl Engine {
         }
         let plain = self.plain_causes(&wanted);
         wanted.extend(plain);
+        // What an agent tells of the past may be over: no new cause until it has told the rest.
+        wanted.retain(|key, _| {
+            let host = key.target.host.as_deref();
+            !host.is_some_and(|host| self.is_told_of_the_past(host)) || self.tracker.live().any(|(live, _)| live == key)
+        });
         wanted
     }
 

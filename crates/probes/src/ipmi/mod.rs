@@ -1,8 +1,10 @@
 //! The probe `ipmi`: power, sensors, power-supply redundancy and event log of a server through its controller (BMC).
 
+mod breaker;
 mod client;
 mod conversation;
 mod event_log;
+mod last_good;
 mod local;
 mod observe;
 mod particulars;
@@ -27,8 +29,9 @@ use tokio::time::timeout_at;
 use super::clock::Clock;
 use super::{BuildError, Deadline, Network, Probe, ProbeEnv, ProbeError, Target};
 
-pub use client::{BmcClient, SHARE_FOR};
+pub use client::{BmcClient, Look, SHARE_FOR};
 pub use event_log::{LogEntry, LogNews};
+pub use last_good::{LastGood, unreachable_since};
 pub use local::IpmiLocal;
 pub use observe::{Style, facts, listing, measurements, observation, unreachable};
 pub use particulars::Particulars;
@@ -143,9 +146,10 @@ impl Probe for Ipmi {
 
     async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
         let address = self.address(target, deadline).await?;
-        match self.client.poll(&address, deadline).await {
-            Ok(poll) => Ok(shown(&poll, self.listing, &self.clock)),
-            Err(IpmiError::Unreachable) => Ok(unreachable()),
+        let look = self.client.look(&address, deadline).await;
+        match look.result {
+            Ok(poll) => Ok(told_with(look.last_good, shown(&poll, self.listing, &self.clock))),
+            Err(IpmiError::Unreachable) => Ok(unreachable_since(look.last_good.as_ref())),
             Err(error @ (IpmiError::NoAnswer { .. } | IpmiError::Busy)) => Err(ProbeError::Timeout(error.to_string())),
             Err(IpmiError::Network(cause)) => Err(ProbeError::Failed(format!("cannot use the network: {cause}"))),
             Err(error) => Err(ProbeError::Failed(error.to_string())),
@@ -170,13 +174,21 @@ fn shown(poll: &BmcPoll, style: Option<Style>, clock: &Clock) -> Observation {
     seen
 }
 
+/// An observation that lacks something, with what was last read in full.
+fn told_with(last: Option<LastGood>, observation: Observation) -> Observation {
+    match last {
+        Some(last) => last.tell(observation),
+        None => observation,
+    }
+}
+
 impl Ipmi {
     async fn address(&self, target: &Target, deadline: Deadline) -> Result<BmcAddress, ProbeError> {
         let failed = |text: String| ProbeError::Failed(text);
         let bmc = target.bmc.as_ref().ok_or_else(|| failed(format!("host {} has no `bmc`", target.host)))?;
         let suites = match bmc.suite.map(Suite::try_from).transpose() {
             Ok(Some(suite)) => vec![suite],
-            Ok(None) => Suite::ALL.to_vec(),
+            Ok(None) => Suite::DEFAULT.to_vec(),
             Err(error @ UnsupportedSuite(_)) => return Err(failed(error.to_string())),
         };
         let addr = self.net.resolve(&bmc.address, bmc.port, deadline).await;

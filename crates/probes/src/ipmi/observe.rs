@@ -1,6 +1,7 @@
 //! A poll as facts and measurements: what rules and signals read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -29,6 +30,8 @@ pub enum Style {
     /// `ipmi-sensors --comma-separated-output`.
     FreeIpmi,
 }
+/// Room for the usual range; thousands are written a second.
+const RANGE_BYTES: usize = 24;
 
 /// The word of a weight in facts.
 fn severity_word(severity: Severity) -> &'static str {
@@ -278,14 +281,15 @@ fn is_part_of(part: &SensorSeen, of: &SensorSeen) -> bool {
 /// One measurement for each sensor with a number. Thresholds the controller compares against become ranges.
 pub fn measurements(poll: &BmcPoll) -> Vec<Measurement> {
     let range = |low: Option<f64>, high: Option<f64>| -> Arc<str> {
-        match (low, high) {
-            (None, None) => "".into(),
-            (low, high) => {
-                let low = low.map_or("~".to_owned(), |low| round(low).to_string());
-                let high = high.map_or(String::new(), |high| round(high).to_string());
-                format!("{low}:{high}").into()
-            }
-        }
+        let mut text = String::with_capacity(RANGE_BYTES);
+        // Writing to a string cannot fail.
+        let _ = match (low.map(round), high.map(round)) {
+            (None, None) => Ok(()),
+            (None, Some(high)) => write!(text, "~:{high}"),
+            (Some(low), None) => write!(text, "{low}:"),
+            (Some(low), Some(high)) => write!(text, "{low}:{high}"),
+        };
+        text.into()
     };
     let with_value = poll.sensors.iter().filter_map(|sensor| sensor.value.map(|value| (sensor, value)));
     let power = poll.particulars.power.as_ref().map(|power| Measurement {

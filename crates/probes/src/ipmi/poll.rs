@@ -293,6 +293,7 @@ async fn read_sensors<T: Conversation>(
         memory.repository.refresh(link, poll.device, deadline).await?;
     }
     memory.silent.retain(|_, until| *until > Instant::now());
+    poll.sensors.reserve_exact(memory.repository.sensors().len());
     let last_of_power = memory.repository.sensors().iter().rposition(Sensor::is_power);
     poll.is_power_read = last_of_power.is_none();
     for (place, sensor) in memory.repository.sensors().iter().enumerate() {

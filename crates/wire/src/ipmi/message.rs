@@ -37,7 +37,8 @@ fn checksum(bytes: &[u8]) -> u8 {
 }
 
 fn assemble(head: [u8; 2], body: &[u8]) -> Vec<u8> {
-    let mut out = head.to_vec();
+    let mut out = Vec::with_capacity(head.len() + body.len() + 2);
+    out.extend(head);
     out.push(checksum(&head));
     out.extend(body);
     out.push(checksum(body));

@@ -17,6 +17,7 @@ pub mod fru;
 pub mod listing;
 pub mod message;
 pub mod packet;
+pub mod pet;
 pub mod sdr;
 pub mod sdr_encode;
 pub mod sdr_locator;
@@ -148,7 +149,7 @@ pub enum PacketError {
     Checksum(&'static str),
     #[error("authentication code does not match")]
     AuthCode,
-    #[error("packet is not encrypted and authenticated")]
+    #[error("packet is not encrypted and authenticated as agreed")]
     Unprotected,
     #[error("encrypted payload is malformed")]
     Padding,
