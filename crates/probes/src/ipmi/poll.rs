@@ -316,11 +316,20 @@ async fn read_sensors<T: Conversation>(
 /// Which sensors have gone: from the controller's records, or from the machine.
 fn note_vanished(poll: &mut BmcPoll, read_before: &mut BTreeSet<String>) {
     let has_reading = |seen: &&SensorSeen| matches!(seen.answer, Answer::Reading { .. });
-    let now: BTreeSet<String> = poll.sensors.iter().filter(has_reading).map(|seen| seen.name.clone()).collect();
-    if poll.chassis.is_on {
-        poll.vanished = read_before.difference(&now).cloned().collect();
+    let (mut fresh, mut still_there) = (Vec::new(), 0);
+    for seen in poll.sensors.iter().filter(has_reading) {
+        if read_before.contains(&seen.name) {
+            still_there += 1;
+        } else {
+            fresh.push(seen.name.clone());
+        }
     }
-    read_before.extend(now);
+    // Nearly always all of them are there, and nothing needs to be compared or copied.
+    if poll.chassis.is_on && still_there < read_before.len() {
+        let now: BTreeSet<&str> = poll.sensors.iter().filter(has_reading).map(|seen| seen.name.as_str()).collect();
+        poll.vanished = read_before.iter().filter(|name| !now.contains(name.as_str())).cloned().collect();
+    }
+    read_before.extend(fresh);
 }
 
 async fn read_sensor<T: Conversation>(

@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use stentor_wire::ipmi::bridge::Satellite;
 use stentor_wire::ipmi::command::{
-    DeviceId, FIRST_RECORD, GetDeviceSdr, GetDeviceSdrInfo, GetSdr, GetSdrInfo, LAST_RECORD, ReserveDeviceSdr,
-    ReserveSdr, SdrInfo, SdrPart,
+    DeviceId, FIRST_RECORD, GetSdr, GetSdrInfo, LAST_RECORD, ReserveSdr, SdrInfo, SdrPart,
 };
 use stentor_wire::ipmi::completion;
+use stentor_wire::ipmi::device_sdr::{GetDeviceSdr, GetDeviceSdrInfo, ReserveDeviceSdr};
 use stentor_wire::ipmi::event::sensor_type;
 use stentor_wire::ipmi::sdr::{BMC_OWNER, FullSensor, SDR_HEADER_BYTES, SdrHeader, SdrRecord, SensorKey};
 use stentor_wire::ipmi::sdr_locator::{DeviceLocator, EntityAssociation, Located, OemRecord};
