@@ -24,6 +24,7 @@ use stentor_wire::ipmi::command::{
 };
 use stentor_wire::ipmi::console::{Credentials, Handshake, Progress, SessionRequest, UserLookup};
 use stentor_wire::ipmi::dcmi::{GetCapabilities, GetPowerLimit, GetPowerReading};
+use stentor_wire::ipmi::device_sdr::{GetDeviceSdrInfo, ReserveDeviceSdr};
 use stentor_wire::ipmi::fru::{GetFruInfo, Inventory, MultiRecord, ReadFru};
 use stentor_wire::ipmi::pet::Pet;
 use stentor_wire::ipmi::sdr::{SdrRecord, SensorKey};
@@ -502,6 +503,7 @@ fn ipmi_answer(data: &[u8]) {
     let _ = (GetDeviceId.parse(data), GetChassisStatus.parse(data), GetSdrInfo.parse(data), ReserveSdr.parse(data));
     let _ = GetSdr { reservation: 0, record: 0, offset: 0, count: 0 }.parse(data);
     let _ = GetSensorReading { number: 0, lun: 0 }.parse(data);
+    let _ = (GetDeviceSdrInfo.parse(data), ReserveDeviceSdr.parse(data));
     let _ = GetReadingFactors { number: 0, lun: 0, raw: 0 }.parse(data);
     let _ = (GetSelInfo.parse(data), GetSelEntry { record: 0 }.parse(data));
     let _ = GetAuthCapabilities { privilege: Privilege::User }.parse(data);

@@ -156,6 +156,7 @@ fn main_param(kind: &str) -> &'static str {
         "drbd" => "resources",
         "smart" => "devices",
         "multipath" => "maps",
+        "ipmi_local" => "device",
         "zfs" => "pools",
         "mount" => "mounts",
         "lvm" => "groups",
@@ -168,7 +169,7 @@ fn main_param(kind: &str) -> &'static str {
 }
 
 fn is_bmc_kind(kind: &str) -> bool {
-    kind.starts_with("ipmi")
+    kind == "ipmi"
 }
 
 fn params(entry: &Entry, args: &CheckArgs) -> Result<Value, String> {

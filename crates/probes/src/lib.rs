@@ -225,6 +225,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<http::Http>(),
     entry::<imap::Imap>(),
     entry::<ipmi::Ipmi>(),
+    entry::<ipmi::IpmiLocal>(),
     entry::<iscsi::Iscsi>(),
     entry::<load::Load>(),
     entry::<lvm::Lvm>(),

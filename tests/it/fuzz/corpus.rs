@@ -19,6 +19,8 @@ use stentor_wire::nrpe::{Packet, Version};
 
 use crate::tidy::source::{files, root};
 
+/// Common header, then a product area with a maker only.
+const FRU: &[u8] = b"\x01\0\0\0\x01\0\0\xfe\x01\x02\x19\xc4Acme\xc1\0\0\0\0\0\0\xe9";
 const MEMINFO: &str = "MemTotal: 1000 kB\nMemFree: 100 kB\nMemAvailable: 750 kB\nSwapTotal: 200 kB\nSwapFree: 1 kB\n";
 const STAT: &str = "7 (a) b (c) D 1 7 7 0 -1 4194560 1 0 0 0 5 6 0 0 20 0 1 0 4242 1000 77 1844 1 1 0";
 const MOUNTS: &str =
@@ -170,14 +172,10 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "servicestatus {\n\thost_name=h\n\tservice_description=s\n\t_RACK=1;R7\n\tplugin_output=a=b\n\t}\n",
             "servicedowntime {\nhost_name=h\ndowntime_id=3\nfixed=0\nduration=60\nstart_time=x\n",
         ]),
-        "ipmi_fru" => vec![
-            b"\x01\0\0\0\x01\0\0\xfe\x01\x02\x19\xc4Acme\xc1\0\0\0\0\0\0\xe9".to_vec(),
-            vec![1, 0, 0, 0, 0, 0, 0, 0xFF],
-        ],
         "ipmi_packet" => packets(),
         "ipmi_session" => vec![vec![], vec![0; 48], [vec![0; 30], vec![1]].concat(), packets().remove(0)],
         "ipmi_sdr" => vec![sensor().encode(9)],
-        "ipmi_sel" => vec![SelRecord { id: 1, body: SelBody::Event(event()) }.encode().to_vec()],
+        "ipmi_sel" | "ipmi_fru" => vec![SelRecord { id: 1, body: SelBody::Event(event()) }.encode().into(), FRU.into()],
         "ipmi_pet" | "traps" => {
             vec![[&[0, 8, 0x6F, 1][..], &[1; 46]].concat(), vec![2, 8, 111, 2], (0..=255).collect()]
         }

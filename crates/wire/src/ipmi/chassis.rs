@@ -63,7 +63,8 @@ pub struct WatchdogTimer {
     /// One bit for each use (as in `used_for`) whose timer has expired since its flag was cleared.
     pub expired: u8,
     pub initial_ms: u32,
-    pub present_ms: u32,
+    /// What is left of it; some controllers leave it out.
+    pub present_ms: Option<u32>,
 }
 
 impl WatchdogTimer {
@@ -109,7 +110,7 @@ impl Command for GetWatchdogTimer {
             action: actions & 7,
             expired,
             initial_ms: u32::from(cursor.u16()?) * COUNT_MS,
-            present_ms: u32::from(cursor.u16()?) * COUNT_MS,
+            present_ms: cursor.u16().map(|counts| u32::from(counts) * COUNT_MS),
         })
     }
 }
@@ -169,7 +170,7 @@ mod tests {
         assert!(watchdog.is_running && !watchdog.is_silent);
         assert_eq!((watchdog.use_word(), watchdog.action_word()), ("SMS/OS", "hard reset"));
         assert_eq!(watchdog.expired_words(), ["SMS/OS"]);
-        assert_eq!((watchdog.initial_ms, watchdog.present_ms), (60_000, 30_000));
+        assert_eq!((watchdog.initial_ms, watchdog.present_ms), (60_000, Some(30_000)));
         assert_eq!(GetSelTime.parse(&[1, 0, 0, 0x60]), Some(0x6000_0001));
         for (bytes, expected) in [([60, 0], Some(60)), ([0xC4, 0xFF], Some(-60)), ([0xFF, 0x7F], None)] {
             assert_eq!(GetSelUtcOffset.parse(&bytes), Some(expected));

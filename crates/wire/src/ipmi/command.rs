@@ -123,7 +123,11 @@ pub struct DeviceId {
     pub manufacturer: u32,
     pub product: u16,
     pub has_sdr_repository: bool,
+    /// It has sensors of its own, and records of them where there is no repository.
+    pub has_sensors: bool,
     pub has_sel: bool,
+    /// It keeps FRU inventories.
+    pub has_inventory: bool,
 }
 
 impl Command for GetDeviceId {
@@ -150,8 +154,10 @@ impl Command for GetDeviceId {
             ipmi_version: (version & 0x0F, version >> 4),
             manufacturer: u32::from_le_bytes([m0, m1, m2 & 0x0F, 0]),
             product,
+            has_sensors: support & 0x01 != 0,
             has_sdr_repository: support & 0x02 != 0,
             has_sel: support & 0x04 != 0,
+            has_inventory: support & 0x08 != 0,
         })
     }
 }

@@ -11,6 +11,7 @@ pub mod console;
 mod crypto;
 mod cursor;
 pub mod dcmi;
+pub mod device_sdr;
 pub mod event;
 mod event_table;
 pub mod fru;

@@ -258,6 +258,22 @@ impl FullSensor {
         self.linearization.apply(factors.apply(self.format.decode(raw)?))
     }
 
+    /// False for a number that no such sensor can have: colder than absolute zero, or beyond anything that is measured.
+    pub fn is_possible(&self, value: f64) -> bool {
+        /// Far above what any sensor of a computer reads, and far below what wrong exponents give.
+        const MAGNITUDE_MAX: f64 = 1e12;
+        const DEGREES_MAX: f64 = 1e4;
+        let lowest = match self.unit {
+            SensorUnit { is_percentage: true, .. } => -MAGNITUDE_MAX,
+            SensorUnit { base: 1, modifier_kind: 0, rate: 0, .. } => -273.15,
+            SensorUnit { base: 2, modifier_kind: 0, rate: 0, .. } => -459.67,
+            SensorUnit { base: 3, modifier_kind: 0, rate: 0, .. } => 0.0,
+            _ => -MAGNITUDE_MAX,
+        };
+        let highest = if lowest > -MAGNITUDE_MAX { DEGREES_MAX } else { MAGNITUDE_MAX };
+        (lowest..=highest).contains(&value)
+    }
+
     /// How far a linear sensor's value may be off, in its unit (section 36.3).
     pub fn tolerance_value(&self) -> Option<f64> {
         let is_linear = self.linearization == Linearization::Linear;

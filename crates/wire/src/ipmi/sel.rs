@@ -8,7 +8,7 @@ use super::text::hex;
 pub const SEL_RECORD_BYTES: usize = 16;
 
 /// Timestamps below this count seconds since the controller started, not since 1970 (section 37.1).
-const PRE_INIT_MAX: u32 = 0x2000_0000;
+pub const PRE_INIT_MAX: u32 = 0x2000_0000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SelRecord {
