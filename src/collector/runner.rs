@@ -128,7 +128,7 @@ impl Runner {
             last_runs: HashMap::new(),
             lanes: Lanes::new(parts.limits),
             forced: HashSet::new(),
-            builder: Builder::new(parts.factory, parts.env),
+            builder: Builder::new(parts.factory, parts.env, parts.ssh),
             tasks: JoinSet::new(),
             running: HashMap::new(),
             newest_plugin: 0,

@@ -31,4 +31,5 @@ mod serve;
 mod services;
 mod smtp;
 mod snmp;
+mod ssh;
 mod tidy;

@@ -40,6 +40,8 @@ pub mod smart;
 pub mod smtp;
 pub mod snmp;
 pub mod ssh;
+pub mod ssh_link;
+pub mod ssh_view;
 pub mod systemd_unit;
 pub mod talk;
 pub mod tcp;
