@@ -35,7 +35,9 @@ use stentor_wire::nagios::{external_command, objects, output, perfdata, retentio
 use stentor_wire::raid::{arcconf, megacli, ssacli, storcli};
 use stentor_wire::snmp::interfaces::{Choice, NAMING, NARROW, READING, Rates, Table};
 use stentor_wire::snmp::{Oid, SnmpValue, VarBind, ups};
-use stentor_wire::{dns, drbd, exposition, greeting, multipath, nrpe, ntp, nut, redis, smartctl, tool_json, zpool};
+use stentor_wire::{
+    dns, drbd, exposition, greeting, hostnet, multipath, nrpe, ntp, nut, redis, smartctl, tool_json, zpool,
+};
 
 /// Name and entry of a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -62,6 +64,7 @@ pub const TARGETS: &[Target] = &[
     ("ipmi_answer", ipmi_answer),
     ("snmp", snmp),
     ("drbd", drbd),
+    ("host_network", host_network),
     ("multipath", multipath),
     ("raid", raid),
     ("smartctl", smartctl),
@@ -395,6 +398,26 @@ fn drbd(data: &[u8]) {
         assert!(resync.done_pct.is_none_or(|pct| (0.0..=100.0).contains(&pct)), "{resync:?}");
     }
     let _ = drbd::split_brain_line(&text, "r0", Some(0));
+}
+
+fn host_network(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(team) = hostnet::team::parse(&text) {
+        assert!(team.ports.is_sorted_by(|a, b| a.name < b.name));
+    }
+    if let Ok(heard) = hostnet::lldp::parse(&text) {
+        assert!(heard.is_sorted());
+    }
+    for route in hostnet::route::parse_v4(&text).into_iter().chain(hostnet::route::parse_v6(&text)) {
+        let most = if route.to.is_ipv4() { 32 } else { 128 };
+        assert!(route.prefix <= most, "{route:?}");
+    }
+    let sync = hostnet::clock_sync::chrony_tracking(&text).or_else(|| hostnet::clock_sync::ntpq_variables(&text));
+    if let Some(sync) = sync.or_else(|| hostnet::clock_sync::timesyncd(&text, &text)) {
+        assert!(sync.offset_s.is_none_or(f64::is_finite), "{sync:?}");
+    }
+    let sources = hostnet::clock_sync::chrony_sources(&text);
+    assert!(sources.usable <= sources.total && sources.reachable <= sources.total);
 }
 
 fn multipath(data: &[u8]) {

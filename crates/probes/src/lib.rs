@@ -4,9 +4,11 @@
 
 pub mod bond;
 pub mod bonding;
+pub mod bridge;
 pub mod clock;
 #[cfg(test)]
 mod conformance;
+pub mod conntrack;
 pub mod disk;
 pub mod dns;
 pub mod drbd;
@@ -17,6 +19,7 @@ pub mod http;
 pub mod icmp;
 pub mod imap;
 pub mod ipmi;
+pub mod lldp;
 pub mod load;
 pub mod local_view;
 pub mod look;
@@ -26,6 +29,7 @@ pub mod memory;
 pub mod mount;
 pub mod multipath;
 pub mod net;
+pub mod nic;
 pub mod nrpe;
 pub mod ntp;
 pub mod nut;
@@ -35,6 +39,7 @@ pub mod prometheus;
 pub mod raid_controller;
 pub mod reach;
 pub mod redis;
+pub mod route;
 pub mod sim_view;
 pub mod smart;
 pub mod smtp;
@@ -45,8 +50,10 @@ pub mod ssh_view;
 pub mod systemd_unit;
 pub mod talk;
 pub mod tcp;
+pub mod team;
 #[cfg(test)]
 pub mod testing;
+pub mod time_sync;
 pub mod tls;
 pub mod tool;
 pub mod uptime;
@@ -206,6 +213,8 @@ fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe
 /// Every probe there is, by kind.
 pub const REGISTRY: &[Entry] = &[
     entry::<bond::Bond>(),
+    entry::<bridge::Bridge>(),
+    entry::<conntrack::Conntrack>(),
     entry::<disk::Disk>(),
     entry::<dns::Dns>(),
     entry::<drbd::Drbd>(),
@@ -214,11 +223,13 @@ pub const REGISTRY: &[Entry] = &[
     entry::<http::Http>(),
     entry::<imap::Imap>(),
     entry::<ipmi::Ipmi>(),
+    entry::<lldp::Lldp>(),
     entry::<load::Load>(),
     entry::<mdraid::MdRaid>(),
     entry::<memory::Memory>(),
     entry::<mount::Mount>(),
     entry::<multipath::Multipath>(),
+    entry::<nic::Nic>(),
     entry::<nrpe::Nrpe>(),
     entry::<ntp::Ntp>(),
     entry::<nut::Nut>(),
@@ -227,6 +238,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<prometheus::Prometheus>(),
     entry::<raid_controller::RaidController>(),
     entry::<redis::Redis>(),
+    entry::<route::Route>(),
     entry::<smart::Smart>(),
     entry::<smtp::Smtp>(),
     entry::<snmp::Snmp>(),
@@ -235,6 +247,8 @@ pub const REGISTRY: &[Entry] = &[
     entry::<ssh::Ssh>(),
     entry::<systemd_unit::SystemdUnit>(),
     entry::<tcp::Tcp>(),
+    entry::<team::Team>(),
+    entry::<time_sync::TimeSync>(),
     entry::<uptime::Uptime>(),
     entry::<zfs::Zfs>(),
 ];

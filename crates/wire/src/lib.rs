@@ -4,6 +4,7 @@ pub mod dns;
 pub mod drbd;
 pub mod exposition;
 pub mod greeting;
+pub mod hostnet;
 pub mod ipmi;
 pub mod multipath;
 pub mod nagios;

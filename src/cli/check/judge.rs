@@ -152,11 +152,12 @@ fn by_facts(kind: &str, seen: &Observation) -> ServiceState {
             Some("OfLn") => Critical,
             Some(_) => Warning,
         },
-        "bond" => match word("finding") {
+        "bond" | "team" => match word("finding") {
             Some("ok") | None => Good,
             Some("down") => Critical,
             Some(_) => Warning,
         },
+        "bridge" | "conntrack" | "lldp" | "nic" | "route" | "time_sync" => host_network(kind, seen),
         "drbd" if is_any(seen, "missing") => Critical,
         "drbd" => match word("finding") {
             Some("ok" | "verify") | None => Good,
@@ -186,6 +187,37 @@ fn by_facts(kind: &str, seen: &Observation) -> ServiceState {
         "imap" | "redis" | "smtp" | "ssh" => service(kind, seen),
         "prometheus" if word("metrics") != Some("ok") => Unknown,
         _ => Good,
+    }
+}
+
+/// As the checks of `checks/host/network.toml` without limits of their own.
+fn host_network(kind: &str, seen: &Observation) -> ServiceState {
+    let is = |fact: &str| seen.facts.get(fact).and_then(Value::bool);
+    let (critical, warning): (&[&str], &[&str]) = match kind {
+        "nic" => (&["missing"], &["down", "slow", "half_duplex", "mtu_wrong", "mtu_mixed", "duplex_hints"]),
+        "bridge" => (&["missing", "down"], &["no_carrier", "blocking"]),
+        "lldp" => (&[], &["same_switch", "wrong"]),
+        "route" => (&["missing"], &[]),
+        "time_sync" => (&[], &["falsetickers"]),
+        _ => (&[], &[]),
+    };
+    let any = |facts: &[&str]| facts.iter().any(|fact| is_listed(seen, fact));
+    let lost = match kind {
+        "route" => is("default") == Some(false) || (is("wants6") == Some(true) && is("default6") == Some(false)),
+        "time_sync" => is("synchronised") == Some(false),
+        _ => false,
+    };
+    let numbers = match kind {
+        "nic" => at_least(seen, "errors_per_min", 1.0, f64::INFINITY),
+        "conntrack" => at_least(seen, "fill_pct", 80.0, 95.0),
+        "time_sync" => at_least(seen, "offset_abs_s", 0.1, 1.0),
+        _ => Good,
+    };
+    match (lost || any(critical), numbers) {
+        (true, _) | (_, Critical) => Critical,
+        (false, Warning) => Warning,
+        (false, _) if any(warning) || is("gateway_fits") == Some(false) => Warning,
+        (false, other) => other,
     }
 }
 
@@ -377,6 +409,18 @@ mod tests {
         ("zfs", r#"{"state":"Optl","with_errors":["tank:/dev/sda"]}"#, Warning),
         ("zfs", r#"{"state":"Pdgd"}"#, Warning),
         ("zfs", r#"{"state":"Optl","data_lost":["tank"]}"#, Critical),
+        ("team", r#"{"finding":"no_partner"}"#, Warning),
+        ("nic", r#"{"missing":[],"down":[]}"#, Good),
+        ("nic", r#"{"missing":["eth9"],"down":[]}"#, Critical),
+        ("nic", r#"{"missing":[],"half_duplex":["eth0"]}"#, Warning),
+        ("nic", r#"{"missing":[],"errors_per_min":30}"#, Warning),
+        ("bridge", r#"{"missing":[],"blocking":["br0/eth1"]}"#, Warning),
+        ("lldp", r#"{"same_switch":["bond0"]}"#, Warning),
+        ("route", r#"{"default":false,"missing":[]}"#, Critical),
+        ("route", r#"{"default":true,"gateway_fits":false,"missing":[]}"#, Warning),
+        ("conntrack", r#"{"tracking":true,"fill_pct":96}"#, Critical),
+        ("time_sync", r#"{"synchronised":true,"offset_abs_s":0.2}"#, Warning),
+        ("time_sync", r#"{"synchronised":false}"#, Critical),
         ("ipmi", r#"{"bmc":"ok","power":"on","worst":"ok"}"#, Good),
         ("ipmi", r#"{"bmc":"ok","power":"on","worst":"major"}"#, Warning),
         ("ipmi", r#"{"bmc":"ok","power":"on","worst":"critical"}"#, Critical),
