@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::collector::{self, Collector, CollectorHandle};
 use crate::config::nagios::{ObjectCache, PerfdataSettings};
+use crate::config::traps::TrapRule;
 use crate::config::watch::Sources;
 use crate::config::{self, Loaded, NagiosSettings, settings};
 use crate::engine::writer::{self, Chain, ToCollector};
@@ -47,6 +48,7 @@ use crate::probes::local_view::LocalView;
 use crate::probes::ssh_link::Ssh;
 use crate::probes::{HostView, Network, ProbeEnv};
 use crate::store::{self, SharedStore};
+use crate::traps;
 use crate::web::auth::Credentials;
 use crate::web::{WebState, auth, router, serve};
 
@@ -111,6 +113,8 @@ pub struct Service {
     aside: JoinHandle<()>,
     /// A reload changes where performance data go.
     perfdata: watch::Sender<PerfdataSettings>,
+    /// So does what traps mean.
+    trap_rules: watch::Sender<Arc<[TrapRule]>>,
     prune: JoinHandle<()>,
     /// Goes last.
     lock: Option<LockFile>,
@@ -121,7 +125,7 @@ pub struct Service {
 /// # Errors
 /// Disk, port, certificate or notifier cannot be had; what was started before is stopped again by being dropped.
 pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> {
-    let Loaded { mut settings, mut catalog, mut nagios, .. } = loaded;
+    let Loaded { mut settings, mut catalog, mut nagios, trap_rules, .. } = loaded;
     let cache = nagios.as_mut().and_then(|nagios| nagios.object_cache.take());
     let said = format!("{settings:?}");
     let lock = nagios.as_ref().map(|nagios| obey(nagios, &mut settings)).transpose()?.flatten();
@@ -153,11 +157,15 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     let mut takers = takers(&base, door.pipe, &engine, &desk, &stop)?;
     let spool = |nagios| Spool::start(nagios, engine.clone(), base.clock.clone(), stop.clone());
     takers.extend(nagios.as_ref().and_then(spool));
+    let (trap_rules, rules) = watch::channel(trap_rules);
+    let board = traps::board::Board::default();
+    takers.extend(listen_for_traps(&base, &settings, rules, &engine, board.clone(), &stop).await?);
     let state = WebState {
         engine: engine.clone(),
         store: Arc::clone(&store),
         clock: base.clock.clone(),
         desk,
+        traps: board,
         self_metrics: base.registry,
         url: door.url.as_str().into(),
         secure_cookies: door.url.starts_with("https://"),
@@ -186,6 +194,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         writer: writer.task,
         aside,
         perfdata,
+        trap_rules,
         prune,
         lock,
     })
@@ -437,6 +446,7 @@ impl Service {
         let imported = imported(loaded.nagios.as_ref());
         self.to_collector.obey(imported).await.context("the collector has stopped")?;
         self.engine.load(catalog).await.context("the new configuration was not taken over")?;
+        self.trap_rules.send_replace(loaded.trap_rules);
         if let Some(mut nagios) = loaded.nagios {
             if let Some(cache) = nagios.object_cache.take() {
                 files::write_object_cache(cache).await;
@@ -487,6 +497,22 @@ impl Service {
         wait("history pruning", self.prune).await;
         drop(self.lock);
     }
+}
+
+/// Starts to hear SNMP traps, where the configuration asks for it.
+async fn listen_for_traps(
+    base: &Base,
+    settings: &settings::Settings,
+    rules: watch::Receiver<Arc<[TrapRule]>>,
+    engine: &Handle,
+    board: traps::board::Board,
+    stop: &CancellationToken,
+) -> anyhow::Result<Vec<JoinHandle<()>>> {
+    let Some(settings) = &settings.traps else { return Ok(Vec::new()) };
+    let (engine, clock, registry) = (engine.clone(), base.clock.clone(), &*base.registry);
+    let parts = traps::Parts { settings, rules, engine, clock, registry, board, stop: stop.clone() };
+    let (_, tasks) = traps::start(parts).await.context("[traps] cannot be used")?;
+    Ok(tasks)
 }
 
 /// Starts to read what other programs leave in Nagios's formats.

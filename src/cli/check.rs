@@ -1,6 +1,6 @@
 //! `stentor check NAME`: runs one native probe as a Nagios plugin: status line, perfdata, long output, exit 0..3.
 //!
-//! The service judges by the rules of packs; here each kind has a plain judgement of its own ([`judge`]).
+//! It is judged as a `[[service]]` of that probe without rules would be, by the usual rules of the packs ([`judge`]).
 
 mod judge;
 
@@ -17,6 +17,7 @@ use stentor_core::model::{Measurement, Observation, ServiceState, Value};
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::config::{Diagnostics, pack, usual};
 use crate::probes::local_view::LocalView;
 use crate::probes::{self, Entry, Network, ProbeEnv, REGISTRY, Target};
 use judge::{Thresholds, Verdict};
@@ -83,8 +84,10 @@ pub async fn run(args: &CheckArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     };
     let (seen, verdict) = match observe(kind, args).await {
         Ok((seen, thresholds)) => {
-            let verdict = judge::judge(kind, &seen, &thresholds);
-            (thresholds.mark(kind, seen), verdict)
+            let packs = pack::load(&[], &mut Diagnostics::default());
+            let usual = usual::find(&packs, kind);
+            let verdict = judge::judge(kind, usual, &seen, &thresholds);
+            (thresholds.mark(kind, usual, seen), verdict)
         }
         Err(why) => (Observation::observed(why), Verdict { state: ServiceState::Unknown, why: None }),
     };
@@ -157,6 +160,10 @@ fn main_param(kind: &str) -> &'static str {
         "multipath" => "maps",
         "zfs" => "pools",
         "mount" => "mounts",
+        "lvm" => "groups",
+        "iscsi" => "targets",
+        "nvme" => "subsystems",
+        "gluster" => "volumes",
         "raid_controller" => "tool",
         _ => "port",
     }
@@ -181,9 +188,8 @@ fn params(entry: &Entry, args: &CheckArgs) -> Result<Value, String> {
                 let port: u16 = given.parse().map_err(|_| format!("`{given}` is not a port"))?;
                 Some(Value::from(u32::from(port)))
             }
-            "paths" | "bonds" | "arrays" | "resources" | "devices" | "maps" | "mounts" | "pools" => {
-                Some(vec![given.as_str()].into())
-            }
+            "paths" | "bonds" | "arrays" | "resources" | "devices" | "maps" | "mounts" | "pools" | "groups"
+            | "targets" | "subsystems" | "volumes" => Some(vec![given.as_str()].into()),
             _ => Some(given.as_str().into()),
         };
         params.extend(value.map(|value| (key.to_owned(), value)));
@@ -307,7 +313,7 @@ const OPTIONS: &str = "Options:
   -H, --host HOST        address or name of the host (default: this machine)
   -p, --port PORT        port; path of disk, pattern of process, unit of systemd_unit, bond, array
   -t, --timeout SECONDS  or a duration such as 500ms (default 10)
-  -w, --warning RANGE    -c, --critical RANGE    10, 10:, ~:10, 10:20, @10:20; without them each kind's own judgement
+  -w, --warning RANGE    -c, --critical RANGE    10, 10:, ~:10, 10:20, @10:20; without them the usual rules of the kind
   -o, --param KEY=VALUE  a parameter of the probe; VALUE is JSON where it reads as such, else text
   -v, --verbose          also print the facts
       --json             print one JSON object instead

@@ -10,7 +10,7 @@ use stentor_core::catalog::{Catalog, Check, View};
 use stentor_core::id::{HostId, ObjectId, ServiceId};
 use stentor_core::macros::view::COMMAND_PROBE;
 use stentor_core::model::{ObjectKey, Value};
-use stentor_core::schedule::{Entry, stable_hash};
+use stentor_core::schedule::{Entry, phase_hash};
 use stentor_core::{Span, Timestamp};
 
 use super::Factory;
@@ -111,7 +111,7 @@ impl Plan {
         let entry = |slot| {
             let (object, check) = self.own_check(slot)?;
             let key = self.catalog.object_key(object);
-            let hash = stable_hash(&key.host, key.service.as_deref());
+            let hash = phase_hash(&key.host, key.service.as_deref(), &check.probe);
             if check.every <= Span::ZERO {
                 // Not repeated: only run on request.
                 return Some(Entry {
@@ -150,7 +150,7 @@ impl Plan {
     pub fn stagger(&self, slot: u32) -> Span {
         let Some((key, (_, check))) = self.key(slot).zip(self.own_check(slot)) else { return Span::ZERO };
         let most = STAGGER_MAX.min(check.every).as_millis().max(1).unsigned_abs();
-        Span::from_millis((stable_hash(&key.host, key.service.as_deref()) % most).cast_signed())
+        Span::from_millis((phase_hash(&key.host, key.service.as_deref(), &check.probe) % most).cast_signed())
     }
 
     pub fn job(&self, slot: u32) -> Option<Job> {

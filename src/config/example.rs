@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use stentor_core::catalog::Check;
 use stentor_core::model::{Measurement, Observation, ServiceState, UnknownCause, Value};
-use stentor_core::rules::judge;
+use stentor_core::rules::{Judgement, Rule, judge};
 
 use super::finding::{Diagnostics, Place};
 use super::pack::{Pack, STATES, Template};
@@ -30,15 +29,15 @@ const CAUSES: &[(&str, UnknownCause)] = &[
     ("stale", UnknownCause::Stale),
 ];
 
-/// The examples of one check.
-pub fn read(section: &Section<'_>, check: &Check, found: &mut Diagnostics) -> Vec<Example> {
+/// The examples of the check of that name.
+pub fn read(section: &Section<'_>, check: &str, found: &mut Diagnostics) -> Vec<Example> {
     let mut examples = Vec::new();
     for (number, example) in section.sections("example", "[[check.example]]", found).into_iter().enumerate() {
         let expect = example.needed("expect", found).and_then(|text| word(&text, "expect", STATES, found));
         let Some(observation) = read_observation(&example, found) else { continue };
         let Some(expect) = expect else { continue };
         examples.push(Example {
-            name: example.text_or("name", &format!("{} example {}", check.name, number + 1), found),
+            name: example.text_or("name", &format!("{check} example {}", number + 1), found),
             observation,
             params: example.map("params", found),
             expect,
@@ -77,6 +76,11 @@ fn read_observation(example: &Section<'_>, found: &mut Diagnostics) -> Option<Ob
 /// Runs every example of the packs; each that does not give its state or signals is an error, and so is a check
 /// without an OK, a not-OK and an UNKNOWN example.
 pub fn run_all(packs: &[Pack], found: &mut Diagnostics) {
+    for usual in packs.iter().flat_map(|pack| &pack.usual) {
+        for example in &usual.examples {
+            state_of(&usual.rules, &usual.params, example, found);
+        }
+    }
     for template in packs.iter().flat_map(|pack| &pack.checks) {
         for example in &template.examples {
             run(template, example, found);
@@ -106,14 +110,19 @@ fn agrees(got: &Value, expected: &Value) -> bool {
     }
 }
 
-fn run(template: &Template, example: &Example, found: &mut Diagnostics) {
-    let params = template.check.params.overlaid(&example.params);
-    let judged = judge(&template.check.rules, &params, &example.observation);
+/// Judges the example, and says where that is not what it expects.
+fn state_of(rules: &[Rule], params: &Value, example: &Example, found: &mut Diagnostics) -> Judgement {
+    let judged = judge(rules, &params.overlaid(&example.params), &example.observation);
     if judged.state != example.expect {
         let because = if judged.because.is_empty() { "no rule held" } else { &*judged.because };
         let message = format!("{}: expected {}, judged {} ({because})", example.name, example.expect, judged.state);
         found.error("example", &example.at, message, "");
     }
+    judged
+}
+
+fn run(template: &Template, example: &Example, found: &mut Diagnostics) {
+    let judged = state_of(&template.check.rules, &template.check.params, example, found);
     for (sig, expected) in example.signals.map().into_iter().flatten() {
         let specs = template.check.signals.iter().filter(|spec| *spec.sig == **sig);
         let mut values: Vec<Value> = specs.flat_map(|spec| spec.values(&example.observation, &judged)).collect();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use stentor_core::catalog::{Bmc, Component, Host, View, Zone};
 use stentor_core::id::{CloudId, ComponentId, HostId, ZoneId};
 use stentor_core::model::Value;
+use stentor_wire::ipmi::Suite;
 
 use super::finding::{Diagnostics, Place, suggest};
 use super::named_file;
@@ -144,17 +145,18 @@ fn read_bmc(section: &Section<'_>, builder: &Builder<'_>, found: &mut Diagnostic
     }
     let password = section.needed("password_file", found);
     let password = password.map(|text| named_file(&text, &builder.settings.folder, found));
-    let suite = section.has("suite").then(|| section.whole_or("suite", 17, 0..=17, found));
-    if suite.is_some_and(|suite| suite != 3 && suite != 17) {
-        let help = "write 17 (HMAC-SHA256) or 3 (HMAC-SHA1), or leave it out to try both";
-        found.error("bad-suite", &section.at, "only cipher suites 17 and 3 are supported", help);
+    let suite = section.has("suite").then(|| section.whole_or("suite", 17, 0..=255, found));
+    let suite = suite.and_then(|suite| u8::try_from(suite).ok());
+    if let Some(Err(refused)) = suite.map(Suite::try_from) {
+        let help = "leave it out to try 17 (HMAC-SHA256), then 3 (HMAC-SHA1)";
+        found.error("bad-suite", &section.at, refused.to_string(), help);
     }
     Bmc {
         address: address.map_or("", |address| address.value).into(),
         port: u16::try_from(section.whole_or("port", u64::from(BMC_PORT), 1..=65_535, found)).unwrap_or(BMC_PORT),
         user: section.needed("user", found).map_or("", |user| user.value).into(),
         password_file: password.unwrap_or_default().to_string_lossy().into(),
-        suite: suite.and_then(|suite| u8::try_from(suite).ok()),
+        suite,
     }
 }
 

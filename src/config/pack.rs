@@ -16,7 +16,9 @@ use stentor_core::rules::{Expr, Rule, missing_params};
 use super::example::Example;
 use super::finding::{Diagnostics, Place};
 use super::probe_kinds;
+use super::traps::TrapRule;
 use super::tree::{At, Kind, Node, Section, Table, parse, word};
+use super::usual::{self, Usual};
 
 /// Schema number of pack files that this program reads.
 const SCHEMA: u64 = 1;
@@ -30,6 +32,9 @@ struct BuiltIn;
 pub struct Pack {
     pub platform: Arc<Platform>,
     pub checks: Vec<Template>,
+    /// What judges where nobody says otherwise.
+    pub usual: Vec<Usual>,
+    pub traps: Vec<TrapRule>,
     pub at: Place,
 }
 
@@ -102,7 +107,9 @@ pub fn load(dirs: &[At<PathBuf>], found: &mut Diagnostics) -> Vec<Pack> {
             folders.entry(folder.to_owned()).or_default().push(file);
         }
     }
-    folders.into_values().filter_map(|files| read_pack(files, found)).collect()
+    let packs: Vec<Pack> = folders.into_values().filter_map(|files| read_pack(files, found)).collect();
+    usual::refuse_doubles(&packs, found);
+    packs
 }
 
 fn built_in() -> Files {
@@ -185,9 +192,17 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
     let rank = |key: &Arc<str>| order.iter().position(|name| name == key).unwrap_or(order.len());
     platform.components.sort_by_key(|component| rank(&component.key));
     let mut checks = Vec::new();
+    let mut usual = Vec::new();
     for section in &sections {
         for check in section.sections("check", "[[check]]", found) {
-            checks.extend(read_check(&check, &platform, found));
+            let template = read_check(&check, &platform, found);
+            if check.bool_or("usual", false, found) {
+                usual.extend(template.iter().map(|template| Usual::of_check(&template.check, &template.at)));
+            }
+            checks.extend(template);
+        }
+        for table in section.sections("usual", "[[usual]]", found) {
+            usual.extend(usual::read(&table, found));
         }
         for cell in section.sections("cell", "[[cell]]", found) {
             platform.cells.extend(read_cell(&cell, &platform, found));
@@ -197,7 +212,8 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
         }
     }
     check_references(&platform, &checks, &at, found);
-    Some(Pack { platform: Arc::new(platform), checks, at })
+    let traps = super::traps::read_rules(&sections, found);
+    Some(Pack { platform: Arc::new(platform), checks, usual, traps, at })
 }
 
 /// Platform, version, order of the components, place of the `[pack]`.
@@ -310,7 +326,7 @@ fn read_check(section: &Section<'_>, platform: &Platform, found: &mut Diagnostic
         when: read_when(section, found),
         needs_bmc: section.bool_or("bmc", probe.value == "ipmi", found),
         inside: view.unwrap_or(if host_side { Inside::Any } else { Inside::No }),
-        examples: super::example::read(section, &check, found),
+        examples: super::example::read(section, &check.name, found),
         check,
         at: section.at.clone(),
     })

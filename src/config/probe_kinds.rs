@@ -12,53 +12,13 @@ use crate::probes::{self, Blind, Network, ProbeEnv};
 use super::finding::{Diagnostics, Place, suggest};
 use super::tree::At;
 
-/// Kinds with whether they are host-side. The registry of probes has the last word; this list lets packs be verified
-/// by builds that leave a probe out.
-const KINDS: &[(&str, bool)] = &[
-    ("bond", true),
-    ("bridge", true),
-    ("conntrack", true),
-    ("disk", true),
-    ("drbd", true),
-    ("exec", false),
-    ("heartbeat", false),
-    ("http", false),
-    ("ipmi", false),
-    ("lldp", true),
-    ("load", true),
-    ("mdraid", true),
-    ("memory", true),
-    ("mount", true),
-    ("multipath", true),
-    ("nic", true),
-    ("ping", false),
-    ("process", true),
-    ("raid_controller", true),
-    ("route", true),
-    ("smart", true),
-    ("snmp", false),
-    ("snmp_if", false),
-    ("snmp_ups", false),
-    ("systemd_unit", true),
-    ("tcp", false),
-    ("team", true),
-    ("time_sync", true),
-    ("uptime", true),
-    ("zfs", true),
-];
-
 /// Whether the probe of that kind runs on the host itself; an unknown kind is an error. No kind at all is passive.
 pub fn host_side(kind: &At<&str>, found: &mut Diagnostics) -> bool {
     if kind.value.is_empty() {
         return false;
     }
-    let registered = probes::find(kind.value).map(|entry| entry.host_side);
-    let listed = KINDS.iter().find(|(name, _)| *name == kind.value).map(|(_, inside)| *inside);
-    registered.or(listed).unwrap_or_else(|| {
-        let known = KINDS.iter().map(|(name, _)| *name).chain(probes::REGISTRY.iter().map(|entry| entry.kind));
-        let mut known: Vec<&str> = known.collect();
-        known.sort_unstable();
-        known.dedup();
+    probes::find(kind.value).map(|entry| entry.host_side).unwrap_or_else(|| {
+        let known = probes::REGISTRY.iter().map(|entry| entry.kind);
         found.error(
             "unknown-probe",
             &kind.at,
@@ -98,19 +58,6 @@ impl Trial {
         }
         if let Err(refusal) = (entry.build)(&params, &self.env) {
             found.error("bad-params", place, refusal.message, format!("see `stentor check {} --help`", check.probe));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_list_and_the_registry_agree() {
-        for entry in probes::REGISTRY {
-            let listed = KINDS.iter().find(|(name, _)| *name == entry.kind);
-            assert!(listed.is_none_or(|(_, inside)| *inside == entry.host_side), "{}", entry.kind);
         }
     }
 }

@@ -11,9 +11,9 @@ use stentor_core::rules::missing_params;
 use super::finding::{Diagnostics, Place, suggest};
 use super::hosts::ReadHost;
 use super::objects::Builder;
-use super::pack::{Applies, Inside, Template, read_attempts, read_rules};
+use super::pack::{Applies, Inside, Pack, Template, read_attempts, read_rules};
 use super::tree::{At, Node, Section};
-use super::{all, probe_kinds};
+use super::{all, probe_kinds, usual};
 
 /// What `[host.checks.NAME]` changes.
 struct Overlay<'a> {
@@ -277,12 +277,15 @@ fn configured(section: &Section<'_>, builder: &mut Builder<'_>, found: &mut Diag
             (Some(template), _) => template.check.clone(),
             (None, Some(call)) => command_check(call),
             // Of one table for many hosts all share one row.
-            (None, None) => own_check(if hosts.len() == 1 { text.value } else { "*" }, &name, probe.as_ref(), found),
+            (None, None) => {
+                let own = own_check(if hosts.len() == 1 { text.value } else { "*" }, &name, probe.as_ref(), found);
+                with_usual_rules(own, rules.is_some(), builder.packs)
+            }
         };
         let every = section.span_or("every", base.every, found);
         let params = section.map("params", found);
         let (base_params, params) = match (template, &command) {
-            (None, None) => (params, Value::Null),
+            (None, None) => (base.params.overlaid(&params), Value::Null),
             _ => (base.params.clone(), params),
         };
         let check = Check {
@@ -340,6 +343,14 @@ fn own_check(host: &str, name: &str, probe: Option<&At<&str>>, found: &mut Diagn
         signals: Vec::new(),
         host_side: probe.is_some_and(|probe| probe_kinds::host_side(probe, found)),
         freshness: Span::ZERO,
+    }
+}
+
+/// A probe without rules is judged as usual: a closed port that nobody wrote a rule for must not be OK.
+fn with_usual_rules(own: Check, has_rules: bool, packs: &[Pack]) -> Check {
+    match usual::find(packs, &own.probe).filter(|_| !has_rules) {
+        Some(usual) => Check { rules: usual.rules.clone(), params: usual.params.clone(), ..own },
+        None => own,
     }
 }
 

@@ -11,6 +11,7 @@ use stentor_core::catalog::Timing;
 
 use super::finding::Diagnostics;
 use super::nagios::Notify;
+use super::traps::{self, Traps};
 use super::tree::{At, Section, word};
 use super::{named_file, single};
 use crate::probes::ssh_link::SshSettings;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub command_sources: CommandSources,
     /// How hosts with `view = "ssh"` are reached.
     pub ssh: SshSettings,
+    /// SNMP traps; `None` = nobody listens.
+    pub traps: Option<Traps>,
 }
 
 #[derive(Clone, Debug)]
@@ -198,6 +201,7 @@ pub(super) fn read(roots: &[Section<'_>], folder: &Path, zone: &str, found: &mut
         nagios: read_nagios(roots, folder, found),
         command_sources: read_command_sources(roots, folder, found),
         ssh: read_ssh(roots, folder, found),
+        traps: traps::read(roots, folder, found),
     }
 }
 

@@ -97,6 +97,42 @@ fn every_check_of_a_pack_builds_its_probe() {
     }
 }
 
+#[test]
+fn every_probe_has_usual_rules_but_those_that_report_a_state() {
+    let (packs, found) = packs();
+    assert!(found.findings.is_empty(), "{found}");
+    for entry in crate::probes::REGISTRY.iter().filter(|entry| !["exec", "nrpe"].contains(&entry.kind)) {
+        assert!(usual::find(&packs, entry.kind).is_some_and(|usual| !usual.rules.is_empty()), "{}", entry.kind);
+    }
+}
+
+#[test]
+fn a_service_without_rules_is_judged_as_usual_and_one_with_rules_as_it_says() {
+    let service = |more: &str| {
+        let text = format!(
+            "[[host]]\nname = \"h1\"\naddress = \"192.0.2.1\"\n[[service]]\nhost = \"h1\"\nname = \"s\"\nprobe = \"http\"\n{more}\n"
+        );
+        let catalog = loaded(&text).catalog;
+        let service = catalog.services.iter().find(|service| &*service.name == "s").expect("the service").clone();
+        catalog.checks[service.check.index()].clone()
+    };
+    let usual = service("params = { limits = { days = 30 } }");
+    assert!(usual.rules.iter().any(|rule| &*rule.when.text == "http >= 400"), "{:?}", usual.rules);
+    assert_eq!(usual.params.to_string(), "{limits: {days: 30}}");
+    assert_eq!(service(r#"rules = [{ when = "http != 200", state = "CRITICAL", source = "x" }]"#).rules.len(), 1);
+    assert!(service("rules = []").rules.is_empty());
+}
+
+#[test]
+fn two_sets_of_usual_rules_for_one_probe_are_refused() {
+    let table = "[[usual]]\nprobe = \"tcp\"\nrules = []\n";
+    let text = format!("[pack]\nplatform = \"shop\"\nschema = 1\n{table}{table}");
+    let mut found = Diagnostics::default();
+    let pack = super::pack::read_pack(vec![("shop.toml".into(), text.into())], &mut found).expect("a pack");
+    super::usual::refuse_doubles(&[pack], &mut found);
+    assert!(found.to_string().contains("has usual rules already"), "{found}");
+}
+
 const EXAMPLE: &str = include_str!("../../config.example.toml");
 
 #[test]

@@ -34,14 +34,14 @@ pub struct BmcIdentity {
 }
 
 impl BmcIdentity {
-    /// Both suites, one user with User privilege.
+    /// Suites 17 and 3, one user with User privilege.
     pub fn with_user(name: &str, password: &str) -> Self {
         let user = BmcUser {
             name: name.as_bytes().to_vec(),
             password: password.as_bytes().to_vec(),
             privilege_max: Privilege::User,
         };
-        BmcIdentity { guid: *b"stentor-demo-bmc", users: vec![user], kg: None, suites: Suite::ALL.to_vec() }
+        BmcIdentity { guid: *b"stentor-demo-bmc", users: vec![user], kg: None, suites: Suite::DEFAULT.to_vec() }
     }
 
     /// Adds an account.
@@ -104,6 +104,20 @@ impl SimulatedBmc {
     /// # Errors
     /// When the address cannot be bound.
     pub async fn start(address: SocketAddr, identity: BmcIdentity, clock: Clock) -> io::Result<Self> {
+        let model = BmcModel::healthy(unix_seconds(&clock));
+        SimulatedBmc::start_model(address, identity, model, clock).await
+    }
+
+    /// The same for a machine of one's own.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn start_model(
+        address: SocketAddr,
+        identity: BmcIdentity,
+        model: BmcModel,
+        clock: Clock,
+    ) -> io::Result<Self> {
         let socket = UdpSocket::bind(address).await?;
         let address = socket.local_addr()?;
         let (changes, orders) = mpsc::channel(CHANGES_MAX);
@@ -117,7 +131,7 @@ impl SimulatedBmc {
         let server = Server {
             socket,
             sessions: BmcSide::new(setup),
-            model: BmcModel::healthy(unix_seconds(&clock)),
+            model,
             clock,
             started: Instant::now(),
             is_silent: false,

@@ -22,6 +22,7 @@ const UNIT_VOLT: u8 = 4;
 const UNIT_RPM: u8 = 18;
 const REDUNDANCY_FULL: u8 = 0;
 const REDUNDANCY_LOST: u8 = 1;
+const DIMM_CELSIUS: u8 = 38;
 const POWER_UNIT_OFF: u8 = 0;
 const DRIVE_FAULT: u8 = 1;
 
@@ -36,6 +37,7 @@ pub enum Part {
     Fan(u8),
     Rail12,
     Drive(u8),
+    Dimm(u8),
 }
 
 #[derive(Clone, Debug)]
@@ -130,6 +132,17 @@ impl BmcModel {
             model.add_discrete(Part::Drive(n), &name, sensor_type::DRIVE_SLOT, (4, n), 0x1FF);
         }
         model.set_normal();
+        model
+    }
+
+    /// The same with memory modules, each with a temperature, until there are `sensors` in all.
+    pub fn healthy_with(now: u32, sensors: u8) -> Self {
+        let mut model = BmcModel::healthy(now);
+        let hot = Thresholds { upper_non_critical: Some(85), upper_critical: Some(95), ..Thresholds::default() };
+        for n in 1..=sensors.saturating_sub(model.sensors.len() as u8) {
+            let spec = (0x20, n, UNIT_CELSIUS, 1, 0, DIMM_CELSIUS);
+            model.add_analog(Part::Dimm(n), &format!("DIMM{n} Temp"), sensor_type::TEMPERATURE, spec, hot);
+        }
         model
     }
 
@@ -273,6 +286,7 @@ impl BmcModel {
                 Part::Inlet => 22,
                 Part::Fan(_) => 84,
                 Part::Rail12 => 191,
+                Part::Dimm(_) => DIMM_CELSIUS,
                 Part::Drive(_) => {
                     self.assert_state(part, DRIVE_FAULT, false);
                     continue;

@@ -6,7 +6,7 @@ use stentor_core::catalog::{Catalog, View};
 use stentor_core::engine::gate::{Forced, SkipReason};
 use stentor_core::engine::{CheckRequest, Engine};
 use stentor_core::id::{HostId, ObjectId, ServiceId};
-use stentor_core::schedule::{Entry, Schedule, stable_hash};
+use stentor_core::schedule::{Entry, Schedule, phase_hash};
 use stentor_core::{Span, Timestamp};
 
 /// Interval of checks that are not repeated: once in a hundred years.
@@ -37,7 +37,7 @@ impl Due {
                 return None;
             }
             let key = catalog.object_key(object);
-            let hash = stable_hash(&key.host, key.service.as_deref());
+            let hash = phase_hash(&key.host, key.service.as_deref(), &check.probe);
             let (every, last_run) =
                 if check.every <= Span::ZERO { (ON_REQUEST, Some(at)) } else { (check.every, None) };
             Some(Entry { slot, hash, every, retry: check.retry, last_run, first_at: None })

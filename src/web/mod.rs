@@ -30,6 +30,7 @@ use crate::clock::Clock;
 use crate::engine::Handle;
 use crate::nagios::desk::Desk;
 use crate::store::SharedStore;
+use crate::traps::board::Board;
 
 /// What every handler may use. Cheap to clone.
 #[derive(Clone)]
@@ -39,6 +40,8 @@ pub struct WebState {
     pub clock: Clock,
     /// Takes what external commands ask of the process.
     pub desk: Desk,
+    /// SNMP traps that came in lately.
+    pub traps: Board,
     /// The process's own metrics (inbox length, latencies, notifications).
     pub self_metrics: Arc<prometheus::Registry>,
     /// Base URL under which people reach the pages; links in messages use the same.

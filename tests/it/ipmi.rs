@@ -3,8 +3,14 @@
 
 #[path = "ipmi/client.rs"]
 mod client;
+#[path = "ipmi/equality.rs"]
+mod equality;
+#[path = "ipmi/hostile.rs"]
+mod hostile;
 #[path = "ipmi/peer.rs"]
 mod peer;
+#[path = "ipmi/sensors.rs"]
+mod sensors;
 #[path = "ipmi/simulator.rs"]
 pub mod simulator;
 #[path = "ipmi/tools.rs"]
@@ -18,8 +24,8 @@ use stentor::clock::Clock;
 use stentor::demo::bmc::{BmcIdentity, SimulatedBmc};
 use stentor::probes::ipmi::{BmcAddress, BmcPoll, SensorSeen};
 use stentor_core::Timestamp;
-use stentor_wire::ipmi::Privilege;
 use stentor_wire::ipmi::console::Credentials;
+use stentor_wire::ipmi::{Privilege, Suite};
 use tokio::time::Instant;
 
 /// Longest wait for anything; a healthy poll takes milliseconds, the rest is patience for a busy machine.
@@ -39,8 +45,10 @@ fn login(addr: SocketAddr, user: &str, password: &str) -> BmcAddress {
     BmcAddress::new(addr, Credentials::new(user.as_bytes(), password.as_bytes(), None).unwrap())
 }
 
+/// A controller that takes each suite that can be chosen.
 fn identity() -> BmcIdentity {
-    BmcIdentity::with_user(USER, PASSWORD).and_user("admin", "secret", Privilege::Administrator)
+    let identity = BmcIdentity::with_user(USER, PASSWORD).and_user("admin", "secret", Privilege::Administrator);
+    BmcIdentity { suites: Suite::ALL.to_vec(), ..identity }
 }
 
 async fn simulated() -> SimulatedBmc {

@@ -122,6 +122,18 @@ pub fn stable_hash(host: &str, service: Option<&str>) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
+/// Probes of which one look at a host feeds all of its checks.
+const ONE_LOOK: [&str; 1] = ["ipmi"];
+
+/// The hash that gives a check its phase. Checks that one look feeds begin together: eight services of a controller are
+/// one sweep over its sensors, not eight.
+pub fn phase_hash(host: &str, service: Option<&str>, probe: &str) -> u64 {
+    match service {
+        Some(_) if ONE_LOOK.contains(&probe) => stable_hash(host, Some(probe)),
+        _ => stable_hash(host, service),
+    }
+}
+
 impl Schedule {
     /// A queue of `entries` that starts at `at`. Slots may have gaps; a slot given twice keeps the last.
     pub fn new(entries: impl IntoIterator<Item = Entry>, at: Timestamp) -> Schedule {

@@ -14,15 +14,18 @@ pub mod dns;
 pub mod drbd;
 pub mod exec;
 pub mod fetch;
+pub mod follow;
 pub mod heartbeat;
 pub mod http;
 pub mod icmp;
 pub mod imap;
 pub mod ipmi;
+pub mod iscsi;
 pub mod lldp;
 pub mod load;
 pub mod local_view;
 pub mod look;
+pub mod lvm;
 pub mod mdraid;
 pub mod mdstat;
 pub mod memory;
@@ -33,11 +36,13 @@ pub mod nic;
 pub mod nrpe;
 pub mod ntp;
 pub mod nut;
+pub mod nvme;
 pub mod ping;
 pub mod process;
 pub mod prometheus;
 pub mod raid_controller;
 pub mod reach;
+pub mod redfish;
 pub mod redis;
 pub mod route;
 pub mod sim_view;
@@ -224,7 +229,9 @@ pub const REGISTRY: &[Entry] = &[
     entry::<imap::Imap>(),
     entry::<ipmi::Ipmi>(),
     entry::<lldp::Lldp>(),
+    entry::<iscsi::Iscsi>(),
     entry::<load::Load>(),
+    entry::<lvm::Lvm>(),
     entry::<mdraid::MdRaid>(),
     entry::<memory::Memory>(),
     entry::<mount::Mount>(),
@@ -233,16 +240,23 @@ pub const REGISTRY: &[Entry] = &[
     entry::<nrpe::Nrpe>(),
     entry::<ntp::Ntp>(),
     entry::<nut::Nut>(),
+    entry::<nvme::Nvme>(),
     entry::<ping::Ping>(),
     entry::<process::Process>(),
     entry::<prometheus::Prometheus>(),
     entry::<raid_controller::RaidController>(),
+    entry::<redfish::Redfish>(),
+    entry::<redfish::RedfishEvents>(),
     entry::<redis::Redis>(),
     entry::<route::Route>(),
     entry::<smart::Smart>(),
     entry::<smtp::Smtp>(),
     entry::<snmp::Snmp>(),
+    entry::<snmp::SnmpArray>(),
+    entry::<snmp::SnmpHost>(),
     entry::<snmp::SnmpIf>(),
+    entry::<snmp::SnmpPdu>(),
+    entry::<snmp::SnmpSwitch>(),
     entry::<snmp::SnmpUps>(),
     entry::<ssh::Ssh>(),
     entry::<systemd_unit::SystemdUnit>(),

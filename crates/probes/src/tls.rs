@@ -9,6 +9,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use sha2::{Digest, Sha256};
 use stentor_core::Timestamp;
 use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
@@ -22,6 +23,8 @@ pub struct Trust {
     roots: Option<Arc<WebPkiServerVerifier>>,
     /// Certificates that were named one by one: each is trusted as that of a peer, too.
     named: Arc<Vec<CertificateDer<'static>>>,
+    /// SHA-256 of the only certificate that is believed, whatever it says of itself.
+    pin: Option<[u8; 32]>,
     /// What we show to peers that ask who we are.
     identity: Option<Arc<Identity>>,
 }
@@ -43,6 +46,8 @@ impl std::fmt::Debug for Identity {
 pub enum TrustError {
     #[error("cannot read certificates from `{path}`: {cause}")]
     File { path: String, cause: String },
+    #[error("`{0}` is not the SHA-256 fingerprint of a certificate: 64 hexadecimal digits")]
+    Fingerprint(String),
     #[error("no trusted root certificates: {0}")]
     NoRoots(String),
 }
@@ -54,8 +59,27 @@ impl Trust {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
             roots: None,
             named: Arc::default(),
+            pin: None,
             identity: None,
         }
+    }
+
+    /// The one certificate with this fingerprint (SHA-256 in hexadecimal, colons allowed): controllers sign their own, for
+    /// names that nobody calls them by.
+    ///
+    /// # Errors
+    /// It is no such fingerprint.
+    pub fn pinned(fingerprint: &str) -> Result<Trust, TrustError> {
+        let text = fingerprint.trim();
+        let text = text.strip_prefix("sha256:").unwrap_or(text);
+        let digits: Option<Vec<u32>> = text.chars().filter(|c| *c != ':').map(|c| c.to_digit(16)).collect();
+        let bytes = digits.map(|digits| {
+            digits.chunks(2).map(|pair| pair.iter().fold(0, |sum, d| sum * 16 + d) as u8).collect::<Vec<u8>>()
+        });
+        let is_even = text.chars().filter(|c| *c != ':').count() == 64;
+        let pin = bytes.filter(|_| is_even).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        let pin = pin.ok_or_else(|| TrustError::Fingerprint(fingerprint.to_owned()))?;
+        Ok(Trust { pin: Some(pin), ..Trust::everything() })
     }
 
     /// The same, showing a client certificate (PEM files) to peers that want one.
@@ -116,7 +140,7 @@ impl Trust {
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
             .build()
             .map_err(|e| TrustError::NoRoots(e.to_string()))?;
-        Ok(Trust { provider, roots: Some(verifier), named: Arc::default(), identity: None })
+        Ok(Trust { provider, roots: Some(verifier), named: Arc::default(), pin: None, identity: None })
     }
 
     /// A verifier that judges like this.
@@ -211,6 +235,12 @@ impl ServerCertVerifier for Keeper {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let _ = self.leaf.set(end_entity.clone().into_owned());
+        if let Some(pin) = self.trust.pin {
+            let shown: [u8; 32] = Sha256::digest(end_entity).into();
+            let text: String = shown.iter().map(|byte| format!("{byte:02x}")).collect();
+            let refusal = || rustls::Error::General(format!("the certificate's fingerprint is sha256:{text}"));
+            return if shown == pin { Ok(ServerCertVerified::assertion()) } else { Err(refusal()) };
+        }
         match &self.trust.roots {
             None => Ok(ServerCertVerified::assertion()),
             Some(roots) => {

@@ -1,6 +1,7 @@
 //! `stentor bench`: the project's own benchmarks. Each prints one JSON object with what was run and the figures.
 
 mod engine;
+mod ipmi;
 mod journal;
 mod objects;
 mod passive;
@@ -21,6 +22,10 @@ pub struct BenchArgs {
 pub enum BenchCommand {
     /// Results that the engine applies per second on one core, and bytes a service costs.
     Engine(engine::EngineArgs),
+    /// Sensor readings per CPU-second from simulated BMCs, beside ipmitool and FreeIPMI; what hung ones do to others.
+    Ipmi(ipmi::IpmiArgs),
+    #[command(hide = true)]
+    IpmiSimulators(ipmi::simulators::SimulatorArgs),
     /// Plugin executions per second of the exec probe against a bare spawn loop with pipes.
     Spawn(spawn::SpawnArgs),
     /// Passive results per second from lines of external commands to states.
@@ -40,6 +45,8 @@ pub enum BenchCommand {
 pub fn run(args: &BenchArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     match &args.what {
         BenchCommand::Engine(args) => engine::run(args, out),
+        BenchCommand::Ipmi(args) => ipmi::run(args, out),
+        BenchCommand::IpmiSimulators(args) => ipmi::simulators::serve(args, &mut std::io::stdin().lock(), out),
         BenchCommand::Spawn(args) => spawn::run(args, out),
         BenchCommand::Passive(args) => passive::run(args, out),
         BenchCommand::Journal(args) => journal::run(args, out),

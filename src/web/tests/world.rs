@@ -85,6 +85,7 @@ impl World {
             engine: Handle { inbox, results: mpsc::channel(1).0, snapshot, published },
             store: Arc::clone(&store) as _,
             desk: crate::nagios::desk::Desk::new().0,
+            traps: crate::traps::board::Board::default(),
             clock: clock.clone(),
             self_metrics: Arc::new(prometheus::Registry::new()),
             url: "http://stentor.example/".into(),

@@ -58,6 +58,12 @@ const RAID: &[&str] = &[
 const MULTIPATH: &str = r#"multipathd> show maps json
 {"major_version":0,"maps":[{"name":"mpatha","uuid":"36","features":"1 queue_if_no_path","path_groups":[{"dm_st":"active","paths":[{"dev":
 "sdb","dm_st":"active","dev_st":"running","chk_st":"ready","host_wwpn":"0x1","target_wwpn":"[undef]","target_wwnn":"iqn.a"}]}]}]}"#;
+const ISCSI: &str = "Target: iqn.2010-06.com.example:a (non-flash)\n\tCurrent Portal: 192.0.2.31:3260,1\n\t\tSID: 1\n\
+    \t\tiSCSI Connection State: LOGGED IN\n\t\tiSCSI Session State: LOGGED_IN\n\t\t\tAttached scsi disk sdb\t\tState: running\n";
+const LVM: &str = r#"  WARNING: x
+{"report":[{"lv":[{"vg_name":"vg0","lv_name":"root","lv_attr":"rwi-aor-p-","segtype":"raid1","sync_percent":"37,5","raid_sync_action":
+"recover","lv_health_status":"partial"},{"lv_name":"p","lv_attr":"twi-aotzD-","data_percent":"100.00","metadata_percent":"9"}],"vg":[
+{"vg_name":"vg0","vg_attr":"wz-pn-","vg_free":"5B","vg_missing_pv_count":"1"}],"pv":[{"pv_name":"[unknown]","pv_attr":"a-m"}]}]}"#;
 const ZPOOL: &str = "  pool: tank\n state: DEGRADED\n  scan: resilver in progress since x\n\t1T scanned, 45.20% done, 1 days 01:02:03 to go\n\
     config:\n\n\tNAME STATE READ WRITE CKSUM\n\ttank DEGRADED 0 0 0\n\t  raidz2-0 DEGRADED 0 0 0\n\t    /dev/sda ONLINE 0 0 0\n\
     \t    replacing-1 DEGRADED 0 0 0\n\t      /dev/sdb UNAVAIL 3 0 0\n\t      /dev/sdc ONLINE 0 0 0  (resilvering)\n\tspares\n\
@@ -106,6 +112,12 @@ fn services(target: &str) -> Vec<Vec<u8>> {
             "sum(a{b=~\"x.*\",c!=\"d\"}) / max(e) * 100 - -1\n# HELP a h\na{b=\"x\\n\\\"\",c=\"\"} 1.5e3 1395066363000\ne 2 # {f=\"g\"} 1\n",
             "a\na +Inf\nb NaN\n",
         ]),
+        "redfish" => texts(&[
+            r#"{"RedfishVersion":"1.6.0","Systems":{"@odata.id":"/redfish/v1/Systems"},"Oem":{"Dell":{}},"PowerState":"On","Status":{"State":"Enabled","Health":"OK","HealthRollup":"Warning"}}"#,
+            r##"{"PowerSupplies":[{"@odata.id":"/redfish/v1/Chassis/1/Power#/PowerSupplies/0","Status":{"Health":"Critical"},"LineInputStatus":"LossOfInput"}],"Redundancy":[{"MinNumNeeded":1,"RedundancySet":[{"@odata.id":"/redfish/v1/Chassis/1/Power#/PowerSupplies/0"}]}],"Fans":[{"Reading":0,"LowerThresholdCritical":600}]}"##,
+            r#"{"Members":[{"@odata.id":"/redfish/v1/d/0","Name":"Disk","RAIDType":"RAID1","Links":{"Drives":[{"@odata.id":"/redfish/v1/d/0"}]},"Operations":[{"OperationName":"Rebuild","PercentageComplete":12}],"Severity":"Critical","Created":"x"}],"Members@odata.nextLink":"/redfish/v1/x?$skip=50"}"#,
+            r#"{"Context":"t","Events":[{"MessageSeverity":"Critical","Message":"PSU","OriginOfCondition":{"@odata.id":"/redfish/v1/Chassis/1"}}]}"#,
+        ]),
         "redis" => texts(&[
             "$9\nrole:master\nslave0:ip=1.2.3.4,port=6379,state=online,offset=14,lag=1\nmaster_repl_offset:28\n",
             "-NOAUTH x\n+PONG\n:7\n",
@@ -141,10 +153,17 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "servicestatus {\n\thost_name=h\n\tservice_description=s\n\t_RACK=1;R7\n\tplugin_output=a=b\n\t}\n",
             "servicedowntime {\nhost_name=h\ndowntime_id=3\nfixed=0\nduration=60\nstart_time=x\n",
         ]),
+        "ipmi_fru" => vec![
+            b"\x01\0\0\0\x01\0\0\xfe\x01\x02\x19\xc4Acme\xc1\0\0\0\0\0\0\xe9".to_vec(),
+            vec![1, 0, 0, 0, 0, 0, 0, 0xFF],
+        ],
         "ipmi_packet" => packets(),
         "ipmi_session" => vec![vec![], vec![0; 48], [vec![0; 30], vec![1]].concat(), packets().remove(0)],
         "ipmi_sdr" => vec![sensor().encode(9)],
         "ipmi_sel" => vec![SelRecord { id: 1, body: SelBody::Event(event()) }.encode().to_vec()],
+        "ipmi_pet" | "traps" => {
+            vec![[&[0, 8, 0x6F, 1][..], &[1; 46]].concat(), vec![2, 8, 111, 2], (0..=255).collect()]
+        }
         "ipmi_answer" | "snmp" => vec![vec![0; 16], (0..=255).collect(), b"1.3.6.1.2.1.2.2.1.8.4294967295".to_vec()],
         "expr" => texts(&[
             "port != 'open' and pct >= params.crit or not (a in [1, 2.5]) and present(`x y`)",
@@ -207,6 +226,8 @@ fn storage(target: &str) -> Vec<Vec<u8>> {
             "C0A80101,192.168.1.1,3,1.1,0.25,0.0,0.0,-12.3,0.0,0.0,0.012,0.003,64.2,Normal\n^,*,192.0.2.1,2,6,377,23,0,0,0\n",
             "leap=00, stratum=3, refid=192.0.2.1, offset=2.5\nNTPSynchronized=yes\nNTPMessage={ Leap=0, Stratum=2 }\n",
         ]),
+        "iscsi" => texts(&[ISCSI]),
+        "lvm" => texts(&[LVM]),
         "multipath" => texts(&[MULTIPATH]),
         "raid" => texts(RAID),
         "smartctl" => texts(&[SMARTCTL, r#"{"smartctl":{},"devices":[{"name":"/dev/sda","type":"sat"}]}"#]),

@@ -26,7 +26,7 @@ fn json(value: &Value) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_healthy_server_is_read_in_full_by_either_suite() {
+async fn a_healthy_server_is_read_in_full_by_each_suite() {
     for suite in Suite::ALL {
         let bmc = simulated().await;
         let mut address = login(bmc.address(), USER, PASSWORD);

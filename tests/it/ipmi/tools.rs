@@ -1,13 +1,14 @@
-//! Programs of others against our simulated controller: ipmitool and FreeIPMI, suites 17 and 3.
+//! Programs of others against our simulated controller: ipmitool and FreeIPMI, with each suite that can be chosen.
 
 use std::process::Output;
 
-use stentor::demo::bmc::SimulatedBmc;
+use stentor::demo::bmc::{BmcIdentity, SimulatedBmc};
 use stentor::demo::bmc_model::Part;
+use stentor_wire::ipmi::Suite;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::{PASSWORD, PATIENCE, USER, program, simulated};
+use super::{PASSWORD, PATIENCE, USER, identity, program, simulated, simulated_as};
 
 async fn run(command: &mut Command) -> Output {
     let described = format!("{command:?}");
@@ -16,14 +17,41 @@ async fn run(command: &mut Command) -> Output {
     timeout(PATIENCE, run).await.unwrap_or_else(|_| panic!("{described} hangs")).expect("starts")
 }
 
-async fn ipmitool(bmc: &SimulatedBmc, suite: &str, arguments: &[&str]) -> String {
+/// How a program is told to log in.
+#[derive(Clone, Copy)]
+struct Login<'a> {
+    suite: &'a str,
+    user: &'a str,
+    password: &'a str,
+    privilege: &'a str,
+    kg: Option<&'a str>,
+}
+
+impl<'a> Login<'a> {
+    fn with(suite: &'a str) -> Self {
+        Login { suite, user: USER, password: PASSWORD, privilege: "USER", kg: None }
+    }
+}
+
+async fn try_ipmitool(bmc: &SimulatedBmc, login: Login<'_>, arguments: &[&str]) -> Output {
     let mut command = Command::new(program("ipmitool", "ipmitool"));
     let port = bmc.address().port().to_string();
-    command.args(["-I", "lanplus", "-C", suite, "-H", "127.0.0.1", "-p", &port, "-U", USER, "-P", PASSWORD]);
-    command.args(["-L", "USER"]).args(arguments);
-    let output = run(&mut command).await;
+    command.args(["-I", "lanplus", "-C", login.suite, "-H", "127.0.0.1", "-p", &port]);
+    command.args(["-U", login.user, "-P", login.password, "-L", login.privilege]);
+    if let Some(kg) = login.kg {
+        command.args(["-k", kg]);
+    }
+    run(command.args(arguments)).await
+}
+
+async fn ipmitool(bmc: &SimulatedBmc, suite: &str, arguments: &[&str]) -> String {
+    said(try_ipmitool(bmc, Login::with(suite), arguments).await, &format!("ipmitool {arguments:?}, suite {suite}"))
+}
+
+/// What a program that succeeded has printed.
+fn said(output: Output, what: &str) -> String {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "ipmitool {arguments:?} with suite {suite}: {out}{err}");
+    assert!(output.status.success(), "{what}: {out}{err}");
     out.into_owned()
 }
 
@@ -83,14 +111,64 @@ async fn ipmitool_finds_the_suites_by_itself() {
     assert!(err.contains("Using best available cipher suite 17"), "{out}{err}");
 }
 
-async fn ipmi_sensors(bmc: &SimulatedBmc, suite: &str, password: &str) -> Output {
+async fn ipmi_sensors(bmc: &SimulatedBmc, login: Login<'_>) -> Output {
     let cache = tempfile::tempdir().unwrap();
     let mut command = Command::new(program("ipmi-sensors", "freeipmi-tools"));
-    command.arg("-h").arg(bmc.address().to_string()).args(["-u", USER, "-p", password, "-l", "USER"]);
-    command.args(["-D", "LAN_2_0", "-I", suite, "--comma-separated-output", "--quiet-cache"]);
+    command.arg("-h").arg(bmc.address().to_string());
+    command.args(["-u", login.user, "-p", login.password, "-l", login.privilege]);
+    if let Some(kg) = login.kg {
+        command.args(["-k", kg]);
+    }
+    command.args(["-D", "LAN_2_0", "-I", login.suite, "--comma-separated-output", "--quiet-cache"]);
     command.args(["--output-sensor-state", "--session-timeout=20000"]);
     command.arg("--sdr-cache-directory").arg(cache.path());
     run(&mut command).await
+}
+
+#[tokio::test]
+async fn others_log_in_with_each_suite_with_and_without_kg_and_as_operator() {
+    const KG: &str = "the BMC key";
+    for suite in Suite::ALL {
+        let id = suite.id().to_string();
+        for kg in [None, Some(KG)] {
+            let bmc = simulated_as(BmcIdentity { kg: kg.map(Vec::from), ..identity() }).await;
+            for (user, password, privilege) in [(USER, PASSWORD, "USER"), ("admin", "secret", "OPERATOR")] {
+                let login = Login { suite: &id, user, password, privilege, kg };
+                let what = format!("suite {suite}, {privilege}, Kg {kg:?}");
+                let power = try_ipmitool(&bmc, login, &["chassis", "power", "status"]).await;
+                assert_eq!(said(power, &what), "Chassis Power is on\n", "{what}");
+                let table = said(ipmi_sensors(&bmc, login).await, &what);
+                assert_line(&table, "1,CPU1 Temp,Temperature,Nominal,45.00,C,'OK'");
+            }
+            assert_eq!(bmc.status().await.unwrap().open_sessions, 0, "both close what they opened");
+        }
+    }
+}
+
+#[tokio::test]
+async fn others_are_refused_a_wrong_login_and_told_why() {
+    let good = Login::with("17");
+    let keyed = BmcIdentity { kg: Some(b"the BMC key".to_vec()), ..identity() };
+    let (open, keyed) = (simulated().await, simulated_as(keyed).await);
+    for (bmc, login, reason) in [
+        (&open, Login { password: "wrong", ..good }, "password invalid"),
+        (&open, Login { user: "nobody", ..good }, "username invalid"),
+        (&open, Login { privilege: "OPERATOR", ..good }, "privilege level cannot be obtained for this user"),
+        (&keyed, Login { kg: Some("another key"), ..good }, "k_g invalid"),
+        (&open, Login { suite: "15", ..good }, "cipher suite id unavailable"),
+    ] {
+        let output = ipmi_sensors(bmc, login).await;
+        assert!(!output.status.success(), "{reason}");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(err.contains(reason), "{reason}: {err}");
+        // FreeIPMI gives up half-way; the slot must come free.
+        assert_eq!(bmc.status().await.unwrap().open_sessions, 0, "{reason}");
+        let output = try_ipmitool(bmc, login, &["-N", "1", "-R", "1", "chassis", "power", "status"]).await;
+        assert!(!output.status.success(), "{reason}");
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(err.contains("Unable to establish"), "{reason}: {err}");
+    }
+    assert_eq!(open.status().await.unwrap().open_sessions, 0);
 }
 
 #[tokio::test]
@@ -98,7 +176,7 @@ async fn freeipmi_reads_the_simulated_controller_with_both_suites() {
     for suite in ["17", "3"] {
         let bmc = simulated().await;
         bmc.fail_psu(1).await;
-        let output = ipmi_sensors(&bmc, suite, PASSWORD).await;
+        let output = ipmi_sensors(&bmc, Login::with(suite)).await;
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "ipmi-sensors with suite {suite}: {out}{err}");
         assert_line(&out, "1,CPU1 Temp,Temperature,Nominal,45.00,C,'OK'");
@@ -124,15 +202,4 @@ async fn freeipmi_reads_the_simulated_log() {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}{err}");
     assert_line(&out, "1,Nov-21-2026,12:00:00,PS2 Status,Power Supply,Power Supply input lost (AC/DC)");
-}
-
-#[tokio::test]
-async fn others_are_told_that_a_password_is_wrong() {
-    let bmc = simulated().await;
-    let output = ipmi_sensors(&bmc, "17", "wrong").await;
-    assert!(!output.status.success());
-    let err = String::from_utf8_lossy(&output.stderr);
-    assert!(err.contains("password invalid"), "{err}");
-    // FreeIPMI gives up half-way; the slot must come free.
-    assert_eq!(bmc.status().await.unwrap().open_sessions, 0);
 }

@@ -190,7 +190,7 @@ pub struct Bmc {
     pub user: Arc<str>,
     /// File that holds the password; the password itself never enters the catalog.
     pub password_file: Arc<str>,
-    /// Cipher suite 17 or 3; `None` = try 17, then 3.
+    /// Cipher suite; `None` = try 17, then 3.
     pub suite: Option<u8>,
 }
 

@@ -491,3 +491,24 @@ fn first_times_of_their_own_keep_their_spacing_after_a_stall() {
     assert_eq!(first.len(), 100);
     assert!(per_second(&first).into_values().all(|count| count <= 3));
 }
+
+#[test]
+fn checks_that_one_look_feeds_begin_together_and_others_apart() {
+    for (probe, is_together) in [("ipmi", true), ("http", false)] {
+        let every = Span::from_secs(60);
+        let entries = (0..8).map(|slot| {
+            let hash = phase_hash("host", Some(&format!("service{slot}")), probe);
+            Entry { slot, hash, every, retry: every, last_run: Some(START), first_at: None }
+        });
+        let mut schedule = Schedule::new(entries, START);
+        let step = Span::from_millis(100);
+        // The first minute leads from the last runs to the phases.
+        run(&mut schedule, START, START + every * 2, step);
+        let ran = run(&mut schedule, START + every * 2, START + every * 3, step);
+        let moments: std::collections::BTreeSet<Timestamp> = ran.iter().map(|(at, _)| *at).collect();
+        assert!(ran.len() >= 8, "{probe}: {ran:?}");
+        assert_eq!(moments.len() == 1, is_together, "{probe}: {moments:?}");
+    }
+    assert_ne!(phase_hash("one", Some("a"), "ipmi"), phase_hash("two", Some("a"), "ipmi"), "hosts stay apart");
+    assert_eq!(phase_hash("one", None, "ipmi"), stable_hash("one", None), "a host's own check is no service");
+}

@@ -15,9 +15,11 @@ use tokio_util::task::TaskTracker;
 
 use super::super::Darkness;
 use super::IpmiError;
+use super::breaker::{Breaker, Effort};
+use super::last_good::LastGood;
 use super::poll::{BmcPoll, Memory, ends_session, poll};
-use super::session::{BmcAddress, Link};
-use super::transport::Transport;
+use super::session::{BmcAddress, Link, Opening};
+use super::transport::{Transport, random_bytes};
 
 /// Services of one host that may wait for the same poll.
 const WAITING_MAX: usize = 64;
@@ -55,7 +57,21 @@ type Key = (SocketAddr, Vec<u8>);
 struct Order {
     address: BmcAddress,
     deadline: Instant,
-    reply: oneshot::Sender<Result<Arc<BmcPoll>, IpmiError>>,
+    reply: oneshot::Sender<Look>,
+}
+
+/// What a controller says, and what it said before.
+#[derive(Clone, Debug)]
+pub struct Look {
+    pub result: Result<Arc<BmcPoll>, IpmiError>,
+    /// The last poll that read everything, unless that is `result`.
+    pub last_good: Option<LastGood>,
+}
+
+impl From<IpmiError> for Look {
+    fn from(error: IpmiError) -> Self {
+        Look { result: Err(error), last_good: None }
+    }
 }
 
 impl Default for BmcClient {
@@ -88,22 +104,30 @@ impl BmcClient {
     /// # Errors
     /// See [`IpmiError`]: a wrong password, a refused suite and a silent controller are different things.
     pub async fn poll(&self, bmc: &BmcAddress, deadline: Instant) -> Result<Arc<BmcPoll>, IpmiError> {
+        self.look(bmc, deadline).await.result
+    }
+
+    /// The same with what it last said, for when it says nothing now.
+    pub async fn look(&self, bmc: &BmcAddress, deadline: Instant) -> Look {
         let (reply, answer) = oneshot::channel();
         let inner = deadline.checked_sub(REPLY_MARGIN).unwrap_or(deadline);
         let mut order = Order { address: bmc.clone(), deadline: inner, reply };
         loop {
-            let mailbox = self.mailbox(bmc)?;
-            let sent = timeout_at(deadline, mailbox.send(order)).await.map_err(|_| IpmiError::Busy)?;
-            match sent {
-                Ok(()) => break,
+            let mailbox = match self.mailbox(bmc) {
+                Ok(mailbox) => mailbox,
+                Err(error) => return error.into(),
+            };
+            match timeout_at(deadline, mailbox.send(order)).await {
+                Ok(Ok(())) => break,
                 // The task ended for idleness between look-up and send: a new one takes its place.
-                Err(mpsc::error::SendError(back)) => order = back,
+                Ok(Err(mpsc::error::SendError(back))) => order = back,
+                Err(_) => return IpmiError::Busy.into(),
             }
         }
         match timeout_at(deadline, answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(IpmiError::Stopped),
-            Err(_) => Err(IpmiError::Busy),
+            Ok(Ok(look)) => look,
+            Ok(Err(_)) => IpmiError::Stopped.into(),
+            Err(_) => IpmiError::Busy.into(),
         }
     }
 
@@ -142,8 +166,10 @@ impl BmcClient {
             address: bmc.clone(),
             link: None,
             preferred: None,
+            breaker: Breaker::default(),
             memory: Memory::default(),
             last: None,
+            last_good: None,
         };
         inner.tasks.spawn(worker.run(orders, inner.stop.clone()));
         Ok(mailbox)
@@ -158,8 +184,11 @@ struct Worker {
     link: Option<(Link, DeviceId)>,
     /// The suite that worked last.
     preferred: Option<Suite>,
+    breaker: Breaker,
     memory: Memory,
     last: Option<(Instant, Arc<BmcPoll>)>,
+    /// The last poll that read everything.
+    last_good: Option<(Instant, Arc<BmcPoll>)>,
 }
 
 impl Worker {
@@ -204,6 +233,7 @@ impl Worker {
                 self.drop_link().await;
                 self.address = order.address.clone();
                 self.preferred = None;
+                self.breaker = Breaker::default();
                 self.last = None;
             }
             let fresh = self.last.as_ref().filter(|(at, _)| at.elapsed() < self.share_for);
@@ -211,13 +241,14 @@ impl Worker {
                 Some((_, poll)) => Ok(poll.clone()),
                 None => self.poll(order.deadline).await,
             };
+            let look = self.look(result);
             // A requester that has gone is no loss.
-            let _ = order.reply.send(result.clone());
+            let _ = order.reply.send(look.clone());
             while queue.len() < WAITING_MAX
                 && let Ok(waiting) = orders.try_recv()
             {
                 if waiting.address == self.address {
-                    let _ = waiting.reply.send(result.clone());
+                    let _ = waiting.reply.send(look.clone());
                 } else {
                     queue.push_back(waiting);
                 }
@@ -225,28 +256,47 @@ impl Worker {
         }
     }
 
+    fn look(&self, result: Result<Arc<BmcPoll>, IpmiError>) -> Look {
+        let is_it = |poll: &Arc<BmcPoll>| result.as_ref().is_ok_and(|now| Arc::ptr_eq(now, poll));
+        let before = self.last_good.as_ref().filter(|(_, poll)| !is_it(poll));
+        let last_good = before.map(|(at, poll)| LastGood { poll: poll.clone(), age: at.elapsed() });
+        Look { result, last_good }
+    }
+
     async fn poll(&mut self, deadline: Instant) -> Result<Arc<BmcPoll>, IpmiError> {
         self.last = None;
         if Instant::now() >= deadline {
             return Err(IpmiError::Busy);
         }
+        let is_trial = match self.breaker.effort(Instant::now()) {
+            Effort::Full => false,
+            Effort::Trial => true,
+            Effort::Known(error) => return Err(error),
+        };
         if let Some((link, _)) = &mut self.link {
             link.doubt();
         }
         let is_reused = self.link.is_some();
-        let mut result = self.poll_once(deadline).await;
+        let mut result = self.poll_once(is_trial, deadline).await;
         if is_reused && result.as_ref().is_err_and(ends_session) {
             // The controller restarted or forgot the session: once more from the start.
-            result = self.poll_once(deadline).await;
+            result = self.poll_once(is_trial, deadline).await;
         }
-        let poll = Arc::new(result?);
-        self.last = Some((Instant::now(), poll.clone()));
+        let seed = random_bytes().map_or(u32::MAX / 2, u32::from_le_bytes);
+        self.breaker.note(&result, Instant::now(), seed);
+        let seen = (Instant::now(), Arc::new(result?));
+        let poll = seen.1.clone();
+        if poll.missing.is_none() {
+            self.last_good = Some(seen.clone());
+        }
+        self.last = Some(seen);
         Ok(poll)
     }
 
-    async fn poll_once(&mut self, deadline: Instant) -> Result<BmcPoll, IpmiError> {
+    async fn poll_once(&mut self, is_trial: bool, deadline: Instant) -> Result<BmcPoll, IpmiError> {
         if self.link.is_none() {
-            let opened = Link::open(&self.transport, &self.address, self.preferred, deadline).await?;
+            let opening = Opening { preferred: self.preferred, is_trial };
+            let opened = Link::open(&self.transport, &self.address, opening, deadline).await?;
             self.preferred = Some(opened.0.suite());
             self.link = Some(opened);
         }

@@ -1,7 +1,9 @@
 //! The probe `ipmi`: power, sensors, power-supply redundancy and event log of a server through its controller (BMC).
 
+mod breaker;
 mod client;
 mod event_log;
+mod last_good;
 mod observe;
 mod poll;
 mod repository;
@@ -20,10 +22,11 @@ use tokio::time::timeout_at;
 
 use super::{BuildError, Deadline, Network, Probe, ProbeEnv, ProbeError, Target};
 
-pub use client::{BmcClient, SHARE_FOR};
+pub use client::{BmcClient, Look, SHARE_FOR};
 pub use event_log::{LogEntry, LogNews};
-pub use observe::{facts, measurements, observation, unreachable};
-pub use poll::{BmcPoll, SensorSeen, SensorState};
+pub use last_good::{LastGood, unreachable_since};
+pub use observe::{Style, facts, listing, measurements, observation, unreachable};
+pub use poll::{BmcPoll, RecordSeen, SensorSeen, SensorState};
 pub use session::BmcAddress;
 
 /// Longest password or key file read; both have at most 20 bytes and a line end.
@@ -95,6 +98,8 @@ pub struct Config {
     privilege: Option<String>,
     /// File with the BMC key Kg, where one is set.
     kg_file: Option<String>,
+    /// Long output lists every sensor as `ipmitool` or `freeipmi` prints it.
+    listing: Option<Style>,
 }
 
 /// Polls the controller of a host.
@@ -103,6 +108,7 @@ pub struct Ipmi {
     net: Network,
     privilege: Privilege,
     kg_file: Option<String>,
+    listing: Option<Style>,
 }
 
 impl Probe for Ipmi {
@@ -121,18 +127,33 @@ impl Probe for Ipmi {
             }
         };
         let (client, net) = (env.net.bmc_client().clone(), env.net.clone());
-        Ok(Ipmi { client, net, privilege, kg_file: config.kg_file })
+        Ok(Ipmi { client, net, privilege, kg_file: config.kg_file, listing: config.listing })
     }
 
     async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
         let address = self.address(target, deadline).await?;
-        match self.client.poll(&address, deadline).await {
-            Ok(poll) => Ok(observation(&poll)),
-            Err(IpmiError::Unreachable) => Ok(unreachable()),
+        let look = self.client.look(&address, deadline).await;
+        match look.result {
+            Ok(poll) => {
+                let mut seen = told_with(look.last_good, observation(&poll));
+                if let Some(style) = self.listing {
+                    seen.long_text = listing(&poll, style).join("\n").into();
+                }
+                Ok(seen)
+            }
+            Err(IpmiError::Unreachable) => Ok(unreachable_since(look.last_good.as_ref())),
             Err(error @ (IpmiError::NoAnswer { .. } | IpmiError::Busy)) => Err(ProbeError::Timeout(error.to_string())),
             Err(IpmiError::Network(cause)) => Err(ProbeError::Failed(format!("cannot use the network: {cause}"))),
             Err(error) => Err(ProbeError::Failed(error.to_string())),
         }
+    }
+}
+
+/// An observation that lacks something, with what was last read in full.
+fn told_with(last: Option<LastGood>, observation: Observation) -> Observation {
+    match last {
+        Some(last) => last.tell(observation),
+        None => observation,
     }
 }
 
@@ -142,7 +163,7 @@ impl Ipmi {
         let bmc = target.bmc.as_ref().ok_or_else(|| failed(format!("host {} has no `bmc`", target.host)))?;
         let suites = match bmc.suite.map(Suite::try_from).transpose() {
             Ok(Some(suite)) => vec![suite],
-            Ok(None) => Suite::ALL.to_vec(),
+            Ok(None) => Suite::DEFAULT.to_vec(),
             Err(error @ UnsupportedSuite(_)) => return Err(failed(error.to_string())),
         };
         let addr = self.net.resolve(&bmc.address, bmc.port, deadline).await;

@@ -1,8 +1,10 @@
 //! A poll as facts and measurements: what rules and signals read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
+use serde::Deserialize;
 use stentor_core::model::observation::MEASUREMENTS_MAX;
 use stentor_core::model::{Measurement, Observation, Value};
 use stentor_wire::ipmi::event::{self, Severity};
@@ -11,6 +13,18 @@ use super::poll::{BmcPoll, SensorSeen, SensorState};
 
 /// Faults named in the one-line text; all of them are in the fact `faults`.
 const FAULTS_IN_TEXT: usize = 3;
+
+/// Whose lines [`listing`] gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Style {
+    /// `ipmitool sdr elist`.
+    Ipmitool,
+    /// `ipmi-sensors --comma-separated-output`.
+    FreeIpmi,
+}
+/// Room for the usual range; thousands are written a second.
+const RANGE_BYTES: usize = 24;
 
 /// The word of a weight in facts.
 fn severity_word(severity: Severity) -> &'static str {
@@ -126,14 +140,15 @@ fn log_value(entry: &super::event_log::LogEntry) -> Value {
 /// One measurement for each sensor with a number. Thresholds the controller compares against become ranges.
 pub fn measurements(poll: &BmcPoll) -> Vec<Measurement> {
     let range = |low: Option<f64>, high: Option<f64>| -> Arc<str> {
-        match (low, high) {
-            (None, None) => "".into(),
-            (low, high) => {
-                let low = low.map_or("~".to_owned(), |low| round(low).to_string());
-                let high = high.map_or(String::new(), |high| round(high).to_string());
-                format!("{low}:{high}").into()
-            }
-        }
+        let mut text = String::with_capacity(RANGE_BYTES);
+        // Writing to a string cannot fail.
+        let _ = match (low.map(round), high.map(round)) {
+            (None, None) => Ok(()),
+            (None, Some(high)) => write!(text, "~:{high}"),
+            (Some(low), None) => write!(text, "{low}:"),
+            (Some(low), Some(high)) => write!(text, "{low}:{high}"),
+        };
+        text.into()
     };
     let with_value = poll.sensors.iter().filter_map(|sensor| sensor.value.map(|value| (sensor, value)));
     with_value
@@ -172,6 +187,17 @@ pub fn observation(poll: &BmcPoll) -> Observation {
     observation.facts = facts(poll).into_iter().collect();
     observation.measurements = measurements(poll);
     observation
+}
+
+/// Each sensor as a line of another program, in the order of the controller's records.
+pub fn listing(poll: &BmcPoll, style: Style) -> Vec<String> {
+    let mut sensors: Vec<&SensorSeen> = poll.sensors.iter().collect();
+    sensors.sort_by_key(|sensor| sensor.record.order);
+    let lines = sensors.into_iter().map(|sensor| match style {
+        Style::Ipmitool => sensor.listed().ipmitool(),
+        Style::FreeIpmi => sensor.listed().freeipmi(),
+    });
+    lines.collect()
 }
 
 /// A controller that does not answer is an observation, not a fault of the probe.

@@ -5,7 +5,9 @@ use stentor_wire::ipmi::command::{
     ChassisStatus, DeviceId, GetChassisStatus, GetReadingFactors, GetSensorReading, RawReading,
 };
 use stentor_wire::ipmi::event::{self, Severity, event_type, sensor_type};
-use stentor_wire::ipmi::sdr::{FullSensor, Linearization, Thresholds};
+use stentor_wire::ipmi::listing::{Answer, Listed};
+use stentor_wire::ipmi::sdr::{AnalogFormat, FullSensor, Linearization, Thresholds};
+use stentor_wire::ipmi::units::SensorUnit;
 use tokio::time::Instant;
 
 use super::IpmiError;
@@ -79,13 +81,28 @@ pub struct SensorSeen {
     /// Asserted offsets of a discrete sensor.
     pub offsets: Vec<u8>,
     pub thresholds: Thresholds<Option<f64>>,
+    pub record: RecordSeen,
+    /// Unit codes of a full threshold record.
+    pub unit_told: Option<SensorUnit>,
+    pub is_analog: bool,
+    pub answer: Answer,
+}
+
+/// The record a sensor comes from, as far as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordSeen {
+    pub id: u16,
+    /// Place in the repository, from 0.
+    pub order: usize,
+    /// The name it gives; [`SensorSeen::name`] is made unique.
+    pub name: String,
 }
 
 impl SensorSeen {
-    fn new(sensor: &Sensor, state: SensorState) -> Self {
+    fn new(sensor: &Sensor, state: SensorState, answer: Answer) -> Self {
         let key = &sensor.key;
         SensorSeen {
-            name: key.name.clone(),
+            name: sensor.name.clone(),
             number: key.number,
             entity: (key.entity_id, key.entity_instance),
             sensor_type: key.sensor_type,
@@ -95,6 +112,25 @@ impl SensorSeen {
             unit: sensor.analog.as_ref().map(|full| full.unit.symbol()).unwrap_or_default(),
             offsets: Vec::new(),
             thresholds: sensor.analog.as_ref().map(|full| full.threshold_values()).unwrap_or_default(),
+            record: RecordSeen { id: sensor.record_id, order: sensor.order, name: key.name.clone() },
+            unit_told: sensor.analog.as_ref().map(|full| full.unit),
+            is_analog: sensor.analog.as_ref().is_some_and(|full| full.format != AnalogFormat::None),
+            answer,
+        }
+    }
+
+    /// For comparison with what other programs print.
+    pub fn listed(&self) -> Listed<'_> {
+        Listed {
+            record_id: self.record.id,
+            name: &self.record.name,
+            number: self.number,
+            entity: self.entity,
+            sensor_type: self.sensor_type,
+            event_type: self.event_type,
+            unit: self.unit_told,
+            is_analog: self.is_analog,
+            answer: self.answer,
         }
     }
 
@@ -200,6 +236,7 @@ async fn read_sensors(
     if poll.device.has_sdr_repository {
         repository.refresh(link, poll.device, deadline).await?;
     }
+    poll.sensors.reserve_exact(repository.sensors().len());
     for sensor in repository.sensors() {
         // They are sorted: the first sensor of another kind comes after all of power.
         poll.is_power_read |= !sensor.is_power();
@@ -217,17 +254,21 @@ async fn read_sensor(link: &mut Link, sensor: &Sensor, deadline: Instant) -> Res
         Ok(reading) => reading,
         // Not present, not now, not supported: this sensor says nothing; others may.
         Err(IpmiError::Completion { .. } | IpmiError::Malformed { .. }) => {
-            return Ok(SensorSeen::new(sensor, SensorState::Unavailable));
+            return Ok(SensorSeen::new(sensor, SensorState::Unavailable, Answer::Unavailable));
         }
         Err(error) => return Err(error),
     };
-    if reading.is_unavailable || !reading.is_scanning {
-        return Ok(SensorSeen::new(sensor, SensorState::Unavailable));
+    if !reading.is_scanning {
+        return Ok(SensorSeen::new(sensor, SensorState::Unavailable, Answer::Disabled));
+    }
+    if reading.is_unavailable {
+        return Ok(SensorSeen::new(sensor, SensorState::Unavailable, Answer::Unavailable));
     }
     match &sensor.analog {
         Some(full) => read_analog(link, sensor, full, reading, deadline).await,
         None => {
-            let mut seen = SensorSeen::new(sensor, SensorState::Discrete);
+            let answer = Answer::Reading { value: None, states: reading.states };
+            let mut seen = SensorSeen::new(sensor, SensorState::Discrete, answer);
             // Compact threshold records carry no factors: only the comparison counts.
             if sensor.key.is_threshold() {
                 seen.state = threshold_state(reading);
@@ -246,8 +287,7 @@ async fn read_analog(
     reading: RawReading,
     deadline: Instant,
 ) -> Result<SensorSeen, IpmiError> {
-    let mut seen = SensorSeen::new(sensor, threshold_state(reading));
-    seen.value = if full.linearization == Linearization::NonLinear {
+    let value = if full.linearization == Linearization::NonLinear {
         let command = GetReadingFactors { number: sensor.key.number, lun: sensor.key.lun, raw: reading.raw };
         match link.call(&command, deadline).await {
             Ok(factors) => full.value_with(reading.raw, &factors),
@@ -257,7 +297,8 @@ async fn read_analog(
     } else {
         full.value(reading.raw)
     };
-    Ok(seen)
+    let answer = Answer::Reading { value, states: reading.states };
+    Ok(SensorSeen { value, ..SensorSeen::new(sensor, threshold_state(reading), answer) })
 }
 
 /// Bits 0 to 5: at or below lower non-critical, critical, non-recoverable; at or above the upper ones.

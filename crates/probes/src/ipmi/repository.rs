@@ -24,6 +24,11 @@ const RECORDS_MAX: usize = 4096;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Sensor {
     pub key: SensorKey,
+    /// The record's name, made unique on this controller.
+    pub name: String,
+    pub record_id: u16,
+    /// Place among the sensors, in the order of the repository.
+    pub order: usize,
     /// Conversion of the reading; `None` for discrete sensors.
     pub analog: Option<Box<FullSensor>>,
 }
@@ -65,10 +70,10 @@ impl Repository {
         let owner = (generator & 0xFF) as u8;
         self.sensors
             .iter()
-            .map(|sensor| &sensor.key)
-            .chain(&self.event_only)
-            .find(|key| key.number == number && key.owner == owner && !key.name.is_empty())
-            .map(|key| key.name.as_str())
+            .map(|sensor| (&sensor.key, &sensor.name))
+            .chain(self.event_only.iter().map(|key| (key, &key.name)))
+            .find(|(key, name)| key.number == number && key.owner == owner && !name.is_empty())
+            .map(|(_, name)| name.as_str())
     }
 
     /// Brings the records up to date. After an error (a deadline, mostly) the next call goes on where this one
@@ -105,39 +110,45 @@ impl Repository {
     /// Orders the sensors and gives each its own name: many controllers call every processor's sensor `Temp`.
     fn finish(&mut self) {
         self.sensors.sort_by_key(importance);
-        let names = self.sensors.iter().map(|sensor| sensor.key.name.clone());
+        let names = self.sensors.iter().map(|sensor| sensor.name.clone());
         let counts = names.fold(HashMap::new(), |mut counts: HashMap<String, usize>, name| {
             *counts.entry(name).or_default() += 1;
             counts
         });
         let mut taken = HashSet::new();
-        for key in self.sensors.iter_mut().map(|sensor| &mut sensor.key) {
-            if key.name.is_empty() || counts.get(&key.name).is_some_and(|count| *count > 1) {
-                let name = if key.name.is_empty() { "Sensor" } else { &key.name };
-                key.name = format!("{name} {}.{}", key.entity_id, key.entity_instance);
+        for Sensor { key, name, .. } in &mut self.sensors {
+            if name.is_empty() || counts.get(name).is_some_and(|count| *count > 1) {
+                let told = if name.is_empty() { "Sensor" } else { name.as_str() };
+                *name = format!("{told} {}.{}", key.entity_id, key.entity_instance);
             }
-            if !taken.insert(key.name.clone()) {
-                key.name = format!("{} #{}", key.name, key.number);
-                taken.insert(key.name.clone());
+            if !taken.insert(name.clone()) {
+                *name = format!("{name} #{}", key.number);
+                taken.insert(name.clone());
             }
         }
     }
 
     fn keep(&mut self, bytes: &[u8]) {
+        let record_id = SdrHeader::decode(bytes).map_or(0, |header| header.id);
         match SdrRecord::decode(bytes) {
             Some(SdrRecord::Full(full)) if full.key.owner == BMC_OWNER => {
                 let key = full.key.clone();
-                self.sensors.push(Sensor { analog: key.is_threshold().then_some(full), key });
+                self.add(record_id, key.is_threshold().then_some(full), key);
             }
             Some(SdrRecord::Compact(key)) if key.owner == BMC_OWNER => {
-                self.sensors.extend(key.expand().into_iter().map(|key| Sensor { key, analog: None }));
+                key.expand().into_iter().for_each(|key| self.add(record_id, None, key));
             }
             // Satellite controllers need bridging; their sensors still name events.
             Some(SdrRecord::Full(full)) => self.event_only.push(full.key.clone()),
             Some(SdrRecord::Compact(key) | SdrRecord::EventOnly(key)) => self.event_only.extend(key.expand()),
-            Some(SdrRecord::Other(_)) => {}
+            Some(SdrRecord::Entities(_) | SdrRecord::Locator(_) | SdrRecord::Oem(_) | SdrRecord::Other(_)) => {}
             None => tracing::debug!("a damaged sensor record was left out"),
         }
+    }
+
+    fn add(&mut self, record_id: u16, analog: Option<Box<FullSensor>>, key: SensorKey) {
+        let order = self.sensors.len();
+        self.sensors.push(Sensor { name: key.name.clone(), key, record_id, order, analog });
     }
 
     /// One whole record, in parts, and the id of the one after it.
@@ -233,7 +244,7 @@ mod tests {
             repository.keep(&spec.encode(u16::from(number)));
         }
         repository.finish();
-        let names: Vec<&str> = repository.sensors().iter().map(|sensor| sensor.key.name.as_str()).collect();
+        let names: Vec<&str> = repository.sensors().iter().map(|sensor| sensor.name.as_str()).collect();
         assert_eq!(names, ["Temp 3.1", "Temp 3.2", "Temp 3.2 #3", "Sensor 7.1", "Inlet"]);
     }
 
@@ -255,7 +266,7 @@ mod tests {
             repository.keep(&whole[..length]);
         }
         repository.finish();
-        let names: Vec<&str> = repository.sensors().iter().map(|sensor| sensor.key.name.as_str()).collect();
+        let names: Vec<&str> = repository.sensors().iter().map(|sensor| sensor.name.as_str()).collect();
         assert_eq!(names, ["S2", "S1"]);
         assert_eq!(repository.name_of(0x20, 2), Some("S2"));
         assert_eq!(repository.name_of(0x22, 2), None, "another controller's sensor");

@@ -1,6 +1,7 @@
 //! One open session with one controller: opening it, one command at a time, retransmission, closing.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use stentor_wire::ipmi::command::{
 use stentor_wire::ipmi::console::{Credentials, Handshake, Progress, Session, SessionRequest, SetupError, UserLookup};
 use stentor_wire::ipmi::packet::{self, Frame};
 use stentor_wire::ipmi::{Privilege, Request, Response, Suite, completion};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use super::IpmiError;
 use super::transport::{Channel, Transport, random_bytes};
@@ -24,11 +25,14 @@ const TRIES: u32 = 4;
 /// Tries of the first command of a poll: the controller may have forgotten the session, and opening a new one
 /// is quicker than waiting.
 const PROBING_TRIES: u32 = 3;
+/// Tries of a packet that only finds out whether a silent controller is back: 0.4 + 0.8 s.
+const TRIAL_TRIES: u32 = 2;
 /// How often a busy controller (C0h, C3h) is asked again.
 const BUSY_TRIES: u32 = 5;
 /// How often a handshake starts over because the controller forgot it.
 const HANDSHAKE_TRIES: u32 = 3;
-/// A controller counts as unreachable only after this much silence; with less time left we cannot tell.
+/// A controller counts as unreachable after all tries, or when a deadline ends this much silence; with less time we
+/// cannot tell.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Shortest wait after a lost reservation; up to 255 ms are added by chance.
 const STAND_ASIDE_MIN: Duration = Duration::from_millis(20);
@@ -52,7 +56,7 @@ impl BmcAddress {
         BmcAddress {
             addr,
             credentials,
-            suites: Suite::ALL.to_vec(),
+            suites: Suite::DEFAULT.to_vec(),
             privilege: Privilege::User,
             lookup: UserLookup::NameOnly,
         }
@@ -81,11 +85,31 @@ impl BackOff {
     }
 }
 
+/// How a session is opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Opening {
+    /// The suite that worked last.
+    pub preferred: Option<Suite>,
+    /// The controller has been silent: only find out whether it is back.
+    pub is_trial: bool,
+}
+
+impl Opening {
+    fn tries(self) -> u32 {
+        if self.is_trial { TRIAL_TRIES } else { TRIES }
+    }
+}
+
 /// An open session and its channel.
 pub(super) struct Link {
     channel: Channel,
     session: Session,
     used_at: Instant,
+    /// The packet sent last.
+    packet: Vec<u8>,
+    /// Ends the wait for an answer. One for all of them: to put it off costs nothing, another one has to be entered
+    /// into the runtime's wheel and taken out again.
+    alarm: Pin<Box<Sleep>>,
     /// The next command is the first of a poll.
     is_doubtful: bool,
 }
@@ -112,15 +136,15 @@ impl Link {
     pub(super) async fn open(
         transport: &Arc<Transport>,
         address: &BmcAddress,
-        preferred: Option<Suite>,
+        opening: Opening,
         deadline: Instant,
     ) -> Result<(Link, DeviceId), IpmiError> {
-        greet(transport, address, deadline).await?;
+        greet(transport, address, opening, deadline).await?;
         let mut suites = address.suites.clone();
-        suites.sort_by_key(|suite| Some(*suite) != preferred);
+        suites.sort_by_key(|suite| Some(*suite) != opening.preferred);
         let mut last = IpmiError::NoSuite;
         for suite in suites {
-            match open_with(transport, address, suite, deadline).await {
+            match open_with(transport, address, suite, opening, deadline).await {
                 Ok((channel, session)) => return Link::start(channel, session, address, deadline).await,
                 // Some controllers drop an unknown suite silently, so no answer also means "try the next".
                 Err(error @ (IpmiError::Setup(SetupError::SuiteRefused(_)) | IpmiError::NoAnswer { .. })) => {
@@ -141,7 +165,9 @@ impl Link {
         address: &BmcAddress,
         deadline: Instant,
     ) -> Result<(Link, DeviceId), IpmiError> {
-        let mut link = Link { channel, session, used_at: Instant::now(), is_doubtful: false };
+        let used_at = Instant::now();
+        let alarm = Box::pin(sleep_until(used_at));
+        let mut link = Link { channel, session, used_at, packet: Vec::new(), alarm, is_doubtful: false };
         // A session starts at User level; more has to be asked for.
         if address.privilege > Privilege::User {
             link.call(&SetSessionPrivilege { privilege: address.privilege }, deadline).await?;
@@ -189,10 +215,15 @@ impl Link {
                 break;
             }
             // Same rqSeq, new session sequence number: see `Session::seal`.
-            let datagram = self.session.seal(request, random_bytes()?);
-            self.channel.send(&datagram).await?;
-            let until = deadline.min(Instant::now() + back_off.wait());
-            while let Ok(datagram) = timeout_at(until, self.channel.receive()).await {
+            self.session.seal_into(request, self.channel.vector()?, &mut self.packet);
+            self.channel.send(&self.packet).await?;
+            self.alarm.as_mut().reset(deadline.min(Instant::now() + back_off.wait()));
+            loop {
+                let datagram = tokio::select! {
+                    biased;
+                    datagram = self.channel.receive() => datagram,
+                    () = &mut self.alarm => break,
+                };
                 match self.session.open(&datagram) {
                     Ok(response) if response.answers(request) => {
                         self.used_at = Instant::now();
@@ -226,7 +257,12 @@ impl Link {
 
 /// Get Channel Authentication Capabilities: is anybody there, and does it speak IPMI 2.0? No ASF ping is needed,
 /// and many firewalls drop it.
-async fn greet(transport: &Arc<Transport>, address: &BmcAddress, deadline: Instant) -> Result<(), IpmiError> {
+async fn greet(
+    transport: &Arc<Transport>,
+    address: &BmcAddress,
+    opening: Opening,
+    deadline: Instant,
+) -> Result<(), IpmiError> {
     let started = Instant::now();
     let mut channel = transport.channel(address.addr).await?;
     let command = GetAuthCapabilities { privilege: address.privilege };
@@ -240,9 +276,9 @@ async fn greet(transport: &Arc<Transport>, address: &BmcAddress, deadline: Insta
     };
     let datagram = packet::encode_plain(&request.encode());
     let mut back_off = BackOff::new(channel.session_id());
-    for _ in 0..TRIES {
+    for _ in 0..opening.tries() {
         if Instant::now() >= deadline {
-            break;
+            return Err(if started.elapsed() < PATIENCE { IpmiError::Busy } else { IpmiError::Unreachable });
         }
         channel.send(&datagram).await?;
         let until = deadline.min(Instant::now() + back_off.wait());
@@ -259,13 +295,14 @@ async fn greet(transport: &Arc<Transport>, address: &BmcAddress, deadline: Insta
             };
         }
     }
-    if started.elapsed() < PATIENCE { Err(IpmiError::Busy) } else { Err(IpmiError::Unreachable) }
+    Err(IpmiError::Unreachable)
 }
 
 async fn open_with(
     transport: &Arc<Transport>,
     address: &BmcAddress,
     suite: Suite,
+    opening: Opening,
     deadline: Instant,
 ) -> Result<(Channel, Session), IpmiError> {
     for _ in 0..HANDSHAKE_TRIES {
@@ -278,7 +315,7 @@ async fn open_with(
             console_nonce: random_bytes()?,
         };
         let mut handshake = Handshake::new(address.credentials.clone(), request);
-        match shake(&mut handshake, &mut channel, deadline).await {
+        match shake(&mut handshake, &mut channel, opening, deadline).await {
             Ok(session) => return Ok((channel, session)),
             Err(IpmiError::Setup(SetupError::Forgotten)) => {}
             Err(error) => return Err(error),
@@ -288,10 +325,15 @@ async fn open_with(
 }
 
 /// Runs the three steps of a handshake, each with its retries.
-async fn shake(handshake: &mut Handshake, channel: &mut Channel, deadline: Instant) -> Result<Session, IpmiError> {
+async fn shake(
+    handshake: &mut Handshake,
+    channel: &mut Channel,
+    opening: Opening,
+    deadline: Instant,
+) -> Result<Session, IpmiError> {
     'step: loop {
         let mut back_off = BackOff::new(channel.session_id());
-        for _ in 0..TRIES {
+        for _ in 0..opening.tries() {
             if Instant::now() >= deadline {
                 break;
             }

@@ -26,12 +26,19 @@ const DATAGRAM_BYTES_MAX: usize = 2048;
 /// Answers waiting for one controller's task. One command is in flight, so more are copies; they are dropped.
 const INBOX_DATAGRAMS: usize = 16;
 
+/// Datagrams taken in one go before other tasks get their turn.
+const BURST_DATAGRAMS: usize = 64;
+
+/// Random bytes fetched from the system at once, for initialisation vectors.
+const RANDOM_BYTES: usize = 4096;
+
 /// Sends and receives for all sessions.
 pub(super) struct Transport {
     dark: Option<Darkness>,
     routes: Mutex<Routes>,
     ipv4: OnceCell<Arc<UdpSocket>>,
     ipv6: OnceCell<Arc<UdpSocket>>,
+    random: Mutex<RandomBytes>,
     dropped: AtomicU64,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -56,6 +63,7 @@ impl Transport {
             routes: Mutex::default(),
             ipv4: OnceCell::new(),
             ipv6: OnceCell::new(),
+            random: Mutex::default(),
             dropped: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -151,22 +159,54 @@ impl Drop for Transport {
 async fn receive(transport: Weak<Transport>, socket: Arc<UdpSocket>, stop: CancellationToken) {
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
     loop {
-        let received = tokio::select! {
+        let mut received = tokio::select! {
             () = stop.cancelled() => return,
             received = socket.recv_from(&mut buffer) => received,
         };
         let Some(transport) = transport.upgrade() else { return };
-        match received {
-            Ok((length, peer)) if !transport.is_dark(peer) => {
-                transport.dispatch(peer, buffer.get(..length).unwrap_or_default());
+        for _ in 0..BURST_DATAGRAMS {
+            match received {
+                Ok((length, peer)) if !transport.is_dark(peer) => {
+                    transport.dispatch(peer, buffer.get(..length).unwrap_or_default());
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => {
+                    tracing::debug!(%error, "cannot receive on the IPMI socket");
+                    break;
+                }
             }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::debug!(%error, "cannot receive on the IPMI socket");
-                // An error that stays must not spin a core.
-                tokio::task::yield_now().await;
-            }
+            // What is there already needs no waiting.
+            received = socket.try_recv_from(&mut buffer);
         }
+        // Neither a flood nor an error that stays may keep the others from running.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Unpredictable bytes in store: asking the system for sixteen at a time costs more than encrypting with them.
+struct RandomBytes {
+    store: Box<[u8; RANDOM_BYTES]>,
+    left: usize,
+}
+
+impl Default for RandomBytes {
+    fn default() -> Self {
+        RandomBytes { store: Box::new([0; RANDOM_BYTES]), left: 0 }
+    }
+}
+
+impl RandomBytes {
+    /// The next bytes; none is handed out twice.
+    fn take<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        if self.left < N {
+            self.left = 0;
+            getrandom::fill(&mut self.store[..]).map_err(io::Error::other)?;
+            self.left = RANDOM_BYTES;
+        }
+        let bytes = self.store.get(self.left - N..self.left).and_then(|bytes| bytes.first_chunk());
+        self.left -= N;
+        Ok(*bytes.expect("there are at least so many left"))
     }
 }
 
@@ -199,7 +239,17 @@ impl Channel {
         if self.transport.is_dark(self.peer) {
             return Ok(());
         }
-        self.socket.send_to(datagram, self.peer).await.map(|_| ())
+        match self.socket.try_send_to(datagram, self.peer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.socket.send_to(datagram, self.peer).await.map(|_| ())
+            }
+            sent => sent.map(|_| ()),
+        }
+    }
+
+    /// An initialisation vector.
+    pub(super) fn vector(&self) -> io::Result<[u8; 16]> {
+        self.transport.random.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The next datagram for this session. Waits for ever if none comes; cancel-safe.
@@ -217,5 +267,19 @@ impl Drop for Channel {
         let mut routes = self.transport.routes();
         routes.sessions.remove(&self.session_id);
         routes.peers.remove(&(self.peer, self.session_id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_random_bytes_are_handed_out_twice() {
+        let mut random = RandomBytes::default();
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..2 * RANDOM_BYTES / 16 {
+            assert!(seen.insert(random.take::<16>().expect("the system has random bytes")));
+        }
     }
 }

@@ -331,8 +331,7 @@ impl BmcSide {
             self.sessions.remove(&rakp3.bmc_session);
             return answer(status::INVALID_INTEGRITY_VALUE, Vec::new());
         }
-        let keys = exchange.keys(self.setup.kg.as_deref().unwrap_or(&user.password));
-        let integrity_check = exchange.integrity_check(&keys);
+        let (keys, integrity_check) = exchange.keys(self.setup.kg.as_deref().unwrap_or(&user.password));
         let privilege_max = Privilege::from_code(rakp1.role).unwrap_or(Privilege::User).min(limit);
         session.last_seen_ms = at_ms;
         session.stage = Stage::Open(Box::new(OpenSession {
@@ -382,7 +381,9 @@ impl BmcSide {
         (arrival.entropy)(&mut iv);
         open.sequence = open.sequence.checked_add(1).unwrap_or(1);
         let header = SealedHeader { session_id: console, sequence: open.sequence, payload_type: payload::IPMI };
-        Some(packet::seal(&open.keys, header, &response.encode(), iv))
+        let mut out = Vec::new();
+        packet::seal(&open.keys, header, &response.encode(), iv, &mut out);
+        Some(out)
     }
 
     fn execute(&mut self, id: u32, request: &Request, system: &mut dyn ManagedSystem) -> Reply {

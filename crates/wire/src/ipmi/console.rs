@@ -284,13 +284,9 @@ impl Handshake {
                 farewell: Some(packet::encode_setup(payload::RAKP_3, &farewell.encode())),
             };
         }
-        let keys = exchange.keys(self.credentials.session_key());
-        self.stage = Stage::Rakp3 {
-            bmc_session,
-            auth_code: exchange.console_code(&self.credentials.password),
-            expected: exchange.integrity_check(&keys),
-            keys: Box::new(keys),
-        };
+        let (keys, expected) = exchange.keys(self.credentials.session_key());
+        let auth_code = exchange.console_code(&self.credentials.password);
+        self.stage = Stage::Rakp3 { bmc_session, auth_code, expected, keys: Box::new(keys) };
         Progress::Next
     }
 
@@ -350,14 +346,13 @@ impl Exchange<'_> {
         self.suite.hmac(password, &[&self.bmc_nonce, &console, &self.name_tail(), self.user])
     }
 
-    pub(super) fn keys(&self, session_key: &[u8]) -> SessionKeys {
+    /// The keys of the session, and the value by which RAKP 4 proves that the controller has the same.
+    pub(super) fn keys(&self, session_key: &[u8]) -> (SessionKeys, Vec<u8>) {
         let parts: [&[u8]; 4] = [&self.console_nonce, &self.bmc_nonce, &self.name_tail(), self.user];
-        SessionKeys::from_sik(self.suite, self.suite.hmac(session_key, &parts))
-    }
-
-    /// RAKP 4: the controller proves that it has the same session key.
-    pub(super) fn integrity_check(&self, keys: &SessionKeys) -> Vec<u8> {
-        keys.integrity_check(&[&self.console_nonce, &self.bmc_session.to_le_bytes(), &self.guid])
+        let sik = self.suite.hmac(session_key, &parts);
+        let mut check = self.suite.hmac(&sik, &[&self.console_nonce, &self.bmc_session.to_le_bytes(), &self.guid]);
+        check.truncate(self.suite.icv_bytes());
+        (SessionKeys::from_sik(self.suite, &sik), check)
     }
 }
 
@@ -394,11 +389,18 @@ impl Session {
     /// The packet for `request`. Each call takes a new session sequence number, because the controller drops a
     /// repeated one as a replay.
     pub fn seal(&mut self, request: &Request, iv: [u8; AES_BYTES]) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.seal_into(request, iv, &mut out);
+        out
+    }
+
+    /// The same in a buffer that is there already; what was in it is gone.
+    pub fn seal_into(&mut self, request: &Request, iv: [u8; AES_BYTES], out: &mut Vec<u8>) {
         // Zero is reserved for packets outside a session (section 6.12.8).
         self.sequence = self.sequence.checked_add(1).unwrap_or(1);
         let header =
             SealedHeader { session_id: self.bmc_session, sequence: self.sequence, payload_type: payload::IPMI };
-        packet::seal(&self.keys, header, &request.encode(), iv)
+        packet::seal(&self.keys, header, &request.encode(), iv, out);
     }
 
     /// Opens a datagram of this session.

@@ -47,7 +47,8 @@ pub struct SessionFrame<'a> {
     pub session_id: u32,
     pub sequence: u32,
     pub payload_type: u8,
-    is_protected: bool,
+    is_encrypted: bool,
+    is_authenticated: bool,
     payload: &'a [u8],
     /// From authentication type to the end of the datagram, authentication code included.
     bytes: &'a [u8],
@@ -99,8 +100,16 @@ fn decode_plus<'a>(mut cursor: Cursor<'a>, bytes: &'a [u8]) -> Result<Frame<'a>,
     if session_id == 0 {
         return Ok(Frame::Setup { payload_type, payload });
     }
-    let is_protected = kind & (ENCRYPTED | AUTHENTICATED) == ENCRYPTED | AUTHENTICATED;
-    Ok(Frame::Session(SessionFrame { session_id, sequence, payload_type, is_protected, payload, bytes }))
+    let (is_encrypted, is_authenticated) = (kind & ENCRYPTED != 0, kind & AUTHENTICATED != 0);
+    Ok(Frame::Session(SessionFrame {
+        session_id,
+        sequence,
+        payload_type,
+        is_encrypted,
+        is_authenticated,
+        payload,
+        bytes,
+    }))
 }
 
 /// Integrity pad: authentication type to next header is a multiple of four bytes (section 13.28.4).
@@ -160,27 +169,31 @@ pub struct SealedHeader {
     pub payload_type: u8,
 }
 
-/// An encrypted and authenticated packet.
-pub(super) fn seal(keys: &SessionKeys, header: SealedHeader, payload: &[u8], iv: [u8; AES_BYTES]) -> Vec<u8> {
-    let sealed = keys.encrypt(payload, iv);
-    let mut signed = vec![AUTH_RMCP_PLUS, header.payload_type | ENCRYPTED | AUTHENTICATED];
-    signed.extend(header.session_id.to_le_bytes());
-    signed.extend(header.sequence.to_le_bytes());
-    signed.extend(length_of(&sealed));
-    signed.extend(sealed);
-    let pad = trailer_pad(signed.len());
-    signed.extend(std::iter::repeat_n(0xFF, pad));
-    signed.extend([pad as u8, NEXT_HEADER]);
-    let code = keys.auth_code(&signed);
-    let mut out = rmcp(CLASS_IPMI);
-    out.extend(signed);
-    out.extend(code);
-    out
+/// Writes an authenticated packet, encrypted where the suite encrypts, over what is in `out`: one buffer serves for all
+/// packets of a session, because thousands are sent a second.
+pub(super) fn seal(keys: &SessionKeys, header: SealedHeader, payload: &[u8], iv: [u8; AES_BYTES], out: &mut Vec<u8>) {
+    const RMCP_BYTES: usize = 4;
+    let sealed_bytes = keys.sealed_bytes(payload.len());
+    let pad = trailer_pad(HEADER_BYTES + sealed_bytes);
+    let signed_bytes = HEADER_BYTES + sealed_bytes + pad + 2;
+    out.clear();
+    out.reserve(RMCP_BYTES + signed_bytes + keys.suite().icv_bytes());
+    out.extend([RMCP_VERSION, 0, RMCP_NO_ACK, CLASS_IPMI]);
+    let encrypted = if keys.suite().is_encrypted() { ENCRYPTED } else { 0 };
+    out.extend([AUTH_RMCP_PLUS, header.payload_type | AUTHENTICATED | encrypted]);
+    out.extend(header.session_id.to_le_bytes());
+    out.extend(header.sequence.to_le_bytes());
+    out.extend(u16::try_from(sealed_bytes).expect("payloads fit one datagram").to_le_bytes());
+    keys.encrypt(payload, iv, out);
+    out.extend(std::iter::repeat_n(0xFF, pad));
+    out.extend([pad as u8, NEXT_HEADER]);
+    let code = keys.auth_code(out.split_at(RMCP_BYTES).1);
+    out.extend(code.bytes());
 }
 
 /// Verifies and decrypts a packet of this session.
 pub(super) fn unseal(keys: &SessionKeys, frame: &SessionFrame<'_>) -> Result<Vec<u8>, PacketError> {
-    if !frame.is_protected {
+    if !frame.is_authenticated || frame.is_encrypted != keys.suite().is_encrypted() {
         return Err(PacketError::Unprotected);
     }
     // Counted from the end: controllers disagree about the integrity pad, never about the code's length.
@@ -189,7 +202,7 @@ pub(super) fn unseal(keys: &SessionKeys, frame: &SessionFrame<'_>) -> Result<Vec
         return Err(PacketError::AuthCode);
     }
     let (signed, code) = frame.bytes.split_at_checked(signed_bytes).ok_or(PacketError::AuthCode)?;
-    if !same_code(&keys.auth_code(signed), code) {
+    if !same_code(keys.auth_code(signed).bytes(), code) {
         return Err(PacketError::AuthCode);
     }
     keys.decrypt(frame.payload)

@@ -2,6 +2,7 @@
 
 use super::cursor::Cursor;
 use super::event::{self, Severity};
+use super::text::hex;
 
 /// A SEL record is 16 bytes (section 32.1).
 pub const SEL_RECORD_BYTES: usize = 16;
@@ -125,6 +126,11 @@ impl SelRecord {
             *slot = byte;
         }
         out
+    }
+
+    /// The sixteen bytes as hexadecimal digits: for what only its manufacturer can read.
+    pub fn raw(&self) -> String {
+        hex(&self.encode())
     }
 
     pub fn event(&self) -> Option<&SelEvent> {

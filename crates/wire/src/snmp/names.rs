@@ -53,6 +53,11 @@ pub fn find(name: &str) -> Option<&'static [u32]> {
     NAMES.get(at).map(|(_, arcs)| *arcs)
 }
 
+/// The name of an object, and the instance behind it.
+pub fn name_of(arcs: &[u32]) -> Option<(&'static str, &[u32])> {
+    NAMES.iter().find_map(|(name, known)| Some((*name, arcs.strip_prefix(*known)?)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
