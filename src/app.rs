@@ -45,6 +45,7 @@ use crate::notifiers::webhook::{WebhookNotifier, WebhookSetup};
 use crate::notifiers::{Notifiers, Secret};
 use crate::notify;
 use crate::probes::local_view::LocalView;
+use crate::probes::ssh_link::Ssh;
 use crate::probes::{HostView, Network, ProbeEnv};
 use crate::store::{self, SharedStore};
 use crate::traps;
@@ -407,6 +408,7 @@ fn start_collector(
             per_host: settings.collector.per_host,
         },
         factory: watched.factory,
+        ssh: Some(Arc::new(Ssh::new(settings.ssh.clone()).context("SSH cannot be set up")?)),
         imported: watched.imported,
     };
     Collector::start(parts, &base.registry).context("the collector cannot start")

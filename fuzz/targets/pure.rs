@@ -43,9 +43,8 @@ use stentor_wire::snmp::responder::Responder;
 use stentor_wire::snmp::walk::Walk;
 use stentor_wire::snmp::{Oid, SnmpValue, VarBind, array, entity, environment, host, lag, neighbours, pdu, stack, ups};
 use stentor_wire::{
-    dns, drbd, exposition, greeting, iscsi, lvm, multipath, nrpe, ntp, nut, redfish, redis, smartctl, tool_json, zpool,
-    ceph, dns, drbd, exposition, gluster, greeting, iscsi, lvm, multipath, nrpe, ntp, nut, redis, riak, smartctl,
-    tool_json, xml, zpool,
+    ceph, dns, drbd, exposition, gluster, greeting, hostnet, iscsi, lvm, multipath, nrpe, ntp, nut, redfish, redis,
+    riak, smartctl, tool_json, xml, zpool,
 };
 
 /// Name and entry of a target.
@@ -78,6 +77,7 @@ pub const TARGETS: &[Target] = &[
     ("drbd", drbd),
     ("ceph", ceph),
     ("gluster", gluster),
+    ("host_network", host_network),
     ("iscsi", iscsi),
     ("lvm", lvm),
     ("multipath", multipath),
@@ -591,6 +591,26 @@ fn lvm(data: &[u8]) {
         let _ = (volume.raid_word(0), volume.raid_word(u64::MAX), volume.is_lost(), volume.path());
     }
     let _ = (lvm::parse_groups(&text), lvm::parse_disks(&text));
+}
+
+fn host_network(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(team) = hostnet::team::parse(&text) {
+        assert!(team.ports.is_sorted_by(|a, b| a.name < b.name));
+    }
+    if let Ok(heard) = hostnet::lldp::parse(&text) {
+        assert!(heard.is_sorted());
+    }
+    for route in hostnet::route::parse_v4(&text).into_iter().chain(hostnet::route::parse_v6(&text)) {
+        let most = if route.to.is_ipv4() { 32 } else { 128 };
+        assert!(route.prefix <= most, "{route:?}");
+    }
+    let sync = hostnet::clock_sync::chrony_tracking(&text).or_else(|| hostnet::clock_sync::ntpq_variables(&text));
+    if let Some(sync) = sync.or_else(|| hostnet::clock_sync::timesyncd(&text, &text)) {
+        assert!(sync.offset_s.is_none_or(f64::is_finite), "{sync:?}");
+    }
+    let sources = hostnet::clock_sync::chrony_sources(&text);
+    assert!(sources.usable <= sources.total && sources.reachable <= sources.total);
 }
 
 fn multipath(data: &[u8]) {

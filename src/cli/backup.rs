@@ -101,6 +101,9 @@ fn places(path: &Path) -> anyhow::Result<Places> {
     key(settings.webhook.as_ref().and_then(|hook| hook.token_file.as_deref()));
     key(settings.webhook.as_ref().and_then(|hook| hook.secret_file.as_deref()));
     key(settings.metrics.token_file.as_deref());
+    key(settings.ssh.identity_file.as_deref());
+    key(settings.ssh.known_hosts.as_deref());
+    key(settings.ssh.config_file.as_deref());
     for bmc in catalog.hosts.iter().filter_map(|host| host.bmc.as_ref()) {
         key(Some(Path::new(&*bmc.password_file)));
     }

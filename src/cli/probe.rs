@@ -20,6 +20,7 @@ use crate::collector::{self, Look};
 use crate::config;
 use crate::config::finding::suggest;
 use crate::probes::local_view::LocalView;
+use crate::probes::ssh_link::Ssh;
 use crate::probes::{Network, ProbeEnv};
 
 /// Sessions with BMCs are closed within this.
@@ -62,6 +63,8 @@ pub async fn run(args: &ProbeArgs, out: &mut (dyn Write + Send)) -> anyhow::Resu
     view.without = view.family("probe process");
     let env = ProbeEnv { net: Network::real(), view: Arc::new(view), clock: Clock::Machine };
     let at_once = loaded.settings.collector.per_host;
+    let ssh = Ssh::new(loaded.settings.ssh.clone()).context("SSH cannot be set up")?;
+    let env = (env, Some(Arc::new(ssh)));
     let found = probe(&loaded.catalog, &args.host, args.check.as_deref(), env, at_once).await?;
     if !args.json {
         let address = &loaded.catalog.hosts.iter().find(|host| *host.name == *args.host).map(|host| &host.address);
@@ -81,11 +84,11 @@ async fn probe<'a>(
     catalog: &'a Arc<Catalog>,
     host: &str,
     check: Option<&str>,
-    env: ProbeEnv,
+    env: (ProbeEnv, Option<Arc<Ssh>>),
     at_once: usize,
 ) -> anyhow::Result<Vec<Found<'a>>> {
     let objects = objects(catalog, host, check)?;
-    let net = env.net.clone();
+    let net = env.0.net.clone();
     let looks = collector::once(catalog, &objects, collector::registry(), env, at_once).await;
     // A BMC has few session slots and keeps an abandoned one for a minute.
     net.bmc_client().shutdown(Instant::now() + FAREWELL).await;

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::engine;
+use crate::probes::ssh_link::Ssh;
 use crate::probes::{self, BuildError, ErasedProbe, ProbeEnv};
 
 pub use once::{Look, once};
@@ -70,6 +71,8 @@ pub struct Parts {
     pub clock: Clock,
     pub limits: Limits,
     pub factory: Factory,
+    /// `None` = no host is reached over SSH.
+    pub ssh: Option<Arc<Ssh>>,
     pub imported: Imported,
 }
 

@@ -10,6 +10,7 @@ use super::Factory;
 use super::plan::{Builder, Plan};
 use super::run::observe;
 use crate::probes::ProbeEnv;
+use crate::probes::ssh_link::Ssh;
 
 /// What came of one look.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,12 +25,12 @@ pub async fn once(
     catalog: &Arc<Catalog>,
     objects: &[ObjectId],
     factory: Factory,
-    env: ProbeEnv,
+    (env, ssh): (ProbeEnv, Option<Arc<Ssh>>),
     at_once: usize,
 ) -> Vec<Look> {
     use futures_util::{StreamExt, stream};
     let mut plan = Plan::new(Arc::clone(catalog));
-    let mut builder = Builder::new(factory, env);
+    let mut builder = Builder::new(factory, env, ssh);
     let mut looks = Vec::with_capacity(objects.len());
     for &object in objects {
         let Some((slot, job)) = plan.slot(object).and_then(|slot| Some((slot, plan.job(slot)?))) else {

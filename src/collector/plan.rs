@@ -17,6 +17,8 @@ use super::Factory;
 use super::lanes::Lane;
 use super::run::panic_text;
 use super::spread::{self, Imported};
+use crate::probes::ssh_link::Ssh;
+use crate::probes::ssh_view::SshView;
 use crate::probes::{BuildError, ErasedProbe, ProbeEnv, Target};
 
 /// Interval of checks that are not repeated: once in a hundred years.
@@ -92,7 +94,8 @@ impl Plan {
     fn own_check(&self, slot: u32) -> Option<(ObjectId, &Check)> {
         let object = self.object(slot)?;
         let check = self.catalog.check_of(object)?;
-        let here = !check.host_side || self.catalog.hosts[self.host_of(object).index()].view == View::Local;
+        let view = self.catalog.hosts[self.host_of(object).index()].view;
+        let here = !check.host_side || matches!(view, View::Local | View::Ssh);
         (here && !check.probe.is_empty()).then_some((object, check))
     }
 
@@ -170,7 +173,9 @@ impl Plan {
             ObjectId::Host(id) => &self.catalog.hosts[id.index()].params,
             ObjectId::Service(id) => &self.catalog.services[id.index()].params,
         };
-        let probe = builder.probe(&check.probe, &overlaid(&check.params, own))?;
+        let host = &self.catalog.hosts[self.host_of(object).index()];
+        let over_ssh = (check.host_side && host.view == View::Ssh).then_some(&host.address);
+        let probe = builder.probe(&check.probe, &overlaid(&check.params, own), over_ssh)?;
         if let Some(place) = self.probes.get_mut(slot as usize) {
             *place = Some(Arc::clone(&probe));
         }
@@ -196,9 +201,14 @@ fn overlaid(base: &Value, own: &Value) -> Value {
 pub struct Builder {
     factory: Factory,
     env: ProbeEnv,
-    built: HashMap<(String, String), Built>,
+    /// Reaches hosts that are looked at from inside over SSH.
+    ssh: Option<Arc<Ssh>>,
+    built: HashMap<BuiltKey, Built>,
     generation: u64,
 }
+
+/// Kind, parameters, and the address of a host that is reached over SSH: its probes look at it alone.
+type BuiltKey = (String, String, Option<Arc<str>>);
 
 struct Built {
     probe: Arc<dyn ErasedProbe>,
@@ -206,8 +216,8 @@ struct Built {
 }
 
 impl Builder {
-    pub fn new(factory: Factory, env: ProbeEnv) -> Builder {
-        Builder { factory, env, built: HashMap::new(), generation: 0 }
+    pub fn new(factory: Factory, env: ProbeEnv, ssh: Option<Arc<Ssh>>) -> Builder {
+        Builder { factory, env, ssh, built: HashMap::new(), generation: 0 }
     }
 
     pub fn next_generation(&mut self) {
@@ -216,15 +226,26 @@ impl Builder {
         self.built.retain(|_, built| built.used_in >= ended);
     }
 
-    fn probe(&mut self, kind: &str, params: &Value) -> Result<Arc<dyn ErasedProbe>, BuildError> {
+    fn probe(
+        &mut self,
+        kind: &str,
+        params: &Value,
+        over_ssh: Option<&Arc<str>>,
+    ) -> Result<Arc<dyn ErasedProbe>, BuildError> {
         // Maps of values are ordered, so equal parameters have equal texts.
         let text = serde_json::to_string(params).map_err(|e| BuildError { message: e.to_string() })?;
-        let key = (kind.to_owned(), text);
+        let key = (kind.to_owned(), text, over_ssh.cloned());
         if let Some(built) = self.built.get_mut(&key) {
             built.used_in = self.generation;
             return Ok(Arc::clone(&built.probe));
         }
-        let build = AssertUnwindSafe(|| (self.factory)(kind, params, &self.env));
+        let mut env = self.env.clone();
+        if let Some(address) = over_ssh {
+            let ssh = self.ssh.as_ref();
+            let ssh = ssh.ok_or_else(|| BuildError { message: "hosts cannot be reached over SSH here".to_owned() })?;
+            env.view = Arc::new(SshView::new(ssh.link(address)));
+        }
+        let build = AssertUnwindSafe(|| (self.factory)(kind, params, &env));
         let probe = catch_unwind(build).unwrap_or_else(|panic| {
             Err(BuildError { message: format!("probe `{kind}` panicked while it was built: {}", panic_text(&*panic)) })
         })?;

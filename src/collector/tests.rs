@@ -225,7 +225,7 @@ fn start_with(catalog: Arc<Catalog>, limits: Limits, stage: Arc<Stage>, factory:
     let env = ProbeEnv { net: Network::real(), view: Arc::new(Blind), clock: clock.clone() };
     let metrics = prometheus::Registry::new();
     let imported = Imported::default();
-    let parts = Parts { catalog, env, engine, clock: clock.clone(), limits, factory, imported };
+    let parts = Parts { catalog, env, engine, clock: clock.clone(), limits, factory, ssh: None, imported };
     let (handle, collector) = Collector::start(parts, &metrics).expect("metrics are new");
     World { stage, clock, inbox, handle, collector, metrics }
 }
@@ -555,7 +555,7 @@ async fn a_run_whose_result_never_came_is_given_up_and_run_again() {
     let env = ProbeEnv { net: Network::real(), view: Arc::new(Blind), clock: clock.clone() };
     let metrics = prometheus::Registry::new();
     let (factory, imported) = (actors(&stage), Imported::default());
-    let parts = Parts { catalog, env, engine, clock, limits: WIDE, factory, imported };
+    let parts = Parts { catalog, env, engine, clock, limits: WIDE, factory, ssh: None, imported };
     let (_handle, collector) = Collector::start(parts, &metrics).expect("metrics are new");
     let runs = || stage.runs.load(Ordering::SeqCst);
     let reached = async {
@@ -626,7 +626,7 @@ async fn a_check_that_the_tree_skips_tells_the_engine_the_state_that_is_configur
     let clock = Clock::manual(NOW);
     let env = ProbeEnv { net: Network::real(), view: Arc::new(Blind), clock: clock.clone() };
     let imported = Imported::default();
-    let parts = Parts { catalog, env, engine, clock, limits: WIDE, factory: registry(), imported };
+    let parts = Parts { catalog, env, engine, clock, limits: WIDE, factory: registry(), ssh: None, imported };
     let (_handle, collector) = Collector::start(parts, &prometheus::Registry::new()).expect("metrics are new");
     match timeout(PATIENCE, posts.recv()).await.expect("nothing was told") {
         Some(Post::Command(input, _)) => {

@@ -82,7 +82,8 @@ fn check_name(name: &At<&str>, found: &mut Diagnostics) {
 }
 
 fn read_host(section: &Section<'_>, name: &At<&str>, builder: &mut Builder<'_>, found: &mut Diagnostics) -> Host {
-    const VIEWS: &[(&str, View)] = &[("local", View::Local), ("agent", View::Agent), ("none", View::None)];
+    const VIEWS: &[(&str, View)] =
+        &[("local", View::Local), ("agent", View::Agent), ("ssh", View::Ssh), ("none", View::None)];
     let address = section.text("address", found).unwrap_or_else(|| name.clone());
     check_address(&address, found);
     let zone = section.text("zone", found).and_then(|text| builder.zones.find(&text, found));

@@ -9,6 +9,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "include",
             "instance",
             "server",
+            "ssh",
             "storage",
             "engine",
             "timing",
@@ -38,6 +39,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
     ),
     ("[server]", &["agent", "client_ca", "listen", "tls_cert", "tls_key", "url", "watch_config"]),
     ("[[server.agent]]", &["certificate", "host"]),
+    ("[ssh]", &["config_file", "identity_file", "known_hosts", "port", "program", "user"]),
     ("[storage]", &["url", "journal", "keep"]),
     ("[engine]", &["inbox", "turn_inputs", "journal_keep", "checkpoint_every"]),
     (

@@ -14,6 +14,7 @@ use super::nagios::Notify;
 use super::traps::{self, Traps};
 use super::tree::{At, Section, word};
 use super::{named_file, single};
+use crate::probes::ssh_link::SshSettings;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -37,6 +38,8 @@ pub struct Settings {
     pub metrics: Metrics,
     pub log: Log,
     pub command_sources: CommandSources,
+    /// How hosts with `view = "ssh"` are reached.
+    pub ssh: SshSettings,
     /// SNMP traps; `None` = nobody listens.
     pub traps: Option<Traps>,
 }
@@ -197,6 +200,7 @@ pub(super) fn read(roots: &[Section<'_>], folder: &Path, zone: &str, found: &mut
         log: read_log(roots, found),
         nagios: read_nagios(roots, folder, found),
         command_sources: read_command_sources(roots, folder, found),
+        ssh: read_ssh(roots, folder, found),
         traps: traps::read(roots, folder, found),
     }
 }
@@ -261,6 +265,19 @@ fn read_clients(server: &Section<'_>, folder: &Path, found: &mut Diagnostics) ->
         }
     }
     ca.map(|ca| Clients { ca, hosts })
+}
+
+fn read_ssh(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) -> SshSettings {
+    let Some(section) = single(roots, "ssh", "[ssh]", found) else { return SshSettings::default() };
+    let port = section.has("port").then(|| section.whole_or("port", 22, 1..=65_535, found));
+    SshSettings {
+        program: section.text("program", found).map(|text| PathBuf::from(text.value)),
+        config_file: file(&section, "config_file", folder, found),
+        user: section.text("user", found).map(|text| text.value.to_owned()),
+        port: port.and_then(|port| u16::try_from(port).ok()),
+        identity_file: file(&section, "identity_file", folder, found),
+        known_hosts: file(&section, "known_hosts", folder, found),
+    }
 }
 
 fn read_storage(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) -> Storage {

@@ -148,6 +148,10 @@ fn add_links(host: &ReadHost<'_>, cloud: CloudId, shared: &Shared, builder: &mut
     if let (Some(only), 1) = (feeds.first(), feeds.len()) {
         topology.single_fed.entry((*only).into()).or_default().push(Arc::clone(&name));
     }
+    // In the order of the host's power supplies.
+    if !host.feeds.is_empty() {
+        topology.fed_by.insert(Arc::clone(&name), host.feeds.iter().map(|feed| feed.value.into()).collect());
+    }
     if let Some(on) = on {
         topology.vm_on.insert(name, on.value.into());
     }

@@ -35,7 +35,7 @@ fn lines(text: &str) -> Vec<Json> {
 #[test]
 fn every_scenario_gives_its_golden_answer() {
     let paths = scenarios();
-    assert!(paths.len() >= 6, "{paths:?}");
+    assert!(paths.len() >= 9, "{paths:?}");
     let mut wrong = String::new();
     for path in paths {
         let events = std::fs::read_to_string(&path).expect("readable");
@@ -53,6 +53,46 @@ fn every_scenario_gives_its_golden_answer() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Number, class, subtype, target and severity of what was opened or changed, each once.
+fn told(name: &str) -> Vec<(i64, String, String, String, String)> {
+    let events = std::fs::read_to_string(folder().join(name)).expect("readable");
+    let (clean, answer) = run(&events, &Options::default());
+    assert!(clean, "{answer}");
+    let lines = lines(&answer);
+    let incidents = of(&lines, "incident");
+    let word = |line: &Json, key: &str| line[key].as_str().unwrap_or_default().to_owned();
+    let mut all: Vec<_> = incidents
+        .iter()
+        .filter(|line| matches!(line["phase"].as_str(), Some("opened" | "changed")))
+        .map(|line| {
+            let host = word(&line["target"], "host");
+            (
+                line["id"].as_i64().expect("a number"),
+                word(line, "class"),
+                word(line, "subtype"),
+                host,
+                word(line, "severity"),
+            )
+        })
+        .collect();
+    all.dedup();
+    all
+}
+
+#[test]
+fn mains_lost_on_one_feed_and_the_battery_on_the_other_are_one_incident_with_one_clock() {
+    let row = |id, class: &str, subtype: &str, host: &str, severity: &str| {
+        (id, class.to_owned(), subtype.to_owned(), host.to_owned(), severity.to_owned())
+    };
+    let battery = |severity| row(1, "power_event", "on_battery", "ups1", severity);
+    assert_eq!(told("mains-lost.jsonl"), [battery("major"), battery("critical")]);
+    assert_eq!(told("feed-breaker.jsonl"), [row(1, "redundancy_lost", "psu_input", "A", "major")]);
+    // A supply behind the battery has another trouble than the mains.
+    let both = told("supply-behind-battery.jsonl");
+    let brief: Vec<(&str, &str)> = both.iter().map(|row| (row.2.as_str(), row.3.as_str())).collect();
+    assert_eq!(brief, [("psu_input", "node1"), ("on_battery", "ups1")], "{both:?}");
 }
 
 fn of<'a>(lines: &'a [Json], event: &str) -> Vec<&'a Json> {

@@ -35,5 +35,6 @@ mod services;
 mod smtp;
 mod snmp;
 mod snmp_sim;
+mod ssh;
 mod tidy;
 mod traps;

@@ -13,6 +13,9 @@ use crate::model::{Observation, Value};
 use crate::rules::Judgement;
 use crate::{Span, Timestamp};
 
+/// The signal of a UPS, which may stand in no cloud and still feed one.
+const UPS: &str = "ups";
+
 /// What one check of one object says at present: none, one or several values (power supplies, bonds).
 #[derive(Clone, Debug)]
 struct Voice {
@@ -129,11 +132,22 @@ impl Board {
                 let row = &catalog.services[service.index()];
                 let component = row.component.map(|id| Arc::clone(&catalog.components[id.index()].key));
                 let check = &catalog.checks[row.check.index()];
+                let is_ups = check.signals.iter().any(|spec| &*spec.sig == UPS);
+                let group = if is_ups { board.group_hung_on(group, &host.name) } else { group };
                 board.services[service.index()] =
                     board.lay_out(group, HostId::from_index(i), component, catalog, check);
             }
         }
         board
+    }
+
+    /// A UPS that stands in no cloud speaks to the cloud that hangs on it (`[[feed]] source`), of several to the first.
+    fn group_hung_on(&self, group: usize, host: &str) -> usize {
+        if self.groups.get(group).is_some_and(|group| group.cloud.is_some()) {
+            return group;
+        }
+        let feeds_on = |group: &Group| group.topology.feeds.values().any(|source| source == host);
+        self.groups.iter().position(feeds_on).unwrap_or(group)
     }
 
     fn lay_out(
@@ -234,6 +248,7 @@ impl Board {
     pub fn tell(&mut self, catalog: &Catalog, signal: &Signal) {
         let of_host = signal.host.as_deref().and_then(|name| catalog.host_id(name));
         let index = match (of_host, signal.host.as_deref()) {
+            (Some(host), Some(name)) if &*signal.sig == UPS => self.group_hung_on(self.group_of(catalog, host), name),
             (Some(host), _) => self.group_of(catalog, host),
             (None, Some(name)) => self.groups.iter().position(|group| group.names(name)).unwrap_or(0),
             (None, None) => 0,

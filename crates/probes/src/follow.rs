@@ -53,6 +53,8 @@ impl Follower {
                 Heard { text: run.map(|run| run.stdout).unwrap_or_default(), is_new: true, is_running }
             }
             Tools::Here => self.hear_here(),
+            // A session that never ends would hold one of the few of a connection: the look at the state must do.
+            Tools::Remote(_) => Heard::default(),
         }
     }
 

@@ -4,10 +4,12 @@
 
 pub mod bond;
 pub mod bonding;
+pub mod bridge;
 pub mod ceph;
 pub mod clock;
 #[cfg(test)]
 mod conformance;
+pub mod conntrack;
 pub mod discover;
 pub mod disk;
 pub mod dns;
@@ -22,6 +24,7 @@ pub mod icmp;
 pub mod imap;
 pub mod ipmi;
 pub mod iscsi;
+pub mod lldp;
 pub mod load;
 pub mod local_view;
 pub mod look;
@@ -32,6 +35,7 @@ pub mod memory;
 pub mod mount;
 pub mod multipath;
 pub mod net;
+pub mod nic;
 pub mod nrpe;
 pub mod ntp;
 pub mod nut;
@@ -45,16 +49,21 @@ pub mod reach;
 pub mod redfish;
 pub mod redis;
 pub mod riak;
+pub mod route;
 pub mod sim_view;
 pub mod smart;
 pub mod smtp;
 pub mod snmp;
 pub mod ssh;
+pub mod ssh_link;
+pub mod ssh_view;
 pub mod systemd_unit;
 pub mod talk;
 pub mod tcp;
+pub mod team;
 #[cfg(test)]
 pub mod testing;
+pub mod time_sync;
 pub mod tls;
 pub mod tool;
 pub mod uptime;
@@ -214,8 +223,10 @@ fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe
 /// Every probe there is, by kind.
 pub const REGISTRY: &[Entry] = &[
     entry::<bond::Bond>(),
+    entry::<bridge::Bridge>(),
     entry::<ceph::Ceph>(),
     entry::<ceph::CephCli>(),
+    entry::<conntrack::Conntrack>(),
     entry::<disk::Disk>(),
     entry::<dns::Dns>(),
     entry::<drbd::Drbd>(),
@@ -227,12 +238,14 @@ pub const REGISTRY: &[Entry] = &[
     entry::<ipmi::Ipmi>(),
     entry::<ipmi::IpmiLocal>(),
     entry::<iscsi::Iscsi>(),
+    entry::<lldp::Lldp>(),
     entry::<load::Load>(),
     entry::<lvm::Lvm>(),
     entry::<mdraid::MdRaid>(),
     entry::<memory::Memory>(),
     entry::<mount::Mount>(),
     entry::<multipath::Multipath>(),
+    entry::<nic::Nic>(),
     entry::<nrpe::Nrpe>(),
     entry::<ntp::Ntp>(),
     entry::<nut::Nut>(),
@@ -246,6 +259,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<redis::Redis>(),
     entry::<riak::Riak>(),
     entry::<riak::RiakRing>(),
+    entry::<route::Route>(),
     entry::<smart::Smart>(),
     entry::<smtp::Smtp>(),
     entry::<snmp::Snmp>(),
@@ -258,6 +272,8 @@ pub const REGISTRY: &[Entry] = &[
     entry::<ssh::Ssh>(),
     entry::<systemd_unit::SystemdUnit>(),
     entry::<tcp::Tcp>(),
+    entry::<team::Team>(),
+    entry::<time_sync::TimeSync>(),
     entry::<uptime::Uptime>(),
     entry::<zfs::Zfs>(),
 ];

@@ -45,6 +45,12 @@ pub(super) struct Mount {
     read_only: bool,
 }
 
+impl Mount {
+    pub(super) fn read_only(&self) -> bool {
+        self.read_only
+    }
+}
+
 impl LocalView {
     /// This process and those above it whose command line holds `words`.
     pub fn family(&self, words: &str) -> Vec<u32> {
@@ -224,7 +230,7 @@ fn run_briefly(mut command: Command, limit: Duration) -> io::Result<String> {
 }
 
 /// `None` if the service manager knows no such unit.
-fn parse_unit(name: &str, text: &str) -> Option<Unit> {
+pub(super) fn parse_unit(name: &str, text: &str) -> Option<Unit> {
     let value = |key: &str| {
         text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default().to_owned()
     };
@@ -279,7 +285,7 @@ pub(super) fn unescape(text: &str) -> String {
 }
 
 /// Data file systems, each device once (bind mounts show it again) and the last mount on each point.
-fn data_mounts(mounted: &[Mount]) -> Vec<&Mount> {
+pub(super) fn data_mounts(mounted: &[Mount]) -> Vec<&Mount> {
     let mut kept: Vec<&Mount> = Vec::new();
     for mount in mounted.iter().filter(|mount| DATA_TYPES.contains(&mount.fs_type.as_str())) {
         // An overlay that is not the root is a container's and shows its host's disk again.

@@ -16,6 +16,10 @@ const FILE_SYSTEM_SEATS: usize = 8;
 /// Looks below /proc and /sys, the process table, units; these practically never hang.
 const KERNEL_SEATS: usize = 32;
 
+/// Looks at other machines, each of which ends by itself.
+const REMOTE_SEATS: usize = 128;
+
+static REMOTE: Semaphore = Semaphore::const_new(REMOTE_SEATS);
 static FILE_SYSTEMS: Semaphore = Semaphore::const_new(FILE_SYSTEM_SEATS);
 static KERNEL: Semaphore = Semaphore::const_new(KERNEL_SEATS);
 
@@ -36,6 +40,7 @@ where
     F: FnOnce(&dyn HostView) -> io::Result<T> + Send + 'static,
 {
     let seats = match lane {
+        _ if view.is_remote() => &REMOTE,
         Lane::Kernel => &KERNEL,
         Lane::FileSystems => &FILE_SYSTEMS,
     };

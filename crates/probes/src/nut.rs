@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use stentor_core::model::Observation;
+use stentor_core::model::{Observation, Value};
 use stentor_wire::nut::{Line, Power, Status, parse_line, quoted};
 
 use super::look::ahead_of;
@@ -200,6 +200,12 @@ fn observe(seen: Observation, ups: &str, variables: &BTreeMap<String, String>) -
             _ => {}
         }
     }
+    if let Some(supply) = supply(&status, number("battery.runtime")) {
+        seen = seen.fact("supply", supply);
+    }
+    if let Some(left) = number("battery.runtime").filter(|_| power == Power::Battery) {
+        seen = seen.fact("outage_s", left);
+    }
     for (variable, fact) in [("ups.alarm", "alarm_text"), ("ups.model", "model"), ("battery.date", "battery_date")] {
         if let Some(value) = text(variable) {
             if variable == "ups.alarm" {
@@ -209,6 +215,27 @@ fn observe(seen: Observation, ups: &str, variables: &BTreeMap<String, String>) -
         }
     }
     Observation { text: format!("{}: {}", shown(ups), parts.join(", ")).into(), ..seen }
+}
+
+/// The value of the signal `ups`, in the numbers of RFC 1628, as the probe `snmp_ups` gives it: where the power comes from,
+/// the battery (2 normal, 3 low), and the minutes that it lasts.
+fn supply(status: &Status, runtime_s: Option<f64>) -> Option<Value> {
+    let source = match status.power() {
+        Power::Battery => 5.0,
+        Power::Bypass => 4.0,
+        Power::Off => 2.0,
+        Power::Online if status.has("BOOST") => 6.0,
+        Power::Online if status.has("TRIM") => 7.0,
+        Power::Online => 3.0,
+        Power::Unknown => return None,
+    };
+    let battery = if status.has("LB") { 3.0 } else { 2.0 };
+    let mut pairs: Vec<(&str, Value)> =
+        vec![("upsOutputSource", Value::Number(source)), ("upsBatteryStatus", Value::Number(battery))];
+    if let Some(runtime_s) = runtime_s {
+        pairs.push(("minutes", Value::Number((runtime_s / 60.0).floor())));
+    }
+    Some(pairs.into_iter().collect())
 }
 
 #[cfg(test)]
@@ -265,6 +292,10 @@ mod tests {
             text(&seen, "low_battery") + &text(&seen, "replace_battery") + &text(&seen, "charging"),
             "truetruefalse"
         );
+        assert_eq!(number(&seen, "outage_s"), 610.0);
+        let minutes = seen.facts["supply"].get("minutes").and_then(Value::number);
+        let source = seen.facts["supply"].get("upsOutputSource").and_then(Value::number);
+        assert_eq!((source, minutes), (Some(5.0), Some(10.0)));
         let said = "rack3: on battery, battery low, battery must be replaced, battery 42 %, lasts 10 min, load 31.5 %";
         assert_eq!(&*seen.text, said);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::exec::{End, run_tool};
 use super::look::{ahead_of, from_io};
-use super::view::{ToolRun, Tools};
+use super::view::{RemoteTool, ToolRun, Tools};
 use super::{BuildError, Deadline, HostView, ProbeError};
 
 /// What a tool may print; more than any real one does, and a document that is cut is told.
@@ -73,10 +73,46 @@ impl Tool {
         match view.tools(self.name(), args) {
             Tools::Said(run) => Ok(run),
             Tools::Here => match self.found() {
-                Some(program) => self.start(&program, args, deadline).await.map(Some),
+                Some(program) => {
+                    let own = self.command.iter().skip(1).map(OsString::from);
+                    let args = own.chain(args.iter().map(OsString::from)).collect();
+                    start(&program, args, deadline).await.map(Some)
+                }
                 None => Ok(None),
             },
+            Tools::Remote(way) => self.run_there(way, args, deadline).await,
         }
+    }
+
+    /// Under each of its names in turn, on the other machine.
+    async fn run_there(
+        &self,
+        way: Arc<dyn RemoteTool>,
+        args: &[&str],
+        deadline: Deadline,
+    ) -> Result<Option<ToolRun>, ProbeError> {
+        let opening = Arc::clone(&way);
+        let opened = tokio::task::spawn_blocking(move || opening.prepare());
+        let opened = tokio::time::timeout_at(ahead_of(deadline), opened).await;
+        let opened = opened.map_err(|_| ProbeError::Timeout("no connection in time".into()))?;
+        opened.map_err(|error| ProbeError::Failed(error.to_string()))?.map_err(|error| from_io(&error))?;
+        let names: Vec<Vec<String>> = match self.command.as_slice() {
+            [] => self.names.iter().map(|name| vec![(*name).to_owned()]).collect(),
+            own => vec![own.to_vec()],
+        };
+        for mut words in names {
+            words.extend(args.iter().map(|arg| (*arg).to_owned()));
+            let (program, line) = way.command(&words);
+            let run = start(&program, line, deadline).await?;
+            if way.is_lost(run.code) {
+                let why = run.stderr.lines().find(|line| !line.trim().is_empty()).unwrap_or("it did not say why");
+                return Err(ProbeError::Failed(format!("{}: the connection to the host was lost: {why}", self.name())));
+            }
+            if !way.is_missing(run.code) {
+                return Ok(Some(run));
+            }
+        }
+        Ok(None)
     }
 
     /// The program and its first arguments, where it is installed.
@@ -92,26 +128,24 @@ impl Tool {
             None => self.names.iter().find_map(|name| in_folders(name)),
         }
     }
+}
 
-    async fn start(&self, program: &Path, args: &[&str], deadline: Deadline) -> Result<ToolRun, ProbeError> {
-        let own = self.command.iter().skip(1).map(OsString::from);
-        let args = own.chain(args.iter().map(OsString::from)).collect();
-        let told = |what: &str| format!("{}: {what}", program.display());
-        let ended = run_tool(program, args, STDOUT_BYTES_MAX, ahead_of(deadline)).await.map_err(|e| {
-            let said = std::io::Error::new(e.kind(), told(&e.to_string()));
-            from_io(&said)
-        })?;
-        let code = match ended.end {
-            End::TimedOut => return Err(ProbeError::Timeout(told("did not end in time and was killed"))),
-            End::Exited(code) => Some(code),
-            End::Signalled(_) => None,
-        };
-        if ended.is_cut {
-            return Err(ProbeError::Failed(told("printed more than can be kept")));
-        }
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok(ToolRun { code, stdout: text(&ended.stdout), stderr: text(&ended.stderr) })
+async fn start(program: &Path, args: Vec<OsString>, deadline: Deadline) -> Result<ToolRun, ProbeError> {
+    let told = |what: &str| format!("{}: {what}", program.display());
+    let ended = run_tool(program, args, STDOUT_BYTES_MAX, ahead_of(deadline)).await.map_err(|e| {
+        let said = std::io::Error::new(e.kind(), told(&e.to_string()));
+        from_io(&said)
+    })?;
+    let code = match ended.end {
+        End::TimedOut => return Err(ProbeError::Timeout(told("did not end in time and was killed"))),
+        End::Exited(code) => Some(code),
+        End::Signalled(_) => None,
+    };
+    if ended.is_cut {
+        return Err(ProbeError::Failed(told("printed more than can be kept")));
     }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(ToolRun { code, stdout: text(&ended.stdout), stderr: text(&ended.stderr) })
 }
 
 /// Why a run is of no use: what the tool itself said about it.

@@ -1,7 +1,10 @@
 //! A host seen from inside: files below /proc and /sys, file systems, processes, units.
 //! The real machine and the demo's simulated hosts implement the same trait.
 
+use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 /// One file system's space and inodes.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,18 +58,39 @@ pub struct ToolRun {
 }
 
 /// Where a host's tools are.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone)]
 pub enum Tools {
     /// On this machine.
     Here,
     /// The host only exists in memory: this is what the tool says there; `None` = it is not installed.
     Said(Option<ToolRun>),
+    /// On another machine, that is reached by a program of this one.
+    Remote(Arc<dyn RemoteTool>),
+}
+
+/// How tools of another machine are run.
+pub trait RemoteTool: Send + Sync {
+    /// Opens the way there; may block.
+    ///
+    /// # Errors
+    /// The machine cannot be reached.
+    fn prepare(&self) -> io::Result<()>;
+    /// Program and arguments of this machine that run these words on the other one.
+    fn command(&self, words: &[String]) -> (PathBuf, Vec<OsString>);
+    /// Whether the way was lost, rather than the tool ended so.
+    fn is_lost(&self, code: Option<i32>) -> bool;
+    /// Whether there is no such tool.
+    fn is_missing(&self, code: Option<i32>) -> bool;
 }
 
 /// Read-only, synchronous; callers run it on a blocking thread where it may hang (`file_systems`).
 pub trait HostView: Send + Sync {
     /// Contents of a file, e.g. `/proc/mdstat`.
     fn read(&self, path: &str) -> io::Result<String>;
+    /// Several files in one look; each with its own answer.
+    fn read_many(&self, paths: &[String]) -> Vec<io::Result<String>> {
+        paths.iter().map(|path| self.read(path)).collect()
+    }
     /// Names in a directory, sorted, e.g. `/proc/net/bonding`.
     fn list(&self, path: &str) -> io::Result<Vec<String>>;
     /// The mounted file systems that hold data (no pseudo file systems), or exactly those named.
@@ -79,6 +103,10 @@ pub trait HostView: Send + Sync {
     /// Who runs `tool` with these arguments, or what it says.
     fn tools(&self, _tool: &str, _args: &[&str]) -> Tools {
         Tools::Said(None)
+    }
+    /// Looks go over a network and may take long: they must not take the seats of local ones.
+    fn is_remote(&self) -> bool {
+        false
     }
 }
 

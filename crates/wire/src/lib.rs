@@ -6,6 +6,7 @@ pub mod drbd;
 pub mod exposition;
 pub mod gluster;
 pub mod greeting;
+pub mod hostnet;
 pub mod ipmi;
 pub mod iscsi;
 pub mod lvm;

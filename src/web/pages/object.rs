@@ -325,6 +325,7 @@ fn schedule(ctx: Ctx<'_>, object: ObjectId, check: Option<&Check>) -> Vec<(&'sta
         (true, HostView::Local) => "here, on this machine",
         (true, HostView::Agent) => "on the host, by its agent",
         (true, HostView::None) => "nowhere: nothing looks into this host",
+        (true, HostView::Ssh) => "here, over SSH",
     };
     rows.push(("Runs", place.to_owned()));
     rows

@@ -237,6 +237,13 @@ fn storage(target: &str) -> Vec<Vec<u8>> {
         "ceph" => texts(CEPH),
         "gluster" | "xml" => texts(&[GLUSTER, "x < y <?xml?><!-- a --><a b='c'><b>1&amp;&#65;</b><![CDATA[<x>]]></a>"]),
         "riak" => texts(RIAK),
+        "host_network" => texts(&[
+            r#"{"setup":{"runner_name":"lacp"},"ports":{"eth0":{"link":{"up":true},"runner":{"selected":true}}}}"#,
+            r#"{"lldp":{"interface":[{"eth0":{"chassis":{"sw1":{"id":{"value":"x"}}},"port":{"id":{"value":"1"}}}}]}}"#,
+            "eth0\t00000000\t0102A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0\n",
+            "C0A80101,192.168.1.1,3,1.1,0.25,0.0,0.0,-12.3,0.0,0.0,0.012,0.003,64.2,Normal\n^,*,192.0.2.1,2,6,377,23,0,0,0\n",
+            "leap=00, stratum=3, refid=192.0.2.1, offset=2.5\nNTPSynchronized=yes\nNTPMessage={ Leap=0, Stratum=2 }\n",
+        ]),
         "iscsi" => texts(&[ISCSI]),
         "lvm" => texts(&[LVM]),
         "multipath" => texts(&[MULTIPATH]),

@@ -179,6 +179,8 @@ pub enum View {
     Agent,
     /// Nothing looks from inside.
     None,
+    /// This process looks, over SSH.
+    Ssh,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,21 +5,15 @@ use std::sync::Arc;
 
 use super::draft::{Board, Draft, target};
 use super::hardware::{self, Fault};
+use super::power;
 use super::shared::switch_state;
 use super::signal::Signal;
 use super::verdict::{Class, Severity, TargetKind, Visibility};
 use super::world::{Facts, World};
 use crate::model::Value;
 
-/// RFC 1628: `upsOutputSource` 5 is battery, 4 is bypass; `upsBatteryStatus` 3 is low, 4 depleted.
-const ON_BATTERY: f64 = 5.0;
-const ON_BYPASS: f64 = 4.0;
-const BATTERY_LOW: f64 = 3.0;
-const BATTERY_DEPLETED: f64 = 4.0;
 /// CISCO-STACKWISE-MIB `cswSwitchState`.
 const MEMBER_READY: f64 = 4.0;
-/// Never less than this many minutes of battery before it is critical.
-const MINUTES_MIN: f64 = 5.0;
 
 /// Judges elements first, then each host's own losses that no element explains.
 pub(super) fn judge_hardware<'a>(world: &World<'a>, board: &mut Board<'a>) {
@@ -30,7 +24,8 @@ pub(super) fn judge_hardware<'a>(world: &World<'a>, board: &mut Board<'a>) {
             faults.retain(|fault| planned && hardware::pages_in_maintenance(fault));
         }
     }
-    let battery = ups(world, board, &mut faults);
+    let battery = power::judge(world, board, &mut faults);
+    power::common_feed(world, board, &mut faults);
     switches(world, board, &mut faults, battery);
     mgmt_switch(world, board, &mut faults);
     for (host, faults) in faults.into_iter().enumerate() {
@@ -47,54 +42,12 @@ fn told_by_component(world: &World<'_>, board: &Board<'_>, host: usize, fault: &
         })
 }
 
-fn named<'a, 'w>(world: &'w World<'a>) -> impl Iterator<Item = (&'a str, &'w Facts<'a>)> {
+pub(super) fn named<'a, 'w>(world: &'w World<'a>) -> impl Iterator<Item = (&'a str, &'w Facts<'a>)> {
     let hosts = world.hosts.iter().map(|host| (&**host.name, &host.facts));
     hosts.chain(world.elements.iter().map(|(name, facts)| (*name, facts)))
 }
 
-/// Rule 5a. Returns the verdict of the first UPS on battery.
-fn ups<'a>(world: &World<'a>, board: &mut Board<'a>, faults: &mut [Vec<Fault<'a>>]) -> Option<usize> {
-    let mut first = None;
-    for (name, facts) in named(world) {
-        let Some(signal) = facts.newest("ups") else { continue };
-        let number = |key: &str| signal.value.get(key).and_then(Value::number);
-        let (source, status) = (number("upsOutputSource"), number("upsBatteryStatus"));
-        let name: Arc<str> = Arc::from(name);
-        if source == Some(ON_BATTERY) {
-            let minutes_left = number("minutes");
-            let needed = (2.0 * world.timing.shutdown.as_secs_f64() / 60.0).max(MINUTES_MIN);
-            let short = minutes_left.is_some_and(|minutes| minutes <= needed) || status == Some(BATTERY_DEPLETED);
-            let severity = if short { Severity::Critical } else { Severity::Major };
-            let draft = Draft::new(target(TargetKind::Power, &name), Class::PowerEvent, "on_battery", 0.97)
-                .weighing(severity, Visibility::Invisible)
-                .with_runbook("RB-H05")
-                .backed_by([signal])
-                .not(Class::ServerDown, "the battery carries the load");
-            first = first.or(Some(board.add(draft)));
-        } else if source == Some(ON_BYPASS) {
-            let draft = Draft::new(target(TargetKind::Power, &name), Class::RedundancyLost, "psu_input", 0.9)
-                .weighing(Severity::Warning, Visibility::Invisible)
-                .with_runbook("RB-H05")
-                .backed_by([signal]);
-            board.add(draft);
-        } else if status.is_some_and(|status| status == BATTERY_LOW || status == BATTERY_DEPLETED) {
-            let mut draft = Draft::new(target(TargetKind::Power, &name), Class::ResourceAtRisk, "capacity", 0.9)
-                .weighing(Severity::Warning, Visibility::Invisible)
-                .with_runbook("RB-H06")
-                .backed_by([signal]);
-            draft.critical = false;
-            board.add(draft);
-        }
-    }
-    if let Some(id) = first {
-        for (host, faults) in faults.iter_mut().enumerate() {
-            hide_if(world, board, id, host, faults, |fault| fault.subtype == "psu_input");
-        }
-    }
-    first
-}
-
-fn hide_if<'a>(
+pub(super) fn hide_if<'a>(
     world: &World<'a>,
     board: &mut Board<'a>,
     id: usize,

@@ -25,6 +25,7 @@ pub(super) fn in_words(sig: &str, value: &Value) -> String {
         "psu" => psu(map),
         "bond" => bond(map),
         "raid" => raid(map),
+        "ups" => ups(map),
         _ => None,
     };
     known.unwrap_or_else(|| named(map))
@@ -49,6 +50,29 @@ fn resource(map: &BTreeMap<String, Value>) -> Option<String> {
         Some(detail) => format!("{kind} {level}: {detail}"),
         None => format!("{kind} {level}"),
     })
+}
+
+/// RFC 1628, `upsOutputSource` and `upsBatteryStatus`.
+fn ups(map: &BTreeMap<String, Value>) -> Option<String> {
+    const SOURCES: [&str; 8] = [
+        "",
+        "unknown source",
+        "no output",
+        "on mains",
+        "on bypass",
+        "on battery",
+        "on mains (boosted)",
+        "on mains (reduced)",
+    ];
+    const BATTERIES: [&str; 5] = ["", "", "", "battery low", "battery depleted"];
+    let word = |key: &str, words: &[&'static str]| {
+        let number = map.get(key).and_then(Value::number)?;
+        words.iter().enumerate().find(|(index, _)| *index as f64 == number).map(|(_, word)| *word)
+    };
+    let source = word("upsOutputSource", &SOURCES).filter(|word| !word.is_empty())?;
+    let left = map.get("minutes").and_then(Value::number).map(|minutes| format!("{minutes} min left"));
+    let battery = word("upsBatteryStatus", &BATTERIES).filter(|word| !word.is_empty()).map(str::to_owned);
+    Some([Some(source.to_owned()), left, battery].into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
 fn psu(map: &BTreeMap<String, Value>) -> Option<String> {
@@ -135,6 +159,9 @@ mod tests {
                 "disk gone: /var 99.8 % used",
             ),
             ("resource", r#"{"kind":"db","level":"ok"}"#, "database well"),
+            ("ups", r#"{"upsOutputSource":5,"upsBatteryStatus":2,"minutes":12}"#, "on battery, 12 min left"),
+            ("ups", r#"{"upsOutputSource":5,"upsBatteryStatus":3,"minutes":2}"#, "on battery, 2 min left, battery low"),
+            ("ups", r#"{"upsOutputSource":3}"#, "on mains"),
             ("psu", r#"{"id":"PS2","offsets":[0,1]}"#, "PS2 failed"),
             ("psu", r#"{"id":"PS1","offsets":[0,3]}"#, "PS1 input lost"),
             ("psu", r#"{"id":"PS1","offsets":[0]}"#, "PS1 well"),

@@ -17,6 +17,7 @@ mod host;
 mod impact;
 mod jvm;
 mod mesh;
+mod power;
 mod shared;
 pub mod signal;
 mod splitbrain;

@@ -74,7 +74,7 @@ pub async fn run(load: &Load, silent_of_ten: usize, warm_up: Duration) -> anyhow
         Limits { native: load.concurrency, exec: 1, slow: load.slow, per_host: usize::try_from(load.per_host)? };
     let registry = prometheus::Registry::new();
     let (factory, imported) = (collector::registry(), Imported::default());
-    let parts = collector::Parts { catalog, env, engine, clock, limits, factory, imported };
+    let parts = collector::Parts { catalog, env, engine, clock, limits, factory, ssh: None, imported };
     let (_handle, collector) = Collector::start(parts, &registry).context("the collector does not start")?;
     let begin = Instant::now() + warm_up;
     while timeout_at(begin, results.recv()).await.is_ok_and(|result| result.is_some()) {}
