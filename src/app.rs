@@ -15,12 +15,12 @@ use stentor_wire::nagios::main_config;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::collector::{self, Collector, CollectorHandle};
 use crate::config::nagios::{ObjectCache, PerfdataSettings};
+use crate::config::traps::TrapRule;
 use crate::config::watch::Sources;
 use crate::config::{self, Loaded, NagiosSettings, settings};
 use crate::engine::writer::{self, Chain, ToCollector};
@@ -47,8 +47,9 @@ use crate::notify;
 use crate::probes::local_view::LocalView;
 use crate::probes::{HostView, Network, ProbeEnv};
 use crate::store::{self, SharedStore};
+use crate::traps;
 use crate::web::auth::Credentials;
-use crate::web::{WebState, auth, router, serve};
+use crate::web::{MakeOld, WebState, auth, router, serve};
 
 /// History is pruned this often.
 const PRUNE_EVERY: Duration = Duration::from_secs(3600);
@@ -111,6 +112,8 @@ pub struct Service {
     aside: JoinHandle<()>,
     /// A reload changes where performance data go.
     perfdata: watch::Sender<PerfdataSettings>,
+    /// So does what traps mean.
+    trap_rules: watch::Sender<Arc<[TrapRule]>>,
     prune: JoinHandle<()>,
     /// Goes last.
     lock: Option<LockFile>,
@@ -121,7 +124,7 @@ pub struct Service {
 /// # Errors
 /// Disk, port, certificate or notifier cannot be had; what was started before is stopped again by being dropped.
 pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> {
-    let Loaded { mut settings, mut catalog, mut nagios, .. } = loaded;
+    let Loaded { mut settings, mut catalog, mut nagios, trap_rules, .. } = loaded;
     let cache = nagios.as_mut().and_then(|nagios| nagios.object_cache.take());
     let said = format!("{settings:?}");
     let lock = nagios.as_ref().map(|nagios| obey(nagios, &mut settings)).transpose()?.flatten();
@@ -148,16 +151,20 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     let watched = Watched { catalog, env, factory: options.factory, imported: imported(nagios.as_ref()) };
     let (handle, collector) = start_collector(&base, &settings, watched, &engine)?;
     let orders = tokio::spawn(relay(writer.to_collector, handle.clone()));
-
     let stop = CancellationToken::new();
     let mut takers = takers(&base, door.pipe, &engine, &desk, &stop)?;
     let spool = |nagios| Spool::start(nagios, engine.clone(), base.clock.clone(), stop.clone());
     takers.extend(nagios.as_ref().and_then(spool));
+    let (trap_rules, rules) = watch::channel(trap_rules);
+    let board = traps::board::Board::default();
+    takers.extend(listen_for_traps(&base, &settings, rules, &engine, board.clone(), &stop).await?);
     let state = WebState {
         engine: engine.clone(),
         store: Arc::clone(&store),
         clock: base.clock.clone(),
+        make_old: made_old_in(&options.network),
         desk,
+        traps: board,
         self_metrics: base.registry,
         url: door.url.as_str().into(),
         secure_cookies: door.url.starts_with("https://"),
@@ -186,9 +193,16 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         writer: writer.task,
         aside,
         perfdata,
+        trap_rules,
         prune,
         lock,
     })
+}
+
+/// An event makes what the collector shares of a controller old.
+fn made_old_in(network: &Network) -> MakeOld {
+    let client = network.redfish().clone();
+    Arc::new(move |host| client.expire(host))
 }
 
 /// What has time until pages are served.
@@ -215,7 +229,7 @@ struct Base {
 /// Where people and programs come in; nobody is let in yet.
 struct Door {
     listener: TcpListener,
-    tls: Option<TlsAcceptor>,
+    tls: Option<serve::Tls>,
     addr: SocketAddr,
     url: String,
     pipe: Option<Pipe>,
@@ -228,7 +242,15 @@ impl Door {
             .with_context(|| format!("cannot listen on {}; is another Stentor running?", settings.server.listen))?;
         let addr = listener.local_addr().context("the listening socket has no address")?;
         let tls = match &settings.server.tls {
-            Some(tls) => Some(serve::tls(&tls.cert, &tls.key).context("TLS cannot be set up")?),
+            Some(tls) => {
+                let clients = tls.clients.as_ref();
+                let clients = clients.map(|some| serve::Clients {
+                    ca: some.ca.clone(),
+                    hosts: some.hosts.clone(),
+                    names: crate::probes::tls::names,
+                });
+                Some(serve::tls(&tls.cert, &tls.key, clients.as_ref()).context("TLS cannot be set up")?)
+            }
             None => None,
         };
         let pipe = settings.command_sources.command_file.as_deref().map(Pipe::open).transpose();
@@ -381,6 +403,7 @@ fn start_collector(
         limits: collector::Limits {
             native: settings.collector.concurrency,
             exec: settings.collector.exec_concurrency,
+            slow: settings.collector.concurrency,
             per_host: settings.collector.per_host,
         },
         factory: watched.factory,
@@ -428,6 +451,7 @@ impl Service {
         let imported = imported(loaded.nagios.as_ref());
         self.to_collector.obey(imported).await.context("the collector has stopped")?;
         self.engine.load(catalog).await.context("the new configuration was not taken over")?;
+        self.trap_rules.send_replace(loaded.trap_rules);
         if let Some(mut nagios) = loaded.nagios {
             if let Some(cache) = nagios.object_cache.take() {
                 files::write_object_cache(cache).await;
@@ -467,6 +491,7 @@ impl Service {
         self.collector.stop().await;
         let client = self.network.bmc_client();
         client.shutdown(tokio::time::Instant::now() + FAREWELL).await;
+        self.network.redfish().shutdown(tokio::time::Instant::now() + FAREWELL).await;
         self.notify.stop().await;
         self.engine.stop().await;
         wait("writer", self.writer).await;
@@ -478,6 +503,22 @@ impl Service {
         wait("history pruning", self.prune).await;
         drop(self.lock);
     }
+}
+
+/// Starts to hear SNMP traps, where the configuration asks for it.
+async fn listen_for_traps(
+    base: &Base,
+    settings: &settings::Settings,
+    rules: watch::Receiver<Arc<[TrapRule]>>,
+    engine: &Handle,
+    board: traps::board::Board,
+    stop: &CancellationToken,
+) -> anyhow::Result<Vec<JoinHandle<()>>> {
+    let Some(settings) = &settings.traps else { return Ok(Vec::new()) };
+    let (engine, clock, registry) = (engine.clone(), base.clock.clone(), &*base.registry);
+    let parts = traps::Parts { settings, rules, engine, clock, registry, board, stop: stop.clone() };
+    let (_, tasks) = traps::start(parts).await.context("[traps] cannot be used")?;
+    Ok(tasks)
 }
 
 /// Starts to read what other programs leave in Nagios's formats.

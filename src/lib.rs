@@ -20,6 +20,7 @@ pub mod replay;
 pub mod sql;
 pub mod store;
 pub mod telemetry;
+pub mod traps;
 pub mod web;
 
 pub use stentor_probes as probes;

@@ -10,10 +10,15 @@ use stentor::nagios::passive;
 use stentor::probes::exec::{self, CommandLine};
 use stentor::probes::icmp::{Family, echo_reply};
 use stentor::probes::{bonding, heartbeat, load, local_view, mdstat, memory, mount, tls};
+use stentor::traps::facts::Facts;
+use stentor::traps::standing::{Said, Standing};
 use stentor::web::api::dto;
 use stentor::web::filter::Filter;
 use stentor_core::engine::checkpoint::Checkpoint;
 use stentor_core::model::{Observation, ServiceState, Value};
+use stentor_core::{Span, Timestamp};
+use stentor_wire::snmp::trap::Trap;
+use stentor_wire::snmp::{Oid, SnmpValue, VarBind};
 
 /// Name and entry of a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -35,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     ("api_results", api_results),
     ("api_agent", api_agent),
     ("api_commands", api_commands),
+    ("traps", traps),
     ("smtp_sink", smtp_sink),
     ("http_port", http_port),
 ];
@@ -117,6 +123,42 @@ fn api_agent(data: &[u8]) {
 fn api_commands(data: &[u8]) {
     let _ = serde_json::from_slice::<dto::DowntimeRequest>(data);
     let _ = serde_json::from_slice::<dto::NoteRequest>(data);
+}
+
+/// A trap whose numbers and objects the bytes choose, through the rules that are built in: what then stands is read back.
+fn traps(data: &[u8]) {
+    static RULES: OnceLock<Arc<[config::traps::TrapRule]>> = OnceLock::new();
+    let load = || config::load_text("", std::path::Path::new("stentor.toml")).expect("nothing is a configuration");
+    let rules = RULES.get_or_init(|| load().trap_rules);
+    const ROOTS: [&[u32]; 4] =
+        [&[1, 3, 6, 1, 6, 3, 1, 1, 5], &[1, 3, 6, 1, 2, 1, 33, 2], &[1, 3, 6, 1, 4, 1, 3183, 1, 1, 0], &[1, 3]];
+    let [root, last, version, rest @ ..] = data else { return };
+    let oid = |byte: u8, last: u32| Oid::new(ROOTS[usize::from(byte) % ROOTS.len()]).join(&[last]);
+    let bind = |chunk: &[u8]| {
+        let byte = |at: usize| chunk.get(at).copied().unwrap_or(0);
+        let value = match byte(1) % 3 {
+            0 => SnmpValue::Integer(i64::from(byte(2)) - 128),
+            1 => SnmpValue::Float(f64::from(f32::from_bits(u32::from_be_bytes([byte(2), byte(3), byte(4), byte(5)])))),
+            _ => SnmpValue::Bytes(chunk.to_vec()),
+        };
+        VarBind { oid: oid(byte(0), u32::from(byte(6))), value }
+    };
+    let specific = u32::from(*last) << 16 | u32::from(*version) << 8 | u32::from(root.wrapping_mul(31));
+    let binds = rest.chunks(60).map(bind).collect();
+    let trap =
+        Trap { version: version % 4, is_inform: false, oid: oid(*root, specific), up_time: 0, agent: None, binds };
+    let facts = Facts::of(&trap, [10, 0, 0, 1].into());
+    let mut standing = Standing::default();
+    for rule in rules.iter() {
+        let Some(seen) = facts.seen_by(rule, &trap, "sw1") else { continue };
+        let state = rule.state.unwrap_or(ServiceState::Unknown);
+        let said =
+            Said { key: seen.fill(&rule.key), state, text: seen.fill(&rule.text), lasts: Some(Span::from_secs(9)) };
+        assert!(!said.text.chars().any(char::is_control), "{said:?}");
+        standing.take(said, Timestamp::from_secs(1));
+    }
+    let kept = standing.observation();
+    assert_eq!(Standing::read(&kept).map(|again| again.observation().facts), Some(kept.facts), "it is read back");
 }
 
 /// Runs a server over bytes at hand. Nothing in it waits, so one poll is the whole session.

@@ -17,15 +17,20 @@ use stentor_core::rules::{Expr, Rule, judge};
 use stentor_core::timeperiod::{self, Line};
 use stentor_core::{Span, Timestamp};
 use stentor_wire::ipmi::bmc::{Arrival, BmcSetup, BmcSide, BmcUser, ManagedSystem, Reply};
+use stentor_wire::ipmi::chassis::{GetPowerOnHours, GetRestartCause, GetSelTime, GetSelUtcOffset, GetWatchdogTimer};
 use stentor_wire::ipmi::command::{
     Command, GetAuthCapabilities, GetChassisStatus, GetDeviceId, GetReadingFactors, GetSdr, GetSdrInfo, GetSelEntry,
     GetSelInfo, GetSensorReading, ReserveSdr,
 };
 use stentor_wire::ipmi::console::{Credentials, Handshake, Progress, SessionRequest, UserLookup};
+use stentor_wire::ipmi::dcmi::{GetCapabilities, GetPowerLimit, GetPowerReading};
+use stentor_wire::ipmi::device_sdr::{GetDeviceSdrInfo, ReserveDeviceSdr};
+use stentor_wire::ipmi::fru::{GetFruInfo, Inventory, MultiRecord, ReadFru};
+use stentor_wire::ipmi::pet::Pet;
 use stentor_wire::ipmi::sdr::{SdrRecord, SensorKey};
 use stentor_wire::ipmi::sel::SelRecord;
 use stentor_wire::ipmi::setup::{OpenRequest, OpenResponse, Rakp1, Rakp2, Rakp3, Rakp4};
-use stentor_wire::ipmi::{Privilege, Request, Response, Suite, packet};
+use stentor_wire::ipmi::{Privilege, Request, Response, Suite, bridge, packet};
 use stentor_wire::nagios::finding::Findings;
 use stentor_wire::nagios::load::{self, Files};
 use stentor_wire::nagios::main_config::MainConfig;
@@ -34,8 +39,14 @@ use stentor_wire::nagios::resource::Resources;
 use stentor_wire::nagios::{external_command, objects, output, perfdata, retention};
 use stentor_wire::raid::{arcconf, megacli, ssacli, storcli};
 use stentor_wire::snmp::interfaces::{Choice, NAMING, NARROW, READING, Rates, Table};
-use stentor_wire::snmp::{Oid, SnmpValue, VarBind, ups};
-use stentor_wire::{dns, drbd, exposition, greeting, multipath, nrpe, ntp, nut, redis, smartctl, tool_json, zpool};
+use stentor_wire::snmp::responder::Responder;
+use stentor_wire::snmp::walk::Walk;
+use stentor_wire::snmp::{Oid, SnmpValue, VarBind, array, entity, environment, host, lag, neighbours, pdu, stack, ups};
+use stentor_wire::{
+    dns, drbd, exposition, greeting, iscsi, lvm, multipath, nrpe, ntp, nut, redfish, redis, smartctl, tool_json, zpool,
+    ceph, dns, drbd, exposition, gluster, greeting, iscsi, lvm, multipath, nrpe, ntp, nut, redis, riak, smartctl,
+    tool_json, xml, zpool,
+};
 
 /// Name and entry of a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -51,21 +62,30 @@ pub const TARGETS: &[Target] = &[
     ("nrpe", nrpe),
     ("nut", nut),
     ("exposition", exposition),
+    ("redfish", redfish),
     ("redis", redis),
     ("greeting", greeting),
     ("ntp", ntp),
     ("dns", dns),
+    ("ipmi_fru", ipmi_fru),
     ("ipmi_packet", ipmi_packet),
     ("ipmi_session", ipmi_session),
     ("ipmi_sdr", ipmi_sdr),
     ("ipmi_sel", ipmi_sel),
     ("ipmi_answer", ipmi_answer),
+    ("ipmi_pet", ipmi_pet),
     ("snmp", snmp),
     ("drbd", drbd),
+    ("ceph", ceph),
+    ("gluster", gluster),
+    ("iscsi", iscsi),
+    ("lvm", lvm),
     ("multipath", multipath),
     ("raid", raid),
+    ("riak", riak),
     ("smartctl", smartctl),
     ("tool_json", tool_json),
+    ("xml", xml),
     ("zpool", zpool),
     ("expr", expr),
     ("time", time),
@@ -74,6 +94,15 @@ pub const TARGETS: &[Target] = &[
     ("macros", macros),
 ];
 
+/// Four bytes are the trap's number, the rest is what it carries.
+fn ipmi_pet(data: &[u8]) {
+    let Some((specific, fields)) = data.split_first_chunk::<4>() else { return };
+    let Ok(pet) = Pet::decode(u32::from_be_bytes(*specific), fields) else { return };
+    assert!(fields.len() >= 46 && !pet.key().is_empty(), "{pet:?}");
+    assert!(!pet.text().is_empty() && !pet.text().chars().any(char::is_control), "{pet:?}");
+    let _ = pet.weight();
+}
+
 /// Identifiers as text, and tables and counters from values that an agent could send.
 fn snmp(data: &[u8]) {
     if let Ok(oid) = String::from_utf8_lossy(data).parse::<Oid>() {
@@ -81,6 +110,11 @@ fn snmp(data: &[u8]) {
     }
     let binds = snmp_answers(data);
     let _ = ups::read(&binds);
+    snmp_boxes(&binds);
+    snmp_walk(&binds);
+    let objects = binds.iter().map(|bind| (bind.oid.clone(), bind.value.clone())).collect();
+    let responder = Responder { community: b"public", objects: &objects, answer_bytes_max: 1400 };
+    let _ = responder.answer(data);
     let (mut before, mut after) = (Table::default(), Table::default());
     for (i, bind) in binds.into_iter().enumerate() {
         let shown = bind.value.text().unwrap_or_default();
@@ -95,10 +129,54 @@ fn snmp(data: &[u8]) {
     }
 }
 
+/// Whole boxes of the same cells: what they are made of must hold together.
+fn snmp_boxes(binds: &[VarBind]) {
+    for lag in lag::read(binds) {
+        assert!(lag.active() <= lag.ports.len(), "{lag:?}");
+    }
+    let names = entity::names(binds);
+    assert!(entity::sensors(binds).working.iter().all(|one| one.value.is_finite()));
+    assert!(entity::names_wanted(binds).len() <= 2 * binds.len());
+    let _ = (environment::read(binds, &names), neighbours::read(binds, &names), neighbours::learned(binds, &names));
+    assert!(stack::read(binds, 3).members.len() >= 3);
+    assert!(pdu::read(binds).watts.is_none_or(f64::is_finite));
+    assert!(host::read(binds).storage.iter().all(|one| (0.0..=100.0).contains(&one.used_pct)));
+    let array = array::read(binds);
+    assert!(array.ports_failed.len() <= array.ports);
+}
+
+/// The cells as answers of one each: a walk must end, or say why not.
+fn snmp_walk(binds: &[VarBind]) {
+    let roots: Vec<Oid> = READING.iter().map(|column| column.root()).collect();
+    let mut walk = Walk::new(&roots, 5, 10);
+    for bind in binds {
+        if walk.ask().is_none() || walk.take(vec![bind.clone()]).is_err() {
+            break;
+        }
+    }
+    assert!(walk.into_found().len() <= 5 * roots.len());
+}
+
 /// Eight bytes choose object and kind of each value, the rest is in it.
 fn snmp_answers(data: &[u8]) -> Vec<VarBind> {
     let columns = [READING.as_slice(), NAMING.as_slice(), NARROW.as_slice()].concat();
-    let scalars = [ups::scalars(), ups::columns().map(|root| root.join(&[1])).to_vec()].concat();
+    let boxes = [
+        ups::columns(),
+        lag::columns(),
+        neighbours::columns(),
+        neighbours::address_columns(),
+        stack::columns(),
+        entity::columns(),
+        entity::sensor_columns(),
+        environment::columns(),
+        pdu::columns(),
+        host::columns(),
+        host::process_columns(),
+        array::columns(),
+    ];
+    let cells = boxes.concat().into_iter().map(|root| root.join(&[1]));
+    let scalars: Vec<Oid> =
+        ups::scalars().into_iter().chain(stack::scalars()).chain(pdu::scalars()).chain(cells).collect();
     let one = |chunk: &[u8]| {
         let byte = |at: usize| chunk.get(at).copied().unwrap_or(0);
         let pick = usize::from(byte(0));
@@ -152,6 +230,37 @@ fn nut(data: &[u8]) {
             assert!(is_long || line.contains('\r') || again == Some(nut::Line::Var { ups, name, value }), "{line:?}");
         }
     }
+}
+
+/// Resources through every reader, and events; what a link leads to lies within the service.
+fn redfish(data: &[u8]) {
+    use redfish::storage::{Controller, Drive, Pool, Storage, Volume};
+    use redfish::{Node, Vendor, event, log, members, next_page, power, service, system, thermal};
+    let _ = (redfish::error_text(data), event::Event::parse(data).map(|event| event.worst().cloned()));
+    let Ok(value) = redfish::parse(data) else { return };
+    let node = Node::of(&value);
+    let _ = (service::ServiceRoot::read(&value), system::System::read(&value), system::Chassis::read(&value));
+    let _ = service::EventService::read(&value).subscription("https://stentor.example/", "token");
+    let supplies = power::supplies(&value);
+    for set in power::redundancy_sets(&value, &|id| supplies.iter().find(|one| one.id == id).map(|one| one.is_good())) {
+        assert!(set.left.is_none_or(|left| set.of().is_some_and(|of| left <= of)), "more are left than there are");
+        let _ = set.redundancy();
+    }
+    let readings = [thermal::of_thermal(&value), thermal::of_power(&value), thermal::of_metrics(&value)].concat();
+    for reading in readings.iter().chain(&thermal::of_sensors(members(&value).into_iter())) {
+        assert!(reading.value.is_none_or(f64::is_finite));
+        let _ = reading.health();
+    }
+    for vendor in [Vendor::Dell, Vendor::Hpe, Vendor::Other] {
+        let drives: Vec<Drive> = members(&value).into_iter().map(|one| Drive::read(one, vendor)).collect();
+        let _ = Volume::read(node, vendor).array(&drives).word();
+    }
+    let _ = (Storage::read(&value), Controller::read(node), Pool::read(node));
+    let entries: Vec<log::Entry> = members(&value).into_iter().map(log::Entry::read).collect();
+    let mut journal = log::Journal::default();
+    let _ = journal.take(&entries, true);
+    assert!(journal.take(&entries, true).is_empty(), "nothing is new twice");
+    assert!(next_page(&value).is_none_or(|path| path.starts_with("/redfish/")));
 }
 
 fn redis(data: &[u8]) {
@@ -364,16 +473,29 @@ fn ipmi_sdr(data: &[u8]) {
     let Some(record) = SdrRecord::decode(data) else { return };
     if let SdrRecord::Full(full) = &record {
         let _ = (full.unit.symbol(), full.threshold_values(), full.key.is_threshold());
+        let _ = (full.contradiction(), full.tolerance_value(), full.hysteresis_values());
         for raw in 0..=u8::MAX {
             assert!(full.value(raw).is_none_or(f64::is_finite));
         }
     }
+    if let SdrRecord::Entities(association) = &record {
+        assert!(association.entities().len() <= 2 * 256);
+    }
     let _ = record.key().map(SensorKey::expand);
+}
+
+fn ipmi_fru(data: &[u8]) {
+    let _ = (GetFruInfo { id: 0 }.parse(data), ReadFru { id: 0, offset: 0, count: 0 }.parse(data));
+    if let Some(inventory) = Inventory::decode(data) {
+        let _ = inventory.title();
+        let _ = inventory.records.iter().map(MultiRecord::rated_watts).collect::<Vec<_>>();
+    }
 }
 
 fn ipmi_sel(data: &[u8]) {
     if let Some(event) = SelRecord::decode(data).and_then(|record| record.event().copied()) {
         let _ = (event.text(), event.severity(), event.offset(), event.unix_time(), event.is_ended_by(&event));
+        let _ = (event.detail(None), event.generator_text(), event.trigger());
     }
 }
 
@@ -381,9 +503,24 @@ fn ipmi_answer(data: &[u8]) {
     let _ = (GetDeviceId.parse(data), GetChassisStatus.parse(data), GetSdrInfo.parse(data), ReserveSdr.parse(data));
     let _ = GetSdr { reservation: 0, record: 0, offset: 0, count: 0 }.parse(data);
     let _ = GetSensorReading { number: 0, lun: 0 }.parse(data);
+    let _ = (GetDeviceSdrInfo.parse(data), ReserveDeviceSdr.parse(data));
     let _ = GetReadingFactors { number: 0, lun: 0, raw: 0 }.parse(data);
     let _ = (GetSelInfo.parse(data), GetSelEntry { record: 0 }.parse(data));
     let _ = GetAuthCapabilities { privilege: Privilege::User }.parse(data);
+    let _ = (GetRestartCause.parse(data), GetPowerOnHours.parse(data), GetSelTime.parse(data));
+    let _ = GetWatchdogTimer.parse(data).map(|timer| timer.expired_words());
+    let _ = (
+        GetSelUtcOffset.parse(data),
+        GetCapabilities.parse(data),
+        GetPowerReading.parse(data),
+        GetPowerLimit.parse(data),
+    );
+    let inner = Request { netfn: 4, lun: 0, command: 0x2D, sequence: 1, data: Vec::new() };
+    let outer = Request { netfn: 6, lun: 0, command: 0x34, sequence: 1, data: Vec::new() };
+    let _ = bridge::judge(outer.answer(0, data.to_vec()), &outer, &inner);
+    if let Ok(response) = Response::decode(data) {
+        let _ = bridge::judge(response, &outer, &inner);
+    }
 }
 
 fn drbd(data: &[u8]) {
@@ -395,12 +532,76 @@ fn drbd(data: &[u8]) {
         assert!(resync.done_pct.is_none_or(|pct| (0.0..=100.0).contains(&pct)), "{resync:?}");
     }
     let _ = drbd::split_brain_line(&text, "r0", Some(0));
+    let mut reader = drbd::events::Reader::default();
+    let halves = text.split_at(text.floor_char_boundary(text.len() / 2));
+    let _ = (reader.feed(halves.0), reader.feed(halves.1));
+}
+
+fn ceph(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut all: Vec<ceph::Cluster> = ceph::parse_status(&text).ok().into_iter().collect();
+    all.extend(ceph::of_page(&exposition::Page::parse(&text, ceph::is_read)));
+    for cluster in &mut all {
+        let _ = ceph::add_details(&text, cluster);
+        let numbers = [cluster.degraded_pct, cluster.misplaced_pct, cluster.recovery_left_s()];
+        assert!(numbers.into_iter().flatten().all(|number| number >= 0.0), "{cluster:?}");
+        let _ = (cluster.used_pct(), cluster.codes());
+    }
+}
+
+fn gluster(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut volumes = gluster::parse_volumes(&text).unwrap_or_default();
+    let _ = (gluster::add_status(&text, &mut volumes), gluster::parse_peers(&text), gluster::parse_heal(&text));
+    for volume in &volumes {
+        assert!(volume.sets().len() <= volume.bricks.len(), "{volume:?}");
+    }
+}
+
+fn riak(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(stats) = riak::parse_stats(&text) {
+        assert!(stats.unreachable().len() <= stats.members.len());
+    }
+    for member in riak::parse_members(&text) {
+        assert!(member.name.contains('@'), "{member:?}");
+    }
+    let _ = (riak::parse_ring(&text), riak::parse_transfers(&text));
+}
+
+fn xml(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(root) = xml::parse(&text) {
+        assert!(!root.name.is_empty());
+        let _ = (root.number_at(&["a", "b"]), root.text_at(&["a"]).len());
+    }
+}
+
+fn iscsi(data: &[u8]) {
+    for session in iscsi::parse_sessions(&String::from_utf8_lossy(data)) {
+        let _ = session.standing().word();
+    }
+}
+
+fn lvm(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for volume in lvm::parse_volumes(&text).unwrap_or_default() {
+        let all = [volume.data_pct, volume.metadata_pct, volume.sync_pct];
+        assert!(all.into_iter().flatten().all(|pct| (0.0..=100.0).contains(&pct)), "{volume:?}");
+        let _ = (volume.raid_word(0), volume.raid_word(u64::MAX), volume.is_lost(), volume.path());
+    }
+    let _ = (lvm::parse_groups(&text), lvm::parse_disks(&text));
 }
 
 fn multipath(data: &[u8]) {
     for map in multipath::parse(&String::from_utf8_lossy(data)).unwrap_or_default() {
         let (all, used) = map.controllers();
-        assert!(used.is_subset(&all) && map.usable() <= map.paths.len() && map.adapters().len() <= map.usable());
+        assert!(
+            used.is_subset(&all)
+                && map.lost_controllers().len() + used.len() == all.len()
+                && map.usable() <= map.paths.len()
+                && map.adapters().len() <= map.usable()
+        );
     }
 }
 

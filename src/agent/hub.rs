@@ -7,6 +7,7 @@ use stentor_core::Timestamp;
 use stentor_core::model::{Observation, Value};
 
 use super::AgentConfig;
+use super::trust::HubTlsError;
 
 /// One check to run here.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -27,6 +28,8 @@ struct CheckList {
 /// One result as it is pushed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PushedResult {
+    /// Given by the pusher, rising within a boot.
+    pub sequence: u64,
     pub host: Arc<str>,
     pub service: Arc<str>,
     /// RFC 3339.
@@ -39,12 +42,25 @@ fn as_rfc3339<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::
     serializer.serialize_str(&at.to_rfc3339())
 }
 
-#[derive(Debug, Serialize)]
-struct Push<'a> {
+/// One push: results of one boot, or none as a sign of life.
+#[derive(Debug)]
+pub struct Push<'a> {
+    pub boot: &'a str,
+    pub sequence: u64,
+    /// Results that are held back for later.
+    pub waiting: u64,
+    pub dropped: u64,
+    /// Each as JSON.
+    pub results: &'a [Vec<u8>],
+}
+
+#[derive(Serialize)]
+struct PushHead<'a> {
     agent: &'a str,
     boot: &'a str,
     sequence: u64,
-    results: &'a [PushedResult],
+    waiting: u64,
+    dropped: u64,
 }
 
 /// Why a request to the hub did not succeed.
@@ -52,8 +68,13 @@ struct Push<'a> {
 pub enum HubError {
     #[error("`{0}` is not a http:// or https:// URL")]
     Url(String),
+    #[error(transparent)]
+    Tls(#[from] HubTlsError),
     #[error("{0}")]
     Unreachable(String),
+    /// Only a person can mend that.
+    #[error("{words} ({status}: {text})")]
+    Refused { words: &'static str, status: u16, text: String },
     /// It may work later: the hub restarts, is overloaded, does not know the host or the token yet.
     #[error("the hub answers {status}: {text}")]
     NotNow { status: u16, text: String },
@@ -87,6 +108,7 @@ impl Hub {
             url.filter(|url| matches!(url.scheme(), "http" | "https")).ok_or_else(|| HubError::Url(config.hub.clone()))
         };
         let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(config.tls.client()?)
             .timeout(config.request_timeout)
             // A token must not follow a redirect to somebody else.
             .redirect(reqwest::redirect::Policy::none())
@@ -104,8 +126,7 @@ impl Hub {
     /// # Errors
     /// No usable answer came.
     pub async fn checks(&self) -> Result<Vec<CheckItem>, HubError> {
-        let request = self.client.get(self.checks_url.clone()).bearer_auth(self.config.token.expose());
-        let body = answer(request).await?;
+        let body = answer(self.signed(self.client.get(self.checks_url.clone()))).await?;
         let list: CheckList = serde_json::from_slice(&body).map_err(|error| HubError::Answer(error.to_string()))?;
         Ok(list.items)
     }
@@ -116,18 +137,33 @@ impl Hub {
     /// It was not acknowledged.
     pub async fn push(&self, body: Arc<[u8]>) -> Result<(), HubError> {
         let request = self
-            .client
-            .post(self.results_url.clone())
-            .bearer_auth(self.config.token.expose())
+            .signed(self.client.post(self.results_url.clone()))
             .header(reqwest::header::CONTENT_TYPE, "application/json")
             .body(body.to_vec());
         answer(request).await.map(drop)
     }
 
-    /// The bytes of a batch. Made once, so that a repeat is the same to the byte.
-    pub fn body(&self, boot: &str, sequence: u64, results: &[PushedResult]) -> Result<Arc<[u8]>, HubError> {
-        let push = Push { agent: &self.config.host, boot, sequence, results };
-        let body = serde_json::to_vec(&push).map_err(|error| HubError::Answer(error.to_string()))?;
+    fn signed(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match &self.config.token {
+            Some(token) => request.bearer_auth(token.expose()),
+            // The certificate of the connection says who we are.
+            None => request,
+        }
+    }
+
+    /// The bytes of a push.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    pub fn body(&self, push: &Push<'_>) -> Result<Arc<[u8]>, HubError> {
+        let Push { boot, sequence, waiting, dropped, results } = *push;
+        let head = PushHead { agent: &self.config.host, boot, sequence, waiting, dropped };
+        let mut body = serde_json::to_vec(&head).map_err(|error| HubError::Answer(error.to_string()))?;
+        // Results are JSON already, as the spool keeps them.
+        body.pop();
+        body.extend_from_slice(b",\"results\":[");
+        body.extend_from_slice(&results.join(&b','));
+        body.extend_from_slice(b"]}");
         Ok(body.into())
     }
 }
@@ -148,12 +184,32 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Vec<u8>, HubError> {
     let text: String = String::from_utf8_lossy(&body).chars().take(REFUSAL_CHARS_MAX).collect();
     let status = status.as_u16();
     // What is wrong with the bytes stays wrong. 401, 403, 404 may be cured in the hub's configuration.
-    Err(if matches!(status, 400 | 413 | 415 | 422) {
-        HubError::Never { status, text }
-    } else {
-        HubError::NotNow { status, text }
+    Err(match status {
+        400 | 413 | 415 | 422 => HubError::Never { status, text },
+        401 => {
+            HubError::Refused { words: "the hub does not know the token or certificate of this agent", status, text }
+        }
+        403 => HubError::Refused {
+            words: "the token or certificate of this agent is not good for this host",
+            status,
+            text,
+        },
+        404 => HubError::Refused { words: "the hub knows no such host", status, text },
+        _ => HubError::NotNow { status, text },
     })
 }
+
+/// What refusals of TLS mean, in words; what rustls says of them stays behind it.
+const HANDSHAKES: &[(&str, &str)] = &[
+    ("UnknownCA", "the hub does not trust the certificate of this agent"),
+    ("BadCertificate", "the hub does not take the certificate of this agent"),
+    ("CertificateExpired", "the certificate of this agent has expired"),
+    ("DecryptError", "the hub does not take the certificate of this agent"),
+    ("UnknownIssuer", "the hub shows a certificate of an authority that is not trusted here (--ca-file)"),
+    ("ApplicationVerificationFailure", "the hub shows another certificate than the pinned one (--pin)"),
+    ("NotValidForName", "the hub's certificate is for another name"),
+    ("Expired", "the hub's certificate has expired"),
+];
 
 /// The error and its causes in one line, without the URL.
 fn chain(error: &dyn std::error::Error) -> String {
@@ -163,5 +219,8 @@ fn chain(error: &dyn std::error::Error) -> String {
         text.push_str(&format!(": {error}"));
         cause = error.source();
     }
-    text
+    match HANDSHAKES.iter().find(|(sign, _)| text.contains(sign)) {
+        Some((_, words)) => format!("{words}: {text}"),
+        None => text,
+    }
 }

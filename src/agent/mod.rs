@@ -6,7 +6,9 @@
 mod hub;
 mod pusher;
 mod runner;
+mod segment;
 mod spool;
+mod trust;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,16 +23,23 @@ use crate::clock::Clock;
 use crate::probes::HostView;
 
 pub use hub::{CheckItem, Hub, HubError};
+pub use spool::{SpoolConfig, SpoolError};
+pub use trust::{HubTls, HubTlsError, Identity, Pin};
 
 /// Results on their way from the runner to the pusher; the pusher empties it at once into its spool.
 const RESULTS_IN_FLIGHT_MAX: usize = 256;
+
+/// Some 100,000 results: a day of thirty checks every half minute.
+const SPOOL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// What an agent needs to know. Intervals are real time: the hub has already divided cadences by its pace.
 #[derive(Clone, Debug)]
 pub struct AgentConfig {
     /// Base URL of the hub.
     pub hub: String,
-    pub token: Token,
+    /// `None` = the certificate says who we are.
+    pub token: Option<Token>,
+    pub tls: HubTls,
     /// Name of the host in the hub's catalog.
     pub host: Arc<str>,
     /// Sign of life: a push at least this often, even without results.
@@ -42,8 +51,8 @@ pub struct AgentConfig {
     /// Deadline of one request to the hub.
     pub request_timeout: Duration,
     pub backoff: Backoff,
-    /// Results kept while the hub is away; the oldest are dropped, and counted.
-    pub spool_max: usize,
+    /// Results that wait while the hub is away; the oldest are dropped, and counted.
+    pub spool: SpoolConfig,
 }
 
 impl AgentConfig {
@@ -51,14 +60,15 @@ impl AgentConfig {
     pub fn new(hub: &str, token: Token, host: &str) -> AgentConfig {
         AgentConfig {
             hub: hub.trim_end_matches('/').to_owned(),
-            token,
+            token: Some(token),
+            tls: HubTls::default(),
             host: host.into(),
             push_every: Duration::from_secs(2),
             linger: Duration::from_millis(200),
             refresh_every: Duration::from_secs(30),
             request_timeout: Duration::from_secs(10),
             backoff: Backoff { first: Duration::from_millis(250), longest: Duration::from_secs(10) },
-            spool_max: 20_000,
+            spool: SpoolConfig { folder: None, bytes_max: SPOOL_BYTES_MAX },
         }
     }
 }
@@ -121,7 +131,7 @@ pub struct AgentReport {
     pub results: u64,
     /// Dropped because the spool was full or the hub can never take them.
     pub dropped: u64,
-    /// Not acknowledged when it stopped.
+    /// Not acknowledged when it stopped; a spool on disk keeps them for the next start.
     pub unsent: u64,
 }
 
@@ -130,6 +140,8 @@ pub struct AgentReport {
 pub enum AgentError {
     #[error("cannot set up the connection to the hub")]
     Hub(#[source] HubError),
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
     #[error("no random bytes for the name of this start: {0}")]
     Random(getrandom::Error),
 }
@@ -153,7 +165,8 @@ impl Agent {
         info!(host.name = %config.host, boot = %boot, "agent starts");
         let (checks_in, checks) = watch::channel(Arc::new(Vec::new()));
         let (results_in, results) = mpsc::channel(RESULTS_IN_FLIGHT_MAX);
-        let pusher = pusher::Pusher::new(&config, hub.clone(), boot);
+        let spool = spool::Spool::open(&config.spool)?;
+        let pusher = pusher::Pusher::new(&config, hub.clone(), boot, spool);
         let ((), (), report) = tokio::join!(
             refresh(&config, &hub, checks_in, &stop),
             runner::run(&config, view, clock, checks, results_in, &stop),

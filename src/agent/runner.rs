@@ -142,7 +142,7 @@ impl Runner {
                     Ok(probe) => observe(probe.as_ref(), &target, timeout).await,
                     Err(why) => Observation::failed(UnknownCause::ProbeError, why),
                 };
-                PushedResult { host, service: name, observed_at: clock.now(), observation }
+                PushedResult { sequence: 0, host, service: name, observed_at: clock.now(), observation }
             });
             self.services.insert(task.id(), Arc::clone(service));
         }
@@ -166,7 +166,7 @@ impl Runner {
                 warn!(service.key = %service, probe.kind = %planned.item.probe, error = %error, "a probe ended abnormally");
                 let observation = Observation::failed(UnknownCause::ProbeError, format!("the probe broke: {error}"));
                 let (host, observed_at) = (Arc::clone(&self.host), self.env.clock.now());
-                Some(PushedResult { host, service, observed_at, observation })
+                Some(PushedResult { sequence: 0, host, service, observed_at, observation })
             }
         }
     }

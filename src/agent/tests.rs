@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use axum::body::Bytes;
 use axum::extract::{Query, State};
@@ -38,6 +38,8 @@ struct FakeHub {
     log: Arc<Mutex<Vec<(Fault, Bytes)>>>,
     pushes: Arc<watch_channel::Sender<usize>>,
     checks: Arc<Value>,
+    /// Takes no push.
+    away: Arc<AtomicBool>,
 }
 
 impl FakeHub {
@@ -47,6 +49,7 @@ impl FakeHub {
             log: Arc::default(),
             pushes: Arc::new(watch_channel::Sender::new(0)),
             checks: Arc::new(checks),
+            away: Arc::default(),
         };
         let router = axum::Router::new()
             .route("/api/v1/agent/checks", get(checks_route))
@@ -78,6 +81,30 @@ impl FakeHub {
         results.filter_map(|result| result["observation"]["facts"]["uptime_s"].as_u64()).collect()
     }
 
+    fn refuse_pushes(&self, on: bool) {
+        self.away.store(on, Ordering::SeqCst);
+    }
+
+    /// Boots in the order in which they came.
+    fn boots(&self) -> Vec<String> {
+        let mut boots: Vec<String> = self.by_boot().into_iter().map(|(boot, _)| boot).collect();
+        boots.dedup();
+        boots
+    }
+
+    /// Boot and number of each result, as they came.
+    fn by_boot(&self) -> Vec<(String, u64)> {
+        let log = self.log.lock().expect("log");
+        let pushes = log.iter().map(|(_, body)| serde_json::from_slice::<Value>(body).expect("JSON"));
+        let results = pushes.flat_map(|push| {
+            let boot = push["boot"].as_str().expect("boot").to_owned();
+            let results = push["results"].as_array().cloned().expect("list");
+            results.into_iter().map(move |result| (boot.clone(), result))
+        });
+        let number = |result: &Value| result["observation"]["facts"]["uptime_s"].as_u64();
+        results.filter_map(|(boot, result)| number(&result).map(|n| (boot, n))).collect()
+    }
+
     async fn until(&self, what: &str, holds: impl Fn(&FakeHub) -> bool) {
         let mut pushes = self.pushes.subscribe();
         let reached = async {
@@ -87,6 +114,11 @@ impl FakeHub {
         };
         tokio::time::timeout(Duration::from_secs(30), reached).await.unwrap_or_else(|_| panic!("waited for {what}"));
     }
+}
+
+fn sequence_of(body: &Bytes) -> u64 {
+    let push: Value = serde_json::from_slice(body).expect("JSON");
+    push["sequence"].as_u64().expect("a sequence")
 }
 
 async fn checks_route(
@@ -105,7 +137,8 @@ async fn results_route(State(hub): State<FakeHub>, headers: HeaderMap, body: Byt
     assert_eq!(headers.get("authorization").and_then(|v| v.to_str().ok()), Some("Bearer s3cret"));
     let fault = {
         let mut log = hub.log.lock().expect("log");
-        let fault = hub.faults.get(log.len()).copied().unwrap_or(Fault::None);
+        let away = hub.away.load(Ordering::SeqCst).then_some(Fault::Busy);
+        let fault = hub.faults.get(log.len()).copied().or(away).unwrap_or(Fault::None);
         log.push((fault, body));
         fault
     };
@@ -206,8 +239,9 @@ async fn nothing_is_lost_and_no_sequence_has_two_contents_whatever_the_hub_does(
     // In order and without a gap; at most the run that the stop cut short is missing.
     assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
     assert!(view.next.load(Ordering::SeqCst) - numbers.len() as u64 <= 1, "results were lost");
-    let sequences: Vec<u64> = hub.by_sequence().into_keys().collect();
-    assert_eq!(sequences, (1..=sequences.len() as u64).collect::<Vec<_>>());
+    // Sequences rise with the results, and a sign of life has one of its own.
+    let sequences: Vec<u64> = hub.log.lock().expect("log").iter().map(|(_, body)| sequence_of(body)).collect();
+    assert!(sequences.is_sorted(), "{sequences:?}");
     assert_eq!((report.dropped, report.unsent, report.results), (0, 0, numbers.len() as u64));
 }
 
@@ -218,7 +252,7 @@ async fn an_idle_agent_still_shows_that_it_lives() {
     hub.until("five signs of life", |hub| hub.by_sequence().len() >= 5).await;
     let pushes = hub.by_sequence();
     assert!(pushes.values().all(|push| push["results"].as_array().is_some_and(Vec::is_empty)));
-    let boot = pushes[&1]["boot"].as_str().expect("boot").to_owned();
+    let boot = pushes.first_key_value().expect("a push").1["boot"].as_str().expect("boot").to_owned();
     assert!(boot.starts_with("b00t-") && boot.len() == "b00t-".len() + 16, "{boot}");
     assert!(pushes.values().all(|push| push["boot"] == boot.as_str() && push["agent"] == "nc1"));
     agent.stop().await;
@@ -290,14 +324,41 @@ async fn a_hub_that_is_away_costs_only_what_does_not_fit() {
     let addr = closed.local_addr().expect("address");
     let (hub, url) = FakeHub::start(vec![Fault::Busy; 40], list(&[check("uptime", "uptime", json!({}))])).await;
     drop(closed);
-    let agent = start(AgentConfig { spool_max: 10, ..quick(&url) });
+    let agent = start(AgentConfig { spool: SpoolConfig { folder: None, bytes_max: 1 }, ..quick(&url) });
     hub.until("the hub to recover", |hub| hub.numbers().len() > 30).await;
     let report = agent.stop().await;
-    assert!(report.dropped > 0, "{report:?}");
-    assert_eq!(report.results, hub.numbers().len() as u64);
+    assert_eq!((report.dropped, report.results), (0, hub.numbers().len() as u64));
     // An agent whose hub never answers still stops.
     let lonely = start(quick(&format!("http://{addr}")));
     assert_eq!(lonely.stop().await.batches, 0);
+}
+
+#[tokio::test]
+async fn what_one_agent_could_not_tell_the_next_one_tells_first() {
+    let folder = tempfile::tempdir().expect("folder");
+    let spool = SpoolConfig { folder: Some(folder.path().to_owned()), bytes_max: 1 << 20 };
+    let (hub, url) = FakeHub::start(Vec::new(), list(&[check("uptime", "uptime", json!({}))])).await;
+    hub.refuse_pushes(true);
+    let first = start(AgentConfig { spool: spool.clone(), ..quick(&url) });
+    let view = Arc::clone(&first.view);
+    hub.until("ten runs", |_| view.next.load(Ordering::SeqCst) > 10).await;
+    // As kill -9 ends it: nothing is closed.
+    first.task.abort();
+    assert!(first.task.await.is_err_and(|error| error.is_cancelled()));
+    let ran = view.next.load(Ordering::SeqCst);
+    hub.log.lock().expect("log").clear();
+    hub.refuse_pushes(false);
+    let second = start(AgentConfig { spool, ..quick(&url) });
+    hub.until("results of the second", |hub| hub.boots().len() == 2 && hub.by_boot().len() > 12).await;
+    second.stop().await;
+    let (boots, told) = (hub.boots(), hub.by_boot());
+    let of_first: Vec<u64> = told.iter().filter(|(boot, _)| *boot == boots[0]).map(|(_, n)| *n).collect();
+    assert_eq!(of_first, (1..=of_first.len() as u64).collect::<Vec<_>>());
+    assert!(ran - of_first.len() as u64 <= 1, "{ran} ran, {} were told", of_first.len());
+    assert!(told.iter().skip(of_first.len()).all(|(boot, _)| *boot == boots[1]), "boots are mixed: {told:?}");
+    let log = hub.log.lock().expect("log").clone();
+    let pushes: Vec<Value> = log.iter().map(|(_, body)| serde_json::from_slice(body).expect("JSON")).collect();
+    assert_eq!(pushes.last().expect("a push")["waiting"], 0);
 }
 
 #[test]

@@ -94,6 +94,7 @@ fn places(path: &Path) -> anyhow::Result<Places> {
     if let Some(tls) = &settings.server.tls {
         key(Some(&tls.cert));
         key(Some(&tls.key));
+        key(tls.clients.as_ref().map(|clients| clients.ca.as_path()));
     }
     key(settings.email.as_ref().and_then(|email| email.password_file.as_deref()));
     key(settings.email.as_ref().and_then(|email| email.ca_file.as_deref()));

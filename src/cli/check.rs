@@ -116,6 +116,7 @@ async fn observe(kind: &str, args: &CheckArgs) -> Result<(Observation, Threshold
     let run = tokio::time::timeout_at(deadline + Duration::from_secs(1), probe.run(&target, deadline)).await;
     // A BMC has few session slots and keeps an abandoned one for a minute.
     env.net.bmc_client().shutdown(Instant::now() + Duration::from_secs(1)).await;
+    env.net.redfish().shutdown(Instant::now() + Duration::from_secs(1)).await;
     match run {
         Ok(Ok(seen)) => Ok((seen, thresholds)),
         Ok(Err(error)) => Err(error.to_string()),
@@ -155,15 +156,20 @@ fn main_param(kind: &str) -> &'static str {
         "drbd" => "resources",
         "smart" => "devices",
         "multipath" => "maps",
+        "ipmi_local" => "device",
         "zfs" => "pools",
         "mount" => "mounts",
+        "lvm" => "groups",
+        "iscsi" => "targets",
+        "nvme" => "subsystems",
+        "gluster" => "volumes",
         "raid_controller" => "tool",
         _ => "port",
     }
 }
 
 fn is_bmc_kind(kind: &str) -> bool {
-    kind.starts_with("ipmi")
+    kind == "ipmi"
 }
 
 fn params(entry: &Entry, args: &CheckArgs) -> Result<Value, String> {
@@ -181,9 +187,8 @@ fn params(entry: &Entry, args: &CheckArgs) -> Result<Value, String> {
                 let port: u16 = given.parse().map_err(|_| format!("`{given}` is not a port"))?;
                 Some(Value::from(u32::from(port)))
             }
-            "paths" | "bonds" | "arrays" | "resources" | "devices" | "maps" | "mounts" | "pools" => {
-                Some(vec![given.as_str()].into())
-            }
+            "paths" | "bonds" | "arrays" | "resources" | "devices" | "maps" | "mounts" | "pools" | "groups"
+            | "targets" | "subsystems" | "volumes" => Some(vec![given.as_str()].into()),
             _ => Some(given.as_str().into()),
         };
         params.extend(value.map(|value| (key.to_owned(), value)));

@@ -10,6 +10,7 @@ pub mod client;
 pub mod comment;
 pub mod debug;
 pub mod demo;
+pub mod discover;
 pub mod downtime;
 pub mod import;
 pub mod matrix;
@@ -64,6 +65,8 @@ enum Command {
     /// Run one native probe as a Nagios plugin
     #[command(disable_help_flag = true)]
     Check(check::CheckArgs),
+    /// Look at addresses and propose hosts, controllers and services as TOML
+    Discover(discover::DiscoverArgs),
     /// Run the configured checks of a host once, and show what the rules make of them
     Probe(probe::ProbeArgs),
     /// What to do about a failure, step by step
@@ -136,6 +139,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Matrix(args) => matrix::run(&args, &mut out),
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Probe(args) => probe::run(&args, &mut out).await,
+        Command::Discover(args) => discover::run(&args, &mut out).await,
         Command::Runbook(args) => runbook::run(&args, &mut out),
         Command::Replay(args) => replay::run(&args, &mut out),
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),

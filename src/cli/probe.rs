@@ -89,6 +89,7 @@ async fn probe<'a>(
     let looks = collector::once(catalog, &objects, collector::registry(), env, at_once).await;
     // A BMC has few session slots and keeps an abandoned one for a minute.
     net.bmc_client().shutdown(Instant::now() + FAREWELL).await;
+    net.redfish().shutdown(Instant::now() + FAREWELL).await;
     let found = objects.into_iter().zip(looks).map(|(object, look)| {
         let check = catalog.check_of(object);
         let own = match object {

@@ -13,10 +13,12 @@ use super::Limits;
 pub enum Lane {
     Native,
     Exec,
+    /// Native probes whose last run took nearly all the time it had: who waits for the silent holds up nobody else.
+    Slow,
 }
 
 impl Lane {
-    pub const ALL: [Lane; 2] = [Lane::Native, Lane::Exec];
+    pub const ALL: [Lane; 3] = [Lane::Native, Lane::Exec, Lane::Slow];
 
     pub fn of_probe(kind: &str) -> Lane {
         if kind == "exec" || kind == COMMAND_PROBE { Lane::Exec } else { Lane::Native }
@@ -26,6 +28,7 @@ impl Lane {
         match self {
             Lane::Native => "native",
             Lane::Exec => "exec",
+            Lane::Slow => "slow",
         }
     }
 }
@@ -49,6 +52,7 @@ pub struct Lanes {
     limits: Limits,
     native: Place,
     exec: Place,
+    slow: Place,
     /// Hosts with anything running or waiting.
     hosts: HashMap<Arc<str>, Place>,
 }
@@ -56,9 +60,14 @@ pub struct Lanes {
 impl Lanes {
     /// A limit of zero would stop everything and is taken for one.
     pub fn new(limits: Limits) -> Lanes {
-        let limits =
-            Limits { native: limits.native.max(1), exec: limits.exec.max(1), per_host: limits.per_host.max(1) };
-        Lanes { limits, native: Place::default(), exec: Place::default(), hosts: HashMap::new() }
+        let limits = Limits {
+            native: limits.native.max(1),
+            exec: limits.exec.max(1),
+            slow: limits.slow.max(1),
+            per_host: limits.per_host.max(1),
+        };
+        let (native, exec, slow) = (Place::default(), Place::default(), Place::default());
+        Lanes { limits, native, exec, slow, hosts: HashMap::new() }
     }
 
     /// Takes a place for the candidate and gives it back to be started, or keeps it waiting.
@@ -131,6 +140,7 @@ impl Lanes {
         match lane {
             Lane::Native => (&mut self.native, self.limits.native),
             Lane::Exec => (&mut self.exec, self.limits.exec),
+            Lane::Slow => (&mut self.slow, self.limits.slow),
         }
     }
 }
@@ -149,7 +159,7 @@ mod tests {
 
     #[test]
     fn full_plugins_do_not_hold_up_native_probes() {
-        let mut lanes = Lanes::new(Limits { native: 1, exec: 1, per_host: 10 });
+        let mut lanes = Lanes::new(Limits { native: 1, exec: 1, slow: 1, per_host: 10 });
         assert!(lanes.admit(candidate(1, Lane::Exec, "a")).is_some());
         assert!(lanes.admit(candidate(2, Lane::Exec, "a")).is_none());
         assert!(lanes.admit(candidate(3, Lane::Native, "a")).is_some());
@@ -159,7 +169,7 @@ mod tests {
 
     #[test]
     fn a_busy_host_does_not_hold_up_others() {
-        let mut lanes = Lanes::new(Limits { native: 10, exec: 1, per_host: 1 });
+        let mut lanes = Lanes::new(Limits { native: 10, exec: 1, slow: 1, per_host: 1 });
         assert!(lanes.admit(candidate(1, Lane::Native, "a")).is_some());
         assert!(lanes.admit(candidate(2, Lane::Native, "a")).is_none());
         assert!(lanes.admit(candidate(3, Lane::Native, "b")).is_some());
@@ -171,7 +181,7 @@ mod tests {
             arrivals in proptest::collection::vec((0usize..4, any::<bool>(), any::<bool>()), 0..200),
             clear_at in proptest::option::of(0usize..200),
         ) {
-            let limits = Limits { native: 5, exec: 2, per_host: 3 };
+            let limits = Limits { native: 5, exec: 2, slow: 5, per_host: 3 };
             let mut lanes = Lanes::new(limits);
             let (mut running, mut expected, mut started) = (Vec::<Candidate>::new(), 0, 0);
             for (i, (host, exec, finish_one)) in arrivals.into_iter().enumerate() {

@@ -48,6 +48,8 @@ pub struct Limits {
     pub native: usize,
     /// Plugins: each costs a process.
     pub exec: usize,
+    /// Native probes whose last run took nearly all its time: beside the others, never among them.
+    pub slow: usize,
     /// Checks of one host, so that monitoring never becomes its load.
     pub per_host: usize,
 }
@@ -56,7 +58,7 @@ impl Default for Limits {
     /// Plugins mostly wait for the network, so many more than cores may live.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Limits { native: 256, exec: (32 * cores).clamp(64, 256), per_host: 8 }
+        Limits { native: 256, exec: (32 * cores).clamp(64, 256), slow: 256, per_host: 8 }
     }
 }
 

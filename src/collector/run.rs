@@ -21,6 +21,17 @@ const OVERRUN_MAX: Duration = Duration::from_secs(2);
 /// A run that was over and taken up so much later yet was not run at all for a while: paused, or starved.
 const STALL: Duration = Duration::from_secs(1);
 
+/// How long a run took, of the time it had.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub enum Pace {
+    Quick,
+    /// Nearly all of it: the peer hangs.
+    Slow,
+}
+
+/// A run that took more of its time than this is slow: what is silent is given up at its deadline, or somewhat before it.
+const SLOW_FROM: f64 = 0.5;
+
 /// Runs a check and posts what it saw; waits while the engine's inbox is full. `latency`: how long it waited for its turn.
 pub async fn run(
     job: Job,
@@ -28,7 +39,7 @@ pub async fn run(
     probe: Result<Arc<dyn ErasedProbe>, BuildError>,
     clock: Clock,
     engine: engine::Handle,
-) {
+) -> Pace {
     let mut observed_at = clock.now();
     let mut begun = Instant::now();
     let observation = match probe {
@@ -46,8 +57,11 @@ pub async fn run(
         }
         Err(e) => Observation::failed(UnknownCause::ProbeError, format!("the check cannot run: {e}")),
     };
-    let took = Took { latency, run: Span::from(begun.elapsed()) };
+    let elapsed = begun.elapsed();
+    let took = Took { latency, run: Span::from(elapsed) };
+    let pace = if elapsed >= job.timeout.mul_f64(SLOW_FROM) { Pace::Slow } else { Pace::Quick };
     post(result(job.object, observed_at, observation, took), engine).await;
+    pace
 }
 
 /// What an active check saw.

@@ -22,7 +22,7 @@ use super::lanes::{Candidate, Lane, Lanes};
 use super::metrics::Metrics;
 use super::plan::{Builder, Plan};
 use super::plugin::{self, Ended};
-use super::run::{post, result, run};
+use super::run::{Pace, post, result, run};
 use super::spread::Imported;
 use super::{Order, Parts};
 use crate::clock::Clock;
@@ -95,8 +95,11 @@ pub struct Runner {
     lanes: Lanes,
     /// Asked for whatever holds them back, and not started yet.
     forced: HashSet<ObjectKey>,
+    /// Whose last run was slow.
+    slow: HashSet<ObjectKey>,
     builder: Builder,
-    tasks: JoinSet<()>,
+    /// Each tells how a check went, if it ran one.
+    tasks: JoinSet<Option<Pace>>,
     running: HashMap<RunId, Running>,
     newest_plugin: u64,
     ended: (mpsc::Sender<Ended>, mpsc::Receiver<Ended>),
@@ -128,6 +131,7 @@ impl Runner {
             last_runs: HashMap::new(),
             lanes: Lanes::new(parts.limits),
             forced: HashSet::new(),
+            slow: HashSet::new(),
             builder: Builder::new(parts.factory, parts.env),
             tasks: JoinSet::new(),
             running: HashMap::new(),
@@ -213,10 +217,17 @@ impl Runner {
                 }
                 continue;
             }
+            let lane = self.lane_now(due.slot, lane);
             if let Some(candidate) = self.lanes.admit(Candidate { due, lane, host }) {
                 self.start_all(vec![candidate]);
             }
         }
+    }
+
+    /// The lane of a slot, as its last run went.
+    fn lane_now(&self, slot: u32, lane: Lane) -> Lane {
+        let is_slow = || self.plan.key(slot).is_some_and(|key| self.slow.contains(&key));
+        if lane == Lane::Native && !self.slow.is_empty() && is_slow() { Lane::Slow } else { lane }
     }
 
     /// Whether a check that is due runs: it was forced, or nothing holds it back. Asked at its start, and its interval
@@ -263,6 +274,7 @@ impl Runner {
             if let Err(error) = engine.command(command, None).await {
                 tracing::debug!(%error, "the engine did not take what the collector had to tell");
             }
+            None
         });
     }
 
@@ -297,7 +309,8 @@ impl Runner {
             (RunId::Plugin(id), How::Plugin { observed_at, begun, latency, _run: run })
         } else {
             let probe = self.plan.probe(slot, &mut self.builder);
-            let task = self.tasks.spawn(run(job, latency, probe, self.clock.clone(), self.engine.clone()));
+            let run = run(job, latency, probe, self.clock.clone(), self.engine.clone());
+            let task = self.tasks.spawn(async move { Some(run.await) });
             (RunId::Task(task.id()), How::Task(task))
         };
         let lane = candidate.lane;
@@ -317,7 +330,11 @@ impl Runner {
         match self.engine.try_report(result(check.object.clone(), *observed_at, observation, took)) {
             Ok(()) => self.over(check, false),
             Err(result) => {
-                let task = self.tasks.spawn(post(result, self.engine.clone()));
+                let post = post(result, self.engine.clone());
+                let task = self.tasks.spawn(async move {
+                    post.await;
+                    None
+                });
                 let id = RunId::Task(task.id());
                 check.how = How::Task(task);
                 self.running.insert(id, check);
@@ -325,12 +342,17 @@ impl Runner {
         }
     }
 
-    fn task_ended(&mut self, ended: Result<(Id, ()), JoinError>) {
+    fn task_ended(&mut self, ended: Result<(Id, Option<Pace>), JoinError>) {
         let id = match &ended {
-            Ok((id, ())) => *id,
+            Ok((id, _)) => *id,
             Err(e) => e.id(),
         };
         let Some(run) = self.running.remove(&RunId::Task(id)) else { return };
+        match &ended {
+            Ok((_, Some(Pace::Slow))) => _ = self.slow.insert(run.object.clone()),
+            Ok((_, Some(Pace::Quick))) if !self.slow.is_empty() => _ = self.slow.remove(&run.object),
+            Ok((_, Some(Pace::Quick) | None)) | Err(_) => {}
+        }
         let is_lost = ended.is_err();
         if let Err(e) = ended {
             tracing::error!(service.key = ?run.object, error = %e, "a run ended without a result");
@@ -439,6 +461,7 @@ impl Runner {
         let plan = &self.plan;
         self.last_runs.retain(|key, _| plan.slot_of_key(key).is_some());
         self.forced.retain(|key| plan.slot_of_key(key).is_some());
+        self.slow.retain(|key| plan.slot_of_key(key).is_some());
         self.orphaned.retain(|key, _| plan.slot_of_key(key).is_some());
     }
 
@@ -448,7 +471,7 @@ impl Runner {
             let slot = old.key(candidate.due.slot).and_then(|key| self.plan.slot_of_key(&key));
             let Some((slot, (lane, _))) = slot.and_then(|slot| Some((slot, self.plan.place(slot)?))) else { continue };
             candidate.due.slot = slot;
-            candidate.lane = lane;
+            candidate.lane = self.lane_now(slot, lane);
             if let Some(candidate) = self.lanes.admit(candidate) {
                 self.start_all(vec![candidate]);
             }

@@ -230,7 +230,7 @@ fn start_with(catalog: Arc<Catalog>, limits: Limits, stage: Arc<Stage>, factory:
     World { stage, clock, inbox, handle, collector, metrics }
 }
 
-const WIDE: Limits = Limits { native: 100, exec: 100, per_host: 100 };
+const WIDE: Limits = Limits { native: 100, exec: 100, slow: 100, per_host: 100 };
 
 impl World {
     /// Asks for services by number, now.
@@ -288,6 +288,23 @@ async fn a_check_during_which_this_process_stood_still_is_run_again() {
     let result = world.result().await;
     assert_eq!(result.took.run, Span::ZERO, "only the run that counts is measured");
     assert_eq!((result.observation.outcome, world.runs()), (Outcome::Observed, 2), "{:?}", result.observation);
+    world.collector.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn checks_that_hang_hold_up_no_others_but_once() {
+    let hosts = (0..7).map(|i| host(&format!("web{i}"), View::None)).collect();
+    let mut services: Vec<_> = (0..6).map(|i| (i, format!("hangs {i}"), 0, params(&[("do", "hang")]))).collect();
+    services.push((6, "answers".to_owned(), 0, Value::Null));
+    let limits = Limits { native: 2, exec: 1, slow: 3, per_host: 1 };
+    let mut world = start(catalog(hosts, vec![check("c", Value::Null)], &services), limits);
+    let mut seen = BTreeSet::new();
+    while seen.len() < 7 {
+        seen.insert(name(&world.result().await));
+    }
+    world.ask(0..6).await;
+    world.ask([6]).await;
+    assert_eq!(name(&world.result().await), "answers", "before any of those that hang is given up");
     world.collector.stop().await;
 }
 
@@ -415,7 +432,9 @@ async fn host_side_checks_run_here_only_for_this_machine_and_passive_ones_never(
 
 #[tokio::test]
 async fn no_more_run_at_once_than_the_limits_allow() {
-    for limits in [Limits { native: 3, exec: 9, per_host: 9 }, Limits { native: 9, exec: 9, per_host: 3 }] {
+    for limits in
+        [Limits { native: 3, exec: 9, slow: 9, per_host: 9 }, Limits { native: 9, exec: 9, slow: 9, per_host: 3 }]
+    {
         let mut world = start(many(12, "wait"), limits);
         world.ask(0..12).await;
         for _ in 0..12 {
@@ -556,7 +575,7 @@ async fn a_run_whose_result_never_came_is_given_up_and_run_again() {
 #[tokio::test(start_paused = true)]
 async fn reloads_at_any_time_keep_who_runs_who_waits_and_who_is_due() {
     // One place: all others wait for it when the reload comes.
-    let narrow = Limits { native: 1, exec: 1, per_host: 1 };
+    let narrow = Limits { native: 1, exec: 1, slow: 1, per_host: 1 };
     let mut world = start(many(6, "wait"), narrow);
     world.ask(0..6).await;
     world.until(|stage| stage.runs.load(Ordering::SeqCst) == 1).await;

@@ -87,6 +87,8 @@ fn read_host(section: &Section<'_>, name: &At<&str>, builder: &mut Builder<'_>, 
     check_address(&address, found);
     let zone = section.text("zone", found).and_then(|text| builder.zones.find(&text, found));
     let zone = zone.map_or_else(|| default_zone(builder), ZoneId::from_index);
+    let id = HostId::from_index(builder.catalog.hosts.len());
+    let bmc = section.section("bmc", "bmc", found).map(|bmc| (read_bmc(&bmc, builder, found), read_ways(&bmc, found)));
     let cloud = section.text("cloud", found).and_then(|text| builder.clouds.find(&text, found));
     let cloud = cloud.map(CloudId::from_index).or(builder.catalog.zones[zone.index()].cloud);
     Host {
@@ -100,7 +102,10 @@ fn read_host(section: &Section<'_>, name: &At<&str>, builder: &mut Builder<'_>, 
         check: None,
         params: Value::Null,
         view: section.text("view", found).and_then(|text| word(&text, "view", VIEWS, found)).unwrap_or(View::None),
-        bmc: section.section("bmc", "bmc", found).map(|bmc| read_bmc(&bmc, builder, found)),
+        bmc: bmc.map(|(bmc, ways)| {
+            builder.bmcs.insert(id, ways);
+            bmc
+        }),
         services: Vec::new(),
     }
 }
@@ -157,6 +162,38 @@ fn read_bmc(section: &Section<'_>, builder: &Builder<'_>, found: &mut Diagnostic
         password_file: password.unwrap_or_default().to_string_lossy().into(),
         suite,
     }
+}
+
+/// The ways in which a BMC is asked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct BmcWays {
+    pub(super) ipmi: bool,
+    pub(super) redfish: bool,
+    /// What all Redfish checks of the host are asked with: certificate, port, which system.
+    pub(super) params: Value,
+}
+
+impl BmcWays {
+    /// Whether a probe of that kind fits. Of other kinds any BMC will do.
+    pub(super) fn suit(&self, probe: &str) -> bool {
+        match probe {
+            "ipmi" => self.ipmi,
+            "redfish" | "redfish_events" => self.redfish,
+            _ => true,
+        }
+    }
+}
+
+fn read_ways(section: &Section<'_>, found: &mut Diagnostics) -> BmcWays {
+    let params = if section.has("redfish") { section.map("redfish", found) } else { Value::Null };
+    let mut ways = BmcWays { ipmi: !section.has("redfish"), redfish: section.has("redfish"), params };
+    if section.has("protocols") {
+        const WORDS: &[(&str, bool)] = &[("ipmi", false), ("redfish", true)];
+        let named = section.texts("protocols", found);
+        let named: Vec<bool> = named.iter().filter_map(|text| word(text, "protocols", WORDS, found)).collect();
+        (ways.ipmi, ways.redfish) = (named.contains(&false), named.contains(&true));
+    }
+    ways
 }
 
 /// Walks up from every host; a host met twice on one way is its own ancestor.

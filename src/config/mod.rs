@@ -15,6 +15,7 @@ pub mod schema;
 mod services;
 pub mod settings;
 mod topology;
+pub mod traps;
 pub mod tree;
 pub mod usual;
 pub mod watch;
@@ -35,6 +36,7 @@ pub use settings::Settings;
 use finding::Place;
 use nagios::Tree;
 use nagios_files::Kind;
+use traps::TrapRule;
 use tree::{At, Section, Table, parse};
 
 /// Where a configuration names no time zone: never the machine's.
@@ -48,6 +50,8 @@ pub struct Loaded {
     /// Files and limits of a Nagios tree, if there is one.
     pub nagios: Option<NagiosSettings>,
     pub packs: Vec<Pack>,
+    /// What SNMP traps mean; the first that fits counts.
+    pub trap_rules: Arc<[TrapRule]>,
     /// Where further files may join it.
     pub folders: Vec<(PathBuf, watch::Depth)>,
     /// Findings that do not stop the start.
@@ -137,13 +141,16 @@ fn finish(
     mut found: Diagnostics,
 ) -> Result<Loaded, Diagnostics> {
     let catalog = objects::build(roots, &settings, &packs, tree, &mut found);
+    traps::check(settings.traps.as_ref(), &catalog, &mut found);
+    let own = traps::read_rules(roots, &mut found);
+    let trap_rules = own.into_iter().chain(packs.iter().flat_map(|pack| pack.traps.iter().cloned())).collect();
     found.sort();
     if found.errors() > 0 {
         return Err(found);
     }
     let nagios = tree.map(Tree::settings);
     let folders = tree.map(Tree::folders).unwrap_or_default();
-    Ok(Loaded { settings, catalog: Arc::new(catalog), nagios, packs, folders, warnings: found })
+    Ok(Loaded { settings, catalog: Arc::new(catalog), nagios, packs, trap_rules, folders, warnings: found })
 }
 
 /// A main file and a pack file without any other: what the fuzzer feeds.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use stentor_core::catalog::{Catalog, Check, Cloud, Contact, Route, RouteMatch, Timeperiod, Zone};
 use stentor_core::diagnosis::{Class, Severity, Topology};
-use stentor_core::id::{CheckId, CloudId, ContactId, TimeperiodId, ZoneId};
+use stentor_core::id::{CheckId, CloudId, ContactId, HostId, TimeperiodId, ZoneId};
 use stentor_core::timeperiod;
 
 use super::finding::{Diagnostics, Place, suggest};
+use super::hosts::BmcWays;
 use super::nagios::Tree;
 use super::pack::{Pack, Template};
 use super::probe_kinds::Trial;
@@ -115,6 +116,8 @@ pub(super) struct Builder<'a> {
     pub(super) periods: Names,
     pub(super) contacts: Names,
     pub(super) trial: Trial,
+    /// How each host's BMC is asked.
+    pub(super) bmcs: BTreeMap<HostId, BmcWays>,
     /// Rows of the catalog's checks by name; one name may have several cadences.
     checks: BTreeMap<Arc<str>, Vec<CheckId>>,
 }
@@ -172,6 +175,7 @@ pub(super) fn build(
         periods: Names::new("timeperiod"),
         contacts: Names::new("contact"),
         trial: Trial::new(),
+        bmcs: BTreeMap::new(),
         checks: BTreeMap::new(),
     };
     read_clouds(roots, &mut builder, found);

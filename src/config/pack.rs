@@ -16,6 +16,7 @@ use stentor_core::rules::{Expr, Rule, missing_params};
 use super::example::Example;
 use super::finding::{Diagnostics, Place};
 use super::probe_kinds;
+use super::traps::TrapRule;
 use super::tree::{At, Kind, Node, Section, Table, parse, word};
 use super::usual::{self, Usual};
 
@@ -33,6 +34,7 @@ pub struct Pack {
     pub checks: Vec<Template>,
     /// What judges where nobody says otherwise.
     pub usual: Vec<Usual>,
+    pub traps: Vec<TrapRule>,
     pub at: Place,
 }
 
@@ -210,7 +212,8 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
         }
     }
     check_references(&platform, &checks, &at, found);
-    Some(Pack { platform: Arc::new(platform), checks, usual, at })
+    let traps = super::traps::read_rules(&sections, found);
+    Some(Pack { platform: Arc::new(platform), checks, usual, traps, at })
 }
 
 /// Platform, version, order of the components, place of the `[pack]`.

@@ -32,9 +32,12 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "nagios",
             "metrics",
             "log",
+            "traps",
+            "trap",
         ],
     ),
-    ("[server]", &["listen", "tls_cert", "tls_key", "url", "watch_config"]),
+    ("[server]", &["agent", "client_ca", "listen", "tls_cert", "tls_key", "url", "watch_config"]),
+    ("[[server.agent]]", &["certificate", "host"]),
     ("[storage]", &["url", "journal", "keep"]),
     ("[engine]", &["inbox", "turn_inputs", "journal_keep", "checkpoint_every"]),
     (
@@ -80,7 +83,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "checks",
         ],
     ),
-    ("bmc", &["address", "port", "user", "password_file", "suite"]),
+    ("bmc", &["address", "port", "user", "password_file", "suite", "protocols", "redfish"]),
     ("checks", &["enabled", "every", "retry", "attempts", "timeout", "params"]),
     (
         "[[service]]",
@@ -117,13 +120,17 @@ pub const CONFIG: &[(&str, &[&str])] = &[
         &["host", "service", "on", "min_available", "name", "stops", "states", "period", "inherits_parent"],
     ),
     ("[nagios]", &["config", "notify", "command_file"]),
+    ("[traps]", &["listen", "community_files", "user", "engine_file", "forwarders", "source"]),
+    ("[[traps.user]]", &["name", "auth", "auth_password_file", "priv", "priv_password_file"]),
+    ("[[traps.source]]", &["address", "host"]),
+    ("[[trap]]", &["name", "oid", "when", "host", "vars", "service", "state", "key", "text", "for", "check"]),
     ("[metrics]", &["enabled", "token_file"]),
     ("[log]", &["level", "format"]),
 ];
 
 /// Sections of pack files.
 pub const PACK: &[(&str, &[&str])] = &[
-    ("pack file", &["pack", "component", "check", "usual", "cell", "runbook"]),
+    ("pack file", &["pack", "component", "check", "usual", "cell", "runbook", "trap"]),
     ("[pack]", &["platform", "version", "schema", "order"]),
     ("[[component]]", &["key", "name", "core", "units", "processes", "ports", "jvm", "redundancy", "depends_on"]),
     ("redundancy", &["kind", "min"]),

@@ -46,7 +46,7 @@ fn from_packs(host: &ReadHost<'_>, builder: &mut Builder<'_>, found: &mut Diagno
             if chosen {
                 bind_host_check(host.id, template, overlay, builder, found);
             }
-        } else if fits(template, row.cloud.is_some(), row.bmc.is_some(), row.view, asked) {
+        } else if fits(template, row.cloud.is_some(), has_bmc(host.id, template, builder), row.view, asked) {
             bind(host.id, None, template, &template.name, overlay, builder, found);
         }
     }
@@ -63,7 +63,7 @@ fn from_packs(host: &ReadHost<'_>, builder: &mut Builder<'_>, found: &mut Diagno
             let asked = overlay.is_some();
             if asked || suits_host(template, host.id, builder) {
                 let row = &builder.catalog.hosts[host.id.index()];
-                if fits(template, true, row.bmc.is_some(), row.view, asked) {
+                if fits(template, true, has_bmc(host.id, template, builder), row.view, asked) {
                     bind(host.id, Some(component), template, &name, overlay, builder, found);
                 }
             }
@@ -80,6 +80,19 @@ fn from_packs(host: &ReadHost<'_>, builder: &mut Builder<'_>, found: &mut Diagno
             let help = suggest(wrong, offered.iter().map(String::as_str));
             found.error("unknown-check", &overlay.name.at, format!("`{host}` has no check `{wrong}`"), help);
         }
+    }
+}
+
+/// Whether the host has a BMC that is asked in the way of this check.
+fn has_bmc(host: HostId, template: &Template, builder: &Builder<'_>) -> bool {
+    builder.bmcs.get(&host).is_some_and(|ways| ways.suit(&template.check.probe))
+}
+
+/// A check's own parameters over those that all Redfish checks of the host have.
+fn over_redfish(host: HostId, probe: &str, params: Value, builder: &Builder<'_>) -> Value {
+    match builder.bmcs.get(&host) {
+        Some(ways) if probe.starts_with("redfish") && ways.params != Value::Null => ways.params.overlaid(&params),
+        _ => params,
     }
 }
 
@@ -103,7 +116,8 @@ pub(super) fn bind_components(host: HostId, at: &Place, builder: &mut Builder<'_
     for component in builder.catalog.hosts[host.index()].components.clone() {
         for (name, template) in of_component(component, builder) {
             let row = &builder.catalog.hosts[host.index()];
-            if !suits_host(template, host, builder) || !fits(template, true, row.bmc.is_some(), row.view, false) {
+            let has_bmc = has_bmc(host, template, builder);
+            if !suits_host(template, host, builder) || !fits(template, true, has_bmc, row.view, false) {
                 continue;
             }
             if row.services.iter().any(|id| *builder.catalog.services[id.index()].name == *name) {
@@ -208,6 +222,7 @@ fn bind(
 ) {
     let place = place_of(template, overlay.as_deref());
     let Some((check, params)) = resolve(template, overlay, found) else { return };
+    let params = over_redfish(host, &check.probe, params, builder);
     builder.trial.params(&check, &params, &place, found);
     let check = expected_from(builder.catalog.hosts[host.index()].view, check);
     let check = builder.check_id(check);
@@ -285,8 +300,8 @@ fn configured(section: &Section<'_>, builder: &mut Builder<'_>, found: &mut Diag
         let every = section.span_or("every", base.every, found);
         let params = section.map("params", found);
         let (base_params, params) = match (template, &command) {
-            (None, None) => (base.params.overlaid(&params), Value::Null),
-            _ => (base.params.clone(), params),
+            (None, None) => (over_redfish(host, &base.probe, base.params.overlaid(&params), builder), Value::Null),
+            _ => (base.params.clone(), over_redfish(host, &base.probe, params, builder)),
         };
         let check = Check {
             params: base_params,

@@ -1,7 +1,9 @@
 //! How the service runs: addresses, files, limits, notifiers. What it watches is in the catalog.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use stentor_core::Span;
@@ -9,6 +11,7 @@ use stentor_core::catalog::Timing;
 
 use super::finding::Diagnostics;
 use super::nagios::Notify;
+use super::traps::{self, Traps};
 use super::tree::{At, Section, word};
 use super::{named_file, single};
 
@@ -34,6 +37,8 @@ pub struct Settings {
     pub metrics: Metrics,
     pub log: Log,
     pub command_sources: CommandSources,
+    /// SNMP traps; `None` = nobody listens.
+    pub traps: Option<Traps>,
 }
 
 #[derive(Clone, Debug)]
@@ -50,6 +55,17 @@ pub struct Server {
 pub struct Tls {
     pub cert: PathBuf,
     pub key: PathBuf,
+    /// Agents that come with a certificate.
+    pub clients: Option<Clients>,
+}
+
+/// Agents that may come with a certificate instead of a token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Clients {
+    /// Authorities (PEM) whose certificates are good.
+    pub ca: PathBuf,
+    /// Name in a certificate -> host, where they differ.
+    pub hosts: BTreeMap<String, Arc<str>>,
 }
 
 #[derive(Clone, Debug)]
@@ -181,6 +197,7 @@ pub(super) fn read(roots: &[Section<'_>], folder: &Path, zone: &str, found: &mut
         log: read_log(roots, found),
         nagios: read_nagios(roots, folder, found),
         command_sources: read_command_sources(roots, folder, found),
+        traps: traps::read(roots, folder, found),
     }
 }
 
@@ -202,9 +219,14 @@ fn read_server(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) ->
     if cert.is_some() != key.is_some() {
         found.error("half-tls", &section.at, "`tls_cert` and `tls_key` belong together", "");
     }
-    let tls = cert
-        .zip(key)
-        .map(|(cert, key)| Tls { cert: named_file(&cert, folder, found), key: named_file(&key, folder, found) });
+    let clients = read_clients(&section, folder, found);
+    if cert.is_none() && clients.is_some() {
+        found.error("half-tls", &section.at, "`client_ca` needs `tls_cert` and `tls_key`", "");
+    }
+    let tls = cert.zip(key).map(|(cert, key)| {
+        let (cert, key) = (named_file(&cert, folder, found), named_file(&key, folder, found));
+        Tls { cert, key, clients }
+    });
     let scheme = if tls.is_some() { "https" } else { "http" };
     let url = section.text("url", found);
     if let Some(url) =
@@ -221,6 +243,24 @@ fn read_server(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) ->
         found.warning("plain-http", &section.at, "passwords and pages travel unencrypted", help);
     }
     Server { listen, tls, url, watch_config: section.bool_or("watch_config", false, found) }
+}
+
+fn read_clients(server: &Section<'_>, folder: &Path, found: &mut Diagnostics) -> Option<Clients> {
+    let ca = file(server, "client_ca", folder, found);
+    let mut hosts = BTreeMap::new();
+    for section in server.sections("agent", "[[server.agent]]", found) {
+        let certificate = section.needed("certificate", found);
+        let host = section.needed("host", found);
+        let Some((certificate, host)) = certificate.zip(host) else { continue };
+        if hosts.insert(certificate.value.to_owned(), Arc::from(host.value)).is_some() {
+            let message = format!("the certificate of `{}` is mapped twice", certificate.value);
+            found.error("twice", &certificate.at, message, "one certificate speaks for one host");
+        }
+        if ca.is_none() {
+            found.error("missing-key", &section.at, "`[[server.agent]]` needs `client_ca` in `[server]`", "");
+        }
+    }
+    ca.map(|ca| Clients { ca, hosts })
 }
 
 fn read_storage(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) -> Storage {

@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use super::plan::{HOSTS, HostPlan, Net, ZONES, shifted};
+use super::device_model::cabled;
+use super::plan::{BACKED, HOSTS, HostPlan, MAINS, Net, SWITCH, UPS, ZONES, shifted};
 use super::sim::BMC_USER;
 
 /// What the file needs to know.
@@ -39,9 +40,16 @@ fn write_all(out: &mut String, wish: &Wish<'_>) -> std::fmt::Result {
         "[[cloud]]\nname = \"euca\"\nplatform = \"eucalyptus\"\nrelease = \"4.4\"\nmin_nc = 1\nnetwork_mode = \"EDGE\"\n\
          ebs = \"overlay\"\nobject = \"walrus\"\n"
     )?;
+    for (feed, source) in [(MAINS, "mains"), (BACKED, UPS)] {
+        writeln!(out, "[[feed]]\nname = \"{feed}\"\nsource = \"{source}\"\n")?;
+    }
+    writeln!(out, "[[switch]]\nname = \"{SWITCH}\"\nkind = \"stack\"\nfeeds = [\"{MAINS}\", \"{BACKED}\"]\n")?;
     for host in HOSTS {
         write_host(out, host, wish)?;
     }
+    let lags: Vec<String> = cabled().map(|(port, _)| format!("Po{port} = 2")).collect();
+    write_device(out, SWITCH, "switch", &format!("members = 2, lags = {{ {} }}, ", lags.join(", ")), wish)?;
+    write_device(out, UPS, "\"hardware/ups\"", "", wish)?;
     writeln!(
         out,
         "[[contact]]\nname = \"noc\"\ndisplay = \"Network operations\"\nemail = \"noc@demo.example\"\n\n\
@@ -53,6 +61,14 @@ fn write_all(out: &mut String, wish: &Wish<'_>) -> std::fmt::Result {
         wish.smtp.ip(),
         wish.smtp.port()
     )
+}
+
+/// A device that is asked by SNMP. It is looked at more often than what hangs on it: the cause must be known first.
+fn write_device(out: &mut String, name: &str, check: &str, params: &str, wish: &Wish<'_>) -> std::fmt::Result {
+    writeln!(out, "[[host]]\nname = \"{name}\"\naddress = \"{}\"", wish.net.device(name))?;
+    writeln!(out, "zone = \"{}\"\ncloud = \"euca\"", ZONES[0])?;
+    writeln!(out, "[host.checks.ping]\n{}\n[host.checks.ssh]\nenabled = false", network(None, ""))?;
+    writeln!(out, "[host.checks.{check}]\nenabled = true\nevery = \"10s\"\n{}\n", network(Some(161), params))
 }
 
 fn write_host(out: &mut String, host: &HostPlan, wish: &Wish<'_>) -> std::fmt::Result {
@@ -70,11 +86,20 @@ fn write_host(out: &mut String, host: &HostPlan, wish: &Wish<'_>) -> std::fmt::R
             wish.net.bmc(host),
             shifted(623)
         )?;
+        let port = cabled().find(|(_, name)| *name == host.name).map_or(0, |(port, _)| port);
+        writeln!(out, "psu_feeds = [\"{MAINS}\", \"{BACKED}\"]")?;
+        writeln!(out, "switch_ports = [\"{SWITCH}/1/{port}\", \"{SWITCH}/2/{port}\"]")?;
     }
     let mut checks = vec![("ping".to_owned(), network(None, "")), ("ssh".to_owned(), network(Some(22), ""))];
     if host.is_physical() {
         checks.push(("mdraid".to_owned(), "enabled = true\nevery = \"60s\"".to_owned()));
         checks.push(("bond".to_owned(), "enabled = true".to_owned()));
+    }
+    if host.has_san() {
+        checks.push(("multipath".to_owned(), "enabled = true".to_owned()));
+    }
+    if host.has_drbd() {
+        checks.push(("drbd".to_owned(), "enabled = true".to_owned()));
     }
     for component in host.components {
         for (check, port) in network_checks(component) {

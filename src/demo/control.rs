@@ -9,12 +9,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use stentor_core::diagnosis::TargetKind;
 use stentor_core::model::{Incident, Phase};
 
-use super::fault::{Expect, Fault};
+use super::fault::{Expect, Fault, Kind};
 use super::mailbox::Mailbox;
 use super::page;
-use super::plan::find;
+use super::plan::is_known;
 use super::sim::Sim;
 use crate::web::WebState;
 use crate::web::api::dto;
@@ -168,9 +169,12 @@ fn late(name: &str) -> Problem {
     Problem::unavailable(format!("nothing came of `{name}` within {} s", WAIT_MAX.as_secs()))
 }
 
-/// Whether an incident is about the host that a fault strikes.
+/// Whether an incident is about the host that a fault strikes, or about the replica that was seen from there.
 pub(super) fn concerns(incident: &Incident, fault: Fault) -> bool {
-    incident.verdict.target.host.as_deref() == Some(fault.host) && find(fault.host).is_some()
+    let verdict = &incident.verdict;
+    let of_replica = matches!(fault.kind, Kind::Drbd | Kind::SplitBrain) && verdict.target.kind == TargetKind::Drbd;
+    verdict.target.host.as_deref() == Some(fault.host) && is_known(fault.host)
+        || of_replica && verdict.evidence.iter().any(|evidence| evidence.at == fault.host)
 }
 
 /// Waits for a fact about the live incidents, looking whenever the engine says that something happened.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::plan::{HOSTS, HostPlan, TARGETS, find};
+use super::plan::{HOSTS, HostPlan, MAINS, SWITCH, TARGETS, UPS, find};
 
 /// What goes wrong.
 #[derive(Copy, Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -20,6 +20,17 @@ pub enum Kind {
     Psu,
     Raid,
     Bond,
+    /// A controller of the SAN.
+    Path,
+    /// The peer of a replicated disk.
+    Drbd,
+    SplitBrain,
+    /// A member of the stack loses its power, and each host the link to it.
+    Stack,
+    /// The mains are gone: every host loses one input, the UPS runs on its battery.
+    Feed,
+    /// The UPS alone loses its input.
+    Ups,
 }
 
 /// One fault and where it strikes.
@@ -56,6 +67,15 @@ impl Fault {
             let physical = HOSTS.iter().filter(|host| host.is_physical());
             all.extend(physical.map(|host| Fault { kind, host: host.name, component: None }));
         }
+        for host in HOSTS {
+            let kinds =
+                [(Kind::Path, host.has_san()), (Kind::Drbd, host.has_drbd()), (Kind::SplitBrain, host.has_drbd())];
+            let there = kinds.into_iter().filter(|(_, is_there)| *is_there);
+            all.extend(there.map(|(kind, _)| Fault { kind, host: host.name, component: None }));
+        }
+        all.push(Fault { kind: Kind::Stack, host: SWITCH, component: None });
+        all.push(Fault { kind: Kind::Feed, host: UPS, component: None });
+        all.push(Fault { kind: Kind::Ups, host: UPS, component: None });
         all
     }
 
@@ -74,6 +94,12 @@ impl Fault {
             (Kind::Psu, _) => format!("psu/{}", self.host),
             (Kind::Raid, _) => format!("raid/{}", self.host),
             (Kind::Bond, _) => format!("bond/{}", self.host),
+            (Kind::Path, _) => format!("path/{}", self.host),
+            (Kind::Drbd, _) => format!("drbd/{}", self.host),
+            (Kind::SplitBrain, _) => format!("splitbrain/{}", self.host),
+            (Kind::Stack, _) => format!("stack/{}", self.host),
+            (Kind::Feed, _) => format!("feed/{MAINS}"),
+            (Kind::Ups, _) => format!("ups/{}", self.host),
             (Kind::Software | Kind::Server | Kind::Resource | Kind::Hang, None) => format!("host/{}", self.host),
         }
     }
@@ -89,6 +115,12 @@ impl Fault {
             (Kind::Psu, _) => format!("fail power supply 2 of {host}"),
             (Kind::Raid, _) => format!("fail a disk of md0 on {host}"),
             (Kind::Bond, _) => format!("take a link of bond0 down on {host}"),
+            (Kind::Path, _) => format!("take the paths of {host} to one SAN controller"),
+            (Kind::Drbd, _) => format!("cut {host} off from the peer of its replicated disk"),
+            (Kind::SplitBrain, _) => format!("let the copies of {host}'s replicated disk diverge"),
+            (Kind::Stack, _) => format!("take member 2 from the stack {host}"),
+            (Kind::Feed, _) => format!("cut the mains: no host has feed {MAINS}, {host} runs on its battery"),
+            (Kind::Ups, _) => format!("take the input from {host}: it runs on its battery"),
             (Kind::Server, _) | (Kind::Software | Kind::Hang | Kind::Resource, None) => format!("power {host} off"),
         }
     }
@@ -123,6 +155,11 @@ impl Fault {
             Kind::Psu => hardware("psu_failed", "RB-H01"),
             Kind::Raid => hardware("raid_degraded", "RB-H15"),
             Kind::Bond => hardware("bond_slave", "RB-H24"),
+            Kind::Path => hardware("path", "RB-H35"),
+            Kind::Drbd => hardware("drbd_connection", "RB-H37"),
+            Kind::SplitBrain => Expect { class: "split_brain", ..hardware("drbd", "RB-H38") },
+            Kind::Stack => hardware("stack_member", "RB-H30"),
+            Kind::Feed | Kind::Ups => Expect { class: "power_event", ..hardware("on_battery", "RB-H05") },
         }
     }
 }

@@ -1,9 +1,10 @@
-//! What a simulated host looks like from inside: processes, file systems, md arrays, bonds; as its faults have it.
+//! What a simulated host looks like from inside: processes, file systems, bonds; as its faults have it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fault::{Fault, Kind, Resource, resource_of};
 use super::plan::{HostPlan, is_java};
+use super::storage::{self, Wounds};
 use crate::probes::sim_view::SimHost;
 use crate::probes::view::{FsUsage, Process, Unit};
 
@@ -13,9 +14,17 @@ const UPTIME_S: f64 = 864_000.0;
 
 /// The host under `faults`, `running_s` seconds after the demo started.
 pub fn inside(plan: &HostPlan, faults: &BTreeSet<Fault>) -> SimHost {
+    let (mut files, mut tools) = (files(plan, faults), BTreeMap::new());
+    let wounds = Wounds {
+        disk_failed: has(plan, faults, Kind::Raid),
+        controller_lost: has(plan, faults, Kind::Path),
+        peer_lost: has(plan, faults, Kind::Drbd),
+        split_brain: has(plan, faults, Kind::SplitBrain),
+    };
+    storage::put(plan, wounds, &mut files, &mut tools);
     SimHost {
-        tools: BTreeMap::new(),
-        files: files(plan, faults),
+        tools,
+        files,
         file_systems: file_systems(plan, faults),
         processes: processes(plan, faults),
         units: units(plan, faults),
@@ -27,6 +36,11 @@ fn has(plan: &HostPlan, faults: &BTreeSet<Fault>, kind: Kind) -> bool {
     faults.iter().any(|fault| fault.host == plan.name && fault.kind == kind)
 }
 
+/// Whether a fault strikes that concerns all hosts.
+pub fn is_active(faults: &BTreeSet<Fault>, kind: Kind) -> bool {
+    faults.iter().any(|fault| fault.kind == kind)
+}
+
 /// Whether the component's own process was killed, alone or with its JVM.
 pub fn is_killed(plan: &HostPlan, faults: &BTreeSet<Fault>, component: &str) -> bool {
     faults.iter().any(|fault| {
@@ -34,7 +48,9 @@ pub fn is_killed(plan: &HostPlan, faults: &BTreeSet<Fault>, component: &str) -> 
             && match fault.kind {
                 Kind::Software => fault.component == Some(component),
                 Kind::Jvm => is_java(component),
-                Kind::Hang | Kind::Resource | Kind::Server | Kind::Psu | Kind::Raid | Kind::Bond => false,
+                Kind::Hang | Kind::Resource | Kind::Server => false,
+                Kind::Psu | Kind::Raid | Kind::Bond | Kind::Path | Kind::Drbd | Kind::SplitBrain => false,
+                Kind::Stack | Kind::Feed | Kind::Ups => false,
             }
     })
 }
@@ -208,18 +224,10 @@ fn files(plan: &HostPlan, faults: &BTreeSet<Fault>) -> BTreeMap<String, String> 
         ),
     ]);
     if plan.is_physical() {
-        let degraded = has(plan, faults, Kind::Raid);
-        files.insert("/proc/mdstat".to_owned(), mdstat(degraded));
-        for (name, value) in [
-            ("array_state", "clean"),
-            ("degraded", if degraded { "1" } else { "0" }),
-            ("sync_action", "idle"),
-            ("raid_disks", "2"),
-            ("level", "raid1"),
-        ] {
-            files.insert(format!("/sys/block/md0/md/{name}"), format!("{value}\n"));
-        }
-        files.insert("/proc/net/bonding/bond0".to_owned(), bond(has(plan, faults, Kind::Bond)));
+        files.insert(
+            "/proc/net/bonding/bond0".to_owned(),
+            bond(has(plan, faults, Kind::Bond) || is_active(faults, Kind::Stack)),
+        );
     }
     files
 }
@@ -227,15 +235,6 @@ fn files(plan: &HostPlan, faults: &BTreeSet<Fault>) -> BTreeMap<String, String> 
 const MEMINFO: &str = "MemTotal:       16310000 kB\nMemFree:         9210000 kB\nMemAvailable:   11890000 kB\n\
                        Buffers:          210000 kB\nCached:          2480000 kB\nSwapTotal:       4194300 kB\n\
                        SwapFree:        4194300 kB\n";
-
-fn mdstat(degraded: bool) -> String {
-    let line = if degraded {
-        "md0 : active raid1 sdb1[1](F) sda1[0]\n      976630464 blocks super 1.2 [2/1] [U_]"
-    } else {
-        "md0 : active raid1 sdb1[1] sda1[0]\n      976630464 blocks super 1.2 [2/2] [UU]"
-    };
-    format!("Personalities : [raid1] \n{line}\n      \nunused devices: <none>\n")
-}
 
 fn bond(slave_down: bool) -> String {
     let ports = if slave_down { 1 } else { 2 };

@@ -5,6 +5,8 @@ pub mod bmc;
 pub mod bmc_model;
 pub mod config;
 pub mod control;
+pub mod device;
+pub mod device_model;
 pub mod fault;
 pub mod inside;
 pub mod mailbox;
@@ -13,6 +15,7 @@ pub mod page;
 pub mod plan;
 pub mod port;
 pub mod sim;
+pub mod storage;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -173,6 +173,9 @@ fn group_key(fault: Fault) -> &'static str {
         (Kind::Psu, _) => "psu",
         (Kind::Raid, _) => "raid",
         (Kind::Bond, _) => "bond",
+        (Kind::Path, _) => "path",
+        (Kind::Drbd | Kind::SplitBrain, _) => "drbd",
+        (Kind::Stack | Kind::Feed | Kind::Ups, _) => "shared",
         (Kind::Jvm, _) | (_, None) => "jvm",
         (_, Some(component)) => component,
     }
@@ -201,6 +204,11 @@ fn group_words(snapshot: &Snapshot, fault: Fault) -> (String, String) {
         (Kind::Psu, _) => hardware("Power supplies"),
         (Kind::Raid, _) => hardware("RAID"),
         (Kind::Bond, _) => hardware("Bonded links"),
+        (Kind::Path, _) => hardware("SAN paths"),
+        (Kind::Drbd | Kind::SplitBrain, _) => hardware("Replicated disks"),
+        (Kind::Stack | Kind::Feed | Kind::Ups, _) => {
+            ("Switches and power".to_owned(), "every host loses a spare at once".to_owned())
+        }
         (Kind::Jvm, _) | (_, None) => ("Java process".to_owned(), "several components at once".to_owned()),
         (_, Some(key)) => {
             let known = snapshot.catalog.platforms.iter().flat_map(|platform| &platform.components);

@@ -66,6 +66,15 @@ pub const TARGETS: &[(&str, &str)] = &[
     ("nc", "nc1"),
 ];
 
+/// The stack of switches that every physical host is cabled to twice, and the UPS. Both answer SNMP.
+pub const SWITCH: &str = "sw1";
+pub const UPS: &str = "ups1";
+/// Every physical host has its first supply on the mains, the second on the UPS.
+pub const MAINS: &str = "A";
+pub const BACKED: &str = "B";
+/// A device's address is in the zone of the front, below the hosts.
+const DEVICES: [(&str, u8); 2] = [(SWITCH, 2), (UPS, 3)];
+
 /// The loopback network of one demo: `127.NET.ZONE.N`. Two demos on one machine take two networks.
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
 pub struct Net(pub u8);
@@ -82,16 +91,33 @@ impl Net {
         IpAddr::V4(Ipv4Addr::new(127, self.0, plan.zone, plan.number + BMC_OFFSET))
     }
 
-    /// The vCenter behind a VMware broker: an address, no host of the plan. Each broker has its own.
     /// The vCenter behind a host's VMware broker: an address, no host of the plan. Each broker has its own.
     pub const fn vcenter(self, plan: &HostPlan) -> IpAddr {
         IpAddr::V4(Ipv4Addr::new(127, self.0, plan.zone, plan.number + VCENTER_OFFSET))
     }
 }
 
+impl Net {
+    /// The address of a device; one that is none has that of the network.
+    pub fn device(self, name: &str) -> IpAddr {
+        let number = DEVICES.iter().find(|(known, _)| *known == name).map_or(0, |(_, number)| *number);
+        IpAddr::V4(Ipv4Addr::new(127, self.0, 0, number))
+    }
+}
+
 impl HostPlan {
     pub const fn is_physical(&self) -> bool {
         self.vm_on.is_none()
+    }
+
+    /// Its volumes lie on a SAN, by two adapters and two controllers.
+    pub fn has_san(&self) -> bool {
+        self.name == "sc1"
+    }
+
+    /// Its buckets are replicated to a second machine, which the demo does not simulate.
+    pub fn has_drbd(&self) -> bool {
+        self.name == "walrus1"
     }
 
     /// Java components of this host: they live and die in one process.
@@ -103,6 +129,11 @@ impl HostPlan {
 /// Whether a component runs inside the `eucalyptus-cloud` JVM.
 pub fn is_java(key: &str) -> bool {
     matches!(key, "clc" | "ufs" | "walrus" | "sc" | "vb")
+}
+
+/// Whether the demo simulates something of this name.
+pub fn is_known(name: &str) -> bool {
+    find(name).is_some() || DEVICES.iter().any(|(known, _)| *known == name)
 }
 
 pub fn find(name: &str) -> Option<&'static HostPlan> {

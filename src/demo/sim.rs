@@ -12,9 +12,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use super::bmc::{BmcIdentity, SimulatedBmc};
+use super::device::Device;
+use super::device_model;
 use super::fault::{Fault, Kind, Resource};
-use super::inside::{inside, is_killed, taken};
-use super::plan::{HOSTS, HostPlan, Net, shifted};
+use super::inside::{inside, is_active, is_killed, taken};
+use super::plan::{HOSTS, HostPlan, Net, SWITCH, UPS, shifted};
 use super::port::{Behaviour, Page, Port};
 use crate::agent::{Agent, AgentConfig, Token};
 use crate::clock::Clock;
@@ -66,6 +68,8 @@ struct World {
     hosts: Vec<Host>,
     /// By the host of the broker.
     vcenters: BTreeMap<&'static str, Port>,
+    switch: Device,
+    ups: Device,
     faults: BTreeSet<Fault>,
     dark: Arc<ArcSwap<BTreeSet<IpAddr>>>,
     tls: TlsAcceptor,
@@ -93,6 +97,8 @@ pub async fn start(clock: Clock, net: Net) -> anyhow::Result<Running> {
     let mut world = World {
         hosts,
         vcenters: vcenters(net),
+        switch: device(SWITCH, net).await?,
+        ups: device(UPS, net).await?,
         faults: BTreeSet::new(),
         dark: Arc::clone(&dark),
         tls: acceptor()?,
@@ -109,6 +115,11 @@ pub async fn start(clock: Clock, net: Net) -> anyhow::Result<Running> {
 async fn bmc(plan: &HostPlan, net: Net, clock: &Clock) -> io::Result<SimulatedBmc> {
     let address = SocketAddr::new(net.bmc(plan), shifted(623));
     SimulatedBmc::start(address, BmcIdentity::with_user(BMC_USER, BMC_PASSWORD), clock.clone()).await
+}
+
+/// Silent on everything until the world settles.
+async fn device(name: &str, net: Net) -> io::Result<Device> {
+    Device::start(SocketAddr::new(net.device(name), shifted(161)), BTreeMap::new()).await
 }
 
 /// The ports a host has, by component; all start shut.
@@ -227,6 +238,9 @@ impl World {
         let is_off = |plan: &HostPlan| off.contains(plan.name) || plan.vm_on.is_some_and(|node| off.contains(node));
         let dark = HOSTS.iter().filter(|plan| is_off(plan)).map(|plan| self.net.host(plan)).collect();
         self.dark.store(Arc::new(dark));
+        self.switch.set(device_model::stack(SWITCH, is_active(&self.faults, Kind::Stack)));
+        let is_on_battery = [Kind::Feed, Kind::Ups].into_iter().any(|kind| is_active(&self.faults, kind));
+        self.ups.set(device_model::ups(UPS, is_on_battery));
         let database = self.controller_serves();
         for host in &mut self.hosts {
             let dead = is_off(host.plan);
@@ -265,6 +279,12 @@ impl World {
 async fn settle_bmc(bmc: &SimulatedBmc, plan: &HostPlan, faults: &BTreeSet<Fault>, dead: bool) {
     let psu = faults.iter().any(|fault| fault.kind == Kind::Psu && fault.host == plan.name);
     bmc.set_power(!dead).await;
+    // The first supply of every host hangs on the mains, the second on the UPS.
+    if is_active(faults, Kind::Feed) {
+        bmc.lose_psu_input(1).await;
+    } else {
+        bmc.mend_psu(1).await;
+    }
     if psu {
         bmc.fail_psu(2).await;
     } else {

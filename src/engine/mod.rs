@@ -54,7 +54,17 @@ pub struct AgentBatch {
     pub agent: Arc<str>,
     pub boot: Arc<str>,
     pub sequence: u64,
-    pub results: Vec<KeyedResult>,
+    /// The agent holds newer results: these may tell of what is over.
+    pub has_more: bool,
+    pub results: Vec<AgentResult>,
+}
+
+/// One result of a push.
+#[derive(Clone, Debug)]
+pub struct AgentResult {
+    /// A push that is told again after a lost answer may hold more than before; what was taken is known by this.
+    pub sequence: Option<u64>,
+    pub result: KeyedResult,
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 pub use super::restore::StartError;
 use super::restore::{Restored, restore};
-use super::{Accepted, AgentBatch, Handle, KeyedResult, Post, Published, Receipt, Refused};
+use super::{Accepted, AgentBatch, AgentResult, Handle, KeyedResult, Post, Published, Receipt, Refused};
 use crate::clock::Clock;
 use crate::journal::{Journal, Turn};
 use crate::store::SharedStore;
@@ -392,28 +392,37 @@ impl Writer {
     }
 
     fn gather_push(&self, batch: AgentBatch, reply: oneshot::Sender<Result<Accepted, Refused>>, turn: &mut Gathered) {
-        let in_turn = turn
-            .pushes
-            .iter()
-            .any(|(agent, boot, seq)| *agent == batch.agent && *boot == batch.boot && *seq >= batch.sequence);
-        if in_turn || self.engine.is_repeated_push(&batch.agent, &batch.boot, batch.sequence) {
+        if self.is_told(&batch.agent, &batch.boot, batch.sequence, turn) {
             let repeated = Accepted { accepted: 0, repeated: true, unknown: Vec::new() };
             turn.waiting.push(Waiting::Agent(reply, repeated));
             return;
         }
-        turn.pushes.push((Arc::clone(&batch.agent), Arc::clone(&batch.boot), batch.sequence));
         let mut unknown: Vec<ObjectKey> = Vec::new();
+        if batch.has_more {
+            turn.inputs.push(Input::AgentBehind(Arc::clone(&batch.agent)));
+        }
         let before = turn.inputs.len();
-        for result in batch.results {
+        for AgentResult { sequence, result } in batch.results {
+            if sequence.is_some_and(|sequence| self.is_told(&batch.agent, &batch.boot, sequence, turn)) {
+                continue;
+            }
             let key = result.object.clone();
             if self.resolve(result, &mut turn.inputs) == Receipt::UnknownObject {
                 unknown.push(key);
             }
         }
         let accepted = turn.inputs.len() - before;
+        turn.pushes.push((Arc::clone(&batch.agent), Arc::clone(&batch.boot), batch.sequence));
         let seen = AgentSeen { agent: batch.agent, boot: batch.boot, sequence: batch.sequence };
         turn.inputs.push(Input::AgentSeen(seen));
         turn.waiting.push(Waiting::Agent(reply, Accepted { accepted, repeated: false, unknown }));
+    }
+
+    /// Whether this or a newer one of that boot of the agent was taken before, in this turn or an earlier one.
+    fn is_told(&self, agent: &str, boot: &str, sequence: u64, turn: &Gathered) -> bool {
+        let mut in_turn = turn.pushes.iter();
+        in_turn.any(|(of, started, seq)| **of == *agent && **started == *boot && *seq >= sequence)
+            || self.engine.is_repeated_push(agent, boot, sequence)
     }
 
     fn resolve(&self, result: KeyedResult, inputs: &mut Vec<Input>) -> Receipt {

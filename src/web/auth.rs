@@ -112,13 +112,21 @@ impl Session {
             SessionKind::Agent => &*self.user == ANY_AGENT || &*self.user == agent,
             SessionKind::Login | SessionKind::Token => self.role == Role::Admin,
         };
-        if may { Ok(()) } else { Err(Problem::forbidden(format!("this token may not act for agent `{agent}`"))) }
+        if may {
+            return Ok(());
+        }
+        let own = if self.kind == SessionKind::Agent { format!(", only for `{}`", self.user) } else { String::new() };
+        Err(Problem::forbidden(format!("this token or certificate may not act for agent `{agent}`{own}")))
     }
 }
 
 /// The address as it was asked for: routers below a prefix see it shortened.
 #[derive(Clone, Debug)]
 pub struct AskedFor(pub Uri);
+
+/// Hosts that the certificate of the client names, which an authority of ours has signed.
+#[derive(Clone, Debug)]
+pub struct ShownCertificate(pub Vec<Arc<str>>);
 
 /// Why there is no session.
 #[derive(Debug)]
@@ -153,6 +161,11 @@ impl FromRequestParts<WebState> for Session {
             Some(token) => Some(token.clone()),
             None => cookie(&parts.headers, cookie_name(state.secure_cookies)),
         };
+        if secret.is_none()
+            && let Some(shown) = parts.extensions.get::<ShownCertificate>()
+        {
+            return certified_agent(parts, state, shown);
+        }
         let Some(hash) = secret.as_deref().and_then(secret_sha256) else { return Err(not_signed_in(parts)) };
         let stored = state.store.session(&hash).await.map_err(Problem::from)?;
         let Some(stored) = stored.filter(|s| is_usable(s, bearer.is_some(), now)) else {
@@ -192,6 +205,19 @@ fn agent_session(parts: &Parts, stored: store::Session) -> Result<Session, Denie
         return Err(Problem::forbidden("an agent's token is only good for /api/v1/agent/").into());
     }
     Ok(Session { user: stored.user.into(), role: Role::Viewer, csrf: String::new(), kind: SessionKind::Agent })
+}
+
+/// An agent that shows a certificate instead of a token. Elsewhere a certificate opens nothing.
+fn certified_agent(parts: &Parts, state: &WebState, shown: &ShownCertificate) -> Result<Session, Denied> {
+    if !asked_for(parts).path().starts_with("/api/v1/agent/") {
+        return Err(not_signed_in(parts));
+    }
+    let snapshot = state.engine.snapshot();
+    let known = shown.0.iter().find(|host| snapshot.host(host).is_some());
+    let Some(user) = known.or_else(|| shown.0.first()).cloned() else {
+        return Err(Problem::forbidden("the certificate of this agent names nobody").into());
+    };
+    Ok(Session { user, role: Role::Viewer, csrf: String::new(), kind: SessionKind::Agent })
 }
 
 fn check_csrf(parts: &Parts, expected: &str) -> Result<(), Problem> {

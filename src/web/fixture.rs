@@ -760,9 +760,11 @@ pub async fn serve(snapshot: Snapshot, role: Role) -> Fixture {
         engine: handle,
         store,
         desk: crate::nagios::desk::Desk::new().0,
+        traps: crate::traps::board::Board::default(),
         clock: clock.clone(),
         self_metrics: Arc::new(prometheus::Registry::new()),
         url: "http://127.0.0.1:8461".into(),
+        make_old: Arc::new(|_| true),
         secure_cookies: false,
         demo: None,
     };

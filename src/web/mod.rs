@@ -16,6 +16,7 @@ pub mod notices;
 pub mod pages;
 pub mod parts;
 pub mod problem;
+pub mod redfish;
 pub mod router;
 pub mod serve;
 pub mod sse;
@@ -30,6 +31,10 @@ use crate::clock::Clock;
 use crate::engine::Handle;
 use crate::nagios::desk::Desk;
 use crate::store::SharedStore;
+use crate::traps::board::Board;
+
+/// Makes what is shared of a host's controller old. `false` = that was done a moment ago.
+pub type MakeOld = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// What every handler may use. Cheap to clone.
 #[derive(Clone)]
@@ -39,12 +44,15 @@ pub struct WebState {
     pub clock: Clock,
     /// Takes what external commands ask of the process.
     pub desk: Desk,
+    /// SNMP traps that came in lately.
+    pub traps: Board,
     /// The process's own metrics (inbox length, latencies, notifications).
     pub self_metrics: Arc<prometheus::Registry>,
     /// Base URL under which people reach the pages; links in messages use the same.
     pub url: Arc<str>,
     /// Cookies carry `Secure` and the `__Host-` prefix only over TLS.
     pub secure_cookies: bool,
+    pub make_old: MakeOld,
     /// Extra routes of the demo (fault injection), merged below `/demo`.
     pub demo: Option<axum::Router<WebState>>,
 }

@@ -10,7 +10,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
-use super::{WebState, api, auth, health, metrics, pages};
+use super::{WebState, api, auth, health, metrics, pages, redfish};
 
 /// Bodies of everything but bulk ingest, which names its own limit.
 const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -26,6 +26,7 @@ pub fn router(state: WebState) -> Router {
         .merge(auth::login::routes().layer(middleware::from_fn(pages::security_headers)))
         .merge(metrics::routes())
         .merge(health::routes())
+        .merge(redfish::routes())
         .merge(pages::routes());
     if let Some(demo) = state.demo.clone() {
         all = all.nest("/demo", demo);

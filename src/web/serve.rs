@@ -1,5 +1,6 @@
 //! The listener: accepts connections, with or without TLS, and lets them finish at the end.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,13 +17,18 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use super::auth::ShownCertificate;
 
 /// Open connections; each browser tab holds one for live updates. Beyond this, new ones wait in the kernel's backlog.
 const CONNECTIONS_MAX: usize = 4096;
@@ -50,25 +56,76 @@ pub enum TlsError {
     },
     #[error("certificate and key do not fit together")]
     Pair(#[source] rustls::Error),
+    #[error("cannot trust clients by `{path}`: {cause}")]
+    Clients { path: PathBuf, cause: String },
+}
+
+/// How connections are encrypted, and what the certificates of clients are good for.
+#[derive(Clone)]
+pub struct Tls {
+    acceptor: TlsAcceptor,
+    clients: Option<Arc<Clients>>,
+}
+
+/// Who may come with a certificate of his own.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    /// Authorities (PEM) whose certificates are good.
+    pub ca: PathBuf,
+    /// Name in a certificate -> host that its agent speaks for; other certificates speak for the hosts they name.
+    pub hosts: BTreeMap<String, Arc<str>>,
+    /// Reads the names in a certificate (DER).
+    pub names: fn(&[u8]) -> Vec<String>,
 }
 
 /// Reads `tls_cert` (chain, own certificate first) and `tls_key`, both PEM.
 ///
 /// # Errors
 /// A file cannot be read, or the key is not the certificate's.
-pub fn tls(cert: &Path, key: &Path) -> Result<TlsAcceptor, TlsError> {
+pub fn tls(cert: &Path, key: &Path, clients: Option<&Clients>) -> Result<Tls, TlsError> {
     let unreadable = |cause| TlsError::Certificate { path: cert.to_owned(), cause };
     let chain = CertificateDer::pem_file_iter(cert).map_err(unreadable)?;
     let chain: Vec<_> = chain.collect::<Result<_, _>>().map_err(unreadable)?;
     let key = PrivateKeyDer::from_pem_file(key).map_err(|cause| TlsError::Key { path: key.to_owned(), cause })?;
-    let mut config =
-        rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).map_err(TlsError::Pair)?;
+    let builder = rustls::ServerConfig::builder();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(clients) => builder.with_client_cert_verifier(verifier(&clients.ca)?),
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(TlsError::Pair)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Tls { acceptor: TlsAcceptor::from(Arc::new(config)), clients: clients.cloned().map(Arc::new) })
+}
+
+/// Browsers and holders of tokens come without a certificate; who shows one must show a good one.
+fn verifier(ca: &Path) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let bad = |cause: String| TlsError::Clients { path: ca.to_owned(), cause };
+    let mut roots = rustls::RootCertStore::empty();
+    for cert in CertificateDer::pem_file_iter(ca).map_err(|cause| bad(cause.to_string()))? {
+        let cert = cert.map_err(|cause| bad(cause.to_string()))?;
+        roots.add(cert).map_err(|cause| bad(cause.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(bad("no certificate in it".to_owned()));
+    }
+    let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).allow_unauthenticated().build();
+    verifier.map_err(|cause| bad(cause.to_string()))
+}
+
+impl Tls {
+    /// The hosts that the peer's certificate, which has been verified, may speak for.
+    fn speaks_for(&self, stream: &TlsStream<TcpStream>) -> Option<ShownCertificate> {
+        let leaf = stream.get_ref().1.peer_certificates()?.first()?;
+        let names = (self.clients.as_ref()?.names)(leaf);
+        let mapped: Vec<Arc<str>> =
+            names.iter().filter_map(|name| self.clients.as_ref()?.hosts.get(name).cloned()).collect();
+        let names = || names.iter().map(|name| Arc::from(name.as_str())).collect();
+        Some(ShownCertificate(if mapped.is_empty() { names() } else { mapped }))
+    }
 }
 
 /// Serves until `stop`; then takes no new connection and lets running requests finish.
-pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, tls: Option<Tls>, router: Router, stop: CancellationToken) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     loop {
@@ -101,34 +158,41 @@ pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Rout
     }
 }
 
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    tls: Option<TlsAcceptor>,
-    router: Router,
-    stop: CancellationToken,
-) {
+async fn connection(stream: TcpStream, peer: SocketAddr, tls: Option<Tls>, router: Router, stop: CancellationToken) {
     // Answers are small and written whole; waiting to fill packets only delays them.
     let _ = stream.set_nodelay(true);
     match tls {
-        None => talk(stream, peer, router, stop).await,
-        Some(tls) => match tokio::time::timeout(HANDSHAKE_MAX, tls.accept(stream)).await {
-            Ok(Ok(stream)) => talk(stream, peer, router, stop).await,
-            Ok(Err(error)) => tracing::debug!(error = %error, "a TLS handshake failed"),
+        None => talk(stream, Peer { addr: peer, certificate: None }, router, stop).await,
+        Some(tls) => match tokio::time::timeout(HANDSHAKE_MAX, tls.acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                let certificate = tls.speaks_for(&stream);
+                talk(stream, Peer { addr: peer, certificate }, router, stop).await;
+            }
+            Ok(Err(error)) => tracing::debug!(error = %error, peer = %peer, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         },
     }
 }
 
-async fn talk<S>(stream: S, peer: SocketAddr, router: Router, stop: CancellationToken)
+/// Who is at the other end.
+#[derive(Clone)]
+struct Peer {
+    addr: SocketAddr,
+    certificate: Option<ShownCertificate>,
+}
+
+async fn talk<S>(stream: S, peer: Peer, router: Router, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let router = router.clone();
+        let (router, peer) = (router.clone(), peer.clone());
         async move {
             let mut request = request.map(Body::new);
-            request.extensions_mut().insert(ConnectInfo(peer));
+            request.extensions_mut().insert(ConnectInfo(peer.addr));
+            if let Some(certificate) = peer.certificate {
+                request.extensions_mut().insert(certificate);
+            }
             Ok::<Response, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {}))
         }
     });

@@ -1,6 +1,11 @@
 //! `stentor serve` and a real `stentor agent` beside it: this machine seen through the hub, and the agent's silence.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[path = "agent/away.rs"]
+mod away;
+#[path = "agent/certificates.rs"]
+mod certificates;
+
 use std::path::Path;
 
 use serde_json::Value;

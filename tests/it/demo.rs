@@ -24,6 +24,8 @@ const SHARES: [&[&str]; 4] = [
         "psu/clc1",
         "clc/server",
         "nc/software",
+        "splitbrain/walrus1",
+        "stack/sw1",
     ],
     &[
         "jvm/front1",
@@ -37,6 +39,8 @@ const SHARES: [&[&str]; 4] = [
         "iw/server",
         "nc/hang",
         "raid/nc1",
+        "drbd/walrus1",
+        "feed/A",
     ],
     &[
         "sc/software",
@@ -50,6 +54,7 @@ const SHARES: [&[&str]; 4] = [
         "nc/resource",
         "iw/software",
         "bond/walrus1",
+        "ups/ups1",
     ],
     &[
         "vb/software",
@@ -63,6 +68,7 @@ const SHARES: [&[&str]; 4] = [
         "nc/server",
         "vb/resource",
         "elb/server",
+        "path/sc1",
     ],
 ];
 
@@ -77,7 +83,7 @@ fn each_component_is_broken_in_every_way() {
             assert!(tried.contains(&format!("{key}/{kind}").as_str()), "{key}/{kind} is in no share");
         }
     }
-    for kind in ["jvm", "psu", "raid", "bond"] {
+    for kind in ["jvm", "psu", "raid", "bond", "path", "drbd", "splitbrain", "stack", "feed", "ups"] {
         assert!(tried.iter().any(|name| name.starts_with(kind)), "no {kind} is in a share");
     }
 }

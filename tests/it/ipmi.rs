@@ -3,12 +3,18 @@
 
 #[path = "ipmi/bench.rs"]
 mod bench;
+#[path = "ipmi/beyond.rs"]
+mod beyond;
 #[path = "ipmi/client.rs"]
 mod client;
+#[path = "ipmi/equality.rs"]
+mod equality;
 #[path = "ipmi/hostile.rs"]
 mod hostile;
 #[path = "ipmi/peer.rs"]
 mod peer;
+#[path = "ipmi/sensors.rs"]
+mod sensors;
 #[path = "ipmi/simulator.rs"]
 pub mod simulator;
 #[path = "ipmi/tools.rs"]

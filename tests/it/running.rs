@@ -57,12 +57,31 @@ impl Running {
 
     /// `stentor serve` with a configuration, in a folder that may hold files it names. It listens on a free port.
     pub async fn serve(config: &str, folder: TempDir) -> Running {
+        Running::serve_as(config, "", folder, None).await
+    }
+
+    /// The same, with further lines of `[server]`; after its first start a service does not tell its token again.
+    pub async fn serve_as(config: &str, server: &str, folder: TempDir, token: Option<String>) -> Running {
         let path = folder.path().join("stentor.toml");
-        let head = "[server]\nlisten = \"127.0.0.1:0\"\n[storage]\nurl = \"sqlite:stentor.db\"\njournal = \"journal\"\n\
-                    [log]\nlevel = \"error\"\n";
+        let head = format!(
+            "[storage]\nurl = \"sqlite:stentor.db\"\njournal = \"journal\"\n[log]\nlevel = \"error\"\n\
+             [server]\nlisten = \"127.0.0.1:0\"\n{server}\n"
+        );
         std::fs::write(&path, format!("{config}\n{head}")).unwrap();
+        Running::start(folder, token).await
+    }
+
+    /// The same service again, on what it kept.
+    pub async fn restarted(self) -> Running {
+        let token = self.token.clone();
+        Running::start(self.stop_and_keep().await, Some(token)).await
+    }
+
+    /// Only the very first start tells a token.
+    async fn start(folder: TempDir, mut token: Option<String>) -> Running {
+        let path = folder.path().join("stentor.toml");
         let (child, mut stdout) = spawn(&["serve", "--config", &path.display().to_string()], folder.path());
-        let (mut url, mut token) = (None, None);
+        let mut url = None;
         while url.is_none() || token.is_none() {
             let line = next_line(&mut stdout).await.expect("the service starts");
             url = url.or_else(|| line.split_once("Pages: ").map(|(_, url)| url.trim().to_owned()));

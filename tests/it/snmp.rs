@@ -209,7 +209,10 @@ async fn a_ups_on_battery_is_read() {
     let (agent, env) = (Snmpd::start().await, net());
     for login in [v2c(), v3("sha1", "sha1")] {
         let seen = agent.seen(&env, "snmp_ups", &login).await;
-        assert_eq!(&*seen.text, "output from battery, battery low, charge 35%, time left 7 min, load 31%");
+        assert_eq!(
+            &*seen.text,
+            "output from battery, battery low, charge 35%, time left 7 min, load 31%, on battery for 60 s"
+        );
         assert_eq!(json(&seen, "ups"), r#"{"minutes":7,"upsBatteryStatus":3,"upsOutputSource":5}"#);
     }
 }

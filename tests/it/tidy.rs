@@ -25,6 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "probes",
             "store",
             "telemetry",
+            "traps",
             "web",
         ],
     ),
@@ -67,7 +68,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("sql", &[]),
     ("store", &["sql"]),
     ("telemetry", &["config"]),
-    ("web", &["clock", "engine", "nagios", "store"]),
+    ("traps", &["clock", "config", "engine", "probes"]),
+    ("web", &["clock", "engine", "nagios", "store", "traps"]),
 ];
 
 const FILE_LINES_MAX: usize = 900;

@@ -48,6 +48,8 @@ fn catalog() -> Catalog {
             check("heartbeat", "heartbeat", vec![fact("heartbeat"), fact("service_state")]),
             check("component disk", "disk", vec![disk]),
             check("disk", "disk", Vec::new()),
+            check("psu", "ipmi", vec![fact("psu")]),
+            check("ups", "snmp_ups", vec![fact("ups")]),
         ],
         ..Catalog::default()
     };
@@ -63,7 +65,7 @@ fn catalog() -> Catalog {
         };
         let own = Some(ComponentId::from_index(i));
         catalog.services.extend([of("port", 0, own), of("heartbeat", 1, own), of("own disk", 2, own)]);
-        catalog.services.push(of("disk", 3, None));
+        catalog.services.extend([of("disk", 3, None), of("psu", 4, None), of("ups", 5, None)]);
         let services: Vec<ServiceId> = (first..catalog.services.len()).map(ServiceId::from_index).collect();
         catalog.components.push(Component {
             host: HostId::from_index(i),
@@ -131,6 +133,25 @@ impl Story {
         let source = ResultSource::Active;
         let result =
             CheckResult { object, observed_at, source, observation: Arc::new(seen), id: None, took: Took::default() };
+        self.engine.apply(self.at, &Input::Result(result));
+    }
+
+    fn power(&mut self, ups_source: i64, psu_offsets: Option<&[i64]>) {
+        let ups: Value = [("upsOutputSource", ups_source)].into_iter().collect();
+        self.told("clc1", "ups", i32::from(ups_source != 3), ups);
+        if let Some(offsets) = psu_offsets {
+            let psu = [("id", Value::from("PS1")), ("offsets", offsets.to_vec().into())].into_iter().collect();
+            self.told("walrus1", "psu", i32::from(offsets.len() > 1), psu);
+        }
+    }
+
+    fn told(&mut self, host: &str, service: &str, code: i32, value: Value) {
+        let state = ServiceState::from_code(code).unwrap();
+        let seen = Observation::reported(state, format!("{host} {service}")).fact(service, value);
+        let object = self.engine.catalog().object_id(&key(host, service)).unwrap();
+        let (observed_at, source) = (self.at, ResultSource::Active);
+        let observation = Arc::new(seen);
+        let result = CheckResult { object, observed_at, source, observation, id: None, took: Took::default() };
         self.engine.apply(self.at, &Input::Result(result));
     }
 
@@ -307,4 +328,30 @@ fn what_was_said_before_a_gap_is_as_old_as_it_was() {
     assert_eq!(story.engine.snapshot().clouds[0].core, stentor_core::diagnosis::CoreState::Unavailable);
     story.pass(60);
     assert!(story.engine.snapshot().clouds[0].diagnosis.verdicts.is_empty(), "now it is old");
+}
+
+#[test]
+fn an_input_that_the_mains_took_is_asked_for_again_before_it_is_one_of_its_own() {
+    for (says, wanted) in [(&[0][..], &["on_battery"][..]), (&[0, 3], &["on_battery", "psu_input"])] {
+        let mut story = Story::new();
+        for _ in 0..100 {
+            story.power(5, Some(&[0, 3]));
+            story.pass(1);
+        }
+        let named = |story: &Story| -> Vec<String> {
+            story.incidents().iter().map(|incident| incident.verdict.subtype.to_string()).collect()
+        };
+        assert_eq!(named(&story), ["on_battery"]);
+        // The UPS says first that the mains are back; the power supply is asked more seldom.
+        for _ in 0..4 {
+            story.power(3, None);
+            story.pass(1);
+        }
+        assert_eq!(named(&story), ["on_battery"], "nobody has asked the power supply since");
+        for _ in 0..4 {
+            story.power(3, Some(says));
+            story.pass(1);
+        }
+        assert_eq!(named(&story), wanted, "it says {says:?}");
+    }
 }

@@ -67,6 +67,9 @@ const TALKERS: &[(&str, &str)] = &[
     ("http", r#"{"port":PORT,"expect":"welcome"}"#),
     ("http", r#"{"port":PORT,"tls":true,"insecure":true}"#),
     ("heartbeat", r#"{"port":PORT,"component":"eucalyptus"}"#),
+    ("ceph", r#"{"port":PORT}"#),
+    ("ceph", r#"{"port":PORT,"tls":true,"insecure":true}"#),
+    ("riak", r#"{"port":PORT}"#),
     ("nrpe", r#"{"port":PORT,"command":"check_load","tls":false}"#),
     ("nrpe", r#"{"port":PORT,"command":"check_load","insecure":true}"#),
     ("nut", r#"{"port":PORT}"#),
@@ -103,11 +106,13 @@ async fn lying_datagrams_are_no_answer() {
 
 /// Kinds that say in a fact of this name how the conversation went, with their words for one that went well.
 const TOLD_BY: &[(&str, &str, &[&str])] = &[
+    ("ceph", "ceph", &["ok"]),
     ("imap", "imap", &["ok"]),
     ("nrpe", "nrpe", &["answered"]),
     ("nut", "nut", &["ok"]),
     ("prometheus", "metrics", &["ok", "no_value"]),
     ("redis", "redis", &["ok"]),
+    ("riak", "riak", &["ok"]),
     ("smtp", "smtp", &["ok"]),
     ("ssh", "ssh", &["ok"]),
 ];

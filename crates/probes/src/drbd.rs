@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Deserialize;
 use stentor_core::Timestamp;
 use stentor_core::model::{Observation, Value};
+use stentor_wire::drbd::events::{Happening, Kind, Reader};
 use stentor_wire::drbd::{Finding, Replica, parse_json, parse_proc, parse_text, split_brain_line};
 
+use super::follow::Follower;
 use super::look::{Lane, look};
 use super::tool::{Tool, missing, refusal};
 use super::{BuildError, Deadline, HostView, Probe, ProbeEnv, ProbeError, Target};
@@ -25,6 +27,10 @@ pub struct Config {
     pub dual_primary: bool,
     /// A resync that has not moved for so long is stalled.
     pub stalled_s: f64,
+    /// Follow `drbdsetup events2`, so that what happens between two looks is seen.
+    pub events: bool,
+    /// For so long what happened is told.
+    pub remember_s: f64,
     /// Replaces `drbdsetup`, with `sudo -n` before it for instance.
     pub command: Vec<String>,
 }
@@ -36,6 +42,8 @@ impl Default for Config {
             names: BTreeMap::new(),
             dual_primary: false,
             stalled_s: 120.0,
+            events: true,
+            remember_s: 3600.0,
             command: Vec::new(),
         }
     }
@@ -62,7 +70,21 @@ pub struct Drbd {
     tool: Tool,
     dmesg: Tool,
     before: Mutex<BTreeMap<Key, Before>>,
+    events: Follower,
+    past: Mutex<Past>,
 }
+
+/// What happened between looks.
+#[derive(Debug, Default)]
+struct Past {
+    reader: Reader,
+    happened: Vec<(Timestamp, Happening)>,
+}
+
+/// Kept of what happened; more in an hour says no more.
+const HAPPENINGS_MAX: usize = 200;
+/// Told one by one.
+const HAPPENINGS_TOLD_MAX: usize = 20;
 
 /// One replica with what was made of it.
 #[derive(Debug)]
@@ -83,10 +105,16 @@ impl Probe for Drbd {
         if !(config.stalled_s >= 1.0 && config.stalled_s.is_finite()) {
             return Err(BuildError { message: "`stalled_s` is at least one second".into() });
         }
+        if !(config.remember_s >= 0.0 && config.remember_s.is_finite()) {
+            return Err(BuildError { message: "`remember_s` is a number of seconds".into() });
+        }
+        let tool = Tool::new(&["drbdsetup"], &config.command)?;
         Ok(Drbd {
             view: Arc::clone(&env.view),
             clock: env.clock.clone(),
-            tool: Tool::new(&["drbdsetup"], &config.command)?,
+            events: Follower::new(tool.clone(), &["events2"]),
+            tool,
+            past: Mutex::default(),
             dmesg: Tool::new(&["dmesg"], &[])?,
             config,
             before: Mutex::default(),
@@ -95,11 +123,12 @@ impl Probe for Drbd {
 
     async fn run(&self, _: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
         let replicas = self.replicas(deadline).await?;
+        let happened = if replicas.is_empty() || !self.config.events { Vec::new() } else { self.hear() };
         let is_alone = |replica: &Replica| replica.connection == "StandAlone";
         let log = if replicas.iter().any(is_alone) { self.log(deadline).await } else { None };
         let blind = replicas.iter().any(is_alone) && log.is_none();
         let judged = self.judge(replicas, log.as_deref());
-        Ok(observe(&judged, &self.config.resources, blind))
+        Ok(with_past(observe(&judged, &self.config.resources, blind), &judged, &happened))
     }
 }
 
@@ -160,6 +189,23 @@ impl Drbd {
             Some(text) => Ok(parse_text(&text.stdout)),
             None => Err(refusal(&self.tool, &run, &refused)),
         }
+    }
+
+    /// What happened within the time that is remembered, oldest first.
+    fn hear(&self) -> Vec<Happening> {
+        let now = self.clock.now();
+        let heard = self.events.hear(&self.view);
+        let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
+        if heard.is_new {
+            past.reader.restart();
+        }
+        let told = past.reader.feed(&heard.text);
+        past.happened.extend(told.into_iter().map(|one| (now, one)));
+        let remembered = |at: &Timestamp| now.since(*at).as_secs_f64() <= self.config.remember_s;
+        past.happened.retain(|(at, _)| remembered(at));
+        let surplus = past.happened.len().saturating_sub(HAPPENINGS_MAX);
+        past.happened.drain(..surplus);
+        past.happened.iter().map(|(_, one)| one.clone()).collect()
     }
 
     async fn log(&self, deadline: Deadline) -> Option<String> {
@@ -272,6 +318,18 @@ impl Judged {
     }
 }
 
+impl Judged {
+    /// The value of the signal `split_brain`, also where there is none: silence would leave the last word standing.
+    fn split(&self) -> Value {
+        let mut pairs: Vec<(&str, Value)> =
+            vec![("res", self.replica.resource.as_str().into()), ("found", Value::Bool(self.split_brain.is_some()))];
+        if let Some(line) = &self.split_brain {
+            pairs.push(("line", line.as_str().into()));
+        }
+        pairs.into_iter().collect()
+    }
+}
+
 fn observe(judged: &[Judged], wanted: &[String], blind: bool) -> Observation {
     let mut worst: BTreeMap<&str, &Judged> = BTreeMap::new();
     for one in judged {
@@ -303,6 +361,7 @@ fn observe(judged: &[Judged], wanted: &[String], blind: bool) -> Observation {
         .fact("missing", absent)
         .fact("finding", top.map_or("ok", |top| top.finding.word()))
         .fact("split_brain", with(Finding::SplitBrain))
+        .fact("split", Value::List(worst.values().map(|one| one.split()).collect()))
         .fact("stalled", with(Finding::ResyncStalled))
         .fact("log_readable", !blind)
         .fact("drbd", Value::List(worst.values().map(|one| one.value()).collect()));
@@ -318,6 +377,38 @@ fn observe(judged: &[Judged], wanted: &[String], blind: bool) -> Observation {
         }
     }
     measured(judged, seen)
+}
+
+/// What looks now and then would have missed; the state is as it is now.
+fn with_past(mut seen: Observation, judged: &[Judged], happened: &[Happening]) -> Observation {
+    let split_now = |name: &str| judged.iter().any(|one| one.replica.resource == name && one.split_brain.is_some());
+    let mut split: Vec<String> = Vec::new();
+    for one in happened.iter().filter(|one| one.kind == Kind::SplitBrain && !split_now(&one.resource)) {
+        if !split.contains(&one.resource) {
+            split.push(one.resource.clone());
+        }
+    }
+    let count = |kind: Kind| happened.iter().filter(|one| one.kind == kind).count();
+    let losses = count(Kind::ConnectionLost);
+    if !happened.is_empty() {
+        let skipped = happened.len().saturating_sub(HAPPENINGS_TOLD_MAX);
+        let told = happened.iter().skip(skipped);
+        let lines: Vec<String> = told
+            .map(|one| {
+                format!("lately: {} {}: {} {}", one.resource, one.what, one.kind.word().replace('_', " "), one.to)
+            })
+            .collect();
+        seen.long_text = format!("{}\n{}", seen.long_text, lines.join("\n")).into();
+        seen.text = match (split.is_empty(), losses) {
+            (false, _) => format!("{}; lately split: {}", seen.text, split.join(", ")).into(),
+            (true, 0) => seen.text,
+            (true, losses) => format!("{}; lately lost its connection {losses} times", seen.text).into(),
+        };
+    }
+    seen.fact("split_brain_lately", split)
+        .fact("connection_losses", losses)
+        .fact("disk_losses", count(Kind::DiskLost))
+        .fact("dual_primary_lately", count(Kind::DualPrimary))
 }
 
 fn measured(judged: &[Judged], mut seen: Observation) -> Observation {
@@ -447,6 +538,43 @@ mod tests {
             }
             env.clock.advance(Span::from_secs(30));
         }
+    }
+
+    #[tokio::test]
+    async fn what_happened_between_two_looks_is_told_for_a_while() {
+        let begin = capture!("drbdsetup_events2");
+        let view = host(capture!("proc_drbd_healthy"), &[("drbdsetup events2", begin)]);
+        let env = env(Arc::clone(&view) as Arc<dyn HostView>);
+        let params = r#"{"names":{"0":"r0","1":"r1"},"remember_s":60}"#;
+        let probe = build("drbd", params, &env).expect("built");
+        let more = "change connection name:r0 conn-name:peer connection:Timeout role:Unknown\n\
+            call helper name:r0 conn-name:peer helper:initial-split-brain\n\
+            change connection name:r0 conn-name:peer connection:Connected role:Secondary\n";
+        for (events, losses, split) in [
+            (begin.to_owned(), 0.0, "[]"),
+            (format!("{begin}{more}"), 1.0, "[r0]"),
+            (begin.to_owned(), 1.0, "[r0]"),
+            (begin.to_owned(), 0.0, "[]"),
+        ] {
+            let run = ToolRun { code: Some(0), stdout: events, stderr: String::new() };
+            view.change(|host| drop(host.tools.insert("drbdsetup events2".into(), run.clone())));
+            let seen = probe.run(&target("h"), within(5000)).await.expect("observed");
+            assert_eq!((text(&seen, "finding"), number(&seen, "connection_losses")), ("ok".into(), losses));
+            assert_eq!(text(&seen, "split_brain_lately"), split);
+            assert_eq!(seen.text.contains("lately split: r0"), split == "[r0]", "{}", seen.text);
+            env.clock.advance(Span::from_secs(45));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_split_of_one_resource_is_not_the_others() {
+        let proc = capture!("proc_drbd_splitbrain").replacen("0: cs:StandAlone", "0: cs:Connected", 1);
+        let log = [("dmesg", capture!("drbd_dmesg_splitbrain"))];
+        let seen = run(r#"{"names":{"0":"r0","1":"r1"}}"#, host(&proc, &log)).await.expect("observed");
+        let split = seen.facts["split"].list().expect("a list");
+        let found = |at: usize| split[at].get("found").and_then(Value::bool);
+        assert_eq!((split.len(), found(0), found(1)), (2, Some(false), Some(true)));
+        assert!(split[1].get("line").is_some());
     }
 
     const NINE: &str = "version: 9.1.4 (api:2/proto:110-121)\n";

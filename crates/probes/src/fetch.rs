@@ -54,6 +54,8 @@ pub struct Handshake {
     pub took: Duration,
     /// End of the peer's certificate.
     pub not_after: Option<Timestamp>,
+    /// SHA-256 of the peer's certificate, in hexadecimal.
+    pub fingerprint: Option<String>,
     /// Why it failed, if it did; `timed_out` tells a silent peer from a bad one.
     pub error: Option<String>,
     pub timed_out: bool,
@@ -124,7 +126,8 @@ impl Fetched {
             Ok(Err(error)) => (None, Some(error.to_string()), false),
             Err(_) => (None, Some("no TLS handshake in time".to_owned()), true),
         };
-        self.tls = Some(Handshake { took: begun.elapsed(), not_after: keeper.not_after(), error, timed_out });
+        let (not_after, fingerprint) = (keeper.not_after(), keeper.fingerprint());
+        self.tls = Some(Handshake { took: begun.elapsed(), not_after, fingerprint, error, timed_out });
         Ok(stream)
     }
 

@@ -4,22 +4,28 @@
 
 pub mod bond;
 pub mod bonding;
+pub mod ceph;
 pub mod clock;
 #[cfg(test)]
 mod conformance;
+pub mod discover;
 pub mod disk;
 pub mod dns;
 pub mod drbd;
 pub mod exec;
 pub mod fetch;
+pub mod follow;
+pub mod gluster;
 pub mod heartbeat;
 pub mod http;
 pub mod icmp;
 pub mod imap;
 pub mod ipmi;
+pub mod iscsi;
 pub mod load;
 pub mod local_view;
 pub mod look;
+pub mod lvm;
 pub mod mdraid;
 pub mod mdstat;
 pub mod memory;
@@ -29,12 +35,16 @@ pub mod net;
 pub mod nrpe;
 pub mod ntp;
 pub mod nut;
+pub mod nvme;
+pub mod page;
 pub mod ping;
 pub mod process;
 pub mod prometheus;
 pub mod raid_controller;
 pub mod reach;
+pub mod redfish;
 pub mod redis;
+pub mod riak;
 pub mod sim_view;
 pub mod smart;
 pub mod smtp;
@@ -204,15 +214,21 @@ fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe
 /// Every probe there is, by kind.
 pub const REGISTRY: &[Entry] = &[
     entry::<bond::Bond>(),
+    entry::<ceph::Ceph>(),
+    entry::<ceph::CephCli>(),
     entry::<disk::Disk>(),
     entry::<dns::Dns>(),
     entry::<drbd::Drbd>(),
     entry::<exec::Exec>(),
+    entry::<gluster::Gluster>(),
     entry::<heartbeat::Heartbeat>(),
     entry::<http::Http>(),
     entry::<imap::Imap>(),
     entry::<ipmi::Ipmi>(),
+    entry::<ipmi::IpmiLocal>(),
+    entry::<iscsi::Iscsi>(),
     entry::<load::Load>(),
+    entry::<lvm::Lvm>(),
     entry::<mdraid::MdRaid>(),
     entry::<memory::Memory>(),
     entry::<mount::Mount>(),
@@ -220,15 +236,24 @@ pub const REGISTRY: &[Entry] = &[
     entry::<nrpe::Nrpe>(),
     entry::<ntp::Ntp>(),
     entry::<nut::Nut>(),
+    entry::<nvme::Nvme>(),
     entry::<ping::Ping>(),
     entry::<process::Process>(),
     entry::<prometheus::Prometheus>(),
     entry::<raid_controller::RaidController>(),
+    entry::<redfish::Redfish>(),
+    entry::<redfish::RedfishEvents>(),
     entry::<redis::Redis>(),
+    entry::<riak::Riak>(),
+    entry::<riak::RiakRing>(),
     entry::<smart::Smart>(),
     entry::<smtp::Smtp>(),
     entry::<snmp::Snmp>(),
+    entry::<snmp::SnmpArray>(),
+    entry::<snmp::SnmpHost>(),
     entry::<snmp::SnmpIf>(),
+    entry::<snmp::SnmpPdu>(),
+    entry::<snmp::SnmpSwitch>(),
     entry::<snmp::SnmpUps>(),
     entry::<ssh::Ssh>(),
     entry::<systemd_unit::SystemdUnit>(),

@@ -200,7 +200,8 @@ fn observe(raids: &[Raid]) -> Observation {
         .fact("state", worst.state.word())
         .fact("arrays", raids.len())
         .fact("degraded", degraded)
-        .fact("failed", count(RaidState::OfLn));
+        .fact("failed", count(RaidState::OfLn))
+        .fact("spares", raids.iter().map(|raid| raid.array.spares()).sum::<usize>());
     if let Some(Operation { name, progress_pct, finish_min, .. }) = &worst.array.operation {
         seen = seen.fact("operation", name.as_str());
         if let Some(minutes) = finish_min {
@@ -291,6 +292,7 @@ mod tests {
         let raid = &seen.facts["raid"];
         assert_eq!(raid.get("state").and_then(Value::text), Some("Pdgd"));
         assert_eq!(raid.get("hotspare").and_then(Value::number), Some(1.0));
+        assert_eq!(number(&seen, "spares"), 1.0);
     }
 
     #[tokio::test]

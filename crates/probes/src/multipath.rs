@@ -49,15 +49,20 @@ struct Lun {
     controllers_total: usize,
     queues: bool,
     failed: Vec<String>,
+    /// Ends of the array that no usable path leads to.
+    controllers_lost: Vec<String>,
+    is_trespassed: bool,
 }
 
 /// Words of the fact `finding`, best first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Finding {
     Ok,
-    /// Paths are lost; more than one is left.
+    /// Nothing is lost, but I/O goes by the poorer paths: after a failover nothing switched back.
+    Trespassed,
+    /// Paths are lost; each controller is still reached.
     PathsLost,
-    /// One controller of several is left.
+    /// All paths of a controller are gone: the array has failed over, or will.
     ControllerLost,
     OnePath,
     NoPath,
@@ -123,6 +128,8 @@ impl Multipath {
                 controllers_total: seen.controllers,
                 queues: map.queues,
                 failed: failed.collect(),
+                controllers_lost: map.lost_controllers().into_iter().map(str::to_owned).collect(),
+                is_trespassed: map.is_trespassed(),
             }
         };
         maps.iter().map(lun).collect()
@@ -137,9 +144,11 @@ impl Lun {
     fn finding(&self) -> Finding {
         match self.active {
             0 => Finding::NoPath,
-            active if active >= self.total && self.controllers_active >= self.controllers_total => Finding::Ok,
+            active if active >= self.total && self.controllers_active >= self.controllers_total => {
+                if self.is_trespassed { Finding::Trespassed } else { Finding::Ok }
+            }
             1 => Finding::OnePath,
-            _ if self.controllers_total > 1 && self.controllers_active <= 1 => Finding::ControllerLost,
+            _ if self.controllers_active < self.controllers_total => Finding::ControllerLost,
             _ => Finding::PathsLost,
         }
     }
@@ -151,6 +160,12 @@ impl Lun {
         }
         if !self.failed.is_empty() {
             line.push_str(&format!(", failed: {}", self.failed.join(" ")));
+        }
+        if !self.controllers_lost.is_empty() && self.active > 0 {
+            line.push_str(&format!(", no path to {}", self.controllers_lost.join(" ")));
+        }
+        if self.is_trespassed {
+            line.push_str(", I/O goes by the poorer paths");
         }
         if self.active == 0 {
             line.push_str(if self.queues { ", I/O HANGS until a path is back" } else { ", I/O FAILS" });
@@ -165,6 +180,7 @@ impl Lun {
         // Only where there is one to lose: an array with a single controller has lost none.
         if self.controllers_total > 1 {
             pairs.push(("controllers_active", self.controllers_active.into()));
+            pairs.push(("controllers_total", self.controllers_total.into()));
         }
         pairs.into_iter().collect()
     }
@@ -174,6 +190,7 @@ impl Finding {
     fn word(self) -> &'static str {
         match self {
             Finding::Ok => "ok",
+            Finding::Trespassed => "trespassed",
             Finding::PathsLost => "paths_lost",
             Finding::ControllerLost => "controller_lost",
             Finding::OnePath => "one_path",
@@ -199,6 +216,9 @@ fn observe(luns: &[Lun], absent: Vec<String>) -> Observation {
     if !absent.is_empty() {
         headline = format!("missing: {}; {headline}", absent.join(", "));
     }
+    let mut gone: Vec<String> = luns.iter().flat_map(|lun| lun.controllers_lost.iter().cloned()).collect();
+    gone.sort_unstable();
+    gone.dedup();
     let mut controllers: Vec<&&Lun> = sorted.iter().filter(|lun| lun.controllers_total > 0).collect();
     controllers.sort_by_key(|lun| lun.controllers_active);
     let lines: Vec<String> = sorted.iter().take(TOLD_MAX).map(|lun| lun.line()).collect();
@@ -210,6 +230,8 @@ fn observe(luns: &[Lun], absent: Vec<String>) -> Observation {
         .fact("finding", finding.word())
         .fact("degraded", poorer)
         .fact("without_path", luns.iter().filter(|lun| lun.active == 0).count())
+        .fact("controllers_lost", gone)
+        .fact("trespassed", luns.iter().filter(|lun| lun.is_trespassed).count())
         .fact("path", Value::List(told.clone().map(|lun| lun.value()).collect()));
     if let Some(lun) = controllers.first() {
         seen = seen.fact("controllers_min", lun.controllers_active);
@@ -260,6 +282,7 @@ mod tests {
             (&[("a", up, "1"), ("b", up, "1"), ("c", up, "2"), ("d", up, "2")][..], "ok"),
             (&[("a", up, "1"), ("b", down, "1"), ("c", up, "2"), ("d", up, "2")], "paths_lost"),
             (&[("a", up, "1"), ("b", up, "1"), ("c", down, "2"), ("d", down, "2")], "controller_lost"),
+            (&[("a", up, "1"), ("b", up, "2"), ("c", down, "3")], "controller_lost"),
             (&[("a", up, "1"), ("b", down, "1"), ("c", down, "2"), ("d", down, "2")], "one_path"),
             (&[("a", down, "1"), ("b", down, "2")], "no_path"),
             (&[("a", up, "1")], "ok"),
@@ -267,6 +290,17 @@ mod tests {
             let seen = run_on("multipath", "{}", host(&maps(paths))).await.expect("observed");
             assert_eq!(text(&seen, "finding"), finding, "{paths:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_controllers_that_are_lost_are_named() {
+        let paths = [("a", "active", "0xa"), ("b", "active", "0xa"), ("c", "failed", "0xb"), ("d", "failed", "0xb")];
+        let seen = run_on("multipath", "{}", host(&maps(&paths))).await.expect("observed");
+        assert_eq!(text(&seen, "controllers_lost"), "[0xb]");
+        assert!(seen.text.contains("no path to 0xb"), "{}", seen.text);
+        let path = &seen.facts["path"].list().expect("a list")[0];
+        let count = |key: &str| path.get(key).and_then(Value::number);
+        assert_eq!((count("controllers_active"), count("controllers_total")), (Some(1.0), Some(2.0)));
     }
 
     #[tokio::test]

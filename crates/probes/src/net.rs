@@ -9,6 +9,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout_at;
 
 use super::ipmi::{BmcClient, SHARE_FOR};
+use super::redfish::RedfishClient;
 use super::snmp::{SnmpClient, SnmpPoller};
 use super::{Darkness, Deadline};
 
@@ -17,13 +18,20 @@ pub struct Network {
     dark: Option<Darkness>,
     /// Shared by all probes: one socket and one session table for all controllers.
     bmc: BmcClient,
+    /// Shared by all probes: one task and one session a controller.
+    redfish: RedfishClient,
     /// Shared by all probes: one socket and one table of engines for all agents.
     snmp: Arc<dyn SnmpPoller>,
 }
 
 impl Default for Network {
     fn default() -> Network {
-        Network { dark: None, bmc: BmcClient::default(), snmp: Arc::new(SnmpClient::default()) }
+        Network {
+            dark: None,
+            bmc: BmcClient::default(),
+            redfish: RedfishClient::default(),
+            snmp: Arc::new(SnmpClient::default()),
+        }
     }
 }
 
@@ -36,7 +44,8 @@ impl Network {
     /// A network in which packets to addresses that `dark` names vanish.
     pub fn with_darkness(dark: Darkness) -> Network {
         let bmc = BmcClient::new(Some(dark.clone()), SHARE_FOR);
-        Network { dark: Some(dark.clone()), bmc, snmp: Arc::new(SnmpClient::new(Some(dark))) }
+        let redfish = RedfishClient::default();
+        Network { dark: Some(dark.clone()), bmc, redfish, snmp: Arc::new(SnmpClient::new(Some(dark))) }
     }
 
     pub fn is_dark(&self, ip: IpAddr) -> bool {
@@ -52,9 +61,20 @@ impl Network {
         &self.bmc
     }
 
+    /// The Redfish client; shut it down to give its sessions back.
+    pub fn redfish(&self) -> &RedfishClient {
+        &self.redfish
+    }
+
     /// The SNMP client.
     pub fn snmp(&self) -> Arc<dyn SnmpPoller> {
         Arc::clone(&self.snmp)
+    }
+
+    /// The real network, with another client.
+    #[cfg(test)]
+    pub fn with_redfish(redfish: RedfishClient) -> Network {
+        Network { redfish, ..Network::default() }
     }
 
     /// The real network, but for agents that a test makes up.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use stentor_core::Timestamp;
 use stentor_core::model::{Observation, Value};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::sim_view::SimView;
@@ -70,4 +72,25 @@ pub fn text(seen: &Observation, fact: &str) -> String {
 
 pub fn number(seen: &Observation, fact: &str) -> f64 {
     seen.facts.get(fact).and_then(Value::number).unwrap_or(f64::NAN)
+}
+
+/// A small web server on loopback: path, status and body of each page; the port.
+pub async fn serve_pages(pages: &[(&'static str, &'static str, &'static str)]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let port = listener.local_addr().expect("address").port();
+    let pages = pages.to_vec();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut asked = [0; 4096];
+            let read = stream.read(&mut asked).await.unwrap_or(0);
+            let asked = String::from_utf8_lossy(&asked[..read]).into_owned();
+            let path = asked.split_whitespace().nth(1).unwrap_or_default();
+            let page = pages.iter().find(|(own, ..)| *own == path);
+            let (status, body) = page.map_or(("404 Not Found", ""), |(_, status, body)| (status, body));
+            let length = body.len();
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    port
 }

@@ -9,8 +9,11 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use sha2::{Digest, Sha256};
 use stentor_core::Timestamp;
 use x509_cert::der::Decode;
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
 
 /// How peers' certificates are judged.
 #[derive(Clone, Debug)]
@@ -20,6 +23,8 @@ pub struct Trust {
     roots: Option<Arc<WebPkiServerVerifier>>,
     /// Certificates that were named one by one: each is trusted as that of a peer, too.
     named: Arc<Vec<CertificateDer<'static>>>,
+    /// SHA-256 of the only certificate that is believed, whatever it says of itself.
+    pin: Option<[u8; 32]>,
     /// What we show to peers that ask who we are.
     identity: Option<Arc<Identity>>,
 }
@@ -41,6 +46,8 @@ impl std::fmt::Debug for Identity {
 pub enum TrustError {
     #[error("cannot read certificates from `{path}`: {cause}")]
     File { path: String, cause: String },
+    #[error("`{0}` is not the SHA-256 fingerprint of a certificate: 64 hexadecimal digits")]
+    Fingerprint(String),
     #[error("no trusted root certificates: {0}")]
     NoRoots(String),
 }
@@ -52,8 +59,27 @@ impl Trust {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
             roots: None,
             named: Arc::default(),
+            pin: None,
             identity: None,
         }
+    }
+
+    /// The one certificate with this fingerprint (SHA-256 in hexadecimal, colons allowed): controllers sign their own, for
+    /// names that nobody calls them by.
+    ///
+    /// # Errors
+    /// It is no such fingerprint.
+    pub fn pinned(fingerprint: &str) -> Result<Trust, TrustError> {
+        let text = fingerprint.trim();
+        let text = text.strip_prefix("sha256:").unwrap_or(text);
+        let digits: Option<Vec<u32>> = text.chars().filter(|c| *c != ':').map(|c| c.to_digit(16)).collect();
+        let bytes = digits.map(|digits| {
+            digits.chunks(2).map(|pair| pair.iter().fold(0, |sum, d| sum * 16 + d) as u8).collect::<Vec<u8>>()
+        });
+        let is_even = text.chars().filter(|c| *c != ':').count() == 64;
+        let pin = bytes.filter(|_| is_even).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        let pin = pin.ok_or_else(|| TrustError::Fingerprint(fingerprint.to_owned()))?;
+        Ok(Trust { pin: Some(pin), ..Trust::everything() })
     }
 
     /// The same, showing a client certificate (PEM files) to peers that want one.
@@ -114,7 +140,12 @@ impl Trust {
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
             .build()
             .map_err(|e| TrustError::NoRoots(e.to_string()))?;
-        Ok(Trust { provider, roots: Some(verifier), named: Arc::default(), identity: None })
+        Ok(Trust { provider, roots: Some(verifier), named: Arc::default(), pin: None, identity: None })
+    }
+
+    /// A verifier that judges like this.
+    pub fn verifier(&self) -> Arc<dyn ServerCertVerifier> {
+        Arc::new(Keeper { trust: self.clone(), leaf: OnceLock::new() })
     }
 
     /// A client for one connection, and where it leaves the peer's certificate.
@@ -147,6 +178,16 @@ impl Keeper {
     pub fn not_after(&self) -> Option<Timestamp> {
         not_after(self.leaf.get()?)
     }
+
+    /// SHA-256 of the peer's certificate in hexadecimal; `None` if none was sent.
+    pub fn fingerprint(&self) -> Option<String> {
+        self.leaf.get().map(|leaf| fingerprint(leaf))
+    }
+}
+
+/// SHA-256 in hexadecimal.
+fn fingerprint(der: &[u8]) -> String {
+    Sha256::digest(der).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `notAfter` of a certificate in DER.
@@ -154,6 +195,24 @@ pub fn not_after(der: &[u8]) -> Option<Timestamp> {
     let certificate = x509_cert::Certificate::from_der(der).ok()?;
     let since_1970 = certificate.tbs_certificate().validity().not_after.to_unix_duration();
     Some(Timestamp::from_secs(i64::try_from(since_1970.as_secs()).ok()?))
+}
+
+/// Who a certificate in DER says that it belongs to: its DNS names, then its common name; empty if it cannot be read.
+pub fn names(der: &[u8]) -> Vec<String> {
+    let Ok(certificate) = x509_cert::Certificate::from_der(der) else { return Vec::new() };
+    let subject = certificate.tbs_certificate();
+    let mut names = Vec::new();
+    if let Ok(Some((_, alternatives))) = subject.get_extension::<SubjectAltName>() {
+        names.extend(alternatives.0.iter().filter_map(|name| match name {
+            GeneralName::DnsName(name) => Some(name.as_str().to_owned()),
+            _ => None,
+        }));
+    }
+    if let Ok(Some(name)) = subject.subject().common_name() {
+        names.push(name.value().into_owned());
+    }
+    names.retain(|name| !name.is_empty());
+    names
 }
 
 impl Keeper {
@@ -186,6 +245,13 @@ impl ServerCertVerifier for Keeper {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let _ = self.leaf.set(end_entity.clone().into_owned());
+        if let Some(pin) = self.trust.pin {
+            let shown: [u8; 32] = Sha256::digest(end_entity).into();
+            let refusal = || {
+                rustls::Error::General(format!("the certificate's fingerprint is sha256:{}", fingerprint(end_entity)))
+            };
+            return if shown == pin { Ok(ServerCertVerified::assertion()) } else { Err(refusal()) };
+        }
         match &self.trust.roots {
             None => Ok(ServerCertVerified::assertion()),
             Some(roots) => {
@@ -223,6 +289,20 @@ impl ServerCertVerifier for Keeper {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_names_whom_it_belongs_to() {
+        let mut params = rcgen::CertificateParams::new(vec!["nc1.example".into(), "nc1".into()]).expect("parameters");
+        params.distinguished_name.push(rcgen::DnType::CommonName, "node one");
+        let key = rcgen::KeyPair::generate().expect("key");
+        let cert = params.self_signed(&key).expect("certificate");
+        let found = names(cert.der());
+        assert_eq!(found.get(..2).unwrap_or_default(), ["nc1.example", "nc1"]);
+        assert_eq!(found.last().map(String::as_str), Some("node one"));
+        for cut in 0..cert.der().len() {
+            assert!(names(cert.der().get(..cut).unwrap_or_default()).is_empty(), "truncated at {cut}");
+        }
+    }
 
     #[test]
     fn the_end_of_a_certificate_is_read_and_garbage_is_not() {

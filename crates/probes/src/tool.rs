@@ -79,6 +79,11 @@ impl Tool {
         }
     }
 
+    /// The program and its first arguments, where it is installed.
+    pub(super) fn command_line(&self) -> Option<(PathBuf, impl Iterator<Item = &String>)> {
+        Some((self.found()?, self.command.iter().skip(1)))
+    }
+
     fn found(&self) -> Option<PathBuf> {
         let in_folders = |name: &str| FOLDERS.iter().map(|folder| Path::new(folder).join(name)).find(|p| p.is_file());
         match self.command.first() {

@@ -1,5 +1,7 @@
 //! DRBD as its kernel module and tools tell it: `/proc/drbd` (8.x), `drbdsetup status` as JSON and text (9.x), kernel log.
 
+pub mod events;
+
 use serde_json::Value;
 
 use crate::tool_json::{self, JsonError};

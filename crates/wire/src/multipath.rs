@@ -38,6 +38,8 @@ pub struct Path {
     pub adapter: String,
     /// The group that is used now.
     pub in_active_group: bool,
+    /// Of its group: the higher, the better.
+    pub priority: i64,
 }
 
 impl Path {
@@ -61,6 +63,19 @@ impl Map {
             counted.map(|path| path.target.as_str()).filter(|target| !target.is_empty()).collect()
         };
         (of(false), of(true))
+    }
+
+    /// Ends of the array that no usable path leads to any more.
+    pub fn lost_controllers(&self) -> BTreeSet<&str> {
+        let (all, used) = self.controllers();
+        all.difference(&used).copied().collect()
+    }
+
+    /// I/O goes by a poorer group although a better one has a usable path: after a failover nothing switched back.
+    pub fn is_trespassed(&self) -> bool {
+        let usable = || self.paths.iter().filter(|path| path.is_usable());
+        let used = usable().filter(|path| path.in_active_group).map(|path| path.priority).max();
+        used.is_some_and(|used| usable().any(|path| !path.in_active_group && path.priority > used))
     }
 
     /// This host's adapters with a usable path.
@@ -108,7 +123,10 @@ fn map(value: &Value) -> Map {
         path_faults: value.get("path_faults").and_then(Value::as_u64),
         paths: groups
             .iter()
-            .flat_map(|group| list(group, "paths").iter().map(|one| path(one, in_use(group))))
+            .flat_map(|group| {
+                let priority = group.get("pri").and_then(Value::as_i64).unwrap_or(0);
+                list(group, "paths").iter().map(move |one| Path { priority, ..path(one, in_use(group)) })
+            })
             .collect(),
     }
 }
@@ -126,6 +144,7 @@ fn path(value: &Value, in_active_group: bool) -> Path {
         target: if port.is_empty() { word(value, "target_wwnn") } else { port },
         adapter: if adapter.is_empty() { word(value, "host_adapter") } else { adapter },
         in_active_group,
+        priority: 0,
     }
 }
 
@@ -168,6 +187,21 @@ mod tests {
         assert_eq!((maps[0].vendor.as_str(), maps[0].path_faults), ("DGC", Some(3)));
         assert_eq!(maps[1].paths[0].target, "iqn.2010-06.com.example:a");
         assert!(maps[0].paths[3].is_marginal && maps[0].paths[0].in_active_group && !maps[0].paths[2].in_active_group);
+    }
+
+    #[test]
+    fn a_controller_without_a_usable_path_and_a_failover_that_stays_are_told() {
+        let maps = parse(MAPS).expect("JSON");
+        assert_eq!((maps[0].lost_controllers().len(), maps[0].is_trespassed()), (0, false));
+        let gone =
+            parse(&MAPS.replace(r#""dev":"sdb","dev_t":"8:16","dm_st":"active""#, r#""dev":"sdb","dm_st":"failed""#));
+        assert_eq!(gone.expect("JSON")[0].lost_controllers().into_iter().collect::<Vec<_>>(), ["0xa1"]);
+        let stays = MAPS.replacen(r#""dm_st":"active","group":1"#, r#""dm_st":"enabled","group":1"#, 1).replacen(
+            r#""dm_st":"enabled","group":2"#,
+            r#""dm_st":"active","group":2"#,
+            1,
+        );
+        assert!(parse(&stays).expect("JSON")[0].is_trespassed());
     }
 
     #[test]

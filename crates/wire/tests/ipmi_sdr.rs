@@ -5,6 +5,7 @@
 use proptest::prelude::*;
 use stentor_wire::ipmi::sdr::{AnalogFormat, FullSensor, SdrRecord, SensorFactors, Thresholds};
 use stentor_wire::ipmi::sdr_encode::{CompactSpec, FullSpec};
+use stentor_wire::ipmi::sdr_locator::{Entity, Located};
 
 fn spec(format: AnalogFormat, linearization: u8, factors: (i16, i16, i8, i8)) -> FullSpec {
     let (m, b, b_exponent, result_exponent) = factors;
@@ -149,7 +150,92 @@ fn no_truncated_record_panics() {
     }
 }
 
+/// A record of that type with this body.
+fn record(kind: u8, body: &[u8]) -> Option<SdrRecord> {
+    SdrRecord::decode(&[&[1, 0, 0x51, kind, body.len() as u8], body].concat())
+}
+
+#[test]
+fn records_without_sensors_are_read_as_section_43_says() {
+    let entity = |id, instance| Entity { id, instance };
+    // Power domain 19.1 holds supplies 10.1 and 10.2; then supplies 10.1 to 10.4 as a range.
+    let Some(SdrRecord::Entities(list)) = record(0x08, &[19, 1, 0, 10, 1, 10, 2, 0, 0, 0, 0]) else { panic!("08h") };
+    assert_eq!((list.container, list.entities()), (entity(19, 1), vec![entity(10, 1), entity(10, 2)]));
+    let Some(SdrRecord::Entities(range)) = record(0x08, &[19, 1, 0x80, 10, 1, 10, 4, 0, 0, 0, 0]) else {
+        panic!("08h")
+    };
+    assert_eq!(range.entities().len(), 4);
+    // Device-relative: address and channel stand before each entity.
+    let body = [[19, 1, 0x20, 0].as_slice(), &[0], &[0x20, 0, 10, 1], &[0x20, 0, 10, 2], &[0; 8]].concat();
+    let Some(SdrRecord::Entities(relative)) = record(0x09, &body) else { panic!("09h") };
+    assert_eq!(relative.entities(), [entity(10, 1), entity(10, 2)]);
+
+    let Some(SdrRecord::Locator(fru)) = record(0x11, b"\x20\x05\x80\x00\x00\x10\x00\x0A\x02\x00\xC3PS2") else {
+        panic!("11h")
+    };
+    assert_eq!((fru.located, fru.entity, fru.name.as_str()), (Located::Fru { id: 5 }, entity(10, 2), "PS2"));
+    let Some(SdrRecord::Locator(bmc)) = record(0x12, b"\x30\x00\x00\x29\0\0\0\x2E\x01\x00\xC3HSC") else {
+        panic!("12h")
+    };
+    assert_eq!((bmc.address, bmc.located), (0x30, Located::Controller { capabilities: 0x29 }));
+    let Some(SdrRecord::Locator(chip)) = record(0x10, b"\x20\xA1\x40\x00\x00\x08\x00\x07\x01\x00\xC2EE") else {
+        panic!("10h")
+    };
+    assert_eq!((chip.channel, chip.located, chip.name.as_str()), (10, Located::Device { device_type: 8 }, "EE"));
+    let Some(SdrRecord::Oem(oem)) = record(0xC0, &[0x57, 1, 0, 9, 8]) else { panic!("C0h") };
+    assert_eq!((oem.manufacturer, oem.data), (343, vec![9, 8]));
+    assert_eq!(record(0x14, &[0; 16]), Some(SdrRecord::Other(0x14)));
+}
+
+#[test]
+fn records_that_lie_are_found_out() {
+    let honest = spec(AnalogFormat::Unsigned, 0, (1, 0, 0, 0));
+    assert_eq!(decode(&honest).contradiction(), None);
+    let flat = spec(AnalogFormat::Unsigned, 0, (0, 5, 0, 0));
+    assert_eq!(decode(&flat).contradiction(), Some("multiplies each reading by zero"));
+    let unknown = spec(AnalogFormat::Unsigned, 0x20, (1, 0, 0, 0));
+    assert_eq!(decode(&unknown).contradiction(), Some("has a linearization that nobody has defined"));
+    let mut crossed = honest.clone();
+    crossed.thresholds = Thresholds { upper_critical: Some(10), lower_critical: Some(200), ..Thresholds::default() };
+    crossed.thresholds.upper_non_recoverable = Some(220);
+    assert_eq!(decode(&crossed).contradiction(), Some("has thresholds in an impossible order"));
+    // A falling curve turns the order round, and that is right.
+    let mut falling = honest.clone();
+    falling.factors.m = -1;
+    assert_eq!(decode(&falling).contradiction(), None);
+
+    let celsius = FullSpec { unit: 1, ..spec(AnalogFormat::Unsigned, 0, (511, 0, 0, 7)) };
+    let celsius = decode(&celsius);
+    assert!(!celsius.is_possible(celsius.value(200).unwrap()), "a thousand million degrees");
+    assert!(celsius.is_possible(-40.0) && !celsius.is_possible(-300.0));
+    assert!(decode(&honest).is_possible(-300.0), "volts may be");
+}
+
+#[test]
+fn tolerance_and_hysteresis_are_in_the_sensors_unit() {
+    let mut bytes = spec(AnalogFormat::Unsigned, 0, (63, 0, 0, -3)).encode(1);
+    // Capabilities: hysteresis readable; tolerance beside M; hysteresis behind the thresholds.
+    (bytes[5 + 6], bytes[5 + 20]) = (bytes[5 + 6] | 0x10, 0x02);
+    (bytes[5 + 37], bytes[5 + 38]) = (2, 3);
+    let Some(SdrRecord::Full(full)) = SdrRecord::decode(&bytes) else { panic!("full record") };
+    let (up, down) = full.hysteresis_values().unwrap();
+    assert!((up - 0.126).abs() < 1e-9 && (down - 0.189).abs() < 1e-9, "{up} {down}");
+    assert!((full.tolerance_value().unwrap() - 0.063).abs() < 1e-9);
+    bytes[5 + 6] &= !0x3C;
+    let Some(SdrRecord::Full(full)) = SdrRecord::decode(&bytes) else { panic!("full record") };
+    assert_eq!((full.hysteresis_values(), full.readable_thresholds), (None, 0), "the sensor says it has neither");
+}
+
 proptest! {
+    #[test]
+    fn no_record_panics(kind: u8, body in proptest::collection::vec(any::<u8>(), 0..80), cut in 0usize..80) {
+        let whole = [&[1, 0, 0x51, kind, body.len() as u8][..], &body].concat();
+        let _ = SdrRecord::decode(&whole[..cut.min(whole.len())]);
+        if let Some(SdrRecord::Full(full)) = SdrRecord::decode(&whole) {
+            let _ = (full.contradiction(), full.tolerance_value(), full.hysteresis_values(), full.unit.symbol());
+        }
+    }
+
     #[test]
     fn records_round_trip(
         m in -512i16..512, b in -512i16..512, b_exponent in -8i8..8, result_exponent in -8i8..8,

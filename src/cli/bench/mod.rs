@@ -3,6 +3,7 @@
 mod engine;
 mod ipmi;
 mod journal;
+mod network;
 mod objects;
 mod passive;
 mod reload;
@@ -36,6 +37,15 @@ pub enum BenchCommand {
     Objects(objects::ObjectsArgs),
     /// How late checks are while the configuration is read again and again; none may be lost or doubled.
     Reload(reload::ReloadArgs),
+    /// TCP checks by the collector, all well and with a tenth of the peers silent, beside check_tcp.
+    Tcp(network::NetworkArgs),
+    /// The same for HTTP, beside check_http.
+    Http(network::NetworkArgs),
+    /// The same for walks of interface tables, beside check_snmp, snmpget and snmpbulkwalk.
+    Snmp(network::NetworkArgs),
+    /// The peers of these benchmarks, until standard input ends.
+    #[command(hide = true)]
+    Simulate(network::SimulateArgs),
 }
 
 /// Runs one benchmark; the result is the exit status. Blocks, so never call it on a runtime's thread.
@@ -52,5 +62,9 @@ pub fn run(args: &BenchArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
         BenchCommand::Journal(args) => journal::run(args, out),
         BenchCommand::Objects(args) => objects::run(args, out),
         BenchCommand::Reload(args) => reload::run(args, out),
+        BenchCommand::Tcp(args) => network::run(network::Kind::Tcp, args, out),
+        BenchCommand::Http(args) => network::run(network::Kind::Http, args, out),
+        BenchCommand::Snmp(args) => network::run(network::Kind::Snmp, args, out),
+        BenchCommand::Simulate(args) => network::simulate(args, out),
     }
 }

@@ -641,12 +641,22 @@ impl When {
 pub struct AgentPush {
     pub agent: String,
     pub boot: String,
+    /// Of its newest result; of a sign of life: the next number.
     pub sequence: u64,
+    /// Results that the agent holds back for its next pushes.
+    #[serde(default)]
+    pub waiting: u64,
+    /// Results that the agent had to drop since it started.
+    #[serde(default)]
+    pub dropped: u64,
     pub results: Vec<AgentResult>,
 }
 
 #[derive(Debug, Deserialize)]
 pub struct AgentResult {
+    /// Within the agent's boot; one without is part of no other push.
+    #[serde(default)]
+    pub sequence: Option<u64>,
     pub host: String,
     #[serde(default)]
     pub service: Option<String>,

@@ -16,7 +16,7 @@ use stentor_core::{Span, Timestamp};
 use super::extract::{InJson, InJsonList, InQuery};
 use super::objects::describe;
 use super::{dto, json};
-use crate::engine::{AgentBatch, KeyedResult, Receipt, Refused};
+use crate::engine::{AgentBatch, AgentResult, KeyedResult, Receipt, Refused};
 use crate::nagios::passive;
 use crate::web::WebState;
 use crate::web::auth::{Role, Session};
@@ -156,16 +156,27 @@ pub async fn agent_results(
             )));
         }
         let wrong = |why: String| Problem::invalid(format!("result {index}: {why}"));
-        results.push(KeyedResult {
+        let sequence = result.sequence;
+        let result = KeyedResult {
             object: ObjectKey { host: result.host.into(), service: result.service.map(Arc::from) },
             observed_at: observed_at(Some(&result.observed_at), now).map_err(wrong)?,
             source: ResultSource::Agent,
             observation: Arc::new(passive::bound(result.observation)),
             id: None,
             took: Took::default(),
-        });
+        };
+        results.push(AgentResult { sequence, result });
     }
-    let batch = AgentBatch { agent: push.agent.into(), boot: push.boot.into(), sequence: push.sequence, results };
+    if push.dropped > 0 && push.waiting > 0 {
+        tracing::warn!(host.name = %push.agent, dropped = push.dropped, "the agent's spool was full: results are lost");
+    }
+    let batch = AgentBatch {
+        agent: push.agent.into(),
+        boot: push.boot.into(),
+        sequence: push.sequence,
+        has_more: push.waiting > 0,
+        results,
+    };
     let done = state.engine.agent_batch(batch).await?;
     let answer = AgentAnswer {
         accepted: done.accepted,

@@ -11,6 +11,7 @@ pub mod ingest;
 pub mod matrix;
 pub mod objects;
 pub mod select;
+pub mod traps;
 pub mod trial;
 
 use axum::Router;
@@ -62,6 +63,7 @@ pub fn routes() -> Router<WebState> {
         .route("/api/v1/core", get(cloud::core))
         .route("/api/v1/counts", get(cloud::counts))
         .route("/api/v1/history", get(history::list))
+        .route("/api/v1/traps", get(traps::list))
         .route("/api/v1/notify/test", post(trial::notify))
         .route("/api/v1/agent/checks", get(ingest::agent_checks))
         .route("/api/v1/openapi.json", get(openapi))

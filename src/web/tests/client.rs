@@ -44,7 +44,7 @@ impl Server {
             let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
             std::fs::write(&cert, made.cert.pem()).unwrap();
             std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-            (Some(serve::tls(&cert, &key).unwrap()), Some(cert), "https://localhost")
+            (Some(serve::tls(&cert, &key, None).unwrap()), Some(cert), "https://localhost")
         } else {
             (None, None, "http://127.0.0.1")
         };

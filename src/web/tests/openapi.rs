@@ -8,6 +8,7 @@ use stentor_core::model::Observation;
 
 use super::world::{NOW, World, request};
 use crate::store::Store;
+use crate::traps::board::{Fate, Seen};
 use crate::web::auth::Role;
 
 /// A request of each operation that succeeds in the world, in an order in which it does.
@@ -47,6 +48,7 @@ fn examples() -> Vec<(&'static str, &'static str, &'static str, String)> {
         get("/api/v1/core", "/api/v1/core"),
         get("/api/v1/counts", "/api/v1/counts"),
         get("/api/v1/history", "/api/v1/history"),
+        get("/api/v1/traps", "/api/v1/traps"),
         post("/api/v1/commands", "/api/v1/commands", "NONSENSE"),
         post("/api/v1/notify/test", "/api/v1/notify/test", r#"{"contact":"noc","wait":0}"#),
         post("/api/v1/results", "/api/v1/results", r#"[{"host":"none","code":0}]"#),
@@ -91,6 +93,9 @@ async fn answers_have_exactly_the_documented_fields() {
     let bearer = world.bearer(Role::Admin).await;
     let event = Event::of_incident(NOW, EventKind::Note, 17, "x");
     world.store.commit_turn(1, &[event], &[]).await.unwrap();
+    let (trap, text) = ("linkDown".to_owned(), "link down".to_owned());
+    let (from, host) = (Some([10, 0, 0, 1].into()), Some("clc1".into()));
+    world.state.traps.add(Seen { at: NOW, from, host, trap, fate: Fate::Taken, rule: Some("link down".into()), text });
     for (method, template, path, body) in examples() {
         let sent = request(&method.to_uppercase(), path, &[("authorization", &bearer)], &body);
         let answer = world.send(sent).await;

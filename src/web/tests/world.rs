@@ -85,9 +85,11 @@ impl World {
             engine: Handle { inbox, results: mpsc::channel(1).0, snapshot, published },
             store: Arc::clone(&store) as _,
             desk: crate::nagios::desk::Desk::new().0,
+            traps: crate::traps::board::Board::default(),
             clock: clock.clone(),
             self_metrics: Arc::new(prometheus::Registry::new()),
             url: "http://stentor.example/".into(),
+            make_old: Arc::new(|_| true),
             secure_cookies,
             demo,
         };
@@ -205,9 +207,10 @@ async fn write(mut posts: mpsc::Receiver<Post>, shared: Arc<ArcSwap<Snapshot>>, 
                 let newest = batches.entry((batch.agent.clone(), batch.boot.clone())).or_insert(0);
                 let repeated = batch.sequence <= *newest;
                 *newest = batch.sequence.max(*newest);
-                let known = |result: &&KeyedResult| snapshot.catalog.object_id(&result.object).is_some();
+                let known =
+                    |told: &&crate::engine::AgentResult| snapshot.catalog.object_id(&told.result.object).is_some();
                 let accepted = if repeated { 0 } else { batch.results.iter().filter(known).count() };
-                let unknown = batch.results.iter().filter(|r| !known(r)).map(|r| r.object.clone()).collect();
+                let unknown = batch.results.iter().filter(|r| !known(r)).map(|r| r.result.object.clone()).collect();
                 seen.lock().unwrap().batches.push(batch);
                 let _ = reply.send(Ok(Accepted { accepted, repeated, unknown }));
             }

@@ -19,6 +19,8 @@ use stentor_wire::nrpe::{Packet, Version};
 
 use crate::tidy::source::{files, root};
 
+/// Common header, then a product area with a maker only.
+const FRU: &[u8] = b"\x01\0\0\0\x01\0\0\xfe\x01\x02\x19\xc4Acme\xc1\0\0\0\0\0\0\xe9";
 const MEMINFO: &str = "MemTotal: 1000 kB\nMemFree: 100 kB\nMemAvailable: 750 kB\nSwapTotal: 200 kB\nSwapFree: 1 kB\n";
 const STAT: &str = "7 (a) b (c) D 1 7 7 0 -1 4194560 1 0 0 0 5 6 0 0 20 0 1 0 4242 1000 77 1844 1 1 0";
 const MOUNTS: &str =
@@ -58,6 +60,29 @@ const RAID: &[&str] = &[
 const MULTIPATH: &str = r#"multipathd> show maps json
 {"major_version":0,"maps":[{"name":"mpatha","uuid":"36","features":"1 queue_if_no_path","path_groups":[{"dm_st":"active","paths":[{"dev":
 "sdb","dm_st":"active","dev_st":"running","chk_st":"ready","host_wwpn":"0x1","target_wwpn":"[undef]","target_wwnn":"iqn.a"}]}]}]}"#;
+const CEPH: &[&str] = &[
+    r#"{"health":{"status":"HEALTH_WARN","checks":{"OSD_DOWN":{"severity":"HEALTH_WARN","summary":{"message":"x"},"detail":[{"message":
+"osd.3 is down"}],"muted":true}}},"quorum":[0],"monmap":{"num_mons":3},"osdmap":{"num_osds":6,"num_up_osds":5},"pgmap":{"num_pgs":2,
+"pgs_by_state":[{"state_name":"active+undersized+degraded","count":2}],"degraded_objects":9,"degraded_ratio":0.1,"bytes_used":1,
+"bytes_total":9,"recovering_objects_per_sec":2}}"#,
+    "ceph_health_status 1.0\nceph_health_detail{name=\"OSD_DOWN\",severity=\"HEALTH_WARN\"} 1\nceph_osd_up{ceph_daemon=\"osd.0\"} 0\n\
+     ceph_pg_total{pool_id=\"1\"} 64\nceph_pg_active{pool_id=\"1\"} 3\nceph_cluster_total_bytes 9\n",
+];
+const GLUSTER: &str = "<?xml version=\"1.0\"?>\n<cliOutput><opRet>0</opRet><volInfo><volumes><volume><name>v</name><status>1</status>\
+    <replicaCount>2</replicaCount><disperseCount>3</disperseCount><redundancyCount>1</redundancyCount><bricks><brick>a:/b<name>a:/b</name>\
+    </brick></bricks></volume></volumes></volInfo><volStatus><volumes><volume><volName>v</volName><node><hostname>a</hostname><path>/b\
+    </path><status>1</status></node></volume></volumes></volStatus><peerStatus><peer><connected>0</connected></peer></peerStatus><healInfo>\
+    <bricks><brick><numberOfEntriesInHealPending>-</numberOfEntriesInHealPending></brick></bricks></healInfo></cliOutput>";
+const RIAK: &[&str] = &[
+    r#"{"nodename":"riak@a","ring_members":["riak@a","riak@b"],"connected_nodes":[],"ring_ownership":"[{'riak@a',21}]"}"#,
+    "valid 34.4% 33.0% 'riak@a'\nRing Ready: false\n=== Unreachable Nodes ===\n['riak@b']\nriak@a waiting to handoff 3 partitions\n",
+];
+const ISCSI: &str = "Target: iqn.2010-06.com.example:a (non-flash)\n\tCurrent Portal: 192.0.2.31:3260,1\n\t\tSID: 1\n\
+    \t\tiSCSI Connection State: LOGGED IN\n\t\tiSCSI Session State: LOGGED_IN\n\t\t\tAttached scsi disk sdb\t\tState: running\n";
+const LVM: &str = r#"  WARNING: x
+{"report":[{"lv":[{"vg_name":"vg0","lv_name":"root","lv_attr":"rwi-aor-p-","segtype":"raid1","sync_percent":"37,5","raid_sync_action":
+"recover","lv_health_status":"partial"},{"lv_name":"p","lv_attr":"twi-aotzD-","data_percent":"100.00","metadata_percent":"9"}],"vg":[
+{"vg_name":"vg0","vg_attr":"wz-pn-","vg_free":"5B","vg_missing_pv_count":"1"}],"pv":[{"pv_name":"[unknown]","pv_attr":"a-m"}]}]}"#;
 const ZPOOL: &str = "  pool: tank\n state: DEGRADED\n  scan: resilver in progress since x\n\t1T scanned, 45.20% done, 1 days 01:02:03 to go\n\
     config:\n\n\tNAME STATE READ WRITE CKSUM\n\ttank DEGRADED 0 0 0\n\t  raidz2-0 DEGRADED 0 0 0\n\t    /dev/sda ONLINE 0 0 0\n\
     \t    replacing-1 DEGRADED 0 0 0\n\t      /dev/sdb UNAVAIL 3 0 0\n\t      /dev/sdc ONLINE 0 0 0  (resilvering)\n\tspares\n\
@@ -106,6 +131,12 @@ fn services(target: &str) -> Vec<Vec<u8>> {
             "sum(a{b=~\"x.*\",c!=\"d\"}) / max(e) * 100 - -1\n# HELP a h\na{b=\"x\\n\\\"\",c=\"\"} 1.5e3 1395066363000\ne 2 # {f=\"g\"} 1\n",
             "a\na +Inf\nb NaN\n",
         ]),
+        "redfish" => texts(&[
+            r#"{"RedfishVersion":"1.6.0","Systems":{"@odata.id":"/redfish/v1/Systems"},"Oem":{"Dell":{}},"PowerState":"On","Status":{"State":"Enabled","Health":"OK","HealthRollup":"Warning"}}"#,
+            r##"{"PowerSupplies":[{"@odata.id":"/redfish/v1/Chassis/1/Power#/PowerSupplies/0","Status":{"Health":"Critical"},"LineInputStatus":"LossOfInput"}],"Redundancy":[{"MinNumNeeded":1,"RedundancySet":[{"@odata.id":"/redfish/v1/Chassis/1/Power#/PowerSupplies/0"}]}],"Fans":[{"Reading":0,"LowerThresholdCritical":600}]}"##,
+            r#"{"Members":[{"@odata.id":"/redfish/v1/d/0","Name":"Disk","RAIDType":"RAID1","Links":{"Drives":[{"@odata.id":"/redfish/v1/d/0"}]},"Operations":[{"OperationName":"Rebuild","PercentageComplete":12}],"Severity":"Critical","Created":"x"}],"Members@odata.nextLink":"/redfish/v1/x?$skip=50"}"#,
+            r#"{"Context":"t","Events":[{"MessageSeverity":"Critical","Message":"PSU","OriginOfCondition":{"@odata.id":"/redfish/v1/Chassis/1"}}]}"#,
+        ]),
         "redis" => texts(&[
             "$9\nrole:master\nslave0:ip=1.2.3.4,port=6379,state=online,offset=14,lag=1\nmaster_repl_offset:28\n",
             "-NOAUTH x\n+PONG\n:7\n",
@@ -144,7 +175,10 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "ipmi_packet" => packets(),
         "ipmi_session" => vec![vec![], vec![0; 48], [vec![0; 30], vec![1]].concat(), packets().remove(0)],
         "ipmi_sdr" => vec![sensor().encode(9)],
-        "ipmi_sel" => vec![SelRecord { id: 1, body: SelBody::Event(event()) }.encode().to_vec()],
+        "ipmi_sel" | "ipmi_fru" => vec![SelRecord { id: 1, body: SelBody::Event(event()) }.encode().into(), FRU.into()],
+        "ipmi_pet" | "traps" => {
+            vec![[&[0, 8, 0x6F, 1][..], &[1; 46]].concat(), vec![2, 8, 111, 2], (0..=255).collect()]
+        }
         "ipmi_answer" | "snmp" => vec![vec![0; 16], (0..=255).collect(), b"1.3.6.1.2.1.2.2.1.8.4294967295".to_vec()],
         "expr" => texts(&[
             "port != 'open' and pct >= params.crit or not (a in [1, 2.5]) and present(`x y`)",
@@ -200,6 +234,11 @@ fn storage(target: &str) -> Vec<Vec<u8>> {
     let texts = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect();
     match target {
         "drbd" => [captures("proc_drbd_"), captures("drbd"), texts(&[DRBD_9])].concat(),
+        "ceph" => texts(CEPH),
+        "gluster" | "xml" => texts(&[GLUSTER, "x < y <?xml?><!-- a --><a b='c'><b>1&amp;&#65;</b><![CDATA[<x>]]></a>"]),
+        "riak" => texts(RIAK),
+        "iscsi" => texts(&[ISCSI]),
+        "lvm" => texts(&[LVM]),
         "multipath" => texts(&[MULTIPATH]),
         "raid" => texts(RAID),
         "smartctl" => texts(&[SMARTCTL, r#"{"smartctl":{},"devices":[{"name":"/dev/sda","type":"sat"}]}"#]),

@@ -14,7 +14,11 @@ use super::simulator::{PASSWORD, PSU_2, REDUNDANCY, Simulator, USER};
 use super::{PATIENCE, deadline, login, sensor};
 
 /// Polls until `is_wanted`; the simulator needs a moment to start and to notice changes.
-async fn poll_until(client: &BmcClient, address: &BmcAddress, is_wanted: impl Fn(&BmcPoll) -> bool) -> Arc<BmcPoll> {
+pub async fn poll_until(
+    client: &BmcClient,
+    address: &BmcAddress,
+    is_wanted: impl Fn(&BmcPoll) -> bool,
+) -> Arc<BmcPoll> {
     let until = Instant::now() + PATIENCE;
     loop {
         let result = client.poll(address, until).await;
@@ -36,13 +40,16 @@ async fn a_real_simulator_is_read_and_its_faults_show() {
     let client = BmcClient::new(None, Duration::ZERO);
     let address = login(simulator.address, USER, PASSWORD);
     let poll = poll_until(&client, &address, |poll| poll.missing.is_none()).await;
-    assert_eq!(poll.suite, Suite::Three, "it refuses 17, so 3 is taken");
+    assert_eq!(poll.suite, Some(Suite::Three), "it refuses 17, so 3 is taken");
     assert!(poll.chassis.is_on);
     assert_eq!((sensor(&poll, "Inlet Temp").value, sensor(&poll, "-12V").value), (Some(22.0), Some(-12.033)));
     assert_eq!(json(&facts(&poll)["psu"]), r#"[{"id":"PS1","offsets":[0]},{"id":"PS2","offsets":[0]}]"#);
     assert_eq!(json(&facts(&poll)["psu_redundancy"]), r#"[{"id":"PS Redundancy","offsets":[0]}]"#);
     assert!(poll.log.is_history);
-    assert_eq!(poll.log.new[0].text, "Inlet Temp: Temperature Upper Critical - going high");
+    assert_eq!(
+        poll.log.new[0].text,
+        "Inlet Temp: Temperature Upper Critical - going high (reading 96 °C, threshold 95 °C)"
+    );
 
     // A power supply fails, set on the simulator's console.
     simulator.set_bit(PSU_2, 1, 1).await;

@@ -30,7 +30,7 @@ pub struct Simulator {
     _process: Child,
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("0x{byte:02x}")).collect::<Vec<_>>().join(" ")
 }
 
@@ -54,7 +54,13 @@ fn discrete(number: u8, name: &str, sensor_type: u8, event_type: u8, instance: u
 }
 
 impl Simulator {
+    /// Five sensors whose states tests change.
     pub async fn start() -> Self {
+        Simulator::start_with(emulation).await
+    }
+
+    /// With the sensors that `emulation` describes; it is given the file of the inlet's raw temperature.
+    pub async fn start_with(emulation: impl Fn(&Path) -> String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // Both ports are free now; the simulator takes them at once.
         let lan = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -22,7 +22,9 @@ impl Plane {
         match &*signal.sig {
             "ping" | "ssh" | "port" => Plane::Network,
             "http" | "heartbeat" | "probe" => Plane::Application,
-            "agent" | "process" | "exit_code" | "resource" | "fault" | "log" | "uptime_s" => Plane::Host,
+            "agent" | "process" | "exit_code" | "resource" | "fault" | "log" | "split_brain" | "uptime_s" => {
+                Plane::Host
+            }
             "service_state" | "instance_state" => Plane::Controller,
             "bmc" | "power" | "sel" => Plane::OutOfBand,
             "link" | "bond" | "raid" | "psu" | "ups" | "path" | "drbd" | "switch" | "stack" | "fan" | "temp"

@@ -169,7 +169,9 @@ fn bond(signal: &Signal) -> Option<Fault<'_>> {
         .collect();
     ids.sort_unstable();
     ids.dedup();
-    let fault = if ids.len() > 1 {
+    // Slaves that hear nobody never share an aggregator: to name that would be to name the effect.
+    let nobody = signal.value.get("partner").and_then(Value::text) == Some("00:00:00:00:00:00");
+    let fault = if ids.len() > 1 && !nobody {
         Fault::lost("lacp_mismatch", Severity::Major, "RB-H26", signal)
     } else {
         Fault::lost("lacp_partner", Severity::Major, "RB-H27", signal)
@@ -190,8 +192,13 @@ fn path(signal: &Signal) -> Option<Fault<'_>> {
         };
         return Some(fault.left(0.0, total));
     }
-    let fault = if number(signal, "controllers_active") == Some(1.0) {
+    let controllers = number(signal, "controllers_active");
+    // With three left of four a controller is gone as well, and the array has failed over.
+    let some_gone = controllers.zip(number(signal, "controllers_total")).is_some_and(|(left, of)| left < of);
+    let fault = if controllers == Some(1.0) {
         Fault::lost("path", Severity::Major, "RB-H35", signal)
+    } else if some_gone {
+        Fault::lost("path", Severity::Warning, "RB-H35", signal)
     } else {
         let severity = if active <= 1.0 { Severity::Major } else { Severity::Warning };
         Fault::lost("path", severity, "RB-H34", signal)

@@ -39,23 +39,42 @@ pub(super) fn judge_drbd<'a>(world: &World<'a>, board: &mut Board<'a>) {
             }
         }
     }
-    for (res, hosts) in &world.topology.drbd {
-        let told = |host: &Arc<str>| split_line(world, world.host(host)?);
-        if !pairs.contains_key(&**res)
-            && let Some(line) = hosts.iter().find_map(told)
-        {
-            let draft = split(&Arc::from(&**res), [line]);
-            board.add(draft);
+    let alone = |res: &str| !pairs.contains_key(res);
+    let mut told: BTreeMap<String, Vec<&'a Signal>> = BTreeMap::new();
+    for signal in world.hosts.iter().flat_map(|host| host.facts.all("split_brain")).filter(|signal| is_found(signal)) {
+        if let Some(res) = signal.value.get("res").map(Value::to_string).filter(|res| alone(res)) {
+            told.entry(res).or_default().push(signal);
         }
+    }
+    for (res, hosts) in &world.topology.drbd {
+        let line = |host: &Arc<str>| split_line(world, world.host(host)?);
+        if alone(res)
+            && !told.contains_key(&**res)
+            && let Some(line) = hosts.iter().find_map(line)
+        {
+            told.insert(res.to_string(), vec![line]);
+        }
+    }
+    for (res, support) in told {
+        board.add(split(&Arc::from(res.as_str()), support));
     }
     for (res, sides) in pairs {
         judge_pair(world, board, &Arc::from(res.as_str()), &sides);
     }
 }
 
-/// The kernel's own words; the one log line that is a verdict by itself.
+/// A host's own word that this resource, and no other, has split.
+fn is_found(signal: &Signal) -> bool {
+    signal.value.get("found").and_then(Value::bool) == Some(true)
+}
+
+/// The kernel's own words; the one log line that is a verdict by itself. It names no resource, so it counts only for
+/// hosts that do not tell for each resource whether it has split.
 fn split_line<'a>(world: &World<'a>, host: usize) -> Option<&'a Signal> {
     let host = &world.hosts[host];
+    if host.facts.all("split_brain").next().is_some() {
+        return None;
+    }
     let mut lines = host.facts.all("log").chain(host.parts.all("log"));
     lines.find(|signal| signal.value.text().is_some_and(|text| text.contains("Split-Brain detected")))
 }
@@ -72,25 +91,19 @@ fn judge_pair<'a>(world: &World<'a>, board: &mut Board<'a>, res: &Arc<str>, side
     let primaries = sides.iter().filter(|side| side.local("ro") == "Primary").count();
     let standalone = sides.iter().any(|side| side.text("cs") == "StandAlone");
     let dual = sides.iter().any(|side| side.local("ro") == "Primary" && side.peer("ro") == "Primary");
-    let line = sides.iter().find_map(|side| split_line(world, side.host));
+    let found = |side: &Side<'a>| {
+        let told = world.hosts[side.host].facts.all("split_brain").filter(|signal| is_found(signal));
+        let mut told = told.filter(|signal| signal.value.get("res").is_some_and(|name| name.to_string() == **res));
+        told.next().or_else(|| split_line(world, side.host))
+    };
+    let line = sides.iter().find_map(found);
     let support: Vec<&'a Signal> = sides.iter().map(|side| side.signal).collect();
     if dual || line.is_some() || (standalone && primaries >= 2) {
         board.add(split(res, support.into_iter().chain(line)));
         return;
     }
-    if let Some(side) = sides.iter().find(|side| matches!(side.local("ds"), "Diskless" | "Failed")) {
-        let primary = side.local("ro") == "Primary";
-        let severity = if primary { Severity::Critical } else { Severity::Major };
-        let on = world.hosts[side.host].name;
-        reduced(
-            board,
-            res,
-            "drbd_disk",
-            severity,
-            "RB-H39",
-            support,
-            format!("the disk of {on} is gone, its peer serves"),
-        );
+    if let Some((severity, why)) = sides.iter().filter_map(|side| disk_gone(world, side)).max_by_key(|(s, _)| *s) {
+        reduced(board, res, "drbd_disk", severity, "RB-H39", support, why);
         return;
     }
     let waits = |side: &&Side<'a>| matches!(side.text("cs"), "WFConnection" | "Connecting" | "StandAlone");
@@ -103,13 +116,26 @@ fn judge_pair<'a>(world: &World<'a>, board: &mut Board<'a>, res: &Arc<str>, side
         reduced(board, res, "drbd_connection", Severity::Major, "RB-H37", support, why);
         return;
     }
+    // What one side says of the other counts too: the other may have nobody who tells.
     let behind = |side: &Side<'a>| {
-        matches!(side.local("ds"), "Inconsistent" | "Outdated") || side.text("cs").starts_with("PausedSync")
+        let bad = |disk: &str| matches!(disk, "Inconsistent" | "Outdated");
+        bad(side.local("ds")) || bad(side.peer("ds")) || side.text("cs").starts_with("PausedSync")
     };
     if sides.iter().any(behind) {
         let why = "the other copy is complete".to_owned();
         reduced(board, res, "drbd_disk", Severity::Warning, "RB-H40", support, why);
     }
+}
+
+/// A disk that a side has lost, or that it says its peer has lost.
+fn disk_gone(world: &World<'_>, side: &Side<'_>) -> Option<(Severity, String)> {
+    let gone = |disk: &str| matches!(disk, "Diskless" | "Failed");
+    let of = |role: &str| if role == "Primary" { Severity::Critical } else { Severity::Major };
+    let on = world.hosts[side.host].name;
+    if gone(side.local("ds")) {
+        return Some((of(side.local("ro")), format!("the disk of {on} is gone, its peer serves")));
+    }
+    gone(side.peer("ds")).then(|| (of(side.peer("ro")), format!("the disk of the peer of {on} is gone")))
 }
 
 fn reduced<'a>(

@@ -108,7 +108,7 @@ fn thing(signal: &Signal) -> String {
         }
         "bond" => member("name"),
         "path" => member("map"),
-        "drbd" => member("res"),
+        "drbd" | "split_brain" => member("res"),
         "stack" => member("member"),
         "reports" => member("about"),
         // Two checks of one kind (two file systems) count side by side; a `name` ties the values of one check together.

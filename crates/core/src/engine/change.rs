@@ -1,6 +1,7 @@
 //! What one result did to an object: the common ground of those who log, tell and handle it.
 
 use super::input::ResultSource;
+use crate::Timestamp;
 use crate::snapshot::Row;
 use crate::status::Transition;
 
@@ -14,6 +15,8 @@ pub struct Change {
     pub source: ResultSource,
     /// The short output differs from that of the result before; told of stalked objects only.
     pub output_changed: bool,
+    /// When it came to be, for history: earlier than now where an agent tells what it saw while we were away.
+    pub seen_at: Timestamp,
 }
 
 /// What happened to the flapping of an object.

@@ -18,7 +18,7 @@ use crate::snapshot::{CloudStatus, Counters, Detail, Row};
 use crate::{Span, Timestamp};
 
 /// Rises when the shape changes; an older checkpoint is then read by its own version or refused by name.
-pub const CHECKPOINT_VERSION: u32 = 6;
+pub const CHECKPOINT_VERSION: u32 = 7;
 
 /// Everything that cannot be derived.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,6 +54,7 @@ pub struct Checkpoint {
     counters: Counters,
     gaps: VecDeque<(Timestamp, Span)>,
     recurred: BTreeMap<super::recurring::Series, crate::catalog::Occurrence>,
+    behind: BTreeMap<Arc<str>, super::Behind>,
 }
 
 impl Engine {
@@ -91,6 +92,7 @@ impl Engine {
             counters: self.counters,
             gaps: self.gaps.clone(),
             recurred: self.recurred.clone(),
+            behind: self.behind.clone(),
         }
     }
 
@@ -147,6 +149,7 @@ impl Engine {
             counters: checkpoint.counters,
             gaps: checkpoint.gaps,
             recurred: checkpoint.recurred,
+            behind: checkpoint.behind,
             ..Engine::default()
         };
         engine.rederive();

@@ -243,7 +243,7 @@ impl Engine {
         self.board.forget(object, check, self.at);
         self.after(
             object,
-            &Change { before, transition, source: ResultSource::Active, output_changed: false },
+            &Change { before, transition, source: ResultSource::Active, output_changed: false, seen_at: self.at },
             effects,
         );
     }

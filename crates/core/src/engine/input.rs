@@ -30,6 +30,9 @@ pub enum Input {
     Gap(Span),
     /// What another monitor of these objects left: only at the very first start, with the first catalog.
     Retained(Arc<Retained>),
+    /// The agent of this host holds newer results than those that follow: what they say may be past. Goes before the
+    /// results of a push; the next [`Input::AgentSeen`] without it says that all is told.
+    AgentBehind(Arc<str>),
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@
 mod acknowledge;
 mod alert;
 mod attributes;
+mod behind;
 pub mod change;
 pub mod checkpoint;
 mod command;
@@ -45,6 +46,7 @@ use crate::seen::Seen;
 use crate::signals::Board;
 use crate::snapshot::{CloudStatus, Counters, Detail, Row, Snapshot};
 use crate::{Span, Timestamp};
+use behind::Behind;
 use track::{Ids, Track};
 
 pub use effect::{CheckRequest, Effects, Event, EventKind};
@@ -106,6 +108,8 @@ pub struct Engine {
     /// When the live entry in `expiries` of each object with a track is due; zero = it has none.
     watched: freshness::Watched,
     agents: Arc<BTreeMap<Arc<str>, AgentState>>,
+    /// Hosts whose agents have more to tell than they have told.
+    behind: BTreeMap<Arc<str>, Behind>,
     seen: Seen,
     counters: Counters,
 }
@@ -143,6 +147,7 @@ impl Default for Engine {
             recurred: BTreeMap::new(),
             watched: freshness::Watched::default(),
             agents: Arc::default(),
+            behind: BTreeMap::new(),
             seen: Seen::default(),
             counters: Counters::default(),
         };
@@ -190,6 +195,7 @@ impl Engine {
             Input::Tick => self.tick(&mut effects),
             Input::Signal(signal) => self.board.tell(&self.catalog, signal),
             Input::Gap(gap) => self.pass_over(*gap),
+            Input::AgentBehind(agent) => self.agent_is_behind(agent),
             Input::Retained(retained) => self.take_over_retained(retained, &mut effects),
         }
         effects

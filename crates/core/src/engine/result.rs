@@ -97,12 +97,14 @@ impl Engine {
         let applied =
             ServiceResult { state: judgement.state.code(), attempts_max, host_up, hard_at_once: false, volatile };
         let transition = status::apply_service(row, applied, self.at);
+        let seen_at = seen_at(result, observed_at, self.at);
+        date(row, transition, seen_at);
         if before.is_pending() && directives.is_none() {
             self.watch_freshness(object);
         }
         self.board.contribute(check, &Contribution { object, observation, judgement: &judgement, observed_at });
         let output_changed = self.keep(object, result, judgement, stalked);
-        let change = Change { before, transition, source: result.source, output_changed };
+        let change = Change { before, transition, source: result.source, output_changed, seen_at };
         self.look_at_host_of(id, &change, effects);
         self.after(object, &change, effects);
         if transition.retry && self.is_rescheduled(object, result.source) {
@@ -139,7 +141,8 @@ impl Engine {
             && !self.program().passive_host_checks_are_soft;
         let applied = HostResult { state: state.code(), attempts_max: self.attempts_max(object), hard_at_once };
         let transition = status::apply_host(&mut self.hosts[id.index()], applied, self.at);
-        let change = Change { before, transition, source: result.source, output_changed };
+        let seen_at = seen_at(result, observed_at, self.at);
+        let change = Change { before, transition, source: result.source, output_changed, seen_at };
         self.after(object, &change, effects);
         let is_soft = self.hosts[id.index()].kind == StateKind::Soft;
         let retries = if self.track(object).is_some() { transition.retry } else { is_soft };
@@ -242,13 +245,14 @@ impl Engine {
             ObjectId::Service(_) => (EventKind::ServiceState, row.service_state().as_str()),
         };
         let text = format!("{word};{};{};{output}", row.kind.as_str(), row.attempt);
-        effects.events.push(Event::of_object(self.at, kind, self.catalog.object_key(object), text));
+        effects.events.push(Event::of_object(change.seen_at, kind, self.catalog.object_key(object), text));
     }
 
     pub(super) fn apply_agent(&mut self, seen: &AgentSeen, effects: &mut Effects) {
         if self.is_repeated_push(&seen.agent, &seen.boot, seen.sequence) {
             return;
         }
+        self.agent_has_told(&seen.agent);
         let state = AgentState { boot: Arc::clone(&seen.boot), sequence: seen.sequence, seen_at: self.at };
         Arc::make_mut(&mut self.agents).insert(Arc::clone(&seen.agent), state);
         if let Some(service) = self.catalog.service_id(&seen.agent, AGENT_SERVICE) {
@@ -294,6 +298,24 @@ fn recount(counters: &mut Counters, object: ObjectId, old: usize, new: usize) {
     let place = |bucket: usize| bucket.min(pending);
     table[place(old)] = table[place(old)].saturating_sub(1);
     table[place(new)] += 1;
+}
+
+/// When what a result says came to be: an agent may tell late what it saw in time; of all others we go by our own clock.
+fn seen_at(result: &CheckResult, observed_at: Timestamp, now: Timestamp) -> Timestamp {
+    match result.source {
+        ResultSource::Agent => observed_at,
+        ResultSource::Active | ResultSource::Passive => now,
+    }
+}
+
+/// Dates a change to when it was seen. `Row::changed` stays: it says when we learned of it.
+fn date(row: &mut Row, transition: status::Transition, seen_at: Timestamp) {
+    if transition.state_changed {
+        row.last_state_change = seen_at;
+    }
+    if transition.hard_changed {
+        row.last_hard_change = seen_at;
+    }
 }
 
 fn judge(check: Option<&Check>, own: &Value, observation: &Observation) -> Judgement {

@@ -141,6 +141,11 @@ impl Engine {
         }
         let plain = self.plain_causes(&wanted);
         wanted.extend(plain);
+        // What an agent tells of the past may be over: no new cause until it has told the rest.
+        wanted.retain(|key, _| {
+            let host = key.target.host.as_deref();
+            !host.is_some_and(|host| self.is_told_of_the_past(host)) || self.tracker.live().any(|(live, _)| live == key)
+        });
         wanted
     }
 
@@ -290,6 +295,20 @@ impl Engine {
             found.extend(row.services.iter().filter(speaks).map(|id| ObjectId::Service(*id)));
         }
         found
+    }
+
+    /// Checks of a lost redundancy that belong to another incident, or did until now: the mains are back, and with them
+    /// the input of each host, once each was asked.
+    fn left_over(&self, verdict: &Verdict) -> Vec<ObjectId> {
+        let host = verdict.target.host.as_deref().and_then(|name| self.catalog.host_id(name));
+        let Some(host) = host.filter(|_| verdict.class == Class::RedundancyLost) else { return Vec::new() };
+        let belongs = |id: &&ServiceId| {
+            let object = ObjectId::Service(**id);
+            (self.services[id.index()].incident != 0 || self.is_released(object))
+                && cover::speaks(&self.catalog, **id, verdict)
+        };
+        let services = &self.catalog.hosts[host.index()].services;
+        services.iter().filter(belongs).map(|id| ObjectId::Service(*id)).collect()
     }
 
     fn tell_resolved(&mut self, number: u64, effects: &mut Effects) {
@@ -520,6 +539,9 @@ impl Clearance for Engine {
             return false;
         }
         if !self.resource_seen(verdict, since) {
+            return false;
+        }
+        if self.left_over(verdict).iter().any(|object| seen(object) < since) {
             return false;
         }
         let witnesses = self.witnesses(&verdict.target);

@@ -1,7 +1,7 @@
 //! Which cause covers which problem: every hard problem belongs to a diagnosed cause, to its host's failure,
 //! or is a cause of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{CauseKey, Wanted};
@@ -28,12 +28,20 @@ type Touch<'a> = (Option<&'a str>, &'a CauseKey, &'a Verdict);
 /// Causes by the hosts they touch.
 pub struct CoverIndex<'a> {
     by_host: BTreeMap<&'a str, Vec<Touch<'a>>>,
+    /// By the hosts on which their evidence was seen, where that is not the target: a replicated disk, a power feed or a
+    /// switch is told of by checks of the hosts that use it.
+    by_witness: BTreeMap<&'a str, Vec<(&'a CauseKey, &'a Verdict)>>,
 }
 
 impl<'a> CoverIndex<'a> {
     pub fn new(causes: impl Iterator<Item = (&'a CauseKey, &'a Verdict)>) -> Self {
         let mut by_host: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+        let mut by_witness: BTreeMap<&str, Vec<_>> = BTreeMap::new();
         for (key, verdict) in causes {
+            let witnesses: BTreeSet<&str> = verdict.evidence.iter().map(seen_on).collect();
+            for host in witnesses.into_iter().filter(|host| key.target.host.as_deref() != Some(host)) {
+                by_witness.entry(host).or_default().push((key, verdict));
+            }
             if let Some(host) = key.target.host.as_deref() {
                 by_host.entry(host).or_default().push((key.target.component.as_deref(), key, verdict));
             }
@@ -43,7 +51,7 @@ impl<'a> CoverIndex<'a> {
                 }
             }
         }
-        CoverIndex { by_host }
+        CoverIndex { by_host, by_witness }
     }
 
     /// The cause that covers a problem, the most particular first.
@@ -52,7 +60,8 @@ impl<'a> CoverIndex<'a> {
             ObjectId::Host(id) => (id, None),
             ObjectId::Service(id) => (catalog.services[id.index()].host, Some(id)),
         };
-        let causes = self.by_host.get(&*catalog.hosts[host.index()].name)?;
+        let name = &*catalog.hosts[host.index()].name;
+        let causes = self.by_host.get(name).map(Vec::as_slice).unwrap_or_default();
         let component = service
             .and_then(|id| catalog.services[id.index()].component)
             .map(|id| &*catalog.components[id.index()].key);
@@ -89,7 +98,11 @@ impl<'a> CoverIndex<'a> {
         // A host-level check that is itself evidence for a component's verdict (its data disk, its process).
         let id = service?;
         let same = |c: &&Touch<'_>| speaks(catalog, id, c.2) || looks_at_the_same(catalog, id, c.2);
-        causes.iter().filter(|_| component.is_none()).find(same).map(|c| c.1)
+        if let Some((_, key, _)) = causes.iter().filter(|_| component.is_none()).find(same) {
+            return Some(key);
+        }
+        let witnessed = self.by_witness.get(name).map(Vec::as_slice).unwrap_or_default();
+        witnessed.iter().find(|(_, verdict)| has_told(catalog, id, verdict)).map(|(key, _)| *key)
     }
 }
 
@@ -130,6 +143,19 @@ pub fn that_see_the_same(catalog: &Catalog, service: ServiceId) -> Vec<ObjectId>
         other.probe == check.probe && !other.signals.is_empty()
     };
     catalog.hosts[own.host.index()].services.iter().filter(same).map(|id| ObjectId::Service(*id)).collect()
+}
+
+/// The host on which it was seen.
+fn seen_on(evidence: &Evidence) -> &str {
+    evidence.at.split('/').next().unwrap_or_default()
+}
+
+/// Whether what the verdict rests on was seen by this check, on its host.
+fn has_told(catalog: &Catalog, service: ServiceId, verdict: &Verdict) -> bool {
+    let service = &catalog.services[service.index()];
+    let host = &*catalog.hosts[service.host.index()].name;
+    let mut own = verdict.evidence.iter().filter(|evidence| seen_on(evidence) == host);
+    own.any(|evidence| catalog.checks[service.check.index()].signals.iter().any(|spec| *spec.sig == *evidence.sig))
 }
 
 /// Whether a service's check contributes a signal that the verdict rests on.

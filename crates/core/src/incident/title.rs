@@ -34,7 +34,7 @@ pub fn title(catalog: &Catalog, verdict: &Verdict) -> String {
         Class::NetworkPath => format!("{host} is not seen from everywhere"),
         Class::MonitorIsolated => "This monitor is cut off".to_owned(),
         Class::SiteDown => format!("Site {host} is down"),
-        Class::SplitBrain => format!("Split brain on {host}"),
+        Class::SplitBrain => format!("Split brain of {host}: its copies diverge"),
         Class::AdminStopped => format!("{host} is in maintenance"),
         Class::Starting => format!("{host} is starting"),
         Class::Flapping => format!("{host} is flapping"),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use stentor_core::catalog::{Catalog, Check, Contact, Host, Route, RouteMatch, Service, Timing, View, Zone};
 use stentor_core::diagnosis::Severity;
 use stentor_core::engine::{
-    CheckResult, Command, CommandError, CommandInput, DowntimeRequest, Engine, Input, Reply, ResultSource, Spread, Took,
+    AgentSeen, CheckResult, Command, CommandError, CommandInput, DowntimeRequest, Engine, Input, Reply, ResultSource,
+    Spread, Took,
 };
 use stentor_core::id::{CheckId, ContactId, HostId, ObjectId, ServiceId, ZoneId};
 use stentor_core::model::{Ack, Covers, DowntimeKind, ObjectKey, Observation, ServiceState, Sticky, Value};
@@ -115,6 +116,7 @@ pub struct Story {
     pages: Vec<String>,
     keys: Vec<String>,
     log: Vec<String>,
+    dates: Vec<Timestamp>,
 }
 
 impl Story {
@@ -126,6 +128,7 @@ impl Story {
             pages: Vec::new(),
             keys: Vec::new(),
             log: Vec::new(),
+            dates: Vec::new(),
         };
         story.apply(Input::Catalog(Arc::new(catalog())));
         story
@@ -140,6 +143,7 @@ impl Story {
             self.pages.push(line);
             self.keys.push(n.key.to_string());
         }
+        self.dates.extend(effects.events.iter().map(|event| event.at));
         self.log.extend(effects.events.iter().map(|event| format!("{} {}", event.kind.as_str(), event.text)));
         effects.reply
     }
@@ -187,6 +191,23 @@ impl Story {
             id,
             took: Took::default(),
         }));
+        self
+    }
+
+    /// One push of the agent on a host: what it saw, and whether it has more.
+    pub fn push(&mut self, host: &str, sequence: u64, has_more: bool, seen: &[(&str, i32, Timestamp)]) -> &mut Self {
+        if has_more {
+            self.apply(Input::AgentBehind(host.into()));
+        }
+        for (service, code, observed_at) in seen {
+            let object = self.engine.catalog().object_id(&key(host, Some(service))).expect("known object");
+            let state = ServiceState::from_code(*code).expect("a state");
+            let observation = Arc::new(Observation::reported(state, format!("{state} it was")));
+            let (observed_at, source) = (*observed_at, ResultSource::Agent);
+            let took = Took::default();
+            self.apply(Input::Result(CheckResult { object, observed_at, source, observation, id: None, took }));
+        }
+        self.apply(Input::AgentSeen(AgentSeen { agent: host.into(), boot: "b".into(), sequence }));
         self
     }
 
@@ -272,6 +293,13 @@ impl Story {
     /// Keys of all pages of the story.
     pub fn keys(&self) -> Vec<String> {
         self.keys.clone()
+    }
+
+    /// As [`Story::log`], with the seconds since `start` at which each event is dated.
+    #[allow(dead_code, reason = "not every story looks at dates")]
+    pub fn dated(&self, start: Timestamp) -> Vec<(i64, String)> {
+        let secs = self.dates.iter().map(|at| at.since(start).as_millis() / 1000);
+        secs.zip(self.log.iter().cloned()).collect()
     }
 
     pub fn log(&self) -> Vec<String> {

@@ -2,11 +2,16 @@
 
 mod breaker;
 mod client;
+mod conversation;
 mod event_log;
 mod last_good;
+mod local;
 mod observe;
+mod particulars;
 mod poll;
 mod repository;
+#[cfg(test)]
+mod scripted;
 mod session;
 mod transport;
 
@@ -16,17 +21,21 @@ use std::sync::Arc;
 use serde::Deserialize;
 use stentor_core::model::Observation;
 use stentor_wire::ipmi::console::{Credentials, CredentialsError, SetupError, UserLookup};
+use stentor_wire::ipmi::sel::PRE_INIT_MAX;
 use stentor_wire::ipmi::setup::status;
 use stentor_wire::ipmi::{Privilege, Suite, UnsupportedSuite, completion};
 use tokio::time::timeout_at;
 
+use super::clock::Clock;
 use super::{BuildError, Deadline, Network, Probe, ProbeEnv, ProbeError, Target};
 
 pub use client::{BmcClient, Look, SHARE_FOR};
 pub use event_log::{LogEntry, LogNews};
 pub use last_good::{LastGood, unreachable_since};
-pub use observe::{facts, measurements, observation, unreachable};
-pub use poll::{BmcPoll, SensorSeen, SensorState};
+pub use local::IpmiLocal;
+pub use observe::{Style, facts, listing, measurements, observation, unreachable};
+pub use particulars::Particulars;
+pub use poll::{BmcPoll, RecordSeen, SensorSeen, SensorState};
 pub use session::BmcAddress;
 
 /// Longest password or key file read; both have at most 20 bytes and a line end.
@@ -41,6 +50,9 @@ pub enum IpmiError {
     /// It answered before, but not to this.
     #[error("controller stopped answering during {during}")]
     NoAnswer { during: &'static str },
+    /// It answers; one behind it, by whose address a sensor is named, does not.
+    #[error("controller {address:02x}h behind it does not answer")]
+    SatelliteSilent { address: u8 },
     #[error("controller does not speak IPMI 2.0")]
     NotIpmi20,
     #[error("controller takes none of the cipher suites allowed")]
@@ -82,6 +94,7 @@ impl IpmiError {
             IpmiError::Completion { code, .. } => *code == completion::INSUFFICIENT_PRIVILEGE,
             IpmiError::Unreachable
             | IpmiError::NoAnswer { .. }
+            | IpmiError::SatelliteSilent { .. }
             | IpmiError::Malformed { .. }
             | IpmiError::Busy
             | IpmiError::Stopped
@@ -98,6 +111,8 @@ pub struct Config {
     privilege: Option<String>,
     /// File with the BMC key Kg, where one is set.
     kg_file: Option<String>,
+    /// Long output lists every sensor as `ipmitool` or `freeipmi` prints it.
+    listing: Option<Style>,
     /// `name` (default) or `privilege`: how the controller finds the user.
     lookup: Option<String>,
 }
@@ -109,6 +124,8 @@ pub struct Ipmi {
     privilege: Privilege,
     lookup: UserLookup,
     kg_file: Option<String>,
+    listing: Option<Style>,
+    clock: Clock,
 }
 
 impl Probe for Ipmi {
@@ -134,20 +151,38 @@ impl Probe for Ipmi {
             }
         };
         let (client, net) = (env.net.bmc_client().clone(), env.net.clone());
-        Ok(Ipmi { client, net, privilege, lookup, kg_file: config.kg_file })
+        let clock = env.clock.clone();
+        Ok(Ipmi { client, net, privilege, lookup, kg_file: config.kg_file, listing: config.listing, clock })
     }
 
     async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
         let address = self.address(target, deadline).await?;
         let look = self.client.look(&address, deadline).await;
         match look.result {
-            Ok(poll) => Ok(told_with(look.last_good, observation(&poll))),
+            Ok(poll) => Ok(told_with(look.last_good, shown(&poll, self.listing, &self.clock))),
             Err(IpmiError::Unreachable) => Ok(unreachable_since(look.last_good.as_ref())),
             Err(error @ (IpmiError::NoAnswer { .. } | IpmiError::Busy)) => Err(ProbeError::Timeout(error.to_string())),
             Err(IpmiError::Network(cause)) => Err(ProbeError::Failed(format!("cannot use the network: {cause}"))),
             Err(error) => Err(ProbeError::Failed(error.to_string())),
         }
     }
+}
+
+/// The observation of a poll, as the check asks for it.
+fn shown(poll: &BmcPoll, style: Option<Style>, clock: &Clock) -> Observation {
+    let mut seen = observation(poll);
+    if let Some(style) = style {
+        seen.long_text = listing(poll, style).join("\n").into();
+    }
+    if let Some((_, log_seconds)) = poll.particulars.log_clock {
+        seen.facts.insert("sel_clock_set".to_owned(), (log_seconds > PRE_INIT_MAX).into());
+    }
+    if let Some((read_at, log_seconds)) = poll.particulars.log_clock.filter(|(_, seconds)| *seconds > PRE_INIT_MAX) {
+        let read_at = clock.now().as_millis() / 1000 - i64::try_from(read_at.elapsed().as_secs()).unwrap_or(0);
+        let offset = i64::from(log_seconds) - read_at;
+        seen.facts.insert("sel_clock_offset_s".to_owned(), (offset as f64).into());
+    }
+    seen
 }
 
 /// An observation that lacks something, with what was last read in full.

@@ -1,17 +1,24 @@
 //! One look at a controller: power, sensors, event log.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use stentor_wire::ipmi::Suite;
+use stentor_wire::ipmi::bridge::Satellite;
 use stentor_wire::ipmi::command::{
     ChassisStatus, DeviceId, GetChassisStatus, GetReadingFactors, GetSensorReading, RawReading,
 };
 use stentor_wire::ipmi::event::{self, Severity, event_type, sensor_type};
-use stentor_wire::ipmi::sdr::{FullSensor, Linearization, Thresholds};
-use tokio::time::Instant;
+use stentor_wire::ipmi::listing::{Answer, Listed};
+use stentor_wire::ipmi::sdr::{AnalogFormat, FullSensor, Linearization, Thresholds};
+use stentor_wire::ipmi::sdr_locator::{Entity, EntityAssociation};
+use stentor_wire::ipmi::units::SensorUnit;
+use tokio::time::{Duration, Instant};
 
 use super::IpmiError;
+use super::conversation::Conversation;
 use super::event_log::{EventLog, LogNews};
+use super::particulars::{Asked, Keeper, Particulars};
 use super::repository::{Repository, Sensor};
-use super::session::Link;
 
 /// Entity id of a power supply (table 43-13).
 const ENTITY_POWER_SUPPLY: u8 = 0x0A;
@@ -22,7 +29,8 @@ const DEVICE_RELATIVE: u8 = 0x60;
 #[derive(Clone, Debug, PartialEq)]
 pub struct BmcPoll {
     pub device: DeviceId,
-    pub suite: Suite,
+    /// `None` on this machine's own controller, where nothing needs protection.
+    pub suite: Option<Suite>,
     pub chassis: ChassisStatus,
     pub sensors: Vec<SensorSeen>,
     /// Every power supply and power unit was read.
@@ -30,6 +38,13 @@ pub struct BmcPoll {
     /// Every sensor was read.
     pub are_sensors_read: bool,
     pub log: LogNews,
+    pub particulars: Particulars,
+    /// Sensors that had a reading before and have none now, with the host on.
+    pub vanished: Vec<String>,
+    /// Records that cannot be right, and controllers behind this one that do not answer.
+    pub problems: Vec<String>,
+    /// Which entities make up which, as the records say.
+    pub associations: Vec<EntityAssociation>,
     /// Why some of it was not read (the deadline, mostly); what is missing is then unknown, not good.
     pub missing: Option<String>,
 }
@@ -79,13 +94,29 @@ pub struct SensorSeen {
     /// Asserted offsets of a discrete sensor.
     pub offsets: Vec<u8>,
     pub thresholds: Thresholds<Option<f64>>,
+    pub record: RecordSeen,
+    /// Unit codes of a full threshold record.
+    pub unit_told: Option<SensorUnit>,
+    pub is_analog: bool,
+    /// As the record converts it, even where `value` is left out because it cannot be.
+    pub answer: Answer,
+}
+
+/// The record a sensor comes from, as far as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordSeen {
+    pub id: u16,
+    /// Place in the repository, from 0.
+    pub order: usize,
+    /// The name it gives; [`SensorSeen::name`] is made unique.
+    pub name: String,
 }
 
 impl SensorSeen {
-    fn new(sensor: &Sensor, state: SensorState) -> Self {
+    fn new(sensor: &Sensor, state: SensorState, answer: Answer) -> Self {
         let key = &sensor.key;
         SensorSeen {
-            name: key.name.clone(),
+            name: sensor.name.clone(),
             number: key.number,
             entity: (key.entity_id, key.entity_instance),
             sensor_type: key.sensor_type,
@@ -95,6 +126,35 @@ impl SensorSeen {
             unit: sensor.analog.as_ref().map(|full| full.unit.symbol()).unwrap_or_default(),
             offsets: Vec::new(),
             thresholds: sensor.analog.as_ref().map(|full| full.threshold_values()).unwrap_or_default(),
+            record: RecordSeen { id: sensor.record_id, order: sensor.order, name: key.name.clone() },
+            unit_told: sensor.analog.as_ref().map(|full| full.unit),
+            is_analog: sensor.analog.as_ref().is_some_and(|full| full.format != AnalogFormat::None),
+            answer,
+        }
+    }
+
+    /// What the record makes of the reading, where that cannot be.
+    fn impossibility(&self) -> Option<String> {
+        match self.answer {
+            Answer::Reading { value: Some(value), .. } if self.value.is_none() => {
+                Some(format!("{} reads {value:e} {}, which cannot be", self.name, self.unit))
+            }
+            Answer::Reading { .. } | Answer::Disabled | Answer::Unavailable => None,
+        }
+    }
+
+    /// For comparison with what other programs print.
+    pub fn listed(&self) -> Listed<'_> {
+        Listed {
+            record_id: self.record.id,
+            name: &self.record.name,
+            number: self.number,
+            entity: self.entity,
+            sensor_type: self.sensor_type,
+            event_type: self.event_type,
+            unit: self.unit_told,
+            is_analog: self.is_analog,
+            answer: self.answer,
         }
     }
 
@@ -133,6 +193,13 @@ impl SensorSeen {
 }
 
 impl BmcPoll {
+    /// The entities that make up the one this sensor is about, where records say so.
+    pub fn members(&self, sensor: &SensorSeen) -> Vec<Entity> {
+        let (id, instance) = sensor.entity;
+        let own = self.associations.iter().filter(|group| group.container == Entity { id, instance });
+        own.flat_map(EntityAssociation::entities).collect()
+    }
+
     /// Sensors that say something is wrong. With the host off, fans, voltages and processors stand still on purpose:
     /// only power, temperature and storage are believed then.
     pub fn faults(&self) -> impl Iterator<Item = &SensorSeen> {
@@ -155,14 +222,24 @@ impl BmcPoll {
 pub(super) struct Memory {
     pub repository: Repository,
     pub log: EventLog,
+    pub particulars: Keeper,
+    /// Names of sensors that have had a reading.
+    read_before: BTreeSet<String>,
+    /// Controllers behind this one that did not answer, and when they are tried again.
+    silent: BTreeMap<Satellite, Instant>,
 }
+
+/// Impossible readings told of one controller; with wrong exponents all of them are.
+const IMPOSSIBLE_MAX: usize = 4;
+/// A controller behind this one that did not answer is left alone for so long.
+const SILENT_FOR: Duration = Duration::from_secs(300);
 
 /// Polls one controller over an open session. Power comes first; what a deadline cuts off is marked as missing.
 ///
 /// # Errors
 /// When not even the chassis status could be read.
-pub(super) async fn poll(
-    link: &mut Link,
+pub(super) async fn poll<T: Conversation>(
+    link: &mut T,
     device: DeviceId,
     memory: &mut Memory,
     deadline: Instant,
@@ -176,59 +253,116 @@ pub(super) async fn poll(
         is_power_read: false,
         are_sensors_read: false,
         log: LogNews::default(),
+        particulars: Particulars::default(),
+        vanished: Vec::new(),
+        problems: Vec::new(),
+        associations: Vec::new(),
         missing: None,
     };
-    let sensors = read_sensors(&mut poll, link, &mut memory.repository, deadline).await;
+    let sensors = read_sensors(&mut poll, link, memory, deadline).await;
     let log = match &sensors {
         // Silence will not end for the log either.
         Err(error) if ends_session(error) => Ok(()),
         _ if !device.has_sel => Ok(()),
         _ => memory.log.refresh(link, &memory.repository, deadline).await.map(|news| poll.log = news),
     };
-    if let Err(error) = sensors.and(log) {
-        poll.missing = Some(error.to_string());
+    match sensors.and(log) {
+        Ok(()) => {
+            let asked = Asked { device, is_on: chassis.is_on, repository: &memory.repository };
+            poll.particulars = memory.particulars.refresh(link, &asked, deadline).await;
+        }
+        Err(error) => poll.missing = Some(error.to_string()),
     }
+    poll.problems = memory.repository.problems().to_vec();
+    let silent = memory.silent.keys().map(|s| format!("controller {:02x}h behind it does not answer", s.address));
+    poll.problems.extend(silent);
+    let impossible: Vec<String> =
+        poll.sensors.iter().filter_map(SensorSeen::impossibility).take(IMPOSSIBLE_MAX).collect();
+    poll.problems.extend(impossible);
+    poll.associations = memory.repository.associations.clone();
     Ok(poll)
 }
 
-async fn read_sensors(
+async fn read_sensors<T: Conversation>(
     poll: &mut BmcPoll,
-    link: &mut Link,
-    repository: &mut Repository,
+    link: &mut T,
+    memory: &mut Memory,
     deadline: Instant,
 ) -> Result<(), IpmiError> {
-    if poll.device.has_sdr_repository {
-        repository.refresh(link, poll.device, deadline).await?;
+    if poll.device.has_sdr_repository || poll.device.has_sensors {
+        memory.repository.refresh(link, poll.device, deadline).await?;
     }
-    poll.sensors.reserve_exact(repository.sensors().len());
-    for sensor in repository.sensors() {
-        // They are sorted: the first sensor of another kind comes after all of power.
-        poll.is_power_read |= !sensor.is_power();
-        let seen = read_sensor(link, sensor, deadline).await?;
+    memory.silent.retain(|_, until| *until > Instant::now());
+    poll.sensors.reserve_exact(memory.repository.sensors().len());
+    let last_of_power = memory.repository.sensors().iter().rposition(Sensor::is_power);
+    poll.is_power_read = last_of_power.is_none();
+    for (place, sensor) in memory.repository.sensors().iter().enumerate() {
+        let is_silent = sensor.satellite().is_some_and(|satellite| memory.silent.contains_key(&satellite));
+        let seen = match read_sensor(link, sensor, is_silent, deadline).await {
+            Err(IpmiError::SatelliteSilent { .. }) => {
+                memory.silent.extend(sensor.satellite().map(|satellite| (satellite, Instant::now() + SILENT_FOR)));
+                SensorSeen::new(sensor, SensorState::Unavailable, Answer::Unavailable)
+            }
+            other => other?,
+        };
         poll.sensors.push(seen);
+        poll.is_power_read |= last_of_power.is_some_and(|last| place >= last);
     }
-    poll.is_power_read = true;
     poll.are_sensors_read = true;
+    note_vanished(poll, &mut memory.read_before);
     Ok(())
 }
 
-async fn read_sensor(link: &mut Link, sensor: &Sensor, deadline: Instant) -> Result<SensorSeen, IpmiError> {
+/// Which sensors have gone: from the controller's records, or from the machine.
+fn note_vanished(poll: &mut BmcPoll, read_before: &mut BTreeSet<String>) {
+    let has_reading = |seen: &&SensorSeen| matches!(seen.answer, Answer::Reading { .. });
+    let (mut fresh, mut still_there) = (Vec::new(), 0);
+    for seen in poll.sensors.iter().filter(has_reading) {
+        if read_before.contains(&seen.name) {
+            still_there += 1;
+        } else {
+            fresh.push(seen.name.clone());
+        }
+    }
+    // Nearly always all of them are there, and nothing needs to be compared or copied.
+    if poll.chassis.is_on && still_there < read_before.len() {
+        let now: BTreeSet<&str> = poll.sensors.iter().filter(has_reading).map(|seen| seen.name.as_str()).collect();
+        poll.vanished = read_before.iter().filter(|name| !now.contains(name.as_str())).cloned().collect();
+    }
+    read_before.extend(fresh);
+}
+
+async fn read_sensor<T: Conversation>(
+    link: &mut T,
+    sensor: &Sensor,
+    is_silent: bool,
+    deadline: Instant,
+) -> Result<SensorSeen, IpmiError> {
     let command = GetSensorReading { number: sensor.key.number, lun: sensor.key.lun };
-    let reading = match link.call(&command, deadline).await {
+    let reading = match sensor.satellite() {
+        Some(_) if is_silent => return Ok(SensorSeen::new(sensor, SensorState::Unavailable, Answer::Unavailable)),
+        Some(satellite) => link.call_behind(satellite, &command, deadline).await,
+        None => link.call(&command, deadline).await,
+    };
+    let reading = match reading {
         Ok(reading) => reading,
         // Not present, not now, not supported: this sensor says nothing; others may.
         Err(IpmiError::Completion { .. } | IpmiError::Malformed { .. }) => {
-            return Ok(SensorSeen::new(sensor, SensorState::Unavailable));
+            return Ok(SensorSeen::new(sensor, SensorState::Unavailable, Answer::Unavailable));
         }
         Err(error) => return Err(error),
     };
-    if reading.is_unavailable || !reading.is_scanning {
-        return Ok(SensorSeen::new(sensor, SensorState::Unavailable));
+    if !reading.is_scanning {
+        return Ok(SensorSeen::new(sensor, SensorState::Unavailable, Answer::Disabled));
+    }
+    if reading.is_unavailable {
+        return Ok(SensorSeen::new(sensor, SensorState::Unavailable, Answer::Unavailable));
     }
     match &sensor.analog {
         Some(full) => read_analog(link, sensor, full, reading, deadline).await,
         None => {
-            let mut seen = SensorSeen::new(sensor, SensorState::Discrete);
+            let answer = Answer::Reading { value: None, states: reading.states };
+            let mut seen = SensorSeen::new(sensor, SensorState::Discrete, answer);
             // Compact threshold records carry no factors: only the comparison counts.
             if sensor.key.is_threshold() {
                 seen.state = threshold_state(reading);
@@ -240,17 +374,20 @@ async fn read_sensor(link: &mut Link, sensor: &Sensor, deadline: Instant) -> Res
     }
 }
 
-async fn read_analog(
-    link: &mut Link,
+async fn read_analog<T: Conversation>(
+    link: &mut T,
     sensor: &Sensor,
     full: &FullSensor,
     reading: RawReading,
     deadline: Instant,
 ) -> Result<SensorSeen, IpmiError> {
-    let mut seen = SensorSeen::new(sensor, threshold_state(reading));
-    seen.value = if full.linearization == Linearization::NonLinear {
+    let value = if full.linearization == Linearization::NonLinear {
         let command = GetReadingFactors { number: sensor.key.number, lun: sensor.key.lun, raw: reading.raw };
-        match link.call(&command, deadline).await {
+        let factors = match sensor.satellite() {
+            Some(satellite) => link.call_behind(satellite, &command, deadline).await,
+            None => link.call(&command, deadline).await,
+        };
+        match factors {
             Ok(factors) => full.value_with(reading.raw, &factors),
             Err(IpmiError::Completion { .. } | IpmiError::Malformed { .. }) => None,
             Err(error) => return Err(error),
@@ -258,7 +395,9 @@ async fn read_analog(
     } else {
         full.value(reading.raw)
     };
-    Ok(seen)
+    let answer = Answer::Reading { value, states: reading.states };
+    let value = value.filter(|value| full.is_possible(*value));
+    Ok(SensorSeen { value, ..SensorSeen::new(sensor, threshold_state(reading), answer) })
 }
 
 /// Bits 0 to 5: at or below lower non-critical, critical, non-recoverable; at or above the upper ones.
@@ -279,3 +418,6 @@ fn threshold_state(reading: RawReading) -> SensorState {
 pub(super) fn ends_session(error: &IpmiError) -> bool {
     matches!(error, IpmiError::NoAnswer { .. })
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,14 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 
-use stentor_wire::ipmi::command::{DeviceId, FIRST_RECORD, GetSdr, GetSdrInfo, LAST_RECORD, ReserveSdr, SdrInfo};
+use stentor_wire::ipmi::bridge::Satellite;
+use stentor_wire::ipmi::command::{
+    DeviceId, FIRST_RECORD, GetSdr, GetSdrInfo, LAST_RECORD, ReserveSdr, SdrInfo, SdrPart,
+};
 use stentor_wire::ipmi::completion;
+use stentor_wire::ipmi::device_sdr::{GetDeviceSdr, GetDeviceSdrInfo, ReserveDeviceSdr};
 use stentor_wire::ipmi::event::sensor_type;
 use stentor_wire::ipmi::sdr::{BMC_OWNER, FullSensor, SDR_HEADER_BYTES, SdrHeader, SdrRecord, SensorKey};
+use stentor_wire::ipmi::sdr_locator::{DeviceLocator, EntityAssociation, Located, OemRecord};
 use tokio::time::Instant;
 
 use super::IpmiError;
-use super::session::Link;
+use super::conversation::Conversation;
 
 /// Bytes asked for at once: fits the smallest common answer buffer with its headers; halved on CAh.
 const CHUNK_BYTES: u8 = 58;
@@ -20,10 +25,20 @@ const RESERVATIONS_MAX: u32 = 5;
 /// More records than any controller has; ends a walk that goes in circles.
 const RECORDS_MAX: usize = 4096;
 
+/// What is wrong with records is told in so many words; a broken repository has the same fault in each.
+const PROBLEMS_MAX: usize = 16;
+/// OEM records kept; more are counted only.
+const OEM_RECORDS_MAX: usize = 64;
+
 /// One readable sensor.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Sensor {
     pub key: SensorKey,
+    /// The record's name, made unique on this controller.
+    pub name: String,
+    pub record_id: u16,
+    /// Place among the sensors, in the order of the repository.
+    pub order: usize,
     /// Conversion of the reading; `None` for discrete sensors.
     pub analog: Option<Box<FullSensor>>,
 }
@@ -32,6 +47,53 @@ impl Sensor {
     /// A power supply or power unit: read before all others.
     pub(super) fn is_power(&self) -> bool {
         [sensor_type::POWER_SUPPLY, sensor_type::POWER_UNIT].contains(&self.key.sensor_type)
+    }
+
+    /// The controller that has it, unless that is the one we talk to.
+    pub(super) fn satellite(&self) -> Option<Satellite> {
+        (self.key.owner != BMC_OWNER).then_some(Satellite { address: self.key.owner, channel: self.key.channel })
+    }
+}
+
+/// Software has sensors, too, which nobody can ask: their owners have the lowest bit set (section 43.1, byte 6).
+fn is_software(owner: u8) -> bool {
+    owner & 1 != 0
+}
+
+/// Where records are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Source {
+    #[default]
+    Repository,
+    /// A controller without a repository describes its own sensors.
+    Device,
+}
+
+impl Source {
+    async fn info<T: Conversation>(self, link: &mut T, deadline: Instant) -> Result<SdrInfo, IpmiError> {
+        match self {
+            Source::Repository => link.call(&GetSdrInfo, deadline).await,
+            Source::Device => link.call(&GetDeviceSdrInfo, deadline).await,
+        }
+    }
+
+    async fn reserve<T: Conversation>(self, link: &mut T, deadline: Instant) -> Result<u16, IpmiError> {
+        let reserved = match self {
+            Source::Repository => link.call(&ReserveSdr, deadline).await,
+            Source::Device => link.call(&ReserveDeviceSdr, deadline).await,
+        };
+        match reserved {
+            // Controllers without reservations take zero.
+            Err(IpmiError::Completion { code: completion::INVALID_COMMAND, .. }) => Ok(0),
+            other => other,
+        }
+    }
+
+    async fn part<T: Conversation>(self, link: &mut T, part: GetSdr, deadline: Instant) -> Result<SdrPart, IpmiError> {
+        match self {
+            Source::Repository => link.call(&part, deadline).await,
+            Source::Device => link.call(&GetDeviceSdr(part), deadline).await,
+        }
     }
 }
 
@@ -45,6 +107,7 @@ struct Stamp {
 /// Records of one controller, perhaps not all read yet.
 #[derive(Debug, Default)]
 pub(super) struct Repository {
+    source: Source,
     stamp: Option<Stamp>,
     next: u16,
     is_complete: bool,
@@ -53,6 +116,11 @@ pub(super) struct Repository {
     sensors: Vec<Sensor>,
     /// Sources of events that cannot be read.
     event_only: Vec<SensorKey>,
+    pub(super) locators: Vec<DeviceLocator>,
+    pub(super) associations: Vec<EntityAssociation>,
+    pub(super) oem: Vec<OemRecord>,
+    /// Records that cannot be right.
+    problems: Vec<String>,
 }
 
 impl Repository {
@@ -60,15 +128,45 @@ impl Repository {
         &self.sensors
     }
 
+    pub(super) fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
+    /// Changes whenever the records were read anew.
+    pub(super) fn generation(&self) -> Option<(DeviceId, SdrInfo)> {
+        self.stamp.map(|stamp| (stamp.device, stamp.info))
+    }
+
+    /// Inventories that records point at, but the controller's own (id 0), with their names.
+    pub(super) fn inventories(&self) -> impl Iterator<Item = (u8, &str)> {
+        self.locators.iter().filter_map(|locator| match locator.located {
+            Located::Fru { id } if locator.address == BMC_OWNER && id != 0 => Some((id, locator.name.as_str())),
+            Located::Fru { .. } | Located::FruChip | Located::Device { .. } | Located::Controller { .. } => None,
+        })
+    }
+
+    fn complain(&mut self, problem: String) {
+        if self.problems.len() < PROBLEMS_MAX && !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Conversion of the readings of the sensor an event comes from.
+    pub(super) fn analog_of(&self, generator: u16, number: u8) -> Option<&FullSensor> {
+        let owner = (generator & 0xFF) as u8;
+        let sensor = self.sensors.iter().find(|sensor| sensor.key.number == number && sensor.key.owner == owner)?;
+        sensor.analog.as_deref()
+    }
+
     /// Name of the sensor an event comes from.
     pub(super) fn name_of(&self, generator: u16, number: u8) -> Option<&str> {
         let owner = (generator & 0xFF) as u8;
         self.sensors
             .iter()
-            .map(|sensor| &sensor.key)
-            .chain(&self.event_only)
-            .find(|key| key.number == number && key.owner == owner && !key.name.is_empty())
-            .map(|key| key.name.as_str())
+            .map(|sensor| (&sensor.key, &sensor.name))
+            .chain(self.event_only.iter().map(|key| (key, &key.name)))
+            .find(|(key, name)| key.number == number && key.owner == owner && !name.is_empty())
+            .map(|(_, name)| name.as_str())
     }
 
     /// Brings the records up to date. After an error (a deadline, mostly) the next call goes on where this one
@@ -76,16 +174,18 @@ impl Repository {
     ///
     /// # Errors
     /// As the controller answers.
-    pub(super) async fn refresh(
+    pub(super) async fn refresh<T: Conversation>(
         &mut self,
-        link: &mut Link,
+        link: &mut T,
         device: DeviceId,
         deadline: Instant,
     ) -> Result<(), IpmiError> {
-        let info = link.call(&GetSdrInfo, deadline).await?;
+        let source = if device.has_sdr_repository { Source::Repository } else { Source::Device };
+        let info = source.info(link, deadline).await?;
         let stamp = Stamp { device, info };
         if self.stamp != Some(stamp) {
-            *self = Repository { stamp: Some(stamp), next: FIRST_RECORD, chunk: CHUNK_BYTES, ..Repository::default() };
+            let (next, chunk) = (FIRST_RECORD, CHUNK_BYTES);
+            *self = Repository { source, stamp: Some(stamp), next, chunk, ..Repository::default() };
             self.is_complete = info.records == 0;
         }
         let mut reservation = None;
@@ -105,45 +205,64 @@ impl Repository {
     /// Orders the sensors and gives each its own name: many controllers call every processor's sensor `Temp`.
     fn finish(&mut self) {
         self.sensors.sort_by_key(importance);
-        let names = self.sensors.iter().map(|sensor| sensor.key.name.clone());
+        let names = self.sensors.iter().map(|sensor| sensor.name.clone());
         let counts = names.fold(HashMap::new(), |mut counts: HashMap<String, usize>, name| {
             *counts.entry(name).or_default() += 1;
             counts
         });
         let mut taken = HashSet::new();
-        for key in self.sensors.iter_mut().map(|sensor| &mut sensor.key) {
-            if key.name.is_empty() || counts.get(&key.name).is_some_and(|count| *count > 1) {
-                let name = if key.name.is_empty() { "Sensor" } else { &key.name };
-                key.name = format!("{name} {}.{}", key.entity_id, key.entity_instance);
+        for Sensor { key, name, .. } in &mut self.sensors {
+            if name.is_empty() || counts.get(name).is_some_and(|count| *count > 1) {
+                let told = if name.is_empty() { "Sensor" } else { name.as_str() };
+                *name = format!("{told} {}.{}", key.entity_id, key.entity_instance);
             }
-            if !taken.insert(key.name.clone()) {
-                key.name = format!("{} #{}", key.name, key.number);
-                taken.insert(key.name.clone());
+            if !taken.insert(name.clone()) {
+                *name = format!("{name} #{}", key.number);
+                taken.insert(name.clone());
             }
         }
     }
 
     fn keep(&mut self, bytes: &[u8]) {
+        let record_id = SdrHeader::decode(bytes).map_or(0, |header| header.id);
         match SdrRecord::decode(bytes) {
-            Some(SdrRecord::Full(full)) if full.key.owner == BMC_OWNER => {
+            Some(SdrRecord::Full(full)) if !is_software(full.key.owner) => {
                 let key = full.key.clone();
-                self.sensors.push(Sensor { analog: key.is_threshold().then_some(full), key });
+                if let Some(what) = full.contradiction().filter(|_| key.is_threshold()) {
+                    self.complain(format!("record {record_id:04x}h of {} {what}", key.name));
+                }
+                self.add(record_id, key.is_threshold().then_some(full), key);
             }
-            Some(SdrRecord::Compact(key)) if key.owner == BMC_OWNER => {
-                self.sensors.extend(key.expand().into_iter().map(|key| Sensor { key, analog: None }));
+            Some(SdrRecord::Compact(key)) if !is_software(key.owner) => {
+                key.expand().into_iter().for_each(|key| self.add(record_id, None, key));
             }
-            // Satellite controllers need bridging; their sensors still name events.
+            // Nobody answers for software; its sensors still name events.
             Some(SdrRecord::Full(full)) => self.event_only.push(full.key.clone()),
             Some(SdrRecord::Compact(key) | SdrRecord::EventOnly(key)) => self.event_only.extend(key.expand()),
-            Some(SdrRecord::Other(_)) => {}
-            None => tracing::debug!("a damaged sensor record was left out"),
+            Some(SdrRecord::Locator(locator)) => self.locators.push(locator),
+            Some(SdrRecord::Entities(association)) => self.associations.push(association),
+            Some(SdrRecord::Oem(record)) if self.oem.len() < OEM_RECORDS_MAX => self.oem.push(record),
+            Some(SdrRecord::Oem(_) | SdrRecord::Other(_)) => {}
+            None => self.complain(format!("record {record_id:04x}h is shorter than it says")),
         }
     }
 
+    fn add(&mut self, record_id: u16, analog: Option<Box<FullSensor>>, key: SensorKey) {
+        let order = self.sensors.len();
+        let twice = |sensor: &&Sensor| {
+            (sensor.key.owner, sensor.key.lun, sensor.key.number) == (key.owner, key.lun, key.number)
+        };
+        if let Some(other) = self.sensors.iter().find(twice) {
+            let problem = format!("sensor {:02x}h is both {} and {}", key.number, other.name, key.name);
+            self.complain(problem);
+        }
+        self.sensors.push(Sensor { name: key.name.clone(), key, record_id, order, analog });
+    }
+
     /// One whole record, in parts, and the id of the one after it.
-    async fn read_record(
+    async fn read_record<T: Conversation>(
         &mut self,
-        link: &mut Link,
+        link: &mut T,
         reservation: &mut Option<u16>,
         deadline: Instant,
     ) -> Result<(u16, Vec<u8>), IpmiError> {
@@ -151,7 +270,7 @@ impl Repository {
         'restart: loop {
             let reserved = match *reservation {
                 Some(reserved) => reserved,
-                None => *reservation.insert(reserve(link, deadline).await?),
+                None => *reservation.insert(self.source.reserve(link, deadline).await?),
             };
             let mut bytes: Vec<u8> = Vec::new();
             let mut wanted = SDR_HEADER_BYTES;
@@ -161,7 +280,7 @@ impl Repository {
                 let count = u8::try_from(left).unwrap_or(u8::MAX).min(self.chunk);
                 let offset = bytes.len() as u8;
                 let part = GetSdr { reservation: reserved, record: self.next, offset, count };
-                match link.call(&part, deadline).await {
+                match self.source.part(link, part, deadline).await {
                     Ok(part) if part.bytes.is_empty() => return Ok((part.next, bytes)),
                     Ok(part) => {
                         next = part.next;
@@ -196,17 +315,12 @@ fn is_too_much(code: u8) -> bool {
     [completion::CANNOT_RETURN_BYTES, completion::LENGTH_EXCEEDED, completion::UNSPECIFIED].contains(&code)
 }
 
-async fn reserve(link: &mut Link, deadline: Instant) -> Result<u16, IpmiError> {
-    match link.call(&ReserveSdr, deadline).await {
-        // Controllers without reservations take zero.
-        Err(IpmiError::Completion { code: completion::INVALID_COMMAND, .. }) => Ok(0),
-        other => other,
-    }
-}
-
 /// What is read first when time is short: power, then discrete states, then measurements.
 fn importance(sensor: &Sensor) -> (u8, u8) {
-    let class = if sensor.is_power() {
+    // Controllers behind are slow, and some are not there at all: nothing waits for them.
+    let class = if sensor.satellite().is_some() {
+        3
+    } else if sensor.is_power() {
         0
     } else if !sensor.key.is_threshold() {
         1
@@ -233,7 +347,7 @@ mod tests {
             repository.keep(&spec.encode(u16::from(number)));
         }
         repository.finish();
-        let names: Vec<&str> = repository.sensors().iter().map(|sensor| sensor.key.name.as_str()).collect();
+        let names: Vec<&str> = repository.sensors().iter().map(|sensor| sensor.name.as_str()).collect();
         assert_eq!(names, ["Temp 3.1", "Temp 3.2", "Temp 3.2 #3", "Sensor 7.1", "Inlet"]);
     }
 
@@ -255,7 +369,7 @@ mod tests {
             repository.keep(&whole[..length]);
         }
         repository.finish();
-        let names: Vec<&str> = repository.sensors().iter().map(|sensor| sensor.key.name.as_str()).collect();
+        let names: Vec<&str> = repository.sensors().iter().map(|sensor| sensor.name.as_str()).collect();
         assert_eq!(names, ["S2", "S1"]);
         assert_eq!(repository.name_of(0x20, 2), Some("S2"));
         assert_eq!(repository.name_of(0x22, 2), None, "another controller's sensor");

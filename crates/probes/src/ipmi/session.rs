@@ -5,12 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stentor_wire::ipmi::bridge::{self, Passed, Satellite};
 use stentor_wire::ipmi::command::{
-    CloseSession, Command, DeviceId, GetAuthCapabilities, GetDeviceId, SetSessionPrivilege,
+    CloseSession, Command, DeviceId, GetAuthCapabilities, GetDeviceId, SetSessionPrivilege, app,
 };
 use stentor_wire::ipmi::console::{Credentials, Handshake, Progress, Session, SessionRequest, SetupError, UserLookup};
 use stentor_wire::ipmi::packet::{self, Frame};
-use stentor_wire::ipmi::{Privilege, Request, Response, Suite, completion};
+use stentor_wire::ipmi::{Privilege, Request, Response, Suite, completion, netfn};
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use super::IpmiError;
@@ -34,6 +35,10 @@ const HANDSHAKE_TRIES: u32 = 3;
 /// A controller counts as unreachable after all tries, or when a deadline ends this much silence; with less time we
 /// cannot tell.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Tries of a command to a controller behind the one we talk to.
+const SATELLITE_TRIES: u32 = 2;
+/// How long each waits: a bus of 100 kbit/s and a busy controller on either side of it.
+const SATELLITE_WAIT: Duration = Duration::from_millis(700);
 /// Shortest wait after a lost reservation; up to 255 ms are added by chance.
 const STAND_ASIDE_MIN: Duration = Duration::from_millis(20);
 /// Longest wait for the answer to Close Session; it only frees a slot earlier.
@@ -239,6 +244,61 @@ impl Link {
             }
         }
         Err(IpmiError::NoAnswer { during: name })
+    }
+
+    /// The same for a controller behind this one, by Send Message. One that does not answer is given up early: it must
+    /// not cost the time of those that do.
+    ///
+    /// # Errors
+    /// `SatelliteSilent` when it does not answer or cannot be reached, else as [`Self::call`].
+    pub(super) async fn call_behind<C: Command>(
+        &mut self,
+        satellite: Satellite,
+        command: &C,
+        deadline: Instant,
+    ) -> Result<C::Answer, IpmiError> {
+        let mut outer = self.session.request(netfn::APP, 0, app::SEND_MESSAGE, Vec::new());
+        let inner = Request {
+            netfn: C::NETFN,
+            lun: command.lun(),
+            command: C::COMMAND,
+            sequence: outer.sequence,
+            data: command.data(),
+        };
+        outer.data = bridge::wrap(&inner, satellite);
+        let silent = IpmiError::SatelliteSilent { address: satellite.address };
+        let mut is_passed_on = false;
+        for _ in 0..SATELLITE_TRIES {
+            let datagram = self.session.seal(&outer, random_bytes()?);
+            self.channel.send(&datagram).await?;
+            let until = deadline.min(Instant::now() + SATELLITE_WAIT);
+            while let Ok(datagram) = timeout_at(until, self.channel.receive()).await {
+                let Ok(response) = self.session.open(&datagram) else { continue };
+                match bridge::judge(response, &outer, &inner) {
+                    Passed::Other => {}
+                    Passed::Underway => is_passed_on = true,
+                    Passed::Refused(completion::INSUFFICIENT_PRIVILEGE) => {
+                        let code = completion::INSUFFICIENT_PRIVILEGE;
+                        return Err(IpmiError::Completion { command: "Send Message", code });
+                    }
+                    Passed::Refused(_) => return Err(silent),
+                    Passed::Answered(answer) => {
+                        self.used_at = Instant::now();
+                        return match answer.completion {
+                            completion::OK => {
+                                command.parse(&answer.data).ok_or(IpmiError::Malformed { command: C::NAME })
+                            }
+                            code => Err(IpmiError::Completion { command: C::NAME, code }),
+                        };
+                    }
+                }
+            }
+            if Instant::now() >= deadline {
+                break;
+            }
+        }
+        // Not even the controller between us has said anything: that is the session's end, not the satellite's.
+        if is_passed_on { Err(silent) } else { Err(IpmiError::NoAnswer { during: "Send Message" }) }
     }
 
     /// A short wait of random length, so that two readers who take each other's reservation fall out of step.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_snmp::{Auth, Client, Error, ErrorStatus, Retry, UdpHandle, UdpTransport, Value, Version, v3::ReportStatus};
 use async_trait::async_trait;
+use stentor_wire::snmp::walk::{Walk, WalkError};
 use stentor_wire::snmp::{Oid, SnmpValue, VarBind};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -78,6 +79,21 @@ pub trait SnmpPoller: Send + Sync {
         rows_max: usize,
         deadline: Deadline,
     ) -> Result<Vec<VarBind>, SnmpError>;
+
+    /// Everything below each of `roots`, at most `rows_max` below each, several of them in one packet. In no order.
+    async fn columns(
+        &self,
+        agent: &Agent,
+        roots: &[Oid],
+        rows_max: usize,
+        deadline: Deadline,
+    ) -> Result<Vec<VarBind>, SnmpError> {
+        let mut found = Vec::new();
+        for root in roots {
+            found.extend(self.walk(agent, root, rows_max, deadline).await?);
+        }
+        Ok(found)
+    }
 }
 
 /// The one client of the process.
@@ -187,7 +203,7 @@ impl SnmpClient {
     }
 }
 
-fn auth_protocol(protocol: AuthProtocol) -> async_snmp::AuthProtocol {
+pub(super) fn auth_protocol(protocol: AuthProtocol) -> async_snmp::AuthProtocol {
     match protocol {
         AuthProtocol::Sha1 => async_snmp::AuthProtocol::Sha1,
         AuthProtocol::Sha224 => async_snmp::AuthProtocol::Sha224,
@@ -197,7 +213,7 @@ fn auth_protocol(protocol: AuthProtocol) -> async_snmp::AuthProtocol {
     }
 }
 
-fn priv_protocol(protocol: PrivProtocol) -> async_snmp::PrivProtocol {
+pub(super) fn priv_protocol(protocol: PrivProtocol) -> async_snmp::PrivProtocol {
     match protocol {
         PrivProtocol::Aes128 => async_snmp::PrivProtocol::Aes128,
         PrivProtocol::Aes192 => async_snmp::PrivProtocol::Aes192Blumenthal,
@@ -258,6 +274,62 @@ impl SnmpPoller for SnmpClient {
             Err(error) => self.heard(agent, was_known, Err(error)),
         }
     }
+
+    async fn columns(
+        &self,
+        agent: &Agent,
+        roots: &[Oid],
+        rows_max: usize,
+        deadline: Deadline,
+    ) -> Result<Vec<VarBind>, SnmpError> {
+        // SNMPv1 has no GETBULK, and ends all columns with the first one that ends.
+        if matches!(agent.login, Login::V1(_)) {
+            let mut found = Vec::new();
+            for root in roots {
+                found.extend(self.walk(agent, root, rows_max, deadline).await?);
+            }
+            return Ok(found);
+        }
+        let mut walk = Walk::new(roots, rows_max, agent.rows);
+        let work = async {
+            let client = self.client(agent, deadline).await?;
+            while let Some(ask) = walk.ask() {
+                let oids: Vec<async_snmp::Oid> = ask.oids.iter().map(theirs).collect();
+                match client.get_bulk(&oids, 0, ask.repetitions).await {
+                    Ok(answer) => walk.take(answer.into_iter().map(ours).collect()).map_err(walked)?,
+                    Err(error) if is_too_big(&error) && walk.ask_less() => {}
+                    // It was there a moment ago: so much at once may be more than it can say, or say in time.
+                    Err(error)
+                        if is_timeout(&error)
+                            && (walk.has_found() || self.is_engine_known(agent))
+                            && walk.ask_less() => {}
+                    Err(error) => return Err(said(&error)),
+                }
+            }
+            Ok(())
+        };
+        let was_known = self.is_engine_known(agent);
+        match timeout_at(deadline, work).await.unwrap_or(Err(SnmpError::Silent)) {
+            Ok(()) => Ok(walk.into_found()),
+            Err(SnmpError::Silent) if walk.has_found() => Err(SnmpError::NoAnswer { during: "a walk" }),
+            Err(error) => self.heard(agent, was_known, Err(error)),
+        }
+    }
+}
+
+fn walked(error: WalkError) -> SnmpError {
+    match error {
+        WalkError::TooMany(rows) => SnmpError::TooMany(rows),
+        WalkError::Backwards(..) | WalkError::Nothing => SnmpError::Malformed(error.to_string()),
+    }
+}
+
+fn is_timeout(error: &Error) -> bool {
+    matches!(innermost(error), Error::Timeout { .. })
+}
+
+fn is_too_big(error: &Error) -> bool {
+    matches!(innermost(error), Error::Snmp { status: ErrorStatus::TooBig, .. })
 }
 
 async fn one_by_one(
@@ -292,7 +364,7 @@ fn theirs(oid: &Oid) -> async_snmp::Oid {
     async_snmp::Oid::from_slice(oid.arcs())
 }
 
-fn ours(bind: async_snmp::VarBind) -> VarBind {
+pub(super) fn ours(bind: async_snmp::VarBind) -> VarBind {
     VarBind { oid: Oid::new(bind.oid.arcs()), value: value(bind.value) }
 }
 

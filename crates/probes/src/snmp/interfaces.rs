@@ -9,13 +9,13 @@ use stentor_core::model::observation::MEASUREMENTS_MAX;
 use stentor_core::model::{Observation, Value};
 use stentor_wire::snmp::counter::has_restarted;
 use stentor_wire::snmp::interfaces::{Choice, Column, Interface, NAMING, NARROW, READING, Rates, Table};
-use stentor_wire::snmp::{Oid, SnmpValue};
+use stentor_wire::snmp::{Oid, SnmpValue, VarBind};
 use tokio::time::Instant;
 
 use crate::look::ahead_of;
 use crate::{BuildError, Deadline, Network, Probe, ProbeEnv, ProbeError, Target};
 
-use super::{Access, Agent, Kept, SnmpError, SnmpPoller, With, unanswered, up_time};
+use super::{Access, Agent, Asking, Kept, SnmpError, SnmpPoller, With, unanswered, up_time};
 
 /// Interfaces that one agent may have; larger tables are not walked to their end.
 const ROWS_MAX: usize = 10_000;
@@ -93,27 +93,26 @@ struct Read {
 
 impl SnmpIf {
     async fn read(&self, agent: &Agent, deadline: Deadline) -> Result<Read, SnmpError> {
-        let mut ask = Asking { probe: self, agent, deadline, has_answered: false, table: Table::default() };
-        let up_ticks = match ask.up_ticks().await? {
-            Some(SnmpValue::Ticks(ticks)) => Some(ticks),
+        let mut ask = Asking::new(&*self.poller, agent, deadline);
+        let mut table = Table::default();
+        let up_ticks = match ask.get(&[up_time()], "its uptime").await?.first() {
+            Some(VarBind { value: SnmpValue::Ticks(ticks), .. }) => Some(*ticks),
             _ => None,
         };
-        for column in NAMING {
-            ask.walk(column).await?;
-        }
-        let all = ask.table.interfaces();
+        let naming = NAMING.map(Column::root);
+        table.extend(ask.columns(&naming, ROWS_MAX, "its interface table").await?);
+        let all = table.interfaces();
         let not_found = self.choice.not_found(&all);
         let indexes: Vec<u32> = all.iter().filter(|one| self.choice.takes(one)).map(|one| one.index).collect();
-        ask.columns(&READING, &indexes).await?;
+        table.extend(cells(&mut ask, &READING, &indexes).await?);
         let at = Instant::now();
         let is_meant = |one: &Interface| indexes.binary_search(&one.index).is_ok();
         let is_narrow = |one: &Interface| is_meant(one) && (one.in_octets.is_none() || one.out_octets.is_none());
-        let narrow: Vec<u32> =
-            ask.table.interfaces().iter().filter(|one| is_narrow(one)).map(|one| one.index).collect();
+        let narrow: Vec<u32> = table.interfaces().iter().filter(|one| is_narrow(one)).map(|one| one.index).collect();
         if !narrow.is_empty() {
-            ask.columns(&NARROW, &narrow).await?;
+            table.extend(cells(&mut ask, &NARROW, &narrow).await?);
         }
-        let chosen: Vec<Interface> = ask.table.interfaces().into_iter().filter(is_meant).collect();
+        let chosen: Vec<Interface> = table.interfaces().into_iter().filter(is_meant).collect();
         if chosen.len() > CHOSEN_MAX {
             return Err(SnmpError::TooMany(CHOSEN_MAX));
         }
@@ -142,56 +141,15 @@ impl SnmpIf {
     }
 }
 
-/// One run's questions to one agent.
-struct Asking<'a> {
-    probe: &'a SnmpIf,
-    agent: &'a Agent,
-    deadline: Deadline,
-    has_answered: bool,
-    table: Table,
-}
-
-impl Asking<'_> {
-    /// Silence after an answer is no silent agent.
-    fn told<T>(&mut self, answer: Result<T, SnmpError>, during: &'static str) -> Result<T, SnmpError> {
-        match answer {
-            Err(SnmpError::Silent) if self.has_answered => Err(SnmpError::NoAnswer { during }),
-            Err(error) => Err(error),
-            Ok(answer) => {
-                self.has_answered = true;
-                Ok(answer)
-            }
-        }
+/// Columns of the chosen interfaces: a few are asked for by name, for many whole columns are walked.
+async fn cells(ask: &mut Asking<'_>, columns: &[Column], indexes: &[u32]) -> Result<Vec<VarBind>, SnmpError> {
+    const DURING: &str = "its interface table";
+    if indexes.len() > ASKED_SINGLY_MAX {
+        let roots: Vec<Oid> = columns.iter().map(|column| column.root()).collect();
+        return ask.columns(&roots, ROWS_MAX, DURING).await;
     }
-
-    async fn up_ticks(&mut self) -> Result<Option<SnmpValue>, SnmpError> {
-        let answer = self.probe.poller.get(self.agent, &[up_time()], self.deadline).await;
-        let answer = self.told(answer, "its uptime")?;
-        Ok(answer.into_iter().next().map(|bind| bind.value))
-    }
-
-    async fn walk(&mut self, column: Column) -> Result<(), SnmpError> {
-        let answer = self.probe.poller.walk(self.agent, &column.root(), ROWS_MAX, self.deadline).await;
-        let rows = self.told(answer, "its interface table")?;
-        rows.into_iter().for_each(|row| self.table.add(row));
-        Ok(())
-    }
-
-    async fn columns(&mut self, columns: &[Column], indexes: &[u32]) -> Result<(), SnmpError> {
-        if indexes.len() > ASKED_SINGLY_MAX {
-            for column in columns {
-                self.walk(*column).await?;
-            }
-            return Ok(());
-        }
-        for index in indexes {
-            let oids: Vec<Oid> = columns.iter().map(|column| column.of(*index)).collect();
-            let answer = self.probe.poller.get(self.agent, &oids, self.deadline).await;
-            let cells = self.told(answer, "its interface table")?;
-            cells.into_iter().for_each(|cell| self.table.add(cell));
-        }
-        Ok(())
-    }
+    let oids: Vec<Oid> = indexes.iter().flat_map(|index| columns.iter().map(|column| column.of(*index))).collect();
+    ask.get(&oids, DURING).await
 }
 
 /// Facts and measurements of the chosen interfaces. What is not known is left out.

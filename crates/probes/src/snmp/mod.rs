@@ -1,26 +1,39 @@
-//! SNMP: what switches, power supplies and other boxes say of themselves. One client, three probes: `snmp` (any objects),
-//! `snmp_if` (interfaces), `snmp_ups` (power).
+//! SNMP: what switches, power supplies and other boxes say of themselves. One client, and a probe for each sort of box:
+//! `snmp` (any objects), `snmp_if` (interfaces), `snmp_array`, `snmp_host`, `snmp_pdu`, `snmp_switch`, `snmp_ups`.
 
+mod array;
 mod client;
+mod host;
 mod interfaces;
+mod limit;
 mod login;
 mod objects;
+mod pdu;
+mod receiver;
+mod switch;
 mod ups;
+mod usm_engine;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use stentor_core::model::Observation;
-use stentor_wire::snmp::Oid;
+use stentor_core::model::{Observation, Value};
+use stentor_wire::snmp::entity::Health;
+use stentor_wire::snmp::{Oid, VarBind};
 use tokio::time::Instant;
 
-use super::ProbeError;
+use super::{Deadline, ProbeError};
 
+pub use array::SnmpArray;
 pub use client::{Agent, SnmpClient, SnmpError, SnmpPoller};
+pub use host::SnmpHost;
 pub use interfaces::SnmpIf;
 pub use login::{Access, AuthProtocol, Login, PrivProtocol, User, With};
 pub use objects::Snmp;
+pub use pdu::SnmpPdu;
+pub use receiver::{Counts, Heard, Reason, ReceiverError, ReceiverSetup, Refusal, TrapReceiver};
+pub use switch::SnmpSwitch;
 pub use ups::SnmpUps;
 
 /// sysUpTime.0: tells a restart of the agent.
@@ -44,6 +57,65 @@ fn unanswered(agent: &Agent, error: SnmpError) -> Result<Observation, ProbeError
         error @ SnmpError::NoAnswer { .. } => Err(ProbeError::Timeout(format!("{addr}: {error}"))),
         error => Err(ProbeError::Failed(format!("{addr}: {error}"))),
     }
+}
+
+/// Objects of one GET: as many fit an answer that no Ethernet has to break up.
+const ASKED_AT_ONCE_MAX: usize = 50;
+
+/// One run's questions to one agent.
+struct Asking<'a> {
+    poller: &'a dyn SnmpPoller,
+    agent: &'a Agent,
+    deadline: Deadline,
+    has_answered: bool,
+}
+
+impl<'a> Asking<'a> {
+    fn new(poller: &'a dyn SnmpPoller, agent: &'a Agent, deadline: Deadline) -> Asking<'a> {
+        Asking { poller, agent, deadline, has_answered: false }
+    }
+
+    /// Silence after an answer is no silent agent.
+    fn told<T>(&mut self, answer: Result<T, SnmpError>, during: &'static str) -> Result<T, SnmpError> {
+        match answer {
+            Err(SnmpError::Silent) if self.has_answered => Err(SnmpError::NoAnswer { during }),
+            Err(error) => Err(error),
+            Ok(answer) => {
+                self.has_answered = true;
+                Ok(answer)
+            }
+        }
+    }
+
+    async fn get(&mut self, oids: &[Oid], during: &'static str) -> Result<Vec<VarBind>, SnmpError> {
+        let mut found = Vec::with_capacity(oids.len());
+        for oids in oids.chunks(ASKED_AT_ONCE_MAX) {
+            let answer = self.poller.get(self.agent, oids, self.deadline).await;
+            found.extend(self.told(answer, during)?);
+        }
+        Ok(found)
+    }
+
+    async fn columns(
+        &mut self,
+        roots: &[Oid],
+        rows_max: usize,
+        during: &'static str,
+    ) -> Result<Vec<VarBind>, SnmpError> {
+        let answer = self.poller.columns(self.agent, roots, rows_max, self.deadline).await;
+        self.told(answer, during)
+    }
+}
+
+/// A power supply in the shape of the signal `psu`: offsets of IPMI's sensor type 08h. `None` where nothing is known.
+fn supply(name: &str, health: Health) -> Option<Value> {
+    let offsets: Vec<i64> = match health {
+        Health::Ok => vec![0],
+        Health::Failed => vec![0, 1],
+        Health::Warning => vec![0, 2],
+        Health::Absent | Health::Unknown => return None,
+    };
+    Some([("id", Value::from(name)), ("offsets", offsets.into())].into_iter().collect())
 }
 
 /// Devices whose last readings one probe keeps for rates.

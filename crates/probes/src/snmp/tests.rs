@@ -1,18 +1,23 @@
 //! The probes against agents that a test makes up, and the client against datagrams that no agent should send.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use stentor_core::model::{Observation, Value};
-use stentor_wire::snmp::interfaces::Column;
+use stentor_wire::snmp::interfaces::{Column, NAMING, READING};
+use stentor_wire::snmp::responder::Responder;
 use stentor_wire::snmp::{Oid, SnmpValue, VarBind};
 use tokio::net::UdpSocket;
 
-use super::{Agent, SnmpError, SnmpPoller};
+use super::{Agent, Login, SnmpError, SnmpPoller};
 use crate::testing::{build, is_overrun, number, plain_env, target, text, within};
 use crate::{Deadline, ErasedProbe, Network, ProbeEnv, ProbeError};
+
+mod devices;
 
 /// An agent that has these objects.
 #[derive(Default)]
@@ -198,9 +203,13 @@ async fn a_ups_is_told_in_words_and_to_the_classifier_in_numbers() {
     assert_eq!(seen.facts["alarms"], Value::List(vec![]));
 }
 
-const KINDS: [(&str, &str); 3] = [
+const KINDS: [(&str, &str); 7] = [
     ("snmp", r#"{"port":PORT,"oids":[{"oid":"sysUpTime.0"}]}"#),
+    ("snmp_array", r#"{"port":PORT}"#),
+    ("snmp_host", r#"{"port":PORT}"#),
     ("snmp_if", r#"{"port":PORT}"#),
+    ("snmp_pdu", r#"{"port":PORT}"#),
+    ("snmp_switch", r#"{"port":PORT}"#),
     ("snmp_ups", r#"{"port":PORT}"#),
 ];
 
@@ -309,4 +318,52 @@ async fn all_agents_are_asked_from_one_socket() {
         polled.abort();
     }
     assert!(sources.iter().all(|source| *source == sources[0]), "{sources:?}");
+}
+
+/// A switch that answers on loopback and counts what it is asked.
+async fn switch(objects: BTreeMap<Oid, SnmpValue>) -> (u16, Arc<AtomicUsize>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.expect("bound");
+    let (port, count) = (socket.local_addr().expect("address").port(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&count);
+    tokio::spawn(async move {
+        let mut asked = [0; 2048];
+        while let Ok((length, peer)) = socket.recv_from(&mut asked).await {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let responder = Responder { community: b"public", objects: &objects, answer_bytes_max: 1400 };
+            if let Some(answer) = responder.answer(&asked[..length]) {
+                let _ = socket.send_to(&answer, peer).await;
+            }
+        }
+    });
+    (port, count)
+}
+
+#[tokio::test]
+async fn a_table_of_48_ports_costs_few_packets_and_reads_the_same() {
+    let made = Made::default();
+    made.up_since(1);
+    for index in 1..=48 {
+        made.port(index, &format!("Eth1/{index}"), 1, 1 << 40);
+    }
+    let objects = made.objects.lock().expect("not poisoned").clone();
+    let (port, count) = switch(objects.clone()).await;
+    let net = Network::real();
+    let login = Login::V2c(b"public".to_vec());
+    let addr = SocketAddr::from(([127, 0, 0, 1], port));
+    let agent = Agent { addr, login, retries: 0, rows: 25, any_source: false };
+    let roots: Vec<Oid> = [&NAMING[..], &READING[..]].concat().into_iter().map(Column::root).collect();
+
+    let mut before = Vec::new();
+    for root in &roots {
+        before.extend(net.snmp().walk(&agent, root, 1000, within(20_000)).await.expect("walked"));
+    }
+    let packets_before = count.swap(0, Ordering::Relaxed);
+    let mut after = net.snmp().columns(&agent, &roots, 1000, within(20_000)).await.expect("walked");
+    let packets_after = count.swap(0, Ordering::Relaxed);
+
+    before.sort_by(|a, b| a.oid.cmp(&b.oid));
+    after.sort_by(|a, b| a.oid.cmp(&b.oid));
+    assert_eq!(after.len(), 48 * 8);
+    assert_eq!(before, after);
+    assert_eq!((packets_before, packets_after), (22, 8), "one column at a time, and all at once");
 }

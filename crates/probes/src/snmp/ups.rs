@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use stentor_core::model::{Observation, Value};
-use stentor_wire::snmp::ups::{self, Source, Ups};
+use stentor_wire::snmp::ups::{self, Input, Source, Ups};
 
 use crate::look::ahead_of;
 use crate::{BuildError, Deadline, Network, Probe, ProbeEnv, ProbeError, Target};
 
-use super::{Access, Agent, SnmpError, SnmpPoller, With, unanswered};
+use super::{Access, Agent, Asking, SnmpError, SnmpPoller, With, unanswered};
 
 /// Lines of output, or alarms, of one device.
 const ROWS_MAX: usize = 200;
@@ -51,17 +51,12 @@ impl Probe for SnmpUps {
 
 impl SnmpUps {
     async fn read(&self, agent: &Agent, deadline: Deadline) -> Result<Ups, SnmpError> {
-        let mut found = self.poller.get(agent, &ups::scalars(), deadline).await?;
+        let mut ask = Asking::new(&*self.poller, agent, deadline);
+        let mut found = ask.get(&ups::scalars(), "its state").await?;
         if !ups::read(&found).is_one() {
             return Ok(Ups::default());
         }
-        for column in ups::columns() {
-            match self.poller.walk(agent, &column, ROWS_MAX, deadline).await {
-                Ok(rows) => found.extend(rows),
-                Err(SnmpError::Silent) => return Err(SnmpError::NoAnswer { during: "a walk" }),
-                Err(error) => return Err(error),
-            }
-        }
+        found.extend(ask.columns(&ups::columns(), ROWS_MAX, "its tables").await?);
         Ok(ups::read(&found))
     }
 }
@@ -76,6 +71,9 @@ fn observation(ups: &Ups) -> Observation {
         if let Some(number) = number {
             text.push_str(&format!(", {what} {}{unit}", round(number)));
         }
+    }
+    if let Some(seconds) = ups.seconds_on_battery.filter(|seconds| *seconds > 0.0) {
+        text.push_str(&format!(", on battery for {} s", round(seconds)));
     }
     if !ups.alarms.is_empty() {
         text.push_str(&format!("; alarms: {}", ups.alarms.join(", ")));
@@ -100,6 +98,11 @@ fn observation(ups: &Ups) -> Observation {
         ("load_pct", ups.load_pct.map(|number| round(number).into())),
         ("alarms_present", ups.alarms_present.map(Value::from)),
         ("replace_battery", ups.replace.map(Value::from)),
+        ("battery_v", ups.battery_v.map(Value::from)),
+        ("input_bads", ups.input_bads.map(Value::from)),
+        ("input_v_min", ups.inputs.iter().filter_map(|one| one.volts).reduce(f64::min).map(Value::from)),
+        ("output_v_min", ups.output_v_min.map(Value::from)),
+        ("inputs", Some(ups.inputs.iter().map(input).collect::<Vec<_>>().into())),
         ("model", ups.model.clone().map(Value::from)),
         ("ups", Some(signal.into_iter().collect())),
     ];
@@ -113,12 +116,23 @@ fn observation(ups: &Ups) -> Observation {
         ("minutes_left", ups.minutes_left, ""),
         ("load", ups.load_pct, "%"),
         ("temperature", ups.temperature_c, "°C"),
+        ("battery", ups.battery_v, "V"),
+        ("input", ups.inputs.iter().filter_map(|one| one.volts).reduce(f64::min), "V"),
+        ("output", ups.output_v_min, "V"),
     ] {
         if let Some(number) = number {
             seen = seen.measure(label, round(number), unit);
         }
     }
     seen
+}
+
+fn input(line: &Input) -> Value {
+    let mut pairs: Vec<(&str, Value)> = vec![("line", line.number.into())];
+    pairs.extend(line.volts.map(|volts| ("volts", volts.into())));
+    pairs.extend(line.hertz.map(|hertz| ("hertz", hertz.into())));
+    pairs.extend(line.amps.map(|amps| ("amps", amps.into())));
+    pairs.into_iter().collect()
 }
 
 fn round(number: f64) -> f64 {

@@ -8,6 +8,8 @@ use super::{Privilege, netfn};
 /// Command numbers of the App network function (appendix G).
 pub mod app {
     pub const DEVICE_ID: u8 = 0x01;
+    pub const WATCHDOG_TIMER: u8 = 0x25;
+    pub const SEND_MESSAGE: u8 = 0x34;
     pub const SYSTEM_GUID: u8 = 0x37;
     pub const AUTH_CAPABILITIES: u8 = 0x38;
     pub const SET_PRIVILEGE: u8 = 0x3B;
@@ -18,22 +20,31 @@ pub mod app {
 /// Command numbers of the Chassis network function.
 pub mod chassis {
     pub const STATUS: u8 = 0x01;
+    pub const RESTART_CAUSE: u8 = 0x07;
+    pub const POWER_ON_HOURS: u8 = 0x0F;
 }
 
 /// Command numbers of the Sensor/Event network function.
 pub mod sensor {
+    pub const DEVICE_SDR_INFO: u8 = 0x20;
+    pub const DEVICE_SDR_GET: u8 = 0x21;
+    pub const DEVICE_SDR_RESERVE: u8 = 0x22;
     pub const READING_FACTORS: u8 = 0x23;
     pub const READING: u8 = 0x2D;
 }
 
 /// Command numbers of the Storage network function.
 pub mod storage {
+    pub const FRU_INFO: u8 = 0x10;
+    pub const FRU_READ: u8 = 0x11;
     pub const SDR_INFO: u8 = 0x20;
     pub const SDR_RESERVE: u8 = 0x22;
     pub const SDR_GET: u8 = 0x23;
     pub const SEL_INFO: u8 = 0x40;
     pub const SEL_RESERVE: u8 = 0x42;
     pub const SEL_GET: u8 = 0x43;
+    pub const SEL_TIME: u8 = 0x48;
+    pub const SEL_UTC_OFFSET: u8 = 0x5C;
 }
 
 /// First record of a repository, as a record id to ask for (sections 33.12 and 31.5).
@@ -112,7 +123,11 @@ pub struct DeviceId {
     pub manufacturer: u32,
     pub product: u16,
     pub has_sdr_repository: bool,
+    /// It has sensors of its own, and records of them where there is no repository.
+    pub has_sensors: bool,
     pub has_sel: bool,
+    /// It keeps FRU inventories.
+    pub has_inventory: bool,
 }
 
 impl Command for GetDeviceId {
@@ -139,8 +154,10 @@ impl Command for GetDeviceId {
             ipmi_version: (version & 0x0F, version >> 4),
             manufacturer: u32::from_le_bytes([m0, m1, m2 & 0x0F, 0]),
             product,
+            has_sensors: support & 0x01 != 0,
             has_sdr_repository: support & 0x02 != 0,
             has_sel: support & 0x04 != 0,
+            has_inventory: support & 0x08 != 0,
         })
     }
 }
@@ -157,9 +174,35 @@ pub struct ChassisStatus {
     pub main_power_fault: bool,
     pub power_control_fault: bool,
     pub last_event: LastPowerEvent,
+    pub restore_policy: RestorePolicy,
     pub intrusion: bool,
+    pub is_front_panel_locked: bool,
     pub drive_fault: bool,
     pub fan_fault: bool,
+    /// The identify light is on; `None` where the controller does not say.
+    pub is_identified: Option<bool>,
+}
+
+/// What the machine does when its power comes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RestorePolicy {
+    StaysOff,
+    AsBefore,
+    PowersUp,
+    #[default]
+    Unknown,
+}
+
+impl RestorePolicy {
+    /// Words as `ipmitool chassis status` prints them.
+    pub fn word(self) -> &'static str {
+        match self {
+            RestorePolicy::StaysOff => "always-off",
+            RestorePolicy::AsBefore => "previous",
+            RestorePolicy::PowersUp => "always-on",
+            RestorePolicy::Unknown => "unknown",
+        }
+    }
 }
 
 /// Why the power last changed.
@@ -214,9 +257,18 @@ impl Command for GetChassisStatus {
                 fault: bit(last, 3),
                 on_by_command: bit(last, 4),
             },
+            restore_policy: match power >> 5 & 3 {
+                0 => RestorePolicy::StaysOff,
+                1 => RestorePolicy::AsBefore,
+                2 => RestorePolicy::PowersUp,
+                _ => RestorePolicy::Unknown,
+            },
             intrusion: bit(misc, 0),
+            is_front_panel_locked: bit(misc, 1),
             drive_fault: bit(misc, 2),
             fan_fault: bit(misc, 3),
+            // Bit 6: identify is supported; bits 5 and 4: off, for a time, for good.
+            is_identified: bit(misc, 6).then_some(misc >> 4 & 3 != 0),
         })
     }
 }

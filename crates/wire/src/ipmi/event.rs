@@ -3,15 +3,15 @@
 //! The key is always (event/reading type, sensor type, offset), never a sensor's name: vendors publish
 //! power-supply redundancy under type 08h as well as 09h.
 
-use std::fmt;
-
-use ipmi_rs_core::storage::sdr::{SensorType, decode_event};
+use super::event_table::{GENERIC, Meaning, SENSOR_TYPES, SPECIFIC};
 
 /// Event/reading type codes (table 42-1).
 pub mod event_type {
     pub const THRESHOLD: u8 = 0x01;
     pub const REDUNDANCY: u8 = 0x0B;
     pub const SENSOR_SPECIFIC: u8 = 0x6F;
+    /// The states of table 42-2 but thresholds.
+    pub const GENERIC_DISCRETE: std::ops::RangeInclusive<u8> = 0x02..=0x0C;
 }
 
 /// Sensor types this product decides on (table 42-3).
@@ -29,14 +29,22 @@ pub mod sensor_type {
     pub const DRIVE_SLOT: u8 = 0x0D;
     pub const FIRMWARE_PROGRESS: u8 = 0x0F;
     pub const EVENT_LOGGING: u8 = 0x10;
+    pub const SYSTEM_EVENT: u8 = 0x12;
     pub const CRITICAL_INTERRUPT: u8 = 0x13;
     pub const CHIP_SET: u8 = 0x19;
+    pub const SYSTEM_BOOT: u8 = 0x1D;
     pub const BOOT_ERROR: u8 = 0x1E;
     pub const OS_STOP: u8 = 0x20;
+    pub const SLOT: u8 = 0x21;
     pub const WATCHDOG_2: u8 = 0x23;
     pub const LAN: u8 = 0x27;
     pub const MANAGEMENT_HEALTH: u8 = 0x28;
     pub const BATTERY: u8 = 0x29;
+    pub const SESSION_AUDIT: u8 = 0x2A;
+    pub const VERSION_CHANGE: u8 = 0x2B;
+    pub const FRU_STATE: u8 = 0x2C;
+    /// Types from here on are the manufacturer's own.
+    pub const FIRST_OEM: u8 = 0xC0;
 }
 
 /// Offsets of a power supply sensor.
@@ -57,27 +65,48 @@ pub enum Severity {
     Critical,
 }
 
-struct Offset {
-    event_type: u8,
-    sensor_type: u8,
-    offset: u8,
+/// Who notices when an offset is asserted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Visibility {
+    /// Nothing is lost.
+    Harmless,
+    /// Redundancy or a safety margin is lost; what runs on the host goes on.
+    Hidden,
+    /// What runs on the host stops, or has stopped.
+    Visible,
 }
 
-impl fmt::Display for Offset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        decode_event(f, self.event_type, SensorType::from(self.sensor_type), self.offset)
-    }
+fn meaning(event_type: u8, sensor_type: u8, offset: u8) -> Option<&'static Meaning> {
+    let (table, code) = match event_type {
+        event_type::SENSOR_SPECIFIC => (SPECIFIC, sensor_type),
+        _ => (GENERIC, event_type),
+    };
+    let group = table.iter().find(|group| group.code == code)?;
+    group.offsets.iter().find(|meaning| meaning.offset == offset)
 }
 
 /// Name of a sensor type.
 pub fn sensor_type_name(sensor_type: u8) -> String {
-    SensorType::from(sensor_type).to_string()
+    match SENSOR_TYPES.get(usize::from(sensor_type)) {
+        Some(name) if sensor_type != 0 => (*name).to_owned(),
+        _ if sensor_type >= sensor_type::FIRST_OEM => format!("OEM (0x{sensor_type:02X})"),
+        _ => format!("Reserved (0x{sensor_type:02X})"),
+    }
 }
 
 /// Meaning of one offset, without the sensor's type: `Power Supply input lost (AC/DC)`.
 pub fn offset_text(event_type: u8, sensor_type: u8, offset: u8) -> String {
-    let text = Offset { event_type, sensor_type, offset }.to_string();
-    if text.is_empty() { format!("offset {offset}") } else { text }
+    known_text(event_type, sensor_type, offset).map_or_else(|| format!("offset {offset}"), str::to_owned)
+}
+
+/// The same; `None` for offsets that the tables do not have.
+pub fn known_text(event_type: u8, sensor_type: u8, offset: u8) -> Option<&'static str> {
+    meaning(event_type, sensor_type, offset).map(|meaning| meaning.text)
+}
+
+/// Meaning of one offset in the words of `ipmitool`; `None` where it has none.
+pub fn brief_text(event_type: u8, sensor_type: u8, offset: u8) -> Option<&'static str> {
+    meaning(event_type, sensor_type, offset).map(|meaning| meaning.brief).filter(|brief| !brief.is_empty())
 }
 
 /// Meaning of one offset with the sensor's type in front, unless the text begins with it already.
@@ -89,58 +118,19 @@ pub fn text(event_type: u8, sensor_type: u8, offset: u8) -> String {
 
 /// How much an asserted offset matters. Offsets without a known meaning are information: a rule may still name them.
 pub fn severity(event_type: u8, sensor_type: u8, offset: u8) -> Severity {
-    match event_type {
-        event_type::SENSOR_SPECIFIC => specific_severity(sensor_type, offset),
-        _ => generic_severity(event_type, offset),
-    }
+    meaning(event_type, sensor_type, offset).map_or(Severity::Info, |meaning| meaning.severity)
 }
 
-fn generic_severity(event_type: u8, offset: u8) -> Severity {
-    use Severity::{Critical, Info, Major, Warning};
-    match (event_type, offset) {
-        // Odd threshold offsets are the way back from a low threshold, even ones from a high one.
-        (event_type::THRESHOLD, 0x0 | 0x7) => Warning,
-        (event_type::THRESHOLD, 0x2 | 0x4 | 0x9 | 0xB) => Critical,
-        (0x04 | 0x05, 1) => Warning,
-        (0x07, 1 | 4) => Warning,
-        (0x07, 2 | 3 | 5 | 6) => Critical,
-        (0x0A, 4 | 6 | 8) => Warning,
-        (event_type::REDUNDANCY, 1 | 2 | 3 | 4 | 6 | 7) => Major,
-        (event_type::REDUNDANCY, 5) => Critical,
-        _ => Info,
-    }
-}
-
-fn specific_severity(sensor: u8, offset: u8) -> Severity {
-    use Severity::{Critical, Info, Major, Warning};
-    match (sensor, offset) {
-        (sensor_type::PHYSICAL_SECURITY, _) => Warning,
-        (sensor_type::PROCESSOR, 0..=4 | 6 | 0xB) => Critical,
-        (sensor_type::PROCESSOR, 5 | 8 | 0xA | 0xC) => Warning,
-        (sensor_type::POWER_SUPPLY, 1 | 3 | 4) => Major,
-        (sensor_type::POWER_SUPPLY, 2 | 5 | 6) => Warning,
-        (sensor_type::POWER_UNIT, 0) => Major,
-        (sensor_type::POWER_UNIT, 1 | 7) => Warning,
-        (sensor_type::POWER_UNIT, 2..=6) => Critical,
-        (sensor_type::MEMORY, 1 | 2 | 0xA) => Critical,
-        (sensor_type::MEMORY, 5) => Major,
-        (sensor_type::MEMORY, 0 | 3 | 4 | 7 | 9) => Warning,
-        (sensor_type::DRIVE_SLOT, 6) => Critical,
-        (sensor_type::DRIVE_SLOT, 1 | 5 | 8) => Major,
-        (sensor_type::DRIVE_SLOT, 2 | 7) => Warning,
-        (sensor_type::FIRMWARE_PROGRESS, 0 | 1) => Critical,
-        (sensor_type::EVENT_LOGGING, 3..=5) => Warning,
-        (sensor_type::CRITICAL_INTERRUPT, 4 | 5 | 8 | 9 | 0xA) => Critical,
-        (sensor_type::CRITICAL_INTERRUPT, 1..=3 | 6 | 7 | 0xB) => Warning,
-        (sensor_type::CHIP_SET, 0 | 1) => Critical,
-        (sensor_type::BOOT_ERROR, _) => Critical,
-        (sensor_type::OS_STOP, 0 | 1) => Critical,
-        (sensor_type::WATCHDOG_2, 0..=3) => Critical,
-        (sensor_type::WATCHDOG_2, 8) => Warning,
-        (sensor_type::LAN, 0) => Warning,
-        (sensor_type::MANAGEMENT_HEALTH, 0..=5) => Warning,
-        (sensor_type::BATTERY, 0 | 1) => Warning,
-        _ => Info,
+/// Whether users of the host notice. Follows the severity, but for what is critical because it will soon be felt
+/// (a hot inlet, a fan that stands still) and is not felt yet.
+pub fn visibility(event_type: u8, sensor_type: u8, offset: u8) -> Visibility {
+    let is_felt_later = event_type != event_type::SENSOR_SPECIFIC
+        || matches!((sensor_type, offset), (sensor_type::MEMORY, 0xA) | (sensor_type::WATCHDOG_2, 0));
+    match severity(event_type, sensor_type, offset) {
+        Severity::Info => Visibility::Harmless,
+        Severity::Warning | Severity::Major => Visibility::Hidden,
+        Severity::Critical if is_felt_later => Visibility::Hidden,
+        Severity::Critical => Visibility::Visible,
     }
 }
 
@@ -157,7 +147,7 @@ mod tests {
             (0x0B, 0x08, 1, "Power Supply Redundancy Lost", Severity::Major),
             (0x0B, 0x09, 5, "Power Unit Non-redundant:Insufficient Resources", Severity::Critical),
             (0x0B, 0x09, 0, "Power Unit Fully Redundant", Severity::Info),
-            (0x6F, 0x09, 4, "Power Unit AC lost / Power input lost", Severity::Critical),
+            (0x6F, 0x09, 4, "Power Unit AC lost/Power input lost", Severity::Critical),
             (0x6F, 0x0D, 1, "Drive Slot Drive Fault", Severity::Major),
             (0x01, 0x01, 9, "Temperature Upper Critical - going high", Severity::Critical),
             (0x01, 0x04, 0, "Fan Lower Non-critical - going low", Severity::Warning),
@@ -165,6 +155,47 @@ mod tests {
         ] {
             assert_eq!(text(event_type, sensor_type, offset), expected);
             assert_eq!(super::severity(event_type, sensor_type, offset), severity, "{expected}");
+        }
+    }
+
+    #[test]
+    fn each_offset_is_there_once_in_both_wordings() {
+        for group in GENERIC.iter().chain(SPECIFIC) {
+            let offsets: Vec<u8> = group.offsets.iter().map(|meaning| meaning.offset).collect();
+            assert!(
+                offsets.is_sorted_by(|a, b| a < b) && offsets.iter().all(|offset| *offset < 15),
+                "{:02X}",
+                group.code
+            );
+            assert!(group.offsets.iter().all(|meaning| !meaning.text.is_empty()), "{:02X}", group.code);
+        }
+        for (table, first, last) in [(GENERIC, 0x01, 0x0C), (SPECIFIC, 0x05, 0x2C)] {
+            assert!(table.is_sorted_by(|a, b| a.code < b.code));
+            assert_eq!((table[0].code, table[table.len() - 1].code), (first, last));
+        }
+        assert_eq!(SENSOR_TYPES.len(), 0x2D, "table 42-3 ends with FRU State, 2Ch");
+    }
+
+    #[test]
+    fn visible_is_what_stops_the_host() {
+        for (event_type, sensor_type, offset, expected) in [
+            (0x6F, 0x07, 1, Visibility::Visible),
+            (0x6F, 0x08, 1, Visibility::Hidden),
+            (0x6F, 0x08, 0, Visibility::Harmless),
+            (0x6F, 0x0C, 1, Visibility::Visible),
+            (0x6F, 0x0C, 0, Visibility::Hidden),
+            (0x6F, 0x0D, 6, Visibility::Visible),
+            (0x6F, 0x20, 1, Visibility::Visible),
+            (0x6F, 0x23, 1, Visibility::Visible),
+            (0x01, 0x01, 9, Visibility::Hidden),
+            (0x0B, 0x09, 5, Visibility::Hidden),
+        ] {
+            assert_eq!(
+                visibility(event_type, sensor_type, offset),
+                expected,
+                "{}",
+                text(event_type, sensor_type, offset)
+            );
         }
     }
 }

@@ -61,9 +61,14 @@ fn disassemble(bytes: &[u8]) -> Result<([u8; 2], &[u8]), PacketError> {
 
 impl Request {
     pub fn encode(&self) -> Vec<u8> {
-        let mut body = vec![CONSOLE_ADDRESS, (self.sequence & REQUEST_SEQUENCE_MASK) << 2, self.command];
+        self.encode_for(BMC_ADDRESS, CONSOLE_ADDRESS)
+    }
+
+    /// For the controller at `responder`, from `requester`.
+    pub(super) fn encode_for(&self, responder: u8, requester: u8) -> Vec<u8> {
+        let mut body = vec![requester, (self.sequence & REQUEST_SEQUENCE_MASK) << 2, self.command];
         body.extend(&self.data);
-        assemble([BMC_ADDRESS, self.netfn << 2 | self.lun & 3], &body)
+        assemble([responder, self.netfn << 2 | self.lun & 3], &body)
     }
 
     /// # Errors

@@ -4,17 +4,30 @@
 //! are those of the IPMI 2.0 specification, revision 1.1.
 
 pub mod bmc;
+pub mod bridge;
+pub mod chassis;
 pub mod command;
 pub mod console;
 mod crypto;
 mod cursor;
+pub mod dcmi;
+pub mod device_sdr;
 pub mod event;
+mod event_table;
+pub mod fru;
+pub mod listing;
 pub mod message;
 pub mod packet;
+pub mod pet;
+pub mod presence;
 pub mod sdr;
 pub mod sdr_encode;
+pub mod sdr_locator;
 pub mod sel;
+pub mod sel_detail;
 pub mod setup;
+pub mod text;
+pub mod units;
 
 pub use crypto::{Suite, UnsupportedSuite};
 pub use message::{Request, Response};

@@ -1,11 +1,13 @@
 //! Sensor data records: full, compact and event-only (section 43), and the conversion of raw readings (36.3).
 //!
 //! Decoded here and not by a crate, because negative factors, linearisation and one's complement must be right.
-
-use ipmi_rs_core::storage::sdr::Unit;
+//! Records that describe no sensor are in [`super::sdr_locator`].
 
 use super::cursor::Cursor;
 use super::event::event_type;
+use super::sdr_locator::{DeviceLocator, EntityAssociation, OemRecord};
+use super::text::decode_typed;
+pub use super::units::SensorUnit;
 
 /// Record id, version, type and length come before each record's key and body (section 43).
 pub const SDR_HEADER_BYTES: usize = 5;
@@ -40,15 +42,24 @@ pub enum SdrRecord {
     Compact(SensorKey),
     /// Never readable; names the source of SEL entries.
     EventOnly(SensorKey),
-    /// Locators, associations, OEM: not needed here.
+    /// Types 08h and 09h: which entities make up another.
+    Entities(EntityAssociation),
+    /// Types 10h, 11h and 12h: where a device, a FRU inventory or a management controller is found.
+    Locator(DeviceLocator),
+    /// Type C0h, kept as it is.
+    Oem(OemRecord),
+    /// Confirmation and channel records, and types nobody has defined.
     Other(u8),
 }
 
 /// What all sensor records say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SensorKey {
+    /// Slave address of the controller that has the sensor, or a software id (lowest bit set).
     pub owner: u8,
     pub lun: u8,
+    /// Channel on which the owner is reached; 0 is the primary IPMB.
+    pub channel: u8,
     pub number: u8,
     pub entity_id: u8,
     pub entity_instance: u8,
@@ -78,6 +89,10 @@ pub struct FullSensor {
     pub unit: SensorUnit,
     pub linearization: Linearization,
     pub factors: SensorFactors,
+    /// Half counts by which a reading may be off, as the record says.
+    pub tolerance: u8,
+    /// Raw hysteresis of thresholds for values going up and down; zero where there is none.
+    pub hysteresis: (u8, u8),
     /// Raw values; which ones count is in `readable_thresholds`.
     pub thresholds: Thresholds<u8>,
     /// Bits 0 to 5: lower non-critical, critical, non-recoverable, upper non-critical, critical, non-recoverable.
@@ -102,18 +117,6 @@ pub enum AnalogFormat {
     TwosComplement,
     /// The reading byte means nothing.
     None,
-}
-
-/// Base unit, rate and modifier (sections 43.1 and 43.17).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SensorUnit {
-    pub is_percentage: bool,
-    /// 0 none, 1 per µs, 2 per ms, 3 per s, 4 per minute, 5 per hour, 6 per day.
-    pub rate: u8,
-    /// 0 none, 1 base / modifier, 2 base × modifier.
-    pub modifier_kind: u8,
-    pub base: u8,
-    pub modifier: u8,
 }
 
 /// M, B and both exponents of `L((M·x + B·10^K1)·10^K2)`.
@@ -244,45 +247,6 @@ impl AnalogFormat {
     }
 }
 
-impl SensorUnit {
-    /// `°C`, `RPM`, `V`, `%`, `W`; empty where the record names no unit.
-    pub fn symbol(&self) -> String {
-        if self.is_percentage {
-            return "%".to_owned();
-        }
-        let base = unit_symbol(self.base);
-        let rate = match self.rate {
-            1 => "/µs",
-            2 => "/ms",
-            3 => "/s",
-            4 => "/min",
-            5 => "/h",
-            6 => "/d",
-            _ => "",
-        };
-        match (self.modifier_kind, self.modifier) {
-            (1, modifier) => format!("{base}/{}{rate}", unit_symbol(modifier)),
-            (2, modifier) => format!("{base}·{}{rate}", unit_symbol(modifier)),
-            _ => format!("{base}{rate}"),
-        }
-    }
-}
-
-fn unit_symbol(code: u8) -> String {
-    /// Unspecified.
-    const NONE: u8 = 0;
-    const RPM: u8 = 18;
-    match code {
-        NONE => String::new(),
-        RPM => "RPM".to_owned(),
-        code => {
-            // The table prints "value unit" only; the number is cut off again.
-            let shown = Unit::from(code).display(true, 2u8);
-            shown.split_once(' ').map(|(_, unit)| unit.to_owned()).unwrap_or_default()
-        }
-    }
-}
-
 impl FullSensor {
     /// The reading in the sensor's unit; `None` where the byte has no meaning or the curve no value.
     pub fn value(&self, raw: u8) -> Option<f64> {
@@ -292,6 +256,63 @@ impl FullSensor {
     /// As [`Self::value`], with the factors the controller gave for exactly this reading.
     pub fn value_with(&self, raw: u8, factors: &SensorFactors) -> Option<f64> {
         self.linearization.apply(factors.apply(self.format.decode(raw)?))
+    }
+
+    /// False for a number that no such sensor can have: colder than absolute zero, or beyond anything that is measured.
+    pub fn is_possible(&self, value: f64) -> bool {
+        /// Far above what any sensor of a computer reads, and far below what wrong exponents give.
+        const MAGNITUDE_MAX: f64 = 1e12;
+        const DEGREES_MAX: f64 = 1e4;
+        let lowest = match self.unit {
+            SensorUnit { is_percentage: true, .. } => -MAGNITUDE_MAX,
+            SensorUnit { base: 1, modifier_kind: 0, rate: 0, .. } => -273.15,
+            SensorUnit { base: 2, modifier_kind: 0, rate: 0, .. } => -459.67,
+            SensorUnit { base: 3, modifier_kind: 0, rate: 0, .. } => 0.0,
+            _ => -MAGNITUDE_MAX,
+        };
+        let highest = if lowest > -MAGNITUDE_MAX { DEGREES_MAX } else { MAGNITUDE_MAX };
+        (lowest..=highest).contains(&value)
+    }
+
+    /// How far a linear sensor's value may be off, in its unit (section 36.3).
+    pub fn tolerance_value(&self) -> Option<f64> {
+        let is_linear = self.linearization == Linearization::Linear;
+        let step = f64::from(self.factors.m.unsigned_abs()) * pow10(self.factors.result_exponent);
+        (is_linear && self.tolerance > 0).then(|| f64::from(self.tolerance) / 2.0 * step)
+    }
+
+    /// Positive and negative hysteresis of a linear sensor, in its unit.
+    pub fn hysteresis_values(&self) -> Option<(f64, f64)> {
+        let is_linear = self.linearization == Linearization::Linear;
+        let step = f64::from(self.factors.m.unsigned_abs()) * pow10(self.factors.result_exponent);
+        let (up, down) = self.hysteresis;
+        (is_linear && self.hysteresis != (0, 0)).then(|| (f64::from(up) * step, f64::from(down) * step))
+    }
+
+    /// What the record says that cannot be right; readings are then to be taken with care.
+    pub fn contradiction(&self) -> Option<&'static str> {
+        if self.format == AnalogFormat::None {
+            return self.key.is_threshold().then_some("has thresholds, but no number format");
+        }
+        if self.factors.m == 0 && self.linearization != Linearization::NonLinear {
+            return Some("multiplies each reading by zero");
+        }
+        if matches!(self.linearization, Linearization::Unknown(_)) {
+            return Some("has a linearization that nobody has defined");
+        }
+        let t = self.threshold_values();
+        let values = [
+            t.lower_non_recoverable,
+            t.lower_critical,
+            t.lower_non_critical,
+            t.upper_non_critical,
+            t.upper_critical,
+            t.upper_non_recoverable,
+        ];
+        let values: Vec<f64> = values.into_iter().flatten().collect();
+        // With a falling curve all of them come the other way round.
+        let is_ordered = values.is_sorted() || values.iter().rev().is_sorted();
+        (!is_ordered).then_some("has thresholds in an impossible order")
     }
 
     /// The thresholds in the sensor's unit; those the controller cannot report are left out.
@@ -356,6 +377,12 @@ impl SdrRecord {
             0x01 => decode_full(body).map(|full| SdrRecord::Full(Box::new(full))),
             0x02 => decode_compact(body).map(SdrRecord::Compact),
             0x03 => decode_event_only(body).map(SdrRecord::EventOnly),
+            0x08 => EntityAssociation::decode(body).map(SdrRecord::Entities),
+            0x09 => EntityAssociation::decode_device_relative(body).map(SdrRecord::Entities),
+            0x10 => DeviceLocator::decode_generic(body).map(SdrRecord::Locator),
+            0x11 => DeviceLocator::decode_fru(body).map(SdrRecord::Locator),
+            0x12 => DeviceLocator::decode_controller(body).map(SdrRecord::Locator),
+            0xC0 => OemRecord::decode(body).map(SdrRecord::Oem),
             other => Some(SdrRecord::Other(other)),
         }
     }
@@ -364,20 +391,21 @@ impl SdrRecord {
         match self {
             SdrRecord::Full(full) => Some(&full.key),
             SdrRecord::Compact(key) | SdrRecord::EventOnly(key) => Some(key),
-            SdrRecord::Other(_) => None,
+            SdrRecord::Entities(_) | SdrRecord::Locator(_) | SdrRecord::Oem(_) | SdrRecord::Other(_) => None,
         }
     }
 }
 
 struct Common {
     key: SensorKey,
+    capabilities: u8,
     lower_mask: u16,
     units: [u8; 3],
 }
 
 /// Bytes 6 to 23 of full and compact records.
 fn decode_common(cursor: &mut Cursor<'_>) -> Option<Common> {
-    let [owner, lun, number, entity_id, entity_instance, _init, _capabilities, sensor_type, event_type] =
+    let [owner, lun, number, entity_id, entity_instance, _init, capabilities, sensor_type, event_type] =
         cursor.array()?;
     let _assertions = cursor.u16()?;
     let _deassertions = cursor.u16()?;
@@ -387,6 +415,7 @@ fn decode_common(cursor: &mut Cursor<'_>) -> Option<Common> {
         key: SensorKey {
             owner,
             lun: lun & 3,
+            channel: lun >> 4,
             number,
             entity_id,
             entity_instance: entity_instance & 0x7F,
@@ -398,6 +427,7 @@ fn decode_common(cursor: &mut Cursor<'_>) -> Option<Common> {
             name: String::new(),
             name_suffix: NameSuffix::None,
         },
+        capabilities,
         lower_mask,
         units,
     })
@@ -405,25 +435,27 @@ fn decode_common(cursor: &mut Cursor<'_>) -> Option<Common> {
 
 fn decode_full(body: &[u8]) -> Option<FullSensor> {
     let mut cursor = Cursor::new(body);
-    let Common { mut key, lower_mask, units } = decode_common(&mut cursor)?;
+    let Common { mut key, capabilities, lower_mask, units } = decode_common(&mut cursor)?;
     let linearization = Linearization::from(cursor.u8()?);
-    let factors = SensorFactors::from_bytes(cursor.array()?);
+    let conversion: [u8; 6] = cursor.array()?;
+    let [_, tolerance, ..] = conversion;
     let [_analog_flags, _nominal, _normal_max, _normal_min, _max, _min] = cursor.array()?;
     let [unr, uc, unc, lnr, lc, lnc] = cursor.array()?;
-    let [_positive_hysteresis, _negative_hysteresis, _, _, _oem] = cursor.array()?;
-    key.name = decode_name(&mut cursor)?;
-    let [units_1, base, modifier] = units;
+    let [positive_hysteresis, negative_hysteresis, _, _, _oem] = cursor.array()?;
+    key.name = decode_typed(&mut cursor)?;
+    /// Threshold access 00b (byte 11, bits 3 and 2): the sensor has none, whatever the mask says.
+    const THRESHOLD_ACCESS: u8 = 0x0C;
+    /// Hysteresis support 00b (bits 5 and 4): none, or built in and unknown.
+    const HYSTERESIS_SUPPORT: u8 = 0x30;
+    let [format, ..] = units;
+    let has_hysteresis = capabilities & HYSTERESIS_SUPPORT != 0;
     Some(FullSensor {
-        format: AnalogFormat::from_units(units_1),
-        unit: SensorUnit {
-            is_percentage: units_1 & 1 != 0,
-            rate: units_1 >> 3 & 7,
-            modifier_kind: units_1 >> 1 & 3,
-            base,
-            modifier,
-        },
+        format: AnalogFormat::from_units(format),
+        unit: SensorUnit::from_bytes(units),
         linearization,
-        factors,
+        factors: SensorFactors::from_bytes(conversion),
+        tolerance: tolerance & 0x3F,
+        hysteresis: if has_hysteresis { (positive_hysteresis, negative_hysteresis) } else { (0, 0) },
         thresholds: Thresholds {
             lower_non_recoverable: lnr,
             lower_critical: lc,
@@ -433,7 +465,7 @@ fn decode_full(body: &[u8]) -> Option<FullSensor> {
             upper_non_recoverable: unr,
         },
         // Low byte: readable; high byte: settable (section 43.1, bytes 19 and 20).
-        readable_thresholds: (lower_mask & 0x3F) as u8,
+        readable_thresholds: if capabilities & THRESHOLD_ACCESS == 0 { 0 } else { (lower_mask & 0x3F) as u8 },
         key,
     })
 }
@@ -457,7 +489,7 @@ fn decode_compact(body: &[u8]) -> Option<SensorKey> {
     let Common { mut key, .. } = decode_common(&mut cursor)?;
     apply_sharing(&mut key, cursor.array()?);
     let [_positive_hysteresis, _negative_hysteresis, _, _, _, _oem] = cursor.array()?;
-    key.name = decode_name(&mut cursor)?;
+    key.name = decode_typed(&mut cursor)?;
     Some(key)
 }
 
@@ -469,6 +501,7 @@ fn decode_event_only(body: &[u8]) -> Option<SensorKey> {
     let mut key = SensorKey {
         owner,
         lun: lun & 3,
+        channel: lun >> 4,
         number,
         entity_id,
         entity_instance: entity_instance & 0x7F,
@@ -477,53 +510,9 @@ fn decode_event_only(body: &[u8]) -> Option<SensorKey> {
         reading_mask: 0,
         share_count: 1,
         is_instance_shared: false,
-        name: decode_name(&mut cursor)?,
+        name: decode_typed(&mut cursor)?,
         name_suffix: NameSuffix::None,
     };
     apply_sharing(&mut key, sharing);
     Some(key)
-}
-
-/// Type/length byte, then the name in one of four codings (section 43.15). A name cut short is taken as it is.
-fn decode_name(cursor: &mut Cursor<'_>) -> Option<String> {
-    let head = cursor.u8()?;
-    let wanted = usize::from(head & 0x1F);
-    let mut bytes = Vec::with_capacity(wanted);
-    while bytes.len() < wanted
-        && let Some(byte) = cursor.u8()
-    {
-        bytes.push(byte);
-    }
-    let text: String = match head >> 6 {
-        1 => bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0F]).map(bcd_plus).collect(),
-        2 => six_bit(&bytes),
-        // Unicode is not defined further; latin-1 is what controllers send.
-        _ => bytes.iter().map(|byte| char::from(*byte)).collect(),
-    };
-    Some(text.trim_matches(['\0', ' ']).chars().filter(|c| !c.is_control()).collect())
-}
-
-fn bcd_plus(digit: u8) -> char {
-    match digit {
-        0..=9 => char::from(b'0' + digit),
-        0xA => ' ',
-        0xB => '-',
-        0xC => '.',
-        _ => '?',
-    }
-}
-
-/// Packed six-bit ASCII, least significant bits first.
-fn six_bit(bytes: &[u8]) -> String {
-    let (mut out, mut bits, mut held) = (String::new(), 0u32, 0u32);
-    for byte in bytes {
-        bits |= u32::from(*byte) << held;
-        held += 8;
-        while held >= 6 {
-            out.push(char::from(0x20 + (bits & 0x3F) as u8));
-            bits >>= 6;
-            held -= 6;
-        }
-    }
-    out
 }

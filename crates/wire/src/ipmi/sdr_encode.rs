@@ -1,6 +1,6 @@
 //! Writes sensor data records, for simulated controllers and for tests of the decoder.
 
-use super::sdr::{AnalogFormat, BMC_OWNER, SensorFactors, Thresholds};
+use super::sdr::{AnalogFormat, BMC_OWNER, SensorFactors, SensorUnit, Thresholds};
 
 /// A threshold sensor to describe in a full record.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +50,11 @@ fn put_name(out: &mut Vec<u8>, name: &str) {
 
 impl FullSpec {
     pub fn encode(&self, id: u16) -> Vec<u8> {
+        self.encode_with_unit(id, SensorUnit { base: self.unit, ..SensorUnit::default() })
+    }
+
+    /// With a percentage, a rate or a modifier unit; `self.unit` does not count.
+    pub fn encode_with_unit(&self, id: u16, unit: SensorUnit) -> Vec<u8> {
         /// Scanning and events enabled at start.
         const INITIALISED: u8 = 0x7F;
         /// Auto re-arm, readable thresholds, event per threshold.
@@ -85,7 +90,8 @@ impl FullSpec {
         body.extend([self.sensor_type, super::event::event_type::THRESHOLD]);
         body.extend((events | lower_compared).to_le_bytes());
         body.extend((events | upper_compared).to_le_bytes());
-        body.extend([readable, 0, format, self.unit, 0, self.linearization]);
+        let [flags, base, modifier] = unit.to_bytes();
+        body.extend([readable, 0, format | flags, base, modifier, self.linearization]);
         body.extend(self.factors.to_bytes());
         // Nominal reading is given; sensor range is the whole byte.
         body.extend([0x01, self.nominal, 0, 0, 0xFF, 0]);

@@ -2,12 +2,13 @@
 
 use super::cursor::Cursor;
 use super::event::{self, Severity};
+use super::text::hex;
 
 /// A SEL record is 16 bytes (section 32.1).
 pub const SEL_RECORD_BYTES: usize = 16;
 
 /// Timestamps below this count seconds since the controller started, not since 1970 (section 37.1).
-const PRE_INIT_MAX: u32 = 0x2000_0000;
+pub const PRE_INIT_MAX: u32 = 0x2000_0000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SelRecord {
@@ -125,6 +126,11 @@ impl SelRecord {
             *slot = byte;
         }
         out
+    }
+
+    /// The sixteen bytes as hexadecimal digits: for what only its manufacturer can read.
+    pub fn raw(&self) -> String {
+        hex(&self.encode())
     }
 
     pub fn event(&self) -> Option<&SelEvent> {

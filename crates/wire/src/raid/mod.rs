@@ -141,7 +141,7 @@ impl Level {
     }
 
     /// Disks that may fail in the worst case while all work; spanned levels are counted by one span.
-    fn spare(self, width: Option<u32>) -> u32 {
+    pub fn spare(self, width: Option<u32>) -> u32 {
         match self {
             Level::Raid0 | Level::Other => 0,
             Level::Raid1 => width.map_or(1, |width| width.saturating_sub(1)),

@@ -129,6 +129,10 @@ impl Table {
         }
     }
 
+    pub fn extend(&mut self, found: Vec<VarBind>) {
+        found.into_iter().for_each(|bind| self.add(bind));
+    }
+
     pub fn interfaces(&self) -> Vec<Interface> {
         self.rows.iter().map(|(index, row)| Interface::of(*index, row)).collect()
     }

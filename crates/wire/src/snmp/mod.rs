@@ -2,10 +2,23 @@
 //!
 //! Packets are the business of whoever asks; here nothing is sent and nothing is judged.
 
+pub mod array;
+pub mod ber;
 pub mod counter;
+pub mod entity;
+pub mod environment;
+pub mod host;
 pub mod interfaces;
+pub mod lag;
 pub mod names;
+pub mod neighbours;
+pub mod pdu;
+pub mod responder;
+pub mod rows;
+pub mod stack;
+pub mod trap;
 pub mod ups;
+pub mod walk;
 
 use std::fmt;
 use std::str::FromStr;

@@ -2,8 +2,18 @@
 
 /// Name and identifier, sorted by name.
 const NAMES: &[(&str, &[u32])] = &[
+    ("cswRingRedundant", &[1, 3, 6, 1, 4, 1, 9, 9, 500, 1, 1, 3]),
+    ("cswSwitchState", &[1, 3, 6, 1, 4, 1, 9, 9, 500, 1, 2, 1, 1, 6]),
+    ("dot3adAggPortAttachedAggID", &[1, 2, 840, 10006, 300, 43, 1, 2, 1, 1, 13]),
+    ("entPhySensorValue", &[1, 3, 6, 1, 2, 1, 99, 1, 1, 1, 4]),
+    ("entPhysicalName", &[1, 3, 6, 1, 2, 1, 47, 1, 1, 1, 1, 7]),
+    ("entStateOper", &[1, 3, 6, 1, 2, 1, 131, 1, 1, 1, 3]),
+    ("hrDeviceDescr", &[1, 3, 6, 1, 2, 1, 25, 3, 2, 1, 3]),
+    ("hrDeviceStatus", &[1, 3, 6, 1, 2, 1, 25, 3, 2, 1, 5]),
     ("hrMemorySize", &[1, 3, 6, 1, 2, 1, 25, 2, 2]),
     ("hrProcessorLoad", &[1, 3, 6, 1, 2, 1, 25, 3, 3, 1, 2]),
+    ("hrSWRunName", &[1, 3, 6, 1, 2, 1, 25, 4, 2, 1, 2]),
+    ("hrStorageDescr", &[1, 3, 6, 1, 2, 1, 25, 2, 3, 1, 3]),
     ("hrStorageSize", &[1, 3, 6, 1, 2, 1, 25, 2, 3, 1, 5]),
     ("hrStorageUsed", &[1, 3, 6, 1, 2, 1, 25, 2, 3, 1, 6]),
     ("hrSystemNumUsers", &[1, 3, 6, 1, 2, 1, 25, 1, 5]),
@@ -51,6 +61,11 @@ const NAMES: &[(&str, &[u32])] = &[
 pub fn find(name: &str) -> Option<&'static [u32]> {
     let at = NAMES.binary_search_by(|(known, _)| (*known).cmp(name)).ok()?;
     NAMES.get(at).map(|(_, arcs)| *arcs)
+}
+
+/// The name of an object, and the instance behind it.
+pub fn name_of(arcs: &[u32]) -> Option<(&'static str, &[u32])> {
+    NAMES.iter().find_map(|(name, known)| Some((*name, arcs.strip_prefix(*known)?)))
 }
 
 #[cfg(test)]

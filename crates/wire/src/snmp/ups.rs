@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::rows::{Row, Rows, roots};
 use super::{Oid, SnmpValue, VarBind};
 
 const UPS: &[u32] = &[1, 3, 6, 1, 2, 1, 33, 1];
@@ -12,12 +13,18 @@ const WELL_KNOWN: &[u32] = &[1, 3, 6, 1, 2, 1, 33, 1, 6, 3];
 /// upsOutputPercentLoad, by line.
 const OUTPUT_LOAD: &[u32] = &[1, 3, 6, 1, 2, 1, 33, 1, 4, 4, 1, 5];
 
+/// upsInputEntry: frequency in tenths of a hertz, voltage, current in tenths of an ampere. upsOutputEntry: voltage.
+const INPUT: &[u32] = &[1, 3, 6, 1, 2, 1, 33, 1, 3, 3, 1];
+const OUTPUT: &[u32] = &[1, 3, 6, 1, 2, 1, 33, 1, 4, 4, 1];
+
 /// Numbers below UPS-MIB, each a scalar.
 const STATUS: &[u32] = &[2, 1, 0];
 const SECONDS_ON_BATTERY: &[u32] = &[2, 2, 0];
 const MINUTES_LEFT: &[u32] = &[2, 3, 0];
 const CHARGE: &[u32] = &[2, 4, 0];
 const TEMPERATURE: &[u32] = &[2, 7, 0];
+const BATTERY_VOLTAGE: &[u32] = &[2, 5, 0];
+const LINE_BADS: &[u32] = &[3, 1, 0];
 const OUTPUT_SOURCE: &[u32] = &[4, 1, 0];
 const ALARMS: &[u32] = &[6, 1, 0];
 const MODEL: &[u32] = &[1, 2, 0];
@@ -35,7 +42,18 @@ const APC_LOAD: &[u32] = &[4, 2, 3, 0];
 
 /// Objects to ask for at once; an agent has those of one MIB, or of both.
 pub fn scalars() -> Vec<Oid> {
-    let standard = [STATUS, SECONDS_ON_BATTERY, MINUTES_LEFT, CHARGE, TEMPERATURE, OUTPUT_SOURCE, ALARMS, MODEL];
+    let standard = [
+        STATUS,
+        SECONDS_ON_BATTERY,
+        MINUTES_LEFT,
+        CHARGE,
+        TEMPERATURE,
+        OUTPUT_SOURCE,
+        ALARMS,
+        MODEL,
+        BATTERY_VOLTAGE,
+        LINE_BADS,
+    ];
     let apc = [
         APC_MODEL,
         APC_STATUS,
@@ -52,8 +70,25 @@ pub fn scalars() -> Vec<Oid> {
 }
 
 /// Columns to walk besides.
-pub fn columns() -> [Oid; 2] {
-    [Oid::new(OUTPUT_LOAD), Oid::new(ALARM_DESCR)]
+pub fn columns() -> Vec<Oid> {
+    let mut all = vec![Oid::new(OUTPUT_LOAD), Oid::new(ALARM_DESCR)];
+    all.extend(roots(INPUT, &[2, 3, 4]));
+    all.extend(roots(OUTPUT, &[2]));
+    all
+}
+
+/// A line of input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Input {
+    pub number: u32,
+    pub volts: Option<f64>,
+    pub hertz: Option<f64>,
+    pub amps: Option<f64>,
+}
+
+fn input(number: u32, row: &Row) -> Input {
+    let measured = |column: u32, unit: f64| row.number(column).filter(|n| (0.0..1e6).contains(n)).map(|n| n / unit);
+    Input { number, volts: measured(3, 1.0), hertz: measured(2, 10.0), amps: measured(4, 10.0) }
 }
 
 /// Where the output comes from: the numbers of upsOutputSource.
@@ -157,6 +192,13 @@ pub struct Ups {
     pub temperature_c: Option<f64>,
     /// Of the busiest line.
     pub load_pct: Option<f64>,
+    /// Of the battery, in volts.
+    pub battery_v: Option<f64>,
+    pub inputs: Vec<Input>,
+    /// How often the input was out of bounds since the UPS started.
+    pub input_bads: Option<f64>,
+    /// Of the lowest line that gives anything at all.
+    pub output_v_min: Option<f64>,
     /// Names of the well-known alarms that are on; others as their identifiers.
     pub alarms: Vec<String>,
     /// Number of alarms, even where they cannot be listed.
@@ -231,6 +273,13 @@ pub fn read(found: &[VarBind]) -> Ups {
             .filter(|load| (0.0..1000.0).contains(load))
             .reduce(f64::max)
             .or_else(|| number(POWERNET, APC_LOAD).filter(|load| *load < 1000.0)),
+        battery_v: number(UPS, BATTERY_VOLTAGE).map(|tenths| tenths / 10.0),
+        inputs: Rows::of(found, INPUT).numbered().map(|(number, row)| input(number, row)).collect(),
+        input_bads: number(UPS, LINE_BADS),
+        output_v_min: Rows::of(found, OUTPUT)
+            .numbered()
+            .filter_map(|(_, row)| row.number(2).filter(|volts| (0.0..1e6).contains(volts)))
+            .reduce(f64::min),
         alarms: alarms
             .filter_map(|bind| match &bind.value {
                 SnmpValue::Oid(oid) => Some(alarm_name(oid)),
@@ -273,6 +322,13 @@ mod tests {
             bind("1.3.6.1.2.1.33.1.2.3.0", SnmpValue::Integer(7)),
             bind("1.3.6.1.2.1.33.1.2.4.0", SnmpValue::Integer(35)),
             bind("1.3.6.1.2.1.33.1.2.7.0", SnmpValue::Integer(-1)),
+            bind("1.3.6.1.2.1.33.1.2.5.0", SnmpValue::Integer(484)),
+            bind("1.3.6.1.2.1.33.1.3.1.0", SnmpValue::Counter32(3)),
+            bind("1.3.6.1.2.1.33.1.3.3.1.2.1", SnmpValue::Integer(499)),
+            bind("1.3.6.1.2.1.33.1.3.3.1.3.1", SnmpValue::Integer(0)),
+            bind("1.3.6.1.2.1.33.1.3.3.1.4.1", SnmpValue::Integer(-1)),
+            bind("1.3.6.1.2.1.33.1.4.4.1.2.1", SnmpValue::Integer(231)),
+            bind("1.3.6.1.2.1.33.1.4.4.1.2.2", SnmpValue::Integer(229)),
             bind("1.3.6.1.2.1.33.1.4.1.0", SnmpValue::Integer(5)),
             bind("1.3.6.1.2.1.33.1.4.4.1.5.1", SnmpValue::Integer(31)),
             bind("1.3.6.1.2.1.33.1.4.4.1.5.2", SnmpValue::Integer(44)),
@@ -291,6 +347,10 @@ mod tests {
                 seconds_on_battery: Some(60.0),
                 temperature_c: None,
                 load_pct: Some(44.0),
+                battery_v: Some(48.4),
+                inputs: vec![Input { number: 1, volts: Some(0.0), hertz: Some(49.9), amps: None }],
+                input_bads: Some(3.0),
+                output_v_min: Some(229.0),
                 alarms: vec!["OnBattery".into(), "1.3.6.1.4.1.9".into()],
                 alarms_present: Some(2),
                 replace: None,
@@ -345,7 +405,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_numbers_are_read(numbers in proptest::collection::vec(any::<i64>(), 17)) {
+        fn any_numbers_are_read(numbers in proptest::collection::vec(any::<i64>(), 19)) {
             let found: Vec<VarBind> = scalars().into_iter().zip(numbers)
                 .map(|(oid, number)| VarBind { oid, value: SnmpValue::Integer(number) }).collect();
             let ups = read(&found);
