@@ -17,9 +17,10 @@ use super::Factory;
 use super::lanes::Lane;
 use super::run::panic_text;
 use super::spread::{self, Imported};
+use crate::probes::ipmi::Ipmi;
 use crate::probes::ssh_link::Ssh;
 use crate::probes::ssh_view::SshView;
-use crate::probes::{BuildError, ErasedProbe, ProbeEnv, Target};
+use crate::probes::{BuildError, ErasedProbe, Probe, ProbeEnv, Target};
 
 /// Interval of checks that are not repeated: once in a hundred years.
 const ON_REQUEST: Span = Span::from_hours(24 * 36_500);
@@ -134,11 +135,14 @@ impl Plan {
         (0..slots).filter_map(entry).collect()
     }
 
-    /// Where a slot runs; `None` if not by this collector.
+    /// Where a slot runs and whose load it is; `None` if not by this collector.
     pub fn place(&self, slot: u32) -> Option<(Lane, Arc<str>)> {
         let (object, check) = self.own_check(slot)?;
         let host = &self.catalog.hosts[self.host_of(object).index()];
-        Some((Lane::of_probe(&check.probe), Arc::clone(&host.name)))
+        // What goes through the controller is no load of its host, and eight checks that wait for a dead controller must
+        // not hold up those that ask the host itself.
+        let asked = host.bmc.as_ref().filter(|_| *check.probe == *Ipmi::KIND).map_or(&host.name, |bmc| &bmc.address);
+        Some((Lane::of_probe(&check.probe), Arc::clone(asked)))
     }
 
     /// Whether a slot runs a Nagios command.

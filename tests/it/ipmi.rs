@@ -1,6 +1,8 @@
 //! IPMI end to end: our client against our simulated controller, and both against programs written by others.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[path = "ipmi/bench.rs"]
+mod bench;
 #[path = "ipmi/beyond.rs"]
 mod beyond;
 #[path = "ipmi/client.rs"]

@@ -320,6 +320,7 @@ fn the_pure_crates_depend_on_few() {
                 "cbc",
                 "hmac",
                 "ipmi-rs-core",
+                "md5",
                 "regex",
                 "serde",
                 "serde_json",

@@ -29,6 +29,12 @@ use crate::probes::ipmi::{BmcAddress, BmcClient, observation};
 /// Time a check of a controller has in the pack.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
+/// A controller that is back is asked again within this time.
+const TRIALS_WITHIN: Duration = Duration::from_secs(76);
+
+/// Pairs of windows of which the median counts.
+const ROUNDS: usize = 3;
+
 /// One in so many hangs when it is measured what that does to the others.
 const HUNG_ONE_IN: usize = 10;
 
@@ -43,8 +49,8 @@ pub struct IpmiArgs {
     /// Sweeps over all of them with warm sessions and records
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub sweeps: u32,
-    /// Seconds over which polls are spread when it is measured what hung BMCs do to the others
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=600))]
+    /// Seconds over which polls are spread when it is measured what hung BMCs do to the others; six times that in all
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub paced_seconds: u32,
     /// BMCs that are read once in each period; 0 = leave it out
     #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(0..=15_000))]
@@ -95,19 +101,24 @@ async fn measure(
     }
     let warm = meter.stop(simulators, polls)?;
 
-    let paced = Duration::from_secs(args.paced_seconds.into());
-    let healthy = spread(&client, &some, paced, 0).await;
     let hung = some.len() / HUNG_ONE_IN;
-    simulators.set_silent(hung)?;
-    let beside_hung = spread(&client, &some, paced, hung).await;
-    let beside_dead = spread(&client, &some, paced, hung).await;
-    simulators.set_silent(0)?;
+    let paced = Duration::from_secs(args.paced_seconds.into());
+    let mut windows = Windows::default();
+    for _ in 0..ROUNDS {
+        // In turns, so that whatever else the machine does hits both alike.
+        windows.healthy.push(spread(&client, &some, paced, hung).await);
+        simulators.set_silent(hung)?;
+        windows.beside_hung.push(spread(&client, &some, paced, hung).await);
+        simulators.set_silent(0)?;
+    }
 
     let fleet = if args.fleet == 0 {
         None
     } else {
         let fleet: Vec<_> = all.iter().take(args.fleet as usize).cloned().collect();
-        // Logs in and reads the records of those that were not read yet.
+        // Logs in and reads the records of those that were not read yet; the hung ones are back by the second time.
+        sweep(&client, &fleet, &Places::usual()).await;
+        sleep_until(Instant::now() + TRIALS_WITHIN).await;
         sweep(&client, &fleet, &Places::usual()).await;
         let meter = Meter::start(simulators)?;
         let polls = spread(&client, &fleet, Duration::from_secs(args.fleet_seconds.into()), 0).await;
@@ -121,9 +132,7 @@ async fn measure(
         sensors: usize::from(args.sensors),
         cold,
         warm,
-        healthy,
-        beside_hung,
-        beside_dead,
+        windows,
         fleet,
         fleet_bmcs: args.fleet as usize,
         resident,
@@ -134,6 +143,14 @@ async fn measure(
 
 fn login(address: SocketAddr) -> anyhow::Result<BmcAddress> {
     Ok(BmcAddress::new(address, Credentials::new(USER.as_bytes(), PASSWORD.as_bytes(), None)?))
+}
+
+/// Windows of paced polls with all controllers healthy and with some hanging; those that hang now and then are counted
+/// in neither.
+#[derive(Debug, Default)]
+struct Windows {
+    healthy: Vec<Polls>,
+    beside_hung: Vec<Polls>,
 }
 
 /// What polls came to.

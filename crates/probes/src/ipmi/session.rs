@@ -15,7 +15,7 @@ use stentor_wire::ipmi::{Privilege, Request, Response, Suite, completion, netfn}
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use super::IpmiError;
-use super::transport::{Channel, Transport, random_bytes};
+use super::transport::{Channel, RandomBytes, Transport, random_bytes};
 
 /// First wait for an answer. Healthy controllers take 5 to 50 ms, busy ones up to a second.
 const FIRST_WAIT: Duration = Duration::from_millis(400);
@@ -110,6 +110,8 @@ pub(super) struct Link {
     channel: Channel,
     session: Session,
     used_at: Instant,
+    /// For initialisation vectors.
+    random: RandomBytes,
     /// The packet sent last.
     packet: Vec<u8>,
     /// Ends the wait for an answer. One for all of them: to put it off costs nothing, another one has to be entered
@@ -172,7 +174,8 @@ impl Link {
     ) -> Result<(Link, DeviceId), IpmiError> {
         let used_at = Instant::now();
         let alarm = Box::pin(sleep_until(used_at));
-        let mut link = Link { channel, session, used_at, packet: Vec::new(), alarm, is_doubtful: false };
+        let (random, packet) = (RandomBytes::default(), Vec::new());
+        let mut link = Link { channel, session, used_at, random, packet, alarm, is_doubtful: false };
         // A session starts at User level; more has to be asked for.
         if address.privilege > Privilege::User {
             link.call(&SetSessionPrivilege { privilege: address.privilege }, deadline).await?;
@@ -220,7 +223,7 @@ impl Link {
                 break;
             }
             // Same rqSeq, new session sequence number: see `Session::seal`.
-            self.session.seal_into(request, self.channel.vector()?, &mut self.packet);
+            self.session.seal_into(request, self.random.take()?, &mut self.packet);
             self.channel.send(&self.packet).await?;
             self.alarm.as_mut().reset(deadline.min(Instant::now() + back_off.wait()));
             loop {

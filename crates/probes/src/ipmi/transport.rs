@@ -29,8 +29,8 @@ const INBOX_DATAGRAMS: usize = 16;
 /// Datagrams taken in one go before other tasks get their turn.
 const BURST_DATAGRAMS: usize = 64;
 
-/// Random bytes fetched from the system at once, for initialisation vectors.
-const RANDOM_BYTES: usize = 4096;
+/// Random bytes a session fetches from the system at once: sixteen initialisation vectors.
+const RANDOM_BYTES: usize = 256;
 
 /// Sends and receives for all sessions.
 pub(super) struct Transport {
@@ -38,7 +38,6 @@ pub(super) struct Transport {
     routes: Mutex<Routes>,
     ipv4: OnceCell<Arc<UdpSocket>>,
     ipv6: OnceCell<Arc<UdpSocket>>,
-    random: Mutex<RandomBytes>,
     dropped: AtomicU64,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -63,7 +62,6 @@ impl Transport {
             routes: Mutex::default(),
             ipv4: OnceCell::new(),
             ipv6: OnceCell::new(),
-            random: Mutex::default(),
             dropped: AtomicU64::new(0),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -185,7 +183,7 @@ async fn receive(transport: Weak<Transport>, socket: Arc<UdpSocket>, stop: Cance
 }
 
 /// Unpredictable bytes in store: asking the system for sixteen at a time costs more than encrypting with them.
-struct RandomBytes {
+pub(super) struct RandomBytes {
     store: Box<[u8; RANDOM_BYTES]>,
     left: usize,
 }
@@ -198,7 +196,7 @@ impl Default for RandomBytes {
 
 impl RandomBytes {
     /// The next bytes; none is handed out twice.
-    fn take<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+    pub(super) fn take<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         if self.left < N {
             self.left = 0;
             getrandom::fill(&mut self.store[..]).map_err(io::Error::other)?;
@@ -247,11 +245,6 @@ impl Channel {
         }
     }
 
-    /// An initialisation vector.
-    pub(super) fn vector(&self) -> io::Result<[u8; 16]> {
-        self.transport.random.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-
     /// The next datagram for this session. Waits for ever if none comes; cancel-safe.
     pub(super) async fn receive(&mut self) -> Vec<u8> {
         match self.inbox.recv().await {
@@ -278,7 +271,7 @@ mod tests {
     fn no_random_bytes_are_handed_out_twice() {
         let mut random = RandomBytes::default();
         let mut seen = std::collections::HashSet::new();
-        for _ in 0..2 * RANDOM_BYTES / 16 {
+        for _ in 0..3 * RANDOM_BYTES / 16 {
             assert!(seen.insert(random.take::<16>().expect("the system has random bytes")));
         }
     }
