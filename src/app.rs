@@ -135,9 +135,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     let credentials =
         auth::ensure_admin(&*store, &base.clock).await.context("the first administrator cannot be created")?;
     let door = Door::open(&settings).await?;
-    if &*catalog.url != door.url.as_str() {
-        Arc::make_mut(&mut catalog).url = door.url.as_str().into();
-    }
+    show_under(&mut catalog, &door.url);
     let retained = match &nagios {
         Some(nagios) => takeover::at_first_start(&*journal, &store, nagios).await,
         None => None,
@@ -153,12 +151,9 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     let (handle, collector) = start_collector(&base, &settings, watched, &engine)?;
     let orders = tokio::spawn(relay(writer.to_collector, handle.clone()));
     let stop = CancellationToken::new();
-    let mut takers = takers(&base, door.pipe, &engine, &desk, &stop)?;
-    let spool = |nagios| Spool::start(nagios, engine.clone(), base.clock.clone(), stop.clone());
-    takers.extend(nagios.as_ref().and_then(spool));
-    let (trap_rules, rules) = watch::channel(trap_rules);
-    let board = traps::board::Board::default();
-    takers.extend(listen_for_traps(&base, &settings, rules, &engine, board.clone(), &stop).await?);
+    let intakes = Intakes { base: &base, engine: &engine, stop: &stop };
+    let mut takers = intakes.of_nagios(door.pipe, nagios.as_ref(), &desk)?;
+    let (trap_rules, board) = intakes.of_traps(settings.traps.as_ref(), trap_rules, &mut takers).await?;
     let state = WebState {
         engine: engine.clone(),
         store: Arc::clone(&store),
@@ -507,36 +502,56 @@ impl Service {
     }
 }
 
-/// Starts to hear SNMP traps, where the configuration asks for it.
-async fn listen_for_traps(
-    base: &Base,
-    settings: &settings::Settings,
-    rules: watch::Receiver<Arc<[TrapRule]>>,
-    engine: &Handle,
-    board: traps::board::Board,
-    stop: &CancellationToken,
-) -> anyhow::Result<Vec<JoinHandle<()>>> {
-    let Some(settings) = &settings.traps else { return Ok(Vec::new()) };
-    let (engine, clock, registry) = (engine.clone(), base.clock.clone(), &*base.registry);
-    let parts = traps::Parts { settings, rules, engine, clock, registry, board, stop: stop.clone() };
-    let (_, tasks) = traps::start(parts).await.context("[traps] cannot be used")?;
-    Ok(tasks)
+/// Where things come in beside the web server, and what that needs.
+struct Intakes<'a> {
+    base: &'a Base,
+    engine: &'a Handle,
+    stop: &'a CancellationToken,
 }
 
-/// Starts to read what other programs leave in Nagios's formats.
-fn takers(
-    base: &Base,
-    pipe: Option<Pipe>,
-    engine: &Handle,
-    desk: &Desk,
-    stop: &CancellationToken,
-) -> anyhow::Result<Vec<JoinHandle<()>>> {
-    let mut takers = Vec::new();
-    if let Some(pipe) = pipe {
-        let intake = Intake::new(engine.clone(), base.clock.clone(), desk.clone(), &base.registry)?;
-        takers.push(pipe.start(intake, stop.clone()));
+impl Intakes<'_> {
+    /// Starts to read what other programs leave in Nagios's formats.
+    fn of_nagios(
+        &self,
+        pipe: Option<Pipe>,
+        nagios: Option<&NagiosSettings>,
+        desk: &Desk,
+    ) -> anyhow::Result<Vec<JoinHandle<()>>> {
+        let (clock, mut takers) = (&self.base.clock, Vec::new());
+        if let Some(pipe) = pipe {
+            let intake = Intake::new(self.engine.clone(), clock.clone(), desk.clone(), &self.base.registry)?;
+            takers.push(pipe.start(intake, self.stop.clone()));
+        }
+        let spool = |nagios| Spool::start(nagios, self.engine.clone(), clock.clone(), self.stop.clone());
+        takers.extend(nagios.and_then(spool));
+        Ok(takers)
     }
-    Ok(takers)
+
+    /// Starts to hear SNMP traps, where the configuration asks for it.
+    async fn of_traps(
+        &self,
+        settings: Option<&config::traps::Traps>,
+        rules: Arc<[TrapRule]>,
+        takers: &mut Vec<JoinHandle<()>>,
+    ) -> anyhow::Result<(watch::Sender<Arc<[TrapRule]>>, traps::board::Board)> {
+        let (sender, rules) = watch::channel(rules);
+        let board = traps::board::Board::default();
+        if let Some(settings) = settings {
+            let (engine, clock, registry) = (self.engine.clone(), self.base.clock.clone(), &*self.base.registry);
+            let (board, stop) = (board.clone(), self.stop.clone());
+            let parts = traps::Parts { settings, rules, engine, clock, registry, board, stop };
+            let (_, tasks) = traps::start(parts).await.context("[traps] cannot be used")?;
+            takers.extend(tasks);
+        }
+        Ok((sender, board))
+    }
+}
+
+/// Links in messages lead to where the pages are.
+fn show_under(catalog: &mut Arc<Catalog>, url: &str) {
+    if &*catalog.url != url {
+        Arc::make_mut(catalog).url = url.into();
+    }
 }
 
 /// Opens what the state is kept in.

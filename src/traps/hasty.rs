@@ -91,7 +91,7 @@ mod tests {
             assert!(!hasty.ask(&port, start + Span::from_secs(1)));
         }
         assert!(hasty.due(start + Span::from_secs(2)).is_empty());
-        assert_eq!(hasty.due(start + PAUSE), [port.clone()]);
+        assert_eq!(hasty.due(start + PAUSE), vec![port.clone()]);
         assert!(hasty.due(start + PAUSE * 2).is_empty());
         assert!(hasty.ask(&port, start + PAUSE * 2), "after a quiet while at once again");
     }

@@ -161,12 +161,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "plugin_output" | "plugin_result" | "perfdata" => texts(&[PLUGIN, "OK", "a=1;2;3;4;5 b=U c=1e9KB"]),
         "range" => texts(&["10", "10:", "~:10", "10:20", "@10:20", "@~:", "-1.5:2e3"]),
         "external_command" => texts(COMMANDS),
-        "nagios_objects" => nagios_objects(),
-        "nagios_main_config" => texts(&[
-            "# c\ncfg_file=a.cfg\ncfg_dir=b\nresource_file=r\ninterval_length=60\nlow_host_flap_threshold=5.0\n",
-            "service_inter_check_delay_method=0.5\ndate_format=iso8601\nhost_perfdata_file_template=a\\tb\nx=1\n",
-            "$USER1$=/usr/lib\n$USER256$=x\ninclude_file=y\n",
-        ]),
+        "nagios_objects" | "nagios_main_config" | "command_line" | "filter" => written(target),
         "nagios_retention" => texts(&[
             "info {\ncreated=1795311427\n}\nhost {\nhost_name=web1\ncurrent_state=1\nstate_history=0,1,2,0\n}\n",
             "servicestatus {\n\thost_name=h\n\tservice_description=s\n\t_RACK=1;R7\n\tplugin_output=a=b\n\t}\n",
@@ -195,13 +190,6 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "heartbeat" => texts(&[HEARTBEAT]),
         "ping_reply" => vec![b"\x00\x00\xab\xcd\x12\x34\x00\x07stentor!".to_vec(), vec![0x45; 40], vec![129; 24]],
         "certificate" => vec![rcgen::generate_simple_self_signed(["a.example".into()]).unwrap().cert.der().to_vec()],
-        "command_line" => {
-            texts(&["/bin/sh -c 'a \"b\"' $HOSTADDRESS$ $$ | x", "/bin/check_x -w 1: \\  \"$HOSTNAME$\""])
-        }
-        "filter" => texts(&[
-            "state:critical,warning -host:web* impact:>=degraded age:>1h is:acked sort:-age,host \"free text\" perf:a>=1",
-            "owner:me out:x type:server checked:<5m comp:clc http://x",
-        ]),
         "config" => {
             let mut all: Vec<Vec<u8>> = ["config.example.toml", "checks/host/host.toml"]
                 .map(|path| fs::read(root().join(path)).unwrap())
@@ -226,6 +214,27 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "smtp_sink" => texts(&[SMTP]),
         "http_port" => texts(&["GET /services/Heartbeat HTTP/1.1\r\nHost: a\r\n\r\n"]),
         other => storage(other),
+    }
+}
+
+/// What people write.
+fn written(target: &str) -> Vec<Vec<u8>> {
+    let texts = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect();
+    match target {
+        "nagios_objects" => nagios_objects(),
+        "nagios_main_config" => texts(&[
+            "# c\ncfg_file=a.cfg\ncfg_dir=b\nresource_file=r\ninterval_length=60\nlow_host_flap_threshold=5.0\n",
+            "service_inter_check_delay_method=0.5\ndate_format=iso8601\nhost_perfdata_file_template=a\\tb\nx=1\n",
+            "$USER1$=/usr/lib\n$USER256$=x\ninclude_file=y\n",
+        ]),
+        "command_line" => {
+            texts(&["/bin/sh -c 'a \"b\"' $HOSTADDRESS$ $$ | x", "/bin/check_x -w 1: \\  \"$HOSTNAME$\""])
+        }
+        "filter" => texts(&[
+            "state:critical,warning -host:web* impact:>=degraded age:>1h is:acked sort:-age,host \"free text\" perf:a>=1",
+            "owner:me out:x type:server checked:<5m comp:clc http://x",
+        ]),
+        other => panic!("no seeds for `{other}`"),
     }
 }
 
