@@ -237,6 +237,14 @@ const STATUSES: &[Read] = &[
     },
 ];
 
+/// All is well now, and was not: what happened is told for an hour.
+const LATELY: &[Read] = &[Read {
+    capture: "drbdsetup_events2_splitbrain",
+    at: At::Tool("drbdsetup events2"),
+    with: &[(PROC_DRBD, "proc_drbd_healthy")],
+    ..drbd("", "WARNING", PAIR_OK, &[])
+}];
+
 /// What mdadm said of the moment that a capture of /proc/mdstat is of: its words of the state, and the signal's.
 const MDADM: &[(&str, &str, &str)] = &[
     ("mdadm_detail_healthy", "mdstat_healthy", "clean"),
@@ -266,7 +274,7 @@ const UNREAD: &[(&str, &str)] = &[
 ];
 
 fn reads() -> impl Iterator<Item = &'static Read> {
-    [BONDS, ARRAYS, PROC_DRBDS, STATUSES].into_iter().flatten()
+    [BONDS, ARRAYS, PROC_DRBDS, STATUSES, LATELY].into_iter().flatten()
 }
 
 fn capture(name: &str) -> String {

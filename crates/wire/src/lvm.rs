@@ -240,6 +240,28 @@ mod tests {
         assert_eq!((volumes[1].sync_pct, volumes[3].is_invalid, volumes[5].raid_word(2)), (Some(37.5), true, "Dgrd"));
     }
 
+    macro_rules! printed {
+        ($name:literal) => {
+            include_str!(concat!("../tests/data/lvm/", $name, ".json"))
+        };
+    }
+
+    /// What real tools printed; see the folder's README.
+    #[test]
+    fn a_real_mirror_that_lost_a_disk_is_degraded() {
+        let reports = [
+            (printed!("vgs_well"), printed!("lvs_well"), printed!("pvs_well"), 0, "Optl"),
+            (printed!("vgs_partial"), printed!("lvs_partial"), printed!("pvs_partial"), 1, "Dgrd"),
+        ];
+        for (vgs, lvs, pvs, missing, word) in reports {
+            let (groups, volumes) = (parse_groups(vgs).expect("groups"), parse_volumes(lvs).expect("volumes"));
+            let gone = parse_disks(pvs).expect("disks").iter().filter(|disk| disk.is_missing).count();
+            assert_eq!((groups[0].missing, gone as u64, groups[0].is_partial), (missing, missing, missing > 0));
+            assert_eq!((volumes[0].kind, volumes[0].is_active, volumes[0].is_lost()), (Kind::Raid, true, false));
+            assert_eq!((volumes[0].raid_word(missing), volumes[0].sync_pct), (word, Some(100.0)));
+        }
+    }
+
     #[test]
     fn groups_and_disks_that_are_gone_are_told() {
         let groups = r#"{"report":[{"vg":[{"vg_name":"vg0","vg_attr":"wz-pn-","vg_size":"2147483648B","vg_free":"0B",

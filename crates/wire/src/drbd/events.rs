@@ -220,6 +220,20 @@ mod tests {
         }
     }
 
+    /// Both ends of one machine: cut and connected again, cut, written on both sides, connected.
+    #[test]
+    fn a_real_split_brain_is_told_with_what_came_before() {
+        let told =
+            Reader::default().feed(include_str!("../../../../tests/data/captures/drbdsetup_events2_splitbrain.txt"));
+        let count =
+            |resource: &str, kind: Kind| told.iter().filter(|one| one.resource == resource && one.kind == kind).count();
+        for resource in ["r0", "r1"] {
+            assert!(count(resource, Kind::ConnectionLost) >= 2, "{told:?}");
+            assert!(count(resource, Kind::SplitBrain) >= 1, "{told:?}");
+        }
+        assert_eq!((count("r0", Kind::DiskLost), count("r1", Kind::DiskLost)), (0, 0));
+    }
+
     #[test]
     fn a_change_while_nobody_listened_is_told_when_the_stream_begins_anew() {
         let mut reader = Reader::default();
