@@ -7,6 +7,7 @@ pub mod bonding;
 pub mod clock;
 #[cfg(test)]
 mod conformance;
+pub mod database;
 pub mod disk;
 pub mod dns;
 pub mod drbd;
@@ -217,10 +218,12 @@ pub const REGISTRY: &[Entry] = &[
     entry::<memory::Memory>(),
     entry::<mount::Mount>(),
     entry::<multipath::Multipath>(),
+    entry::<database::mysql::Mysql>(),
     entry::<nrpe::Nrpe>(),
     entry::<ntp::Ntp>(),
     entry::<nut::Nut>(),
     entry::<ping::Ping>(),
+    entry::<database::postgres::Postgres>(),
     entry::<process::Process>(),
     entry::<prometheus::Prometheus>(),
     entry::<raid_controller::RaidController>(),

@@ -114,6 +114,17 @@ fn services(target: &str) -> Vec<Vec<u8>> {
             "SSH-2.0-OpenSSH_9.2p1 Debian-2\n250-SIZE 10\n220 x\n* OK [CAPABILITY] x\na1 NO y",
             "SSH-1.99-a-b\n",
         ]),
+        "mysql" => vec![
+            b"\x2a\0\0\0\x0a8.4.0\0\x07\0\0\0abcdefgh\0\xff\xff\x2d\x02\0\xff\x81\x15\0\0\0\0\0\0\0\0\0\0ijklm".to_vec(),
+            b"\x01\0\0\x01\x01\x17\0\0\x02\x03def\0\0\0\x01a\0\x0c\x3f\0\x02\0\0\0\x03\x81\0\0\0\0\x05\0\0\x03\xfe\0\0\x02\0\x02\0\0\x04\x0142".to_vec(),
+            b"0-1-42,7-2-3".to_vec(),
+            b"3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:7:t:1".to_vec(),
+        ],
+        "postgres" => vec![
+            b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0R\0\0\0\x18\0\0\0\x0br=nx,s=AAAA,i=1".to_vec(),
+            b"T\0\0\0\x1a\0\x01a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0D\0\0\0\x0c\0\x01\0\0\0\x0242Z\0\0\0\x05I".to_vec(),
+            b"16/B374D848".to_vec(),
+        ],
         "ntp" => vec![stentor_wire::ntp::question(*b"stentor!").to_vec(), vec![0x24; 48]],
         "dns" => vec![
             b"\x12\x34\x85\x80\0\x01\0\x01\0\0\0\0\x03www\0\0\x01\0\x01\xC0\x0C\0\x01\0\x01\0\0\x0E\x10\0\x04\xC0\0\x02\x01".to_vec(),
