@@ -36,7 +36,9 @@ use stentor_wire::raid::{arcconf, megacli, ssacli, storcli};
 use stentor_wire::snmp::interfaces::{Choice, NAMING, NARROW, READING, Rates, Table};
 use stentor_wire::snmp::{Oid, SnmpValue, VarBind, ups};
 use stentor_wire::sql::{gtid, mysql, postgres, scram};
-use stentor_wire::{dns, drbd, exposition, greeting, multipath, nrpe, ntp, nut, redis, smartctl, tool_json, zpool};
+use stentor_wire::{
+    dns, drbd, exposition, greeting, ldap, multipath, nats, nrpe, ntp, nut, rabbitmq, redis, smartctl, tool_json, zpool,
+};
 
 /// Name and entry of a target.
 pub type Target = (&'static str, fn(&[u8]));
@@ -54,8 +56,11 @@ pub const TARGETS: &[Target] = &[
     ("exposition", exposition),
     ("redis", redis),
     ("greeting", greeting),
+    ("ldap", ldap),
     ("mysql", mysql),
+    ("nats", nats),
     ("postgres", postgres),
+    ("rabbitmq", rabbitmq),
     ("ntp", ntp),
     ("dns", dns),
     ("ipmi_packet", ipmi_packet),
@@ -189,6 +194,44 @@ fn greeting(data: &[u8]) {
     for line in String::from_utf8_lossy(data).lines() {
         let _ = (greeting::ssh_banner(line), greeting::imap_line(line));
         assert!(greeting::smtp_line(line).is_none_or(|line| (200..600).contains(&line.code)));
+    }
+}
+
+fn ldap(data: &[u8]) {
+    if let Ok((_, ldap::Message::Entry(entry))) = ldap::read(data) {
+        assert!(entry.attributes.len() <= data.len() / 4, "an attribute has four bytes at least");
+    }
+    if let Some((head, rest)) = data.split_first_chunk::<{ ldap::HEAD_BYTES }>()
+        && let Ok(ldap::Head::LengthBytes(count)) = ldap::head(*head)
+        && let Some(bytes) = rest.get(..count)
+    {
+        assert!(ldap::long_length(bytes).is_ok_and(|length| length <= ldap::MESSAGE_BYTES_MAX) || !bytes.is_empty());
+    }
+}
+
+/// Lines of a server, and its pages.
+fn nats(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for line in text.lines() {
+        let _ = nats::line(line);
+    }
+    if let Ok(json) = serde_json::from_slice(data) {
+        let _ = (nats::meta(&json), nats::numbers(&json, &[("a", "/a"), ("b", "/a/b")]));
+    }
+}
+
+/// The first frame, or a page.
+fn rabbitmq(data: &[u8]) {
+    if let Some((head, frame)) = data.split_first_chunk::<{ rabbitmq::HEAD_BYTES }>() {
+        assert!(
+            rabbitmq::head(*head).is_ok_and(|length| length <= rabbitmq::FRAME_BYTES_MAX + 1)
+                || rabbitmq::head(*head).is_err()
+        );
+        let _ = rabbitmq::start(frame);
+    }
+    if let Ok(json) = serde_json::from_slice(data) {
+        let _ = rabbitmq::queues(&json);
+        assert!(rabbitmq::Nodes::read(&json).is_none_or(|nodes| nodes.stopped.len() <= nodes.all));
     }
 }
 

@@ -7,6 +7,10 @@ mod databases;
 mod dns;
 #[path = "services/greeting.rs"]
 mod greeting;
+#[path = "services/ldap.rs"]
+mod ldap;
+#[path = "services/nats.rs"]
+mod nats;
 #[path = "services/nrpe.rs"]
 mod nrpe;
 #[path = "services/ntp.rs"]
@@ -15,6 +19,8 @@ mod ntp;
 mod nut;
 #[path = "services/prometheus.rs"]
 mod prometheus;
+#[path = "services/rabbitmq.rs"]
+mod rabbitmq;
 #[path = "services/redis.rs"]
 mod redis;
 

@@ -2,6 +2,7 @@
 //!
 //! A new probe is one file and one line in [`REGISTRY`].
 
+pub mod api;
 pub mod bond;
 pub mod bonding;
 pub mod clock;
@@ -18,6 +19,7 @@ pub mod http;
 pub mod icmp;
 pub mod imap;
 pub mod ipmi;
+pub mod ldap;
 pub mod load;
 pub mod local_view;
 pub mod look;
@@ -26,6 +28,7 @@ pub mod mdstat;
 pub mod memory;
 pub mod mount;
 pub mod multipath;
+pub mod nats;
 pub mod net;
 pub mod nrpe;
 pub mod ntp;
@@ -33,6 +36,7 @@ pub mod nut;
 pub mod ping;
 pub mod process;
 pub mod prometheus;
+pub mod rabbitmq;
 pub mod raid_controller;
 pub mod reach;
 pub mod redis;
@@ -213,12 +217,14 @@ pub const REGISTRY: &[Entry] = &[
     entry::<http::Http>(),
     entry::<imap::Imap>(),
     entry::<ipmi::Ipmi>(),
+    entry::<ldap::Ldap>(),
     entry::<load::Load>(),
     entry::<mdraid::MdRaid>(),
     entry::<memory::Memory>(),
     entry::<mount::Mount>(),
     entry::<multipath::Multipath>(),
     entry::<database::mysql::Mysql>(),
+    entry::<nats::Nats>(),
     entry::<nrpe::Nrpe>(),
     entry::<ntp::Ntp>(),
     entry::<nut::Nut>(),
@@ -226,6 +232,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<database::postgres::Postgres>(),
     entry::<process::Process>(),
     entry::<prometheus::Prometheus>(),
+    entry::<rabbitmq::RabbitMq>(),
     entry::<raid_controller::RaidController>(),
     entry::<redis::Redis>(),
     entry::<smart::Smart>(),
