@@ -37,7 +37,8 @@ use stentor_wire::snmp::interfaces::{Choice, NAMING, NARROW, READING, Rates, Tab
 use stentor_wire::snmp::{Oid, SnmpValue, VarBind, ups};
 use stentor_wire::sql::{gtid, mysql, postgres, scram};
 use stentor_wire::{
-    dns, drbd, exposition, greeting, ldap, multipath, nats, nrpe, ntp, nut, rabbitmq, redis, smartctl, tool_json, zpool,
+    containers, dns, drbd, exposition, greeting, journey, ldap, multipath, nats, nrpe, ntp, nut, rabbitmq, redis,
+    smartctl, tool_json, zpool,
 };
 
 /// Name and entry of a target.
@@ -56,6 +57,8 @@ pub const TARGETS: &[Target] = &[
     ("exposition", exposition),
     ("redis", redis),
     ("greeting", greeting),
+    ("containers", containers),
+    ("journey", journey),
     ("ldap", ldap),
     ("mysql", mysql),
     ("nats", nats),
@@ -182,7 +185,13 @@ fn ntp(data: &[u8]) {
 }
 
 fn dns(data: &[u8]) {
-    let question = dns::Question { id: 0x1234, name: "www".into(), kind: dns::RecordType::A, wants_recursion: false };
+    let question = dns::Question {
+        id: 0x1234,
+        name: "www".into(),
+        kind: dns::RecordType::A,
+        wants_recursion: false,
+        wants_signatures: true,
+    };
     if let Ok(answer) = question.answer(data) {
         // A record has eleven bytes at least.
         assert!(answer.records.len() <= data.len() / 11);
@@ -195,6 +204,35 @@ fn greeting(data: &[u8]) {
         let _ = (greeting::ssh_banner(line), greeting::imap_line(line));
         assert!(greeting::smtp_line(line).is_none_or(|line| (200..600).contains(&line.code)));
     }
+}
+
+/// A list of containers, or a table of machines.
+fn containers(data: &[u8]) {
+    if let Ok(json) = serde_json::from_slice::<serde_json::Value>(data) {
+        for one in containers::list(&json).into_iter().flatten() {
+            let _ = one.inspected(&json);
+        }
+    }
+    let text = String::from_utf8_lossy(data);
+    assert!(
+        containers::domains(&text).is_ok_and(|all| all.len() <= text.lines().count())
+            || containers::domains(&text).is_err()
+    );
+}
+
+/// Lines: cookies, redirects and texts with names.
+fn journey(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let known = [("a".to_owned(), text.to_string())].into();
+    let mut jar = journey::Jar::default();
+    for line in text.lines() {
+        jar.take(line, "/a/b");
+        assert!(journey::redirect(line, "https", "h", "/a/b").is_none_or(|path| path.starts_with('/')));
+        if let Ok(path) = journey::filled(line, &known, journey::Place::Path) {
+            assert!(path.len() <= line.len() * (1 + 3 * data.len() * 3));
+        }
+    }
+    assert!(jar.header("/a/b").is_none_or(|header| !header.contains(['\r', '\n'])));
 }
 
 fn ldap(data: &[u8]) {

@@ -9,8 +9,12 @@ mod dns;
 mod greeting;
 #[path = "services/ldap.rs"]
 mod ldap;
+#[path = "services/libvirt.rs"]
+mod libvirt;
 #[path = "services/nats.rs"]
 mod nats;
+#[path = "services/nginx.rs"]
+mod nginx;
 #[path = "services/nrpe.rs"]
 mod nrpe;
 #[path = "services/ntp.rs"]

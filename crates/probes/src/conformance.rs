@@ -63,9 +63,12 @@ async fn listen(peer: Peer) -> u16 {
 
 /// Kind and parameters of every probe that talks TCP; `PORT` is replaced.
 const TALKERS: &[(&str, &str)] = &[
+    ("tls", r#"{"port":PORT}"#),
     ("tcp", r#"{"port":PORT,"send":"HELLO\\r\\n","expect":"^220 "}"#),
     ("http", r#"{"port":PORT,"expect":"welcome"}"#),
     ("http", r#"{"port":PORT,"tls":true,"insecure":true}"#),
+    ("http_journey", r#"{"port":PORT,"steps":[{"path":"/"}]}"#),
+    ("http_journey", r#"{"port":PORT,"tls":true,"insecure":true,"steps":[{"path":"/"}]}"#),
     ("heartbeat", r#"{"port":PORT,"component":"eucalyptus"}"#),
     ("ldap", r#"{"port":PORT}"#),
     ("ldap", r#"{"port":PORT,"tls":"starttls","insecure":true}"#),
@@ -90,7 +93,8 @@ const TALKERS: &[(&str, &str)] = &[
 ];
 
 /// Kinds that ask by datagrams.
-const DATAGRAMS: [(&str, &str); 2] = [("dns", r#"{"name":"www.example.org"}"#), ("ntp", "{}")];
+const DATAGRAMS: [(&str, &str); 3] =
+    [("dns", r#"{"name":"www.example.org"}"#), ("dns_zone", r#"{"zone":"example.org"}"#), ("ntp", "{}")];
 
 /// A server of datagrams that answers each with bytes of no protocol is none.
 #[tokio::test]
@@ -112,6 +116,7 @@ async fn lying_datagrams_are_no_answer() {
 
 /// Kinds that say in a fact of this name how the conversation went, with their words for one that went well.
 const TOLD_BY: &[(&str, &str, &[&str])] = &[
+    ("http_journey", "journey", &["ok"]),
     ("imap", "imap", &["ok"]),
     ("ldap", "ldap", &["ok"]),
     ("mysql", "mysql", &["ok"]),
@@ -124,6 +129,7 @@ const TOLD_BY: &[(&str, &str, &[&str])] = &[
     ("redis", "redis", &["ok"]),
     ("smtp", "smtp", &["ok"]),
     ("ssh", "ssh", &["ok"]),
+    ("tls", "tls", &["ok"]),
 ];
 
 const DEADLINE_MS: u64 = 400;

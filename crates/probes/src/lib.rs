@@ -11,15 +11,19 @@ mod conformance;
 pub mod database;
 pub mod disk;
 pub mod dns;
+pub mod dns_zone;
+pub mod docker;
 pub mod drbd;
 pub mod exec;
 pub mod fetch;
 pub mod heartbeat;
 pub mod http;
+pub mod http_journey;
 pub mod icmp;
 pub mod imap;
 pub mod ipmi;
 pub mod ldap;
+pub mod libvirt;
 pub mod load;
 pub mod local_view;
 pub mod look;
@@ -51,6 +55,7 @@ pub mod tcp;
 #[cfg(test)]
 pub mod testing;
 pub mod tls;
+pub mod tls_chain;
 pub mod tool;
 pub mod uptime;
 pub mod view;
@@ -211,13 +216,17 @@ pub const REGISTRY: &[Entry] = &[
     entry::<bond::Bond>(),
     entry::<disk::Disk>(),
     entry::<dns::Dns>(),
+    entry::<dns_zone::DnsZone>(),
+    entry::<docker::Docker>(),
     entry::<drbd::Drbd>(),
     entry::<exec::Exec>(),
     entry::<heartbeat::Heartbeat>(),
     entry::<http::Http>(),
+    entry::<http_journey::HttpJourney>(),
     entry::<imap::Imap>(),
     entry::<ipmi::Ipmi>(),
     entry::<ldap::Ldap>(),
+    entry::<libvirt::Libvirt>(),
     entry::<load::Load>(),
     entry::<mdraid::MdRaid>(),
     entry::<memory::Memory>(),
@@ -243,6 +252,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<ssh::Ssh>(),
     entry::<systemd_unit::SystemdUnit>(),
     entry::<tcp::Tcp>(),
+    entry::<tls_chain::TlsChain>(),
     entry::<uptime::Uptime>(),
     entry::<zfs::Zfs>(),
 ];

@@ -197,7 +197,7 @@ pub fn long_length(bytes: &[u8]) -> Result<usize, LdapError> {
 /// It is broken.
 pub fn read(body: &[u8]) -> Result<(i64, Message), LdapError> {
     let (id, rest) = element(body, INTEGER)?;
-    let (tag, value, _) = any(rest)?;
+    let (tag, value, _) = next(rest)?;
     let message = match tag {
         0x61 => Message::Bind(outcome(value)?),
         0x64 => Message::Entry(entry(value)?),
@@ -238,11 +238,11 @@ fn entry(bytes: &[u8]) -> Result<Entry, LdapError> {
 
 /// The value of an element that must have this tag, and what follows.
 fn element(bytes: &[u8], tag: u8) -> Result<(&[u8], &[u8]), LdapError> {
-    let (own, value, rest) = any(bytes)?;
+    let (own, value, rest) = next(bytes)?;
     if own == tag { Ok((value, rest)) } else { Err(LdapError::Broken) }
 }
 
-fn any(bytes: &[u8]) -> Result<(u8, &[u8], &[u8]), LdapError> {
+fn next(bytes: &[u8]) -> Result<(u8, &[u8], &[u8]), LdapError> {
     let [tag, first, rest @ ..] = bytes else { return Err(LdapError::Broken) };
     let (length, rest) = match first {
         short @ 0..=0x7f => (usize::from(*short), rest),

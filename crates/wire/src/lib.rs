@@ -1,10 +1,12 @@
 //! Pure codecs of Stentor: bytes to values and back. No sockets, no clock.
 
+pub mod containers;
 pub mod dns;
 pub mod drbd;
 pub mod exposition;
 pub mod greeting;
 pub mod ipmi;
+pub mod journey;
 pub mod ldap;
 pub mod multipath;
 pub mod nagios;

@@ -190,7 +190,7 @@ mod tests {
 
     /// Hand-built from AMQP 0-9-1 §4.2 with entries as RabbitMQ 3.10 sends them.
     fn frame() -> Vec<u8> {
-        let mut table = Vec::new();
+        let mut table: Vec<u8> = Vec::new();
         table.extend(b"\x0ccapabilitiesF\0\0\0\x16\x12publisher_confirmst\x01\0");
         table.extend(b"\x0ccluster_nameS\0\0\0\x08rabbit@a");
         table.extend(b"\x07productS\0\0\0\x08RabbitMQ\x07versionS\0\0\0\x063.10.8");

@@ -114,6 +114,11 @@ fn services(target: &str) -> Vec<Vec<u8>> {
             "SSH-2.0-OpenSSH_9.2p1 Debian-2\n250-SIZE 10\n220 x\n* OK [CAPABILITY] x\na1 NO y",
             "SSH-1.99-a-b\n",
         ]),
+        "containers" => texts(&[
+            r#"[{"Id":"aa","Names":["/web"],"State":"running","Status":"Up 1 hour (unhealthy)","RestartCount":1}]"#,
+            " Id   Name   State\n-----\n 1    my vm   shut off\n",
+        ]),
+        "journey" => texts(&["sid=1; Path=/; Max-Age=0\nhttps://h/x?y\n/a/{{a}}/b", "a=b; Expires=Thu, 01 Jan 1970\n../c"]),
         "ldap" => vec![
             b"\x02\x01\x01\x61\x07\x0a\x01\x31\x04\0\x04\0".to_vec(),
             b"\x02\x01\x03\x64\x12\x04\x04dc=x\x30\x0a\x30\x08\x04\x02cn\x31\x02\x04\0".to_vec(),

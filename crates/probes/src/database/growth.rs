@@ -62,7 +62,7 @@ mod tests {
         let growth = Growth::default();
         let at: SocketAddr = "192.0.2.1:3306".parse().expect("address");
         let begun = Instant::now();
-        let mut note = |minute: u64, bytes: f64| growth.note(at, begun + Duration::from_secs(60 * minute), bytes);
+        let note = |minute: u64, bytes: f64| growth.note(at, begun + Duration::from_secs(60 * minute), bytes);
         assert_eq!(note(0, 1000.0), None, "one reading is no growth");
         assert_eq!(note(10, 7000.0), Some(10.0));
         assert_eq!(note(60, 7000.0), Some(6000.0 / 3600.0));
