@@ -76,9 +76,8 @@ impl Libvirt {
         more: &[&str],
         deadline: Deadline,
     ) -> Result<Result<Vec<Domain>, (&'static str, String)>, ProbeError> {
-        let args = [&["-r", "-q", "-c", self.config.uri.as_str(), "list"], more].concat();
-        // Quiet leaves the header out, which tells the language; so not quiet.
-        let args: Vec<&str> = args.into_iter().filter(|arg| *arg != "-q").collect();
+        // Not quiet: the header tells whether this is the table that is read here.
+        let args = [&["-r", "-c", self.config.uri.as_str(), "list"], more].concat();
         let Some(run) = self.tool.run(&self.view, &args, deadline).await? else {
             return Ok(Err(("missing", "virsh is not installed".into())));
         };
