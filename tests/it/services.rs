@@ -1,10 +1,20 @@
 //! Probes of services against the real programs of Debian's packages, started here on loopback.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[path = "services/databases.rs"]
+mod databases;
 #[path = "services/dns.rs"]
 mod dns;
 #[path = "services/greeting.rs"]
 mod greeting;
+#[path = "services/ldap.rs"]
+mod ldap;
+#[path = "services/libvirt.rs"]
+mod libvirt;
+#[path = "services/nats.rs"]
+mod nats;
+#[path = "services/nginx.rs"]
+mod nginx;
 #[path = "services/nrpe.rs"]
 mod nrpe;
 #[path = "services/ntp.rs"]
@@ -13,6 +23,8 @@ mod ntp;
 mod nut;
 #[path = "services/prometheus.rs"]
 mod prometheus;
+#[path = "services/rabbitmq.rs"]
+mod rabbitmq;
 #[path = "services/redis.rs"]
 mod redis;
 
@@ -25,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stentor::clock::Clock;
-use stentor::probes::{Blind, Network, ProbeEnv, Target, find};
+use stentor::probes::{Blind, ErasedProbe, Network, ProbeEnv, Target, find};
 use stentor_core::model::{Observation, Value};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -81,26 +93,38 @@ fn spawn(command: &mut Command) -> Child {
     child.unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-async fn run(kind: &str, params: serde_json::Value) -> Observation {
+fn build(kind: &str, params: serde_json::Value) -> Arc<dyn ErasedProbe> {
     let env = ProbeEnv { net: Network::real(), view: Arc::new(Blind), clock: Clock::Machine };
     let params: Value = serde_json::from_value(params).unwrap();
-    let probe = (find(kind).unwrap().build)(&params, &env).unwrap_or_else(|error| panic!("{kind}: {error}"));
+    (find(kind).unwrap().build)(&params, &env).unwrap_or_else(|error| panic!("{kind}: {error}"))
+}
+
+async fn look(probe: &dyn ErasedProbe) -> Observation {
     let target = Target { host: "h".into(), address: "127.0.0.1".into(), bmc: None };
-    probe.run(&target, Instant::now() + Duration::from_secs(20)).await.unwrap_or_else(|error| panic!("{kind}: {error}"))
+    let seen = probe.run(&target, Instant::now() + Duration::from_secs(20)).await;
+    seen.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Looks until what is seen is as wanted: a program that was just started takes its time.
-async fn run_until(kind: &str, params: serde_json::Value, wanted: impl Fn(&Observation) -> bool) -> Observation {
+async fn look_until(probe: &dyn ErasedProbe, wanted: impl Fn(&Observation) -> bool) -> Observation {
     let begun = Instant::now();
     let mut pace = tokio::time::interval(Duration::from_millis(50));
     loop {
         pace.tick().await;
-        let seen = run(kind, params.clone()).await;
+        let seen = look(probe).await;
         if wanted(&seen) {
             return seen;
         }
-        assert!(begun.elapsed() < PATIENCE, "{kind} {params} still sees {seen:#?}");
+        assert!(begun.elapsed() < PATIENCE, "it still sees {seen:#?}");
     }
+}
+
+async fn run(kind: &str, params: serde_json::Value) -> Observation {
+    look(&*build(kind, params)).await
+}
+
+async fn run_until(kind: &str, params: serde_json::Value, wanted: impl Fn(&Observation) -> bool) -> Observation {
+    look_until(&*build(kind, params), wanted).await
 }
 
 fn fact(seen: &Observation, name: &str) -> String {

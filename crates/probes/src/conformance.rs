@@ -63,18 +63,30 @@ async fn listen(peer: Peer) -> u16 {
 
 /// Kind and parameters of every probe that talks TCP; `PORT` is replaced.
 const TALKERS: &[(&str, &str)] = &[
+    ("tls", r#"{"port":PORT}"#),
     ("tcp", r#"{"port":PORT,"send":"HELLO\\r\\n","expect":"^220 "}"#),
     ("http", r#"{"port":PORT,"expect":"welcome"}"#),
     ("http", r#"{"port":PORT,"tls":true,"insecure":true}"#),
+    ("http_journey", r#"{"port":PORT,"steps":[{"path":"/"}]}"#),
+    ("http_journey", r#"{"port":PORT,"tls":true,"insecure":true,"steps":[{"path":"/"}]}"#),
     ("heartbeat", r#"{"port":PORT,"component":"eucalyptus"}"#),
     ("ceph", r#"{"port":PORT}"#),
     ("ceph", r#"{"port":PORT,"tls":true,"insecure":true}"#),
     ("riak", r#"{"port":PORT}"#),
+    ("ldap", r#"{"port":PORT}"#),
+    ("ldap", r#"{"port":PORT,"tls":"starttls","insecure":true}"#),
+    ("mysql", r#"{"port":PORT,"peer":"127.0.0.1"}"#),
+    ("mysql", r#"{"port":PORT,"tls":true,"insecure":true}"#),
+    ("nats", r#"{"port":PORT,"monitor_port":PORT}"#),
     ("nrpe", r#"{"port":PORT,"command":"check_load","tls":false}"#),
     ("nrpe", r#"{"port":PORT,"command":"check_load","insecure":true}"#),
     ("nut", r#"{"port":PORT}"#),
     ("nut", r#"{"port":PORT,"ups":"rack3"}"#),
+    ("postgres", r#"{"port":PORT,"peer":"127.0.0.1"}"#),
+    ("postgres", r#"{"port":PORT,"tls":true,"insecure":true}"#),
     ("prometheus", r#"{"port":PORT,"expr":"up"}"#),
+    ("rabbitmq", r#"{"port":PORT}"#),
+    ("rabbitmq", r#"{"port":PORT,"tls":true,"insecure":true}"#),
     ("redis", r#"{"port":PORT}"#),
     ("redis", r#"{"port":PORT,"tls":true,"insecure":true}"#),
     ("ssh", r#"{"port":PORT}"#),
@@ -84,7 +96,8 @@ const TALKERS: &[(&str, &str)] = &[
 ];
 
 /// Kinds that ask by datagrams.
-const DATAGRAMS: [(&str, &str); 2] = [("dns", r#"{"name":"www.example.org"}"#), ("ntp", "{}")];
+const DATAGRAMS: [(&str, &str); 3] =
+    [("dns", r#"{"name":"www.example.org"}"#), ("dns_zone", r#"{"zone":"example.org"}"#), ("ntp", "{}")];
 
 /// A server of datagrams that answers each with bytes of no protocol is none.
 #[tokio::test]
@@ -107,14 +120,21 @@ async fn lying_datagrams_are_no_answer() {
 /// Kinds that say in a fact of this name how the conversation went, with their words for one that went well.
 const TOLD_BY: &[(&str, &str, &[&str])] = &[
     ("ceph", "ceph", &["ok"]),
+    ("http_journey", "journey", &["ok"]),
     ("imap", "imap", &["ok"]),
+    ("ldap", "ldap", &["ok"]),
+    ("mysql", "mysql", &["ok"]),
+    ("nats", "nats", &["ok"]),
     ("nrpe", "nrpe", &["answered"]),
     ("nut", "nut", &["ok"]),
+    ("postgres", "postgres", &["ok"]),
     ("prometheus", "metrics", &["ok", "no_value"]),
+    ("rabbitmq", "rabbitmq", &["ok"]),
     ("redis", "redis", &["ok"]),
     ("riak", "riak", &["ok"]),
     ("smtp", "smtp", &["ok"]),
     ("ssh", "ssh", &["ok"]),
+    ("tls", "tls", &["ok"]),
 ];
 
 const DEADLINE_MS: u64 = 400;

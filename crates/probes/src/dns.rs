@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use stentor_core::model::Observation;
@@ -57,9 +58,25 @@ fn yes() -> bool {
 const QUESTIONS: u32 = 3;
 
 /// Why there is no answer, as the fact `dns` has it.
-struct Silence {
-    word: &'static str,
-    why: String,
+pub struct Silence {
+    pub word: &'static str,
+    pub why: String,
+}
+
+/// A question to one server.
+pub struct Asking<'a> {
+    pub net: &'a Network,
+    pub port: u16,
+    /// Its number is replaced.
+    pub question: Question,
+}
+
+/// An answer, by which transport it came, and after how long.
+pub struct Heard {
+    pub addr: SocketAddr,
+    pub answer: Result<Answer, Silence>,
+    pub transport: &'static str,
+    pub took: Duration,
 }
 
 impl Probe for Dns {
@@ -77,27 +94,15 @@ impl Probe for Dns {
             refuse(format!("`{}` is none of A, AAAA, CNAME, MX, NS, PTR, SOA, SRV, TXT", config.kind))
         })?;
         let dns = Dns { net: env.net.clone(), config, kind };
-        dns.question(0).encode().map_err(|e| refuse(e.to_string()))?;
+        dns.question().encode().map_err(|e| refuse(e.to_string()))?;
         Ok(dns)
     }
 
     async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
         let deadline = ahead_of(deadline);
         let target = &target.at(self.config.address.as_ref());
-        let resolved = self.net.resolve(&target.address, self.config.port, deadline).await;
-        let addr = resolved.map_err(|error| match error.kind() {
-            io::ErrorKind::TimedOut => ProbeError::Timeout(format!("`{}` did not resolve in time", target.address)),
-            _ => ProbeError::Failed(format!("cannot resolve `{}`: {error}", target.address)),
-        })?;
-        let begun = Instant::now();
-        let mut answer = self.by_datagrams(addr, deadline).await?;
-        let mut transport = "udp";
-        if answer.as_ref().is_ok_and(|answer| answer.is_truncated) {
-            // RFC 7766 §5: what does not fit is asked for again by TCP.
-            transport = "tcp";
-            answer = self.by_stream(target, deadline).await?;
-        }
-        let took = begun.elapsed();
+        let asking = Asking { net: &self.net, port: self.config.port, question: self.question() };
+        let Heard { addr, answer, transport, took } = asking.ask(target, deadline).await?;
         Ok(match answer {
             Err(Silence { word, why }) => Observation::observed(format!("{addr}: {why}")).fact("dns", word),
             Ok(answer) => self
@@ -109,17 +114,32 @@ impl Probe for Dns {
     }
 }
 
-impl Dns {
-    fn question(&self, id: u16) -> Question {
-        let wants_recursion = self.config.recursion;
-        Question { id, name: self.config.name.clone(), kind: self.kind, wants_recursion }
+impl Asking<'_> {
+    /// Asks by datagrams, and again by TCP for what does not fit (RFC 7766 §5).
+    ///
+    /// # Errors
+    /// Only our own troubles.
+    pub async fn ask(&self, target: &Target, deadline: Deadline) -> Result<Heard, ProbeError> {
+        let resolved = self.net.resolve(&target.address, self.port, deadline).await;
+        let addr = resolved.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => ProbeError::Timeout(format!("`{}` did not resolve in time", target.address)),
+            _ => ProbeError::Failed(format!("cannot resolve `{}`: {error}", target.address)),
+        })?;
+        let begun = Instant::now();
+        let mut answer = self.by_datagrams(addr, deadline).await?;
+        let mut transport = "udp";
+        if answer.as_ref().is_ok_and(|answer| answer.is_truncated) {
+            transport = "tcp";
+            answer = self.by_stream(target, deadline).await?;
+        }
+        Ok(Heard { addr, answer, transport, took: begun.elapsed() })
     }
 
     /// A question that nobody can guess the number of.
     fn fresh(&self) -> Result<(Question, Vec<u8>), ProbeError> {
         let mut id = [0; 2];
         getrandom::fill(&mut id).map_err(|e| ProbeError::Failed(format!("no random numbers: {e}")))?;
-        let question = self.question(u16::from_be_bytes(id));
+        let question = Question { id: u16::from_be_bytes(id), ..self.question.clone() };
         let bytes = question.encode().map_err(|e| ProbeError::Failed(e.to_string()))?;
         Ok((question, bytes))
     }
@@ -156,7 +176,7 @@ impl Dns {
     }
 
     async fn by_stream(&self, target: &Target, deadline: Deadline) -> Result<Result<Answer, Silence>, ProbeError> {
-        let (attempt, talk) = open(&self.net, target, self.config.port, deadline).await?;
+        let (attempt, talk) = open(self.net, target, self.port, deadline).await?;
         let Some(mut talk) = talk else {
             let why = format!("the answer is too long for a datagram, and TCP is {}", attempt.port.word());
             return Ok(Err(Silence { word: "truncated", why }));
@@ -170,6 +190,13 @@ impl Dns {
             question.answer(&answer).map_err(|e| Hitch::Invalid(e.to_string()))
         };
         Ok(asked.await.map_err(|hitch| Silence { word: hitch.word(), why: format!("by TCP: {hitch}") }))
+    }
+}
+
+impl Dns {
+    fn question(&self) -> Question {
+        let wants_recursion = self.config.recursion;
+        Question { id: 0, name: self.config.name.clone(), kind: self.kind, wants_recursion, wants_signatures: false }
     }
 
     fn observe(&self, addr: SocketAddr, answer: &Answer) -> Observation {

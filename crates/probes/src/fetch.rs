@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::{Request, Response};
+use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use stentor_core::Timestamp;
@@ -24,7 +24,7 @@ use super::{Deadline, Network, ProbeError, Target};
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// What to ask.
-pub struct Fetch<'a> {
+pub struct Fetch<'a, B = Empty<Bytes>> {
     pub net: &'a Network,
     pub target: &'a Target,
     pub port: u16,
@@ -32,7 +32,7 @@ pub struct Fetch<'a> {
     pub tls: Option<&'a Trust>,
     /// Name in the certificate and in `Host`; the target's address if `None`.
     pub server_name: Option<&'a str>,
-    pub request: Request<Empty<Bytes>>,
+    pub request: Request<B>,
     /// Read of the body; usually [`BODY_BYTES_MAX`].
     pub body_bytes_max: usize,
 }
@@ -75,16 +75,21 @@ pub enum Exchange {
 pub struct Answer {
     pub status: u16,
     pub location: Option<String>,
+    pub headers: HeaderMap,
     pub body: Vec<u8>,
     /// The body was longer than what is read of it.
     pub truncated: bool,
 }
 
+/// A body that can be sent.
+pub trait Sent: Body<Data = Bytes, Error = std::convert::Infallible> + Send + Unpin + 'static {}
+impl<B: Body<Data = Bytes, Error = std::convert::Infallible> + Send + Unpin + 'static> Sent for B {}
+
 /// Carries one request out, ending a little before the deadline.
 ///
 /// # Errors
 /// Only our own troubles; see [`reach`].
-pub async fn fetch(ask: Fetch<'_>, deadline: Deadline) -> Result<Fetched, ProbeError> {
+pub async fn fetch<B: Sent>(ask: Fetch<'_, B>, deadline: Deadline) -> Result<Fetched, ProbeError> {
     let begun = Instant::now();
     let deadline = ahead_of(deadline);
     let mut attempt = reach(ask.net, ask.target, ask.port, deadline).await?;
@@ -131,31 +136,46 @@ impl Fetched {
         Ok(stream)
     }
 
-    async fn talk<S>(&mut self, stream: S, request: Request<Empty<Bytes>>, body_bytes_max: usize, deadline: Deadline)
+    async fn talk<S, B: Sent>(&mut self, stream: S, request: Request<B>, body_bytes_max: usize, deadline: Deadline)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let begun = Instant::now();
-        let asked = timeout_at(deadline, ask(stream, request)).await;
-        self.exchange = Some(match asked {
-            Err(_) => Exchange::Timeout,
-            Ok(Err(error)) => Exchange::Broken(chain(&error)),
-            Ok(Ok((response, _driver))) => {
-                self.first_byte = Some(begun.elapsed());
-                match timeout_at(deadline, read(response, body_bytes_max)).await {
-                    Err(_) => Exchange::Timeout,
-                    Ok(Err(error)) => Exchange::Broken(chain(&error)),
-                    Ok(Ok(answer)) => Exchange::Answer(answer),
-                }
-            }
-        });
+        let (exchange, first_byte) = exchange(stream, request, body_bytes_max, deadline).await;
+        self.exchange = Some(exchange);
+        self.first_byte = first_byte;
+    }
+}
+
+/// One request over an open connection, and the time to the first byte of its answer.
+pub async fn exchange<S, B: Sent>(
+    stream: S,
+    request: Request<B>,
+    body_bytes_max: usize,
+    deadline: Deadline,
+) -> (Exchange, Option<Duration>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let begun = Instant::now();
+    match timeout_at(deadline, ask(stream, request)).await {
+        Err(_) => (Exchange::Timeout, None),
+        Ok(Err(error)) => (Exchange::Broken(chain(&error)), None),
+        Ok(Ok((response, _driver))) => {
+            let first_byte = Some(begun.elapsed());
+            let exchange = match timeout_at(deadline, read(response, body_bytes_max)).await {
+                Err(_) => Exchange::Timeout,
+                Ok(Err(error)) => Exchange::Broken(chain(&error)),
+                Ok(Ok(answer)) => Exchange::Answer(answer),
+            };
+            (exchange, first_byte)
+        }
     }
 }
 
 /// Sends the request and waits for the head of the answer. The task that drives the connection ends with its handle.
-async fn ask<S>(
+async fn ask<S, B: Sent>(
     stream: S,
-    request: Request<Empty<Bytes>>,
+    request: Request<B>,
 ) -> Result<(Response<Incoming>, AbortOnDropHandle<()>), hyper::Error>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -173,7 +193,8 @@ async fn read(response: Response<Incoming>, body_bytes_max: usize) -> Result<Ans
     let status = response.status().as_u16();
     let location = response.headers().get(hyper::header::LOCATION);
     let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let mut answer = Answer { status, location, body: Vec::new(), truncated: false };
+    let headers = response.headers().clone();
+    let mut answer = Answer { status, location, headers, body: Vec::new(), truncated: false };
     let mut body = response.into_body();
     while !body.is_end_stream() {
         let Some(frame) = body.frame().await else { break };

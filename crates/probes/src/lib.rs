@@ -2,6 +2,7 @@
 //!
 //! A new probe is one file and one line in [`REGISTRY`].
 
+pub mod api;
 pub mod bond;
 pub mod bonding;
 pub mod bridge;
@@ -11,8 +12,11 @@ pub mod clock;
 mod conformance;
 pub mod conntrack;
 pub mod discover;
+pub mod database;
 pub mod disk;
 pub mod dns;
+pub mod dns_zone;
+pub mod docker;
 pub mod drbd;
 pub mod exec;
 pub mod fetch;
@@ -20,11 +24,14 @@ pub mod follow;
 pub mod gluster;
 pub mod heartbeat;
 pub mod http;
+pub mod http_journey;
 pub mod icmp;
 pub mod imap;
 pub mod ipmi;
 pub mod iscsi;
 pub mod lldp;
+pub mod ldap;
+pub mod libvirt;
 pub mod load;
 pub mod local_view;
 pub mod look;
@@ -34,6 +41,7 @@ pub mod mdstat;
 pub mod memory;
 pub mod mount;
 pub mod multipath;
+pub mod nats;
 pub mod net;
 pub mod nic;
 pub mod nrpe;
@@ -44,6 +52,7 @@ pub mod page;
 pub mod ping;
 pub mod process;
 pub mod prometheus;
+pub mod rabbitmq;
 pub mod raid_controller;
 pub mod reach;
 pub mod redfish;
@@ -65,6 +74,7 @@ pub mod team;
 pub mod testing;
 pub mod time_sync;
 pub mod tls;
+pub mod tls_chain;
 pub mod tool;
 pub mod uptime;
 pub mod view;
@@ -229,16 +239,21 @@ pub const REGISTRY: &[Entry] = &[
     entry::<conntrack::Conntrack>(),
     entry::<disk::Disk>(),
     entry::<dns::Dns>(),
+    entry::<dns_zone::DnsZone>(),
+    entry::<docker::Docker>(),
     entry::<drbd::Drbd>(),
     entry::<exec::Exec>(),
     entry::<gluster::Gluster>(),
     entry::<heartbeat::Heartbeat>(),
     entry::<http::Http>(),
+    entry::<http_journey::HttpJourney>(),
     entry::<imap::Imap>(),
     entry::<ipmi::Ipmi>(),
     entry::<ipmi::IpmiLocal>(),
     entry::<iscsi::Iscsi>(),
     entry::<lldp::Lldp>(),
+    entry::<ldap::Ldap>(),
+    entry::<libvirt::Libvirt>(),
     entry::<load::Load>(),
     entry::<lvm::Lvm>(),
     entry::<mdraid::MdRaid>(),
@@ -246,13 +261,17 @@ pub const REGISTRY: &[Entry] = &[
     entry::<mount::Mount>(),
     entry::<multipath::Multipath>(),
     entry::<nic::Nic>(),
+    entry::<database::mysql::Mysql>(),
+    entry::<nats::Nats>(),
     entry::<nrpe::Nrpe>(),
     entry::<ntp::Ntp>(),
     entry::<nut::Nut>(),
     entry::<nvme::Nvme>(),
     entry::<ping::Ping>(),
+    entry::<database::postgres::Postgres>(),
     entry::<process::Process>(),
     entry::<prometheus::Prometheus>(),
+    entry::<rabbitmq::RabbitMq>(),
     entry::<raid_controller::RaidController>(),
     entry::<redfish::Redfish>(),
     entry::<redfish::RedfishEvents>(),
@@ -274,6 +293,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<tcp::Tcp>(),
     entry::<team::Team>(),
     entry::<time_sync::TimeSync>(),
+    entry::<tls_chain::TlsChain>(),
     entry::<uptime::Uptime>(),
     entry::<zfs::Zfs>(),
 ];

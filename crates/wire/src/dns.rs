@@ -20,13 +20,14 @@ pub enum RecordType {
     Mx,
     Ns,
     Ptr,
+    Rrsig,
     Soa,
     Srv,
     Txt,
 }
 
 impl RecordType {
-    const ALL: [(RecordType, u16, &'static str); 9] = [
+    const ALL: [(RecordType, u16, &'static str); 10] = [
         (RecordType::A, 1, "A"),
         (RecordType::Ns, 2, "NS"),
         (RecordType::Cname, 5, "CNAME"),
@@ -36,6 +37,7 @@ impl RecordType {
         (RecordType::Txt, 16, "TXT"),
         (RecordType::Aaaa, 28, "AAAA"),
         (RecordType::Srv, 33, "SRV"),
+        (RecordType::Rrsig, 46, "RRSIG"),
     ];
 
     pub fn named(name: &str) -> Option<RecordType> {
@@ -59,6 +61,8 @@ pub struct Question {
     pub kind: RecordType,
     /// The server may ask others.
     pub wants_recursion: bool,
+    /// Signatures (DNSSEC) shall come along.
+    pub wants_signatures: bool,
 }
 
 /// What came back.
@@ -84,6 +88,30 @@ pub struct Record {
     pub data: String,
     /// Of an SOA.
     pub serial: Option<u32>,
+    /// Of an RRSIG.
+    pub signature: Option<Signature>,
+}
+
+/// When a signature holds (RFC 4034 §3.1), in seconds since 1970 that come round after 136 years.
+#[derive(Copy, Clone, Debug, Eq, PartialEq)]
+pub struct Signature {
+    /// Number of the type that is signed: 6 is SOA.
+    pub covers: u16,
+    pub begins: u32,
+    pub ends: u32,
+}
+
+impl Signature {
+    /// Seconds until it ends, negative afterwards; the nearer way round (RFC 4034 §3.1.5).
+    pub fn left_s(&self, now_s: i64) -> i64 {
+        let now = u32::try_from(now_s.rem_euclid(1 << 32)).unwrap_or(0);
+        i64::from(self.ends.wrapping_sub(now).cast_signed())
+    }
+}
+
+/// Whether a serial is newer than another (RFC 1982): they come round.
+pub fn is_newer(serial: u32, than: u32) -> bool {
+    serial.wrapping_sub(than).cast_signed() > 0
 }
 
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -126,7 +154,8 @@ impl Question {
         // EDNS (RFC 6891): the root's name, OPT, the size of datagrams that we take.
         bytes.extend([0, 0, 41]);
         bytes.extend(UDP_BYTES_MAX.to_be_bytes());
-        bytes.extend([0; 6]);
+        // Code and version; the flag DO (RFC 3225) wants signatures; no options.
+        bytes.extend([0, 0, if self.wants_signatures { 0x80 } else { 0 }, 0, 0, 0]);
         Ok(bytes)
     }
 
@@ -265,8 +294,22 @@ impl<'b> Reader<'b> {
         let mut data = Reader { bytes, at: self.at };
         self.at = end;
         let Some(kind) = RecordType::numbered(kind).filter(|_| class == CLASS_IN) else { return Ok(None) };
+        if kind == RecordType::Rrsig {
+            let (data, signature) = data.signature()?;
+            return Ok(Some(Record { name, kind, ttl_s, data, serial: None, signature: Some(signature) }));
+        }
         let (data, serial) = data.data(kind)?;
-        Ok(Some(Record { name, kind, ttl_s, data, serial }))
+        Ok(Some(Record { name, kind, ttl_s, data, serial, signature: None }))
+    }
+
+    fn signature(&mut self) -> Result<(String, Signature), DnsError> {
+        let covers = self.u16()?;
+        let [algorithm, _labels] = [self.u8()?, self.u8()?];
+        let _ttl = self.u32()?;
+        let [ends, begins] = [self.u32()?, self.u32()?];
+        let tag = self.u16()?;
+        let signer = self.name()?;
+        Ok((format!("{covers} {algorithm} {ends} {begins} {tag} {signer}"), Signature { covers, begins, ends }))
     }
 
     fn data(&mut self, kind: RecordType) -> Result<(String, Option<u32>), DnsError> {
@@ -276,6 +319,8 @@ impl<'b> Reader<'b> {
                 let halves = [self.u32()?, self.u32()?, self.u32()?, self.u32()?];
                 Ipv6Addr::from_bits(halves.into_iter().fold(0, |bits, half| bits << 32 | u128::from(half))).to_string()
             }
+            // Read by `signature`.
+            RecordType::Rrsig => String::new(),
             RecordType::Cname | RecordType::Ns | RecordType::Ptr => self.name()?,
             RecordType::Mx => format!("{} {}", self.u16()?, self.name()?),
             RecordType::Srv => format!("{} {} {} {}", self.u16()?, self.u16()?, self.u16()?, self.name()?),
@@ -309,7 +354,7 @@ mod tests {
     use super::*;
 
     fn question(kind: RecordType) -> Question {
-        Question { id: 0x1234, name: "www.example.org".into(), kind, wants_recursion: true }
+        Question { id: 0x1234, name: "www.example.org".into(), kind, wants_recursion: true, wants_signatures: false }
     }
 
     /// Header, question, and records whose name is a pointer to the question's. Hand-built from RFC 1035 §4.
@@ -349,6 +394,33 @@ mod tests {
             assert_eq!(answer.records.len(), 1, "other types are left out");
             assert_eq!((&*answer.records[0].data, answer.records[0].ttl_s), (text, 3600));
             assert_eq!(answer.records[0].serial.is_some(), kind == RecordType::Soa);
+        }
+    }
+
+    #[test]
+    fn signatures_tell_when_they_end() {
+        let data = [
+            &b"\0\x06\x0d\x02\0\0\x0e\x10"[..],
+            &1_796_000_000_u32.to_be_bytes(),
+            &1_795_000_000_u32.to_be_bytes(),
+            b"\x12\x34\xC0\x10sig",
+        ]
+        .concat();
+        let answer = question(RecordType::Rrsig).answer(&message(0x8580, RecordType::Rrsig, &[(46, &data)])).unwrap();
+        let signature = answer.records[0].signature.unwrap();
+        assert_eq!(signature, Signature { covers: 6, begins: 1_795_000_000, ends: 1_796_000_000 });
+        assert_eq!(answer.records[0].data, "6 13 1796000000 1795000000 4660 example.org");
+        assert_eq!((signature.left_s(1_795_999_990), signature.left_s(1_796_000_060)), (10, -60));
+        let round = Signature { ends: 100, ..signature };
+        assert_eq!(round.left_s((1 << 32) - 50), 150, "seconds come round in 2106");
+    }
+
+    #[test]
+    fn serials_come_round() {
+        for (serial, than, newer) in
+            [(2, 1, true), (1, 2, false), (1, 1, false), (5, u32::MAX, true), (u32::MAX, 5, false)]
+        {
+            assert_eq!(is_newer(serial, than), newer, "{serial} {than}");
         }
     }
 

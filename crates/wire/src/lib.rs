@@ -1,6 +1,7 @@
 //! Pure codecs of Stentor: bytes to values and back. No sockets, no clock.
 
 pub mod ceph;
+pub mod containers;
 pub mod dns;
 pub mod drbd;
 pub mod exposition;
@@ -10,12 +11,16 @@ pub mod hostnet;
 pub mod ipmi;
 pub mod iscsi;
 pub mod lvm;
+pub mod journey;
+pub mod ldap;
 pub mod multipath;
 pub mod nagios;
+pub mod nats;
 pub mod nearest;
 pub mod nrpe;
 pub mod ntp;
 pub mod nut;
+pub mod rabbitmq;
 pub mod raid;
 pub mod redfish;
 pub mod redis;

@@ -46,11 +46,11 @@ fn number_of(kind: &str) -> Option<Number> {
         "disk" => limited("used_pct_max", "used_pct"),
         // Seconds, as check_tcp and check_http have it.
         "tcp" => number("connect_ms", 0.001, "time"),
-        "prometheus" => number("value", 1.0, "value"),
+        "ldap" | "mysql" | "postgres" | "prometheus" => number("value", 1.0, "value"),
         "nut" => number("charge_pct", 1.0, "charge"),
         "imap" | "redis" | "smtp" | "ssh" => number("connect_ms", 0.001, "connect"),
         "ntp" => number("offset_abs_ms", 0.001, "offset"),
-        "http" | "heartbeat" | "dns" => number("total_ms", 0.001, "time"),
+        "http" | "http_journey" | "heartbeat" | "dns" => number("total_ms", 0.001, "time"),
         "load" => number("load1", 1.0, "load1"),
         "memory" => limited("used_pct", "used_pct"),
         "ping" => number("rtt_ms", 1.0, "rta"),

@@ -145,6 +145,36 @@ fn services(target: &str) -> Vec<Vec<u8>> {
             "SSH-2.0-OpenSSH_9.2p1 Debian-2\n250-SIZE 10\n220 x\n* OK [CAPABILITY] x\na1 NO y",
             "SSH-1.99-a-b\n",
         ]),
+        "containers" => texts(&[
+            r#"[{"Id":"aa","Names":["/web"],"State":"running","Status":"Up 1 hour (unhealthy)","RestartCount":1}]"#,
+            " Id   Name   State\n-----\n 1    my vm   shut off\n",
+        ]),
+        "journey" => texts(&["sid=1; Path=/; Max-Age=0\nhttps://h/x?y\n/a/{{a}}/b", "a=b; Expires=Thu, 01 Jan 1970\n../c"]),
+        "ldap" => vec![
+            b"\x02\x01\x01\x61\x07\x0a\x01\x31\x04\0\x04\0".to_vec(),
+            b"\x02\x01\x03\x64\x12\x04\x04dc=x\x30\x0a\x30\x08\x04\x02cn\x31\x02\x04\0".to_vec(),
+            b"\x30\x84\0\0\x01\0".to_vec(),
+        ],
+        "nats" => texts(&[
+            "INFO {\"server_id\":\"N\",\"version\":\"2.9.10\",\"auth_required\":true}\nPONG\n-ERR 'Authorization Violation'",
+            r#"{"a":{"b":1},"meta_cluster":{"leader":"n1","replicas":[{"name":"n2","current":false}]}}"#,
+        ]),
+        "rabbitmq" => vec![
+            b"\x01\0\0\0\0\0\x2b\0\x0a\0\x0a\0\x09\0\0\0\x12\x07versionS\0\0\0\x053.10.\0\0\0\x05PLAIN\0\0\0\x05en_US\xce".to_vec(),
+            br#"[{"name":"rabbit@a","running":true,"mem_alarm":true,"mem_used":9,"mem_limit":10,"partitions":["b"]}]"#.to_vec(),
+            br#"[{"name":"q","vhost":"/","state":"down","messages_ready":5,"consumers":0}]"#.to_vec(),
+        ],
+        "mysql" => vec![
+            b"\x2a\0\0\0\x0a8.4.0\0\x07\0\0\0abcdefgh\0\xff\xff\x2d\x02\0\xff\x81\x15\0\0\0\0\0\0\0\0\0\0ijklm".to_vec(),
+            b"\x01\0\0\x01\x01\x17\0\0\x02\x03def\0\0\0\x01a\0\x0c\x3f\0\x02\0\0\0\x03\x81\0\0\0\0\x05\0\0\x03\xfe\0\0\x02\0\x02\0\0\x04\x0142".to_vec(),
+            b"0-1-42,7-2-3".to_vec(),
+            b"3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5:7:t:1".to_vec(),
+        ],
+        "postgres" => vec![
+            b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0R\0\0\0\x18\0\0\0\x0br=nx,s=AAAA,i=1".to_vec(),
+            b"T\0\0\0\x1a\0\x01a\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0D\0\0\0\x0c\0\x01\0\0\0\x0242Z\0\0\0\x05I".to_vec(),
+            b"16/B374D848".to_vec(),
+        ],
         "ntp" => vec![stentor_wire::ntp::question(*b"stentor!").to_vec(), vec![0x24; 48]],
         "dns" => vec![
             b"\x12\x34\x85\x80\0\x01\0\x01\0\0\0\0\x03www\0\0\x01\0\x01\xC0\x0C\0\x01\0\x01\0\0\x0E\x10\0\x04\xC0\0\x02\x01".to_vec(),

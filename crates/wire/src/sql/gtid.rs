@@ -18,9 +18,8 @@ impl Gtids {
     pub fn of_mariadb(text: &str) -> Option<Gtids> {
         let mut gtids = Gtids::default();
         for part in parts(text).take(RANGES_MAX) {
-            let [domain, server, sequence] = <[&str; 3]>::try_from(part.split('-').collect::<Vec<_>>()).ok()?;
-            let _: (u32, u32) = (domain.parse().ok()?, server.parse().ok()?);
-            gtids.add(domain, 1, sequence.parse().ok()?)?;
+            let (domain, _, sequence) = mariadb(part)?;
+            gtids.add(&domain.to_string(), 1, sequence)?;
         }
         Some(gtids)
     }
@@ -84,6 +83,46 @@ impl Gtids {
     }
 }
 
+/// Where MariaDB's binary log and its replication are, of each domain and server. Numbers are given within a domain, by
+/// whoever writes: the newest number alone does not tell whose transaction it is.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct MariadbState {
+    logged: BTreeMap<(u32, u32), u64>,
+    applied: BTreeMap<u32, u64>,
+}
+
+impl MariadbState {
+    /// `gtid_binlog_state` and `gtid_slave_pos`.
+    pub fn parse(logged: &str, applied: &str) -> Option<MariadbState> {
+        let mut state = MariadbState::default();
+        for part in parts(logged) {
+            let (domain, server, newest) = mariadb(part)?;
+            state.logged.insert((domain, server), newest);
+        }
+        for part in parts(applied) {
+            let (domain, _, newest) = mariadb(part)?;
+            state.applied.insert(domain, newest);
+        }
+        Some(state)
+    }
+
+    /// How many transactions at most are in the log here that `other` neither logged nor applied.
+    pub fn beyond(&self, other: &MariadbState) -> u64 {
+        let of = |((domain, server), newest): (&(u32, u32), &u64)| {
+            let logged = other.logged.get(&(*domain, *server)).copied().unwrap_or(0);
+            let applied = other.applied.get(domain).copied().unwrap_or(0);
+            newest.saturating_sub(logged.max(applied))
+        };
+        self.logged.iter().map(of).fold(0, u64::saturating_add)
+    }
+}
+
+/// Domain, server and number.
+fn mariadb(text: &str) -> Option<(u32, u32, u64)> {
+    let [domain, server, sequence] = <[&str; 3]>::try_from(text.split('-').collect::<Vec<_>>()).ok()?;
+    Some((domain.parse().ok()?, server.parse().ok()?, sequence.parse().ok()?))
+}
+
 fn is_tag(word: &str) -> bool {
     let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_';
     word.starts_with(is_letter) && word.chars().all(|c| is_letter(c) || c.is_ascii_digit())
@@ -136,6 +175,22 @@ mod tests {
     }
 
     #[test]
+    fn a_write_on_a_replica_is_told_from_one_of_its_source() {
+        let state = |logged, applied| MariadbState::parse(logged, applied).unwrap();
+        let source = state("0-1-100", "0-9-7");
+        for (replica, beyond) in [
+            (state("0-1-100", "0-1-100"), 0),
+            (state("", "0-1-100"), 0),
+            (state("0-2-90,0-1-100", "0-1-100"), 83),
+            (state("0-9-7", "0-1-100"), 0),
+            (state("3-1-1", ""), 1),
+        ] {
+            assert_eq!(replica.beyond(&source), beyond, "{replica:?}");
+        }
+        assert_eq!(MariadbState::parse("0-1", ""), None);
+    }
+
+    #[test]
     fn what_is_no_set_is_none() {
         for text in ["0-1", "0-1-x", "0-1-2-3", "a-1-2", "-1-1-1", "0-1--2"] {
             assert_eq!(Gtids::of_mariadb(text), None, "{text}");
@@ -149,6 +204,9 @@ mod tests {
         #[test]
         fn no_text_panics(text in "\\PC{0,60}", near in "[0-9,:-]{0,40}", set in "[0-9:-]{0,30}") {
             for text in [text, near, format!("{A}:{set}")] {
+                if let Some(state) = MariadbState::parse(&text, &text) {
+                    prop_assert_eq!(state.beyond(&state), 0);
+                }
                 for set in [Gtids::of_mariadb(&text), Gtids::of_mysql(&text)].into_iter().flatten() {
                     prop_assert_eq!(set.beyond(&set), 0, "nobody lacks what he has");
                     prop_assert_eq!(Gtids::default().beyond(&set), 0);

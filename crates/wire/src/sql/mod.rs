@@ -44,7 +44,13 @@ pub struct Row<'t> {
 }
 
 impl Table {
-    pub(super) fn add(&mut self, row: Vec<Option<String>>) -> Result<(), Broken> {
+    pub fn new(columns: Vec<String>) -> Table {
+        Table { columns, ..Table::default() }
+    }
+
+    /// # Errors
+    /// It is more than is read of one answer.
+    pub fn add(&mut self, row: Vec<Option<String>>) -> Result<(), Broken> {
         self.bytes += row.iter().flatten().map(String::len).sum::<usize>() + row.len();
         if self.bytes > TABLE_BYTES_MAX {
             return Err(Broken::TableTooLong);

@@ -192,7 +192,7 @@ impl Answer {
     /// It is more than is read.
     pub fn take(&mut self, message: Message) -> Result<Option<Result<Table, Failure>>, Broken> {
         match message {
-            Message::Columns(columns) => self.table = Table { columns, ..Table::default() },
+            Message::Columns(columns) => self.table = Table::new(columns),
             Message::Row(row) => self.table.add(row)?,
             Message::Error(failure) => self.failure = Some(failure),
             Message::Ready => {
