@@ -297,20 +297,6 @@ impl Engine {
         found
     }
 
-    /// Checks of a lost redundancy that belong to another incident, or did until now: the mains are back, and with them
-    /// the input of each host, once each was asked.
-    fn left_over(&self, verdict: &Verdict) -> Vec<ObjectId> {
-        let host = verdict.target.host.as_deref().and_then(|name| self.catalog.host_id(name));
-        let Some(host) = host.filter(|_| verdict.class == Class::RedundancyLost) else { return Vec::new() };
-        let belongs = |id: &&ServiceId| {
-            let object = ObjectId::Service(**id);
-            (self.services[id.index()].incident != 0 || self.is_released(object))
-                && cover::speaks(&self.catalog, **id, verdict)
-        };
-        let services = &self.catalog.hosts[host.index()].services;
-        services.iter().filter(belongs).map(|id| ObjectId::Service(*id)).collect()
-    }
-
     fn tell_resolved(&mut self, number: u64, effects: &mut Effects) {
         let Some(incident) = self.tracker.get(number).cloned() else { return };
         let catalog = Arc::clone(&self.catalog);
@@ -541,9 +527,6 @@ impl Clearance for Engine {
         if !self.resource_seen(verdict, since) {
             return false;
         }
-        if self.left_over(verdict).iter().any(|object| seen(object) < since) {
-            return false;
-        }
         let witnesses = self.witnesses(&verdict.target);
         if verdict.target.component.is_none() && verdict.class != Class::NetworkPath {
             // Of a dead host every check waits for its deadline, and they all say the same; only its BMC knows
@@ -553,6 +536,16 @@ impl Clearance for Engine {
             return is_told || bmc.all(|object| seen(object) >= since);
         }
         witnesses.iter().all(|object| seen(object) >= since)
+    }
+
+    fn is_said_again(&self, want: &Wanted, since: Timestamp) -> bool {
+        if self.at.since(since) >= want.hold + self.board.answer_max * 3 {
+            return true;
+        }
+        let host = want.verdict.target.host.as_deref().and_then(|name| self.catalog.host_id(name));
+        let services = host.map_or(&[][..], |host| &self.catalog.hosts[host.index()].services);
+        let mut speaking = services.iter().filter(|id| cover::speaks(&self.catalog, **id, &want.verdict));
+        speaking.all(|id| self.services[id.index()].last_check >= since)
     }
 
     /// Absence is never recovery: the checks that spoke for the verdict must have answered, and well.

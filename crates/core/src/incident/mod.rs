@@ -79,6 +79,8 @@ pub trait Clearance {
     fn is_clear(&self, incident: &Incident) -> bool;
     /// Whether everything that could contradict or explain a cause suspected at `since` was looked at again.
     fn is_looked_into(&self, want: &Wanted, since: Timestamp) -> bool;
+    /// Whether the checks that spoke for a cause have done so again since.
+    fn is_said_again(&self, want: &Wanted, since: Timestamp) -> bool;
 }
 
 impl Tracker {
@@ -139,7 +141,8 @@ impl Tracker {
                 Candidate { since: at }
             });
             let since = candidate.since;
-            if at.since(since) >= want.hold && clearance.is_looked_into(want, since) {
+            let is_known = !self.was_let_go(want, since) || clearance.is_said_again(want, since);
+            if at.since(since) >= want.hold && is_known && clearance.is_looked_into(want, since) {
                 self.candidates.remove(key);
                 self.open(catalog, key, &want.verdict, since, at, &mut outcome);
             }
@@ -147,6 +150,18 @@ impl Tracker {
         self.replace_explained(at, &mut outcome);
         self.recover(wanted, &catalog.timing, clearance, at, &mut outcome);
         outcome
+    }
+
+    /// A redundancy of a host that another incident counted as its effect until now: the mains are back, and with them the
+    /// input of each power supply, once each was asked.
+    fn was_let_go(&self, want: &Wanted, since: Timestamp) -> bool {
+        let host = want.verdict.target.host.as_ref().filter(|_| want.verdict.class == Class::RedundancyLost);
+        let Some(host) = host else { return false };
+        self.incidents.values().any(|incident| {
+            incident.resolved_at.is_none_or(|at| at >= since)
+                && incident.verdict.target != want.verdict.target
+                && incident.verdict.suppressed.iter().any(|effect| effect.host.as_ref() == Some(host))
+        })
     }
 
     fn open(
