@@ -439,9 +439,11 @@ async fn a_subscription_is_made_kept_and_renewed() {
     bench.write("token", "short\n");
     assert!(refusal(bench.run_with("redfish_events", params.clone(), 20_000).await).contains("shorter"));
     let env = plain_env();
-    for bad in
-        [json!({}), json!({"url": "http://x", "token_file": "x"}), json!({"url": "https:///x", "token_file": "x"})]
-    {
+    for bad in [
+        json!({"url": "https://x"}),
+        json!({"url": "http://x", "token_file": "x"}),
+        json!({"url": "https:///x", "token_file": "x"}),
+    ] {
         assert!(build("redfish_events", &bad.to_string(), &env).is_err(), "{bad}");
     }
 }
