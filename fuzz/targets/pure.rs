@@ -254,8 +254,8 @@ fn redfish(data: &[u8]) {
     let _ = (service::ServiceRoot::read(&value), system::System::read(&value), system::Chassis::read(&value));
     let _ = service::EventService::read(&value).subscription("https://stentor.example/", "token");
     let supplies = power::supplies(&value);
-    for set in power::redundancy_sets(&value, &|id| supplies.iter().find(|one| one.id == id).map(|one| one.is_good())) {
-        assert!(set.left.is_none_or(|left| set.of().is_some_and(|of| left <= of)), "more are left than there are");
+    for set in power::redundancy_sets(&value, &|id| supplies.iter().find(|one| one.id == id)?.is_good()) {
+        assert!(set.left.is_none_or(|left| set.of.is_some_and(|of| left <= of)), "more are left than there are");
         let _ = set.redundancy();
     }
     let readings = [thermal::of_thermal(&value), thermal::of_power(&value), thermal::of_metrics(&value)].concat();

@@ -143,9 +143,15 @@ impl Ask {
 async fn read(response: Response<Incoming>, during: &str) -> Result<Answer, RedfishError> {
     let (head, mut rest) = response.into_parts();
     let mut body = Vec::new();
+    let has_length = rest.size_hint().exact().is_some();
     while !rest.is_end_stream() {
         let Some(frame) = rest.frame().await else { break };
-        let frame = frame.map_err(|error| RedfishError::Broken { during: during.to_owned(), why: chain(&error) })?;
+        let frame = match frame {
+            Ok(frame) => frame,
+            // HTTP/1.0 without a length, and TLS without a farewell: whether that was all, the JSON tells.
+            Err(error) if !has_length && !body.is_empty() && is_end(&error) => break,
+            Err(error) => return Err(RedfishError::Broken { during: during.to_owned(), why: chain(&error) }),
+        };
         let Ok(data) = frame.into_data() else { continue };
         if body.len() + data.len() > BODY_BYTES_MAX {
             let why = format!("its answer is longer than {BODY_BYTES_MAX} bytes");
@@ -154,6 +160,12 @@ async fn read(response: Response<Incoming>, during: &str) -> Result<Answer, Redf
         body.extend_from_slice(&data);
     }
     Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+}
+
+/// The other end closed the connection.
+fn is_end(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::UnexpectedEof)
 }
 
 /// Silence and refusals are the controller's; all else is ours.

@@ -100,7 +100,7 @@ fn of_supply(supply: &Supply) -> Option<Fault> {
 }
 
 fn left_of(set: &RedundancySet) -> String {
-    match (set.left, set.of()) {
+    match (set.left, set.of) {
         (Some(left), Some(of)) => format!("{left} of {of} left"),
         _ => set.redundancy().map_or("unknown", Redundancy::word).to_owned(),
     }
@@ -191,7 +191,7 @@ fn sets(sets: &[RedundancySet]) -> Value {
     let values = known.map(|(set, redundancy)| -> Value {
         let mut pairs = vec![("id", Value::from(set.name.as_str())), ("state", redundancy.word().into())];
         pairs.extend(set.left.map(|left| ("left", left.into())));
-        pairs.extend(set.of().map(|of| ("of", of.into())));
+        pairs.extend(set.of.map(|of| ("of", of.into())));
         pairs.extend(set.needed.map(|needed| ("min", needed.into())));
         pairs.into_iter().collect()
     });

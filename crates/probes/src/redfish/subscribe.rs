@@ -104,8 +104,8 @@ pub struct EventsConfig {
 /// Keeps the subscription of one controller.
 pub struct RedfishEvents {
     way: Way,
-    url: String,
-    token_file: String,
+    /// How the controller reaches us, and the file with our secret.
+    home: Option<(String, String)>,
 }
 
 impl Probe for RedfishEvents {
@@ -116,25 +116,35 @@ impl Probe for RedfishEvents {
     fn build(config: EventsConfig, env: &ProbeEnv) -> Result<Self, BuildError> {
         let refuse = |why: &str| BuildError { message: format!("probe `redfish_events`: {why}") };
         let EventsConfig { port, ca_file, fingerprint, insecure, basic, system, url, token_file } = config;
-        let url = url.ok_or_else(|| refuse("`url` is missing: how the controller reaches this Stentor"))?;
-        let token_file = token_file.ok_or_else(|| refuse("`token_file` is missing"))?;
-        let has_host = url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
-        if !has_host || url.contains(['?', '#', ' ']) {
+        // The pack cannot know either; who asks for the check gives both.
+        let home = match (url, token_file) {
+            (None, None) => None,
+            (Some(url), Some(token_file)) => Some((url.trim_end_matches('/').to_owned(), token_file)),
+            _ => return Err(refuse("`url` and `token_file` belong together")),
+        };
+        let is_fit = |url: &str| {
+            let host = url.strip_prefix("https://").filter(|rest| !rest.is_empty() && !rest.starts_with('/'));
+            host.is_some() && !url.contains(['?', '#', ' '])
+        };
+        if home.as_ref().is_some_and(|(url, _)| !is_fit(url)) {
             return Err(refuse("`url` must be an https:// address: tokens and events do not travel in the open"));
         }
         let config = Config { port, ca_file, fingerprint, insecure, basic, system };
         let way = Way::build(Self::KIND, config, env)?;
-        Ok(RedfishEvents { way, url: url.trim_end_matches('/').to_owned(), token_file })
+        Ok(RedfishEvents { way, home })
     }
 
     async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
-        let secret = read_secret(&self.token_file, deadline).await?;
+        let missing =
+            || ProbeError::Failed("`url` and `token_file` are missing: where the events are to go".to_owned());
+        let (url, token_file) = self.home.as_ref().ok_or_else(missing)?;
+        let secret = read_secret(token_file, deadline).await?;
         if secret.len() < SECRET_BYTES_MIN {
-            let text = format!("the secret in `{}` is shorter than {SECRET_BYTES_MIN} bytes", self.token_file);
+            let text = format!("the secret in `{}` is shorter than {SECRET_BYTES_MIN} bytes", token_file);
             return Err(ProbeError::Failed(text));
         }
         let access = self.way.access(target, deadline).await?;
-        let destination = format!("{}/api/v1/redfish/events/{}", self.url, percent(&target.host));
+        let destination = format!("{url}/api/v1/redfish/events/{}", percent(&target.host));
         let subscriber = Subscriber { destination, context: context(secret.as_bytes(), &target.host) };
         let standing = match self.way.client.subscribe(&self.way.net, access, subscriber, deadline).await {
             Ok(standing) => standing,

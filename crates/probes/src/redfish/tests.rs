@@ -283,6 +283,20 @@ async fn what_cannot_be_read_is_left_out_and_said() {
     assert!(why.contains("no Redfish service"), "{why}");
 }
 
+/// As small web servers of controllers do it, and `sushy-static` too.
+#[tokio::test]
+async fn a_service_that_hangs_up_after_each_answer_is_read_and_a_cut_answer_is_not() {
+    let bench = Bench::new().await;
+    bench.sim.behave(|behaviour| behaviour.hangs_up = Some(0));
+    let seen = bench.run_with("redfish", json!({"basic": true}), 20_000).await.expect("observed");
+    assert_eq!((text(&seen, "complete"), text(&seen, "worst")), ("true".into(), "ok".into()), "{seen:#?}");
+    bench.sim.behave(|behaviour| behaviour.hangs_up = Some(1));
+    let mut bench = bench;
+    bench.env = plain_env();
+    let why = refusal(bench.run_with("redfish", json!({"basic": true}), 20_000).await);
+    assert!(why.contains("no Redfish service"), "{why}");
+}
+
 #[tokio::test]
 async fn a_slow_controller_still_gives_its_power_state() {
     let bench = Bench::new().await;
@@ -425,9 +439,11 @@ async fn a_subscription_is_made_kept_and_renewed() {
     bench.write("token", "short\n");
     assert!(refusal(bench.run_with("redfish_events", params.clone(), 20_000).await).contains("shorter"));
     let env = plain_env();
-    for bad in
-        [json!({}), json!({"url": "http://x", "token_file": "x"}), json!({"url": "https:///x", "token_file": "x"})]
-    {
+    for bad in [
+        json!({"url": "https://x"}),
+        json!({"url": "http://x", "token_file": "x"}),
+        json!({"url": "https:///x", "token_file": "x"}),
+    ] {
         assert!(build("redfish_events", &bad.to_string(), &env).is_err(), "{bad}");
     }
 }

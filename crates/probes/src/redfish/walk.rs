@@ -192,14 +192,13 @@ impl Walk<'_, '_> {
         let Some(subsystem) = self.get(chassis.power_subsystem.as_deref()).await? else { return Ok(()) };
         let at = Node::of(&subsystem).get("PowerSupplies").link();
         let values = self.members(at.as_deref()).await?;
-        let supplies = values.iter().map(|value| Supply::read(Node::of(value)));
-        let supplies = supplies.filter(|supply| supply.status.is_present()).collect();
+        let supplies = values.iter().map(|value| Supply::read(Node::of(value))).collect();
         self.take_supplies(&subsystem, supplies);
         Ok(())
     }
 
     fn take_supplies(&mut self, owner: &Value, supplies: Vec<Supply>) {
-        let is_good = |id: &str| supplies.iter().find(|one| one.id == id).map(Supply::is_good);
+        let is_good = |id: &str| supplies.iter().find(|one| one.id == id).and_then(Supply::is_good);
         self.poll.supply_sets.extend(power::redundancy_sets(owner, &is_good));
         self.poll.supplies.extend(supplies);
         self.poll.is_power_read = true;

@@ -54,9 +54,10 @@ impl Supply {
         }
     }
 
-    /// It gives power.
-    pub fn is_good(&self) -> bool {
-        self.status.is_active() && self.offsets() == [offset::PRESENT]
+    /// It gives power. `None` of an empty bay.
+    pub fn is_good(&self) -> Option<bool> {
+        let is_good = self.status.is_active() && self.offsets() == [offset::PRESENT];
+        self.status.is_present().then_some(is_good)
     }
 
     /// As an IPMI sensor of a power supply would put it. Empty where nothing is known.
@@ -97,10 +98,10 @@ pub fn tell_apart(names: &mut [&mut String]) {
     }
 }
 
-/// The supplies of a `Power` resource. Empty bays are left out.
+/// The bays of a `Power` resource, empty ones too.
 pub fn supplies(power: &Value) -> Vec<Supply> {
     let all = Node::of(power).get("PowerSupplies").items().into_iter().map(Supply::read);
-    let mut found: Vec<Supply> = all.filter(|supply| supply.status.is_present()).collect();
+    let mut found: Vec<Supply> = all.collect();
     tell_apart(&mut found.iter_mut().map(|supply| &mut supply.name).collect::<Vec<_>>());
     found
 }
@@ -143,6 +144,8 @@ pub struct RedundancySet {
     pub needed: Option<u32>,
     /// Somebody wants it to be redundant.
     pub is_enabled: bool,
+    /// Members that are there and known, and how many of them are good.
+    pub of: Option<u32>,
     pub left: Option<u32>,
 }
 
@@ -163,20 +166,18 @@ impl RedundancySet {
                 .collect(),
             needed: needed.and_then(|needed| u32::try_from(needed).ok()),
             is_enabled: !is_off && status.state != Some(State::Disabled),
+            of: None,
             left: None,
         }
     }
 
-    /// Counts who is left, where the members are known by `is_good`.
+    /// Counts who is left of those that `is_good` knows; a bay that was always empty is no loss.
     fn count(&mut self, is_good: &dyn Fn(&str) -> Option<bool>) {
         let known: Vec<bool> = self.members.iter().filter_map(|member| is_good(member)).collect();
-        if !known.is_empty() && known.len() == self.members.len() {
+        if !known.is_empty() {
+            self.of = u32::try_from(known.len()).ok();
             self.left = u32::try_from(known.iter().filter(|good| **good).count()).ok();
         }
-    }
-
-    pub fn of(&self) -> Option<u32> {
-        u32::try_from(self.members.len()).ok().filter(|of| *of > 0)
     }
 
     /// `None` where nobody wants redundancy, or nothing is known of it.
@@ -184,8 +185,10 @@ impl RedundancySet {
         if !self.is_enabled || !self.status.is_present() {
             return None;
         }
-        let counted = match (self.left, self.of(), self.needed) {
+        let counted = match (self.left, self.of, self.needed) {
             (Some(left), Some(_), Some(needed)) if left < needed => Some(Redundancy::Insufficient),
+            // As many as are needed, and never more: nothing is lost, and nothing redundant.
+            (Some(left), Some(of), Some(needed)) if left == of && of == needed => None,
             (Some(left), Some(of), _) if left == of => Some(Redundancy::Full),
             (Some(left), Some(_), Some(needed)) if left == needed => Some(Redundancy::Lost),
             (Some(_), Some(_), Some(_)) => Some(Redundancy::Degraded),

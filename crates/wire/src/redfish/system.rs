@@ -81,12 +81,15 @@ impl Chassis {
     pub fn read(chassis: &Value) -> Chassis {
         let node = Node::of(chassis);
         let link = |key: &str| node.get(key).link();
+        // A service that says that the old resource is deprecated does not keep it whole.
+        let is_old =
+            |old: &str, new: &str| node.get(&format!("{old}@Redfish.Deprecated")).exists() && node.get(new).exists();
         Chassis {
             name: node.any(&["Name", "Id"]).owned(),
             status: Status::read(node),
             power: node.get("PowerState").text().and_then(Power::parse),
-            old_power: link("Power"),
-            old_thermal: link("Thermal"),
+            old_power: link("Power").filter(|_| !is_old("Power", "PowerSubsystem")),
+            old_thermal: link("Thermal").filter(|_| !is_old("Thermal", "ThermalSubsystem")),
             power_subsystem: link("PowerSubsystem"),
             thermal_subsystem: link("ThermalSubsystem"),
             sensors: link("Sensors"),

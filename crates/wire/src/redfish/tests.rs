@@ -134,13 +134,14 @@ fn redundancy_is_counted_as_n_of_m_even_if_the_controller_calls_it_well() {
         let found = power::supplies(&value);
         assert_eq!(
             found.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(),
-            ["PSU 1", "PSU 2"],
-            "told apart, absent left out"
+            ["PSU 1", "PSU 2", "PSU 3"],
+            "told apart"
         );
         assert_eq!(found.first().and_then(|one| one.output_watts), Some(180.0), "a number as text is one");
-        let sets = power::redundancy_sets(&value, &|id| found.iter().find(|one| one.id == id).map(Supply::is_good));
+        let sets =
+            power::redundancy_sets(&value, &|id| found.iter().find(|one| one.id == id).and_then(Supply::is_good));
         let set = sets.first().expect("a set");
-        assert_eq!((set.left, set.of(), set.redundancy()), (Some(left), Some(2), Some(redundancy)));
+        assert_eq!((set.left, set.of, set.redundancy()), (Some(left), Some(2), Some(redundancy)));
         assert_eq!(power::consumed_watts(&value), Some(210.0));
     }
 }
@@ -154,6 +155,11 @@ fn redundancy_that_nobody_wants_or_knows_is_no_loss() {
     assert_eq!(silent.first().and_then(power::RedundancySet::redundancy), None);
     let told = sets(json!({"FanRedundancy": [{"RedundancyType": "NPlusM", "Status": {"Health": "Critical"}}]}));
     assert_eq!(told.first().and_then(power::RedundancySet::redundancy), Some(Redundancy::Lost));
+    // One supply in two bays, as it was bought: nothing is lost, and nobody is told of redundancy.
+    let half =
+        json!({"Redundancy": [{"MinNumNeeded": 1, "RedundancySet": [{"@odata.id": "a"}, {"@odata.id": "empty"}]}]});
+    let half = power::redundancy_sets(&half, &|id| (id == "a").then_some(true));
+    assert_eq!(half.first().map(|set| (set.left, set.of, set.redundancy())), Some((Some(1), Some(1), None)));
     let alien = json!({"Redundancy": [{"MinNumNeeded": 3, "RedundancySet": [{"@odata.id": "a"}, {"@odata.id": "b"}]}]});
     let alien = power::redundancy_sets(&alien, &|id| Some(id == "a"));
     assert_eq!(alien.first().and_then(power::RedundancySet::redundancy), Some(Redundancy::Insufficient));
@@ -234,6 +240,13 @@ fn systems_chassis_and_managers_are_read() {
     assert_eq!(
         Chassis::read(&json!({"Power": {"@odata.id": "/redfish/v1/Chassis/1/Power"}})).old_power.as_deref(),
         Some("/redfish/v1/Chassis/1/Power")
+    );
+    let both = json!({"Power": {"@odata.id": "/redfish/v1/a"}, "Power@Redfish.Deprecated": "see there", "PowerSubsystem": {"@odata.id": "/redfish/v1/b"}});
+    let both = Chassis::read(&both);
+    assert_eq!(
+        (both.old_power, both.power_subsystem.as_deref()),
+        (None, Some("/redfish/v1/b")),
+        "the newer has it all"
     );
     assert_eq!(Manager::read(&json!({"FirmwareVersion": "7.10", "Id": "iDRAC"})).firmware, "7.10");
 }
@@ -363,8 +376,8 @@ fn read_all(value: &Value) {
     let _ = ServiceRoot::read(value);
     let _ = (System::read(value), Chassis::read(value), Manager::read(value), Status::read(node).worst());
     let supplies = power::supplies(value);
-    let sets = power::redundancy_sets(value, &|id| supplies.iter().find(|one| one.id == id).map(Supply::is_good));
-    let _ = sets.iter().map(|set| (set.redundancy(), set.left, set.of())).count();
+    let sets = power::redundancy_sets(value, &|id| supplies.iter().find(|one| one.id == id).and_then(Supply::is_good));
+    let _ = sets.iter().map(|set| (set.redundancy(), set.left, set.of)).count();
     let sensors = [thermal::of_thermal(value), thermal::of_power(value), thermal::of_metrics(value)].concat();
     let listed = thermal::of_sensors(members(value).into_iter());
     let _ = sensors.iter().chain(&listed).filter_map(thermal::Reading::health).count();

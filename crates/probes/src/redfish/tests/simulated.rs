@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::AbortOnDropHandle;
@@ -32,6 +33,8 @@ pub struct Behaviour {
     pub broken: Vec<String>,
     /// Paths that never answer.
     pub hangs: Vec<String>,
+    /// It answers by HTTP/1.0 without a length and hangs up without a farewell of TLS; so much of each body is kept back.
+    pub hangs_up: Option<usize>,
     pub tokens: BTreeSet<String>,
     /// Further members of the root.
     pub root: BTreeMap<String, Value>,
@@ -234,7 +237,23 @@ impl Simulated {
 }
 
 async fn serve(acceptor: TlsAcceptor, stream: TcpStream, shared: Arc<Shared>) {
-    let Ok(stream) = acceptor.accept(stream).await else { return };
+    let Ok(mut stream) = acceptor.accept(stream).await else { return };
+    let hangs_up = shared.state().behaviour.hangs_up;
+    if let Some(kept_back) = hangs_up {
+        let mut asked = vec![0; 4096];
+        let length = stream.read(&mut asked).await.unwrap_or(0);
+        let text = String::from_utf8_lossy(asked.get(..length).unwrap_or_default()).into_owned();
+        let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
+        let credential = text.lines().find_map(|line| line.strip_prefix("authorization: ")).map(str::trim);
+        let answer = shared.state().respond(&Method::GET, &path, "", credential, Value::Null);
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        let sent = body.get(..body.len().saturating_sub(kept_back)).unwrap_or_default();
+        let _ = stream.write_all(format!("HTTP/1.0 {status} X\r\n\r\n").as_bytes()).await;
+        let _ = stream.write_all(sent).await;
+        let _ = stream.flush().await;
+        return;
+    }
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
         async move { Ok::<_, Infallible>(answer(request, &shared).await) }
