@@ -42,14 +42,10 @@ use stentor_wire::snmp::interfaces::{Choice, NAMING, NARROW, READING, Rates, Tab
 use stentor_wire::snmp::responder::Responder;
 use stentor_wire::snmp::walk::Walk;
 use stentor_wire::snmp::{Oid, SnmpValue, VarBind, array, entity, environment, host, lag, neighbours, pdu, stack, ups};
-use stentor_wire::{
-    ceph, dns, drbd, exposition, gluster, greeting, hostnet, iscsi, lvm, multipath, nrpe, ntp, nut, redfish, redis,
-    riak, smartctl, tool_json, xml, zpool,
-use stentor_wire::snmp::{Oid, SnmpValue, VarBind, ups};
 use stentor_wire::sql::{gtid, mysql, postgres, scram};
 use stentor_wire::{
-    containers, dns, drbd, exposition, greeting, journey, ldap, multipath, nats, nrpe, ntp, nut, rabbitmq, redis,
-    smartctl, tool_json, zpool,
+    ceph, containers, dns, drbd, exposition, gluster, greeting, hostnet, iscsi, journey, ldap, lvm, multipath, nats,
+    nrpe, ntp, nut, rabbitmq, redfish, redis, riak, smartctl, tool_json, xml, zpool,
 };
 
 /// Name and entry of a target.

@@ -95,6 +95,10 @@ impl Docker {
     async fn get(&self, path: &str, deadline: Deadline) -> Result<Result<Page, (&'static str, String)>, ProbeError> {
         match self.view.tools(TOOL, &[path]) {
             Tools::Here => {}
+            Tools::Remote(_) => {
+                let why = "SSH does not carry the engine's socket: run `stentor agent` on that host";
+                return Err(ProbeError::Failed(why.to_owned()));
+            }
             Tools::Said(None) => return Ok(Err(("missing", "there is no Docker".into()))),
             Tools::Said(Some(run)) => {
                 return Ok(match serde_json::from_str(&run.stdout) {

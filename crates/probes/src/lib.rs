@@ -11,8 +11,8 @@ pub mod clock;
 #[cfg(test)]
 mod conformance;
 pub mod conntrack;
-pub mod discover;
 pub mod database;
+pub mod discover;
 pub mod disk;
 pub mod dns;
 pub mod dns_zone;
@@ -29,9 +29,9 @@ pub mod icmp;
 pub mod imap;
 pub mod ipmi;
 pub mod iscsi;
-pub mod lldp;
 pub mod ldap;
 pub mod libvirt;
+pub mod lldp;
 pub mod load;
 pub mod local_view;
 pub mod look;
@@ -237,6 +237,8 @@ pub const REGISTRY: &[Entry] = &[
     entry::<ceph::Ceph>(),
     entry::<ceph::CephCli>(),
     entry::<conntrack::Conntrack>(),
+    entry::<database::mysql::Mysql>(),
+    entry::<database::postgres::Postgres>(),
     entry::<disk::Disk>(),
     entry::<dns::Dns>(),
     entry::<dns_zone::DnsZone>(),
@@ -251,24 +253,22 @@ pub const REGISTRY: &[Entry] = &[
     entry::<ipmi::Ipmi>(),
     entry::<ipmi::IpmiLocal>(),
     entry::<iscsi::Iscsi>(),
-    entry::<lldp::Lldp>(),
     entry::<ldap::Ldap>(),
     entry::<libvirt::Libvirt>(),
+    entry::<lldp::Lldp>(),
     entry::<load::Load>(),
     entry::<lvm::Lvm>(),
     entry::<mdraid::MdRaid>(),
     entry::<memory::Memory>(),
     entry::<mount::Mount>(),
     entry::<multipath::Multipath>(),
-    entry::<nic::Nic>(),
-    entry::<database::mysql::Mysql>(),
     entry::<nats::Nats>(),
+    entry::<nic::Nic>(),
     entry::<nrpe::Nrpe>(),
     entry::<ntp::Ntp>(),
     entry::<nut::Nut>(),
     entry::<nvme::Nvme>(),
     entry::<ping::Ping>(),
-    entry::<database::postgres::Postgres>(),
     entry::<process::Process>(),
     entry::<prometheus::Prometheus>(),
     entry::<rabbitmq::RabbitMq>(),
