@@ -315,9 +315,11 @@ fn the_pure_crates_depend_on_few() {
             "crates/wire/Cargo.toml",
             &[
                 "aes",
+                "base64",
                 "cbc",
                 "hmac",
                 "ipmi-rs-core",
+                "md5",
                 "regex",
                 "serde",
                 "serde_json",
