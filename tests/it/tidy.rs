@@ -317,6 +317,7 @@ fn the_pure_crates_depend_on_few() {
             "crates/wire/Cargo.toml",
             &[
                 "aes",
+                "base64",
                 "cbc",
                 "hmac",
                 "ipmi-rs-core",

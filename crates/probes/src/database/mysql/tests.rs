@@ -1,3 +1,5 @@
+//! Tables as servers of MySQL and MariaDB give them, and the facts that are made of them.
+
 use stentor_core::model::Observation;
 use stentor_wire::sql::Table;
 

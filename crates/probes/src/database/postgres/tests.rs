@@ -1,3 +1,5 @@
+//! Tables as PostgreSQL gives them, and the facts that are made of them.
+
 use stentor_core::model::Observation;
 use stentor_wire::sql::Table;
 
