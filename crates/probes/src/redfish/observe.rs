@@ -87,7 +87,7 @@ fn faults(poll: &Poll) -> Vec<Fault> {
         let severity = status.worst().filter(|_| !is_explained && status.is_active()).and_then(Severity::of);
         found.extend(severity.map(|severity| fault(name, "System", severity, format!("{name}: {}", severity.word()))));
     }
-    found.sort_by(|a, b| b.severity.cmp(&a.severity));
+    found.sort_by_key(|one| std::cmp::Reverse(one.severity));
     found
 }
 

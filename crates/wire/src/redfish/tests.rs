@@ -377,7 +377,7 @@ fn read_all(value: &Value) {
     let _ = (System::read(value), Chassis::read(value), Manager::read(value), Status::read(node).worst());
     let supplies = power::supplies(value);
     let sets = power::redundancy_sets(value, &|id| supplies.iter().find(|one| one.id == id).and_then(Supply::is_good));
-    let _ = sets.iter().map(|set| (set.redundancy(), set.left, set.of)).count();
+    assert!(sets.iter().filter(|set| set.redundancy().is_some()).count() <= sets.len());
     let sensors = [thermal::of_thermal(value), thermal::of_power(value), thermal::of_metrics(value)].concat();
     let listed = thermal::of_sensors(members(value).into_iter());
     let _ = sensors.iter().chain(&listed).filter_map(thermal::Reading::health).count();
