@@ -49,7 +49,7 @@ fn write_all(out: &mut String, wish: &Wish<'_>) -> std::fmt::Result {
     }
     let lags: Vec<String> = cabled().map(|(port, _)| format!("Po{port} = 2")).collect();
     write_device(out, SWITCH, "switch", &format!("members = 2, lags = {{ {} }}, ", lags.join(", ")), wish)?;
-    write_device(out, UPS, "\"hardware/ups\"", "", wish)?;
+    write_device(out, UPS, "ups", "", wish)?;
     writeln!(
         out,
         "[[contact]]\nname = \"noc\"\ndisplay = \"Network operations\"\nemail = \"noc@demo.example\"\n\n\

@@ -542,9 +542,9 @@ impl Clearance for Engine {
         if self.at.since(since) >= want.hold + self.board.answer_max * 3 {
             return true;
         }
-        let host = want.verdict.target.host.as_deref().and_then(|name| self.catalog.host_id(name));
-        let services = host.map_or(&[][..], |host| &self.catalog.hosts[host.index()].services);
-        let mut speaking = services.iter().filter(|id| cover::speaks(&self.catalog, **id, &want.verdict));
+        let hosts = cover::hosts_of(&want.verdict).into_iter().filter_map(|name| self.catalog.host_id(name));
+        let services = hosts.flat_map(|host| &self.catalog.hosts[host.index()].services);
+        let mut speaking = services.filter(|id| cover::speaks(&self.catalog, **id, &want.verdict));
         speaking.all(|id| self.services[id.index()].last_check >= since)
     }
 

@@ -145,6 +145,11 @@ pub fn that_see_the_same(catalog: &Catalog, service: ServiceId) -> Vec<ObjectId>
     catalog.hosts[own.host.index()].services.iter().filter(same).map(|id| ObjectId::Service(*id)).collect()
 }
 
+/// The hosts that a verdict is about: its target, and those on which its evidence was seen.
+pub fn hosts_of(verdict: &Verdict) -> BTreeSet<&str> {
+    verdict.target.host.as_deref().into_iter().chain(verdict.evidence.iter().map(seen_on)).collect()
+}
+
 /// The host on which it was seen.
 fn seen_on(evidence: &Evidence) -> &str {
     evidence.at.split('/').next().unwrap_or_default()

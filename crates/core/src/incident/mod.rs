@@ -152,15 +152,21 @@ impl Tracker {
         outcome
     }
 
-    /// A redundancy of a host that another incident counted as its effect until now: the mains are back, and with them the
+    /// A redundancy of hosts that another incident counted as its effect until now: the mains are back, and with them the
     /// input of each power supply, once each was asked.
     fn was_let_go(&self, want: &Wanted, since: Timestamp) -> bool {
-        let host = want.verdict.target.host.as_ref().filter(|_| want.verdict.class == Class::RedundancyLost);
-        let Some(host) = host else { return false };
+        if want.verdict.class != Class::RedundancyLost {
+            return false;
+        }
+        let hosts = cover::hosts_of(&want.verdict);
         self.incidents.values().any(|incident| {
             incident.resolved_at.is_none_or(|at| at >= since)
                 && incident.verdict.target != want.verdict.target
-                && incident.verdict.suppressed.iter().any(|effect| effect.host.as_ref() == Some(host))
+                && incident
+                    .verdict
+                    .suppressed
+                    .iter()
+                    .any(|effect| effect.host.as_deref().is_some_and(|host| hosts.contains(host)))
         })
     }
 
