@@ -7,7 +7,7 @@ use stentor_core::Timestamp;
 use stentor_core::model::{Observation, Value};
 
 use super::AgentConfig;
-use super::trust::HubTlsError;
+use super::trust::{HubTls, HubTlsError};
 
 /// One check to run here.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -107,8 +107,10 @@ impl Hub {
             let url = reqwest::Url::parse(&format!("{}{path}", config.hub)).ok();
             url.filter(|url| matches!(url.scheme(), "http" | "https")).ok_or_else(|| HubError::Url(config.hub.clone()))
         };
+        let mut checks_url = url("/api/v1/agent/checks")?;
+        let tls = if checks_url.scheme() == "https" { config.tls.client()? } else { HubTls::unused()? };
         let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(config.tls.client()?)
+            .tls_backend_preconfigured(tls)
             .timeout(config.request_timeout)
             // A token must not follow a redirect to somebody else.
             .redirect(reqwest::redirect::Policy::none())
@@ -116,7 +118,6 @@ impl Hub {
             .no_proxy()
             .build()
             .map_err(|error| HubError::Unreachable(chain(&error)))?;
-        let mut checks_url = url("/api/v1/agent/checks")?;
         checks_url.query_pairs_mut().append_pair("host", &config.host);
         Ok(Hub { client, checks_url, results_url: url("/api/v1/agent/results")?, config: config.clone() })
     }

@@ -93,6 +93,18 @@ impl std::fmt::Debug for Pin {
 }
 
 impl HubTls {
+    /// What a hub without TLS needs: a machine without authorities must not stop its agent for that. It trusts nobody.
+    ///
+    /// # Errors
+    /// The library has no protocol version.
+    pub fn unused() -> Result<ClientConfig, HubTlsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(HubTlsError::Setup)?;
+        Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
+    }
+
     /// # Errors
     /// A file cannot be read, or the certificate and key do not fit each other.
     pub fn client(&self) -> Result<ClientConfig, HubTlsError> {
