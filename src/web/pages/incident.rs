@@ -6,7 +6,7 @@ use std::sync::Arc;
 use askama::Template;
 use stentor_core::Timestamp;
 use stentor_core::catalog::{Runbook, Step, StepKind};
-use stentor_core::diagnosis::{Class, Target, TargetKind};
+use stentor_core::diagnosis::{Class, Target, TargetKind, Visibility};
 use stentor_core::model::{Incident, ObjectKey, Phase, TimelineEntry, TimelineKind};
 
 use super::services::ServiceRow;
@@ -401,6 +401,14 @@ fn evidence_href(ctx: Ctx<'_>, at: &str) -> Option<String> {
     ctx.snapshot.host(host).map(|_| format!("/h/{}", encode(host)))
 }
 
+/// Of a failure without a cell, whether it can be seen is known all the same.
+fn users_notice(incident: &Incident) -> String {
+    if incident.users_notice.is_empty() && incident.verdict.visibility == Visibility::Invisible {
+        return "Nothing yet.".to_owned();
+    }
+    incident.users_notice.clone()
+}
+
 pub fn build(ctx: Ctx<'_>, shell: Shell, incident: &Arc<Incident>, notices: Notices) -> IncidentPage {
     let verdict = &incident.verdict;
     let catalog = &ctx.snapshot.catalog;
@@ -431,7 +439,7 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, incident: &Arc<Incident>, notices: Noti
         acked: incident.ack.is_some(),
         ended,
         root,
-        notice: incident.users_notice.clone(),
+        notice: users_notice(incident),
         still_works: cell.map(|cell| cell.still_works.clone()).unwrap_or_default(),
         cell: cell_link,
         cause: CauseFragment::build(ctx, incident),
