@@ -11,6 +11,7 @@ pub mod nagios_files;
 mod objects;
 pub mod pack;
 pub mod probe_kinds;
+mod runbooks;
 pub mod schema;
 mod services;
 pub mod settings;

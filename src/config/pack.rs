@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use stentor_core::Span;
 use stentor_core::catalog::{
-    Cell, CellKey, Check, ComponentType, Platform, Runbook, SignalSpec, SignalValue, Step, StepKind, platform::Founded,
+    Cell, CellKey, Check, ComponentType, Platform, SignalSpec, SignalValue, platform::Founded,
 };
 use stentor_core::diagnosis::FailureType;
 use stentor_core::model::{ServiceState, Value};
@@ -16,6 +16,7 @@ use stentor_core::rules::{Expr, Rule, missing_params};
 use super::example::Example;
 use super::finding::{Diagnostics, Place};
 use super::probe_kinds;
+use super::runbooks;
 use super::traps::TrapRule;
 use super::tree::{At, Kind, Node, Section, Table, parse, word};
 use super::usual::{self, Usual};
@@ -208,7 +209,7 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
             platform.cells.extend(read_cell(&cell, &platform, found));
         }
         for runbook in section.sections("runbook", "[[runbook]]", found) {
-            platform.runbooks.extend(read_runbook(&runbook, found));
+            platform.runbooks.extend(runbooks::read(&runbook, found));
         }
     }
     check_references(&platform, &checks, &at, found);
@@ -381,7 +382,7 @@ pub fn read_rules(section: &Section<'_>, found: &mut Diagnostics) -> Vec<Rule> {
 }
 
 /// The place of byte `offset` within a text, if the text stands in the file as it is (without escapes).
-fn inside_text(text: &At<&str>, offset: usize, found: &Diagnostics) -> Place {
+pub(super) fn inside_text(text: &At<&str>, offset: usize, found: &Diagnostics) -> Place {
     let file = found.files.get(text.at.file);
     let raw = file.and_then(|file| file.text.get(text.at.span.clone())).unwrap_or_default();
     match raw.find(text.value) {
@@ -470,36 +471,6 @@ fn read_cell(section: &Section<'_>, platform: &Platform, found: &mut Diagnostics
         founded: founded?,
         sources: strings(section.names("sources", found)),
     })
-}
-
-fn read_runbook(section: &Section<'_>, found: &mut Diagnostics) -> Option<Runbook> {
-    const KINDS: &[(&str, StepKind)] = &[
-        ("verify", StepKind::Verify),
-        ("contain", StepKind::Contain),
-        ("fix", StepKind::Fix),
-        ("confirm", StepKind::Confirm),
-        ("escalate", StepKind::Escalate),
-    ];
-    let id = section.needed("id", found)?;
-    let title = section.needed("title", found)?.value.to_owned();
-    let mut steps = Vec::new();
-    for step in section.sections("steps", "steps", found) {
-        let kind = step.needed("kind", found).and_then(|text| word(&text, "kind", KINDS, found));
-        let Some((kind, text)) = kind.zip(step.needed("text", found)) else { continue };
-        let mut optional = |key| step.text(key, found).map(|text| text.value.to_owned());
-        steps.push(Step {
-            kind,
-            text: text.value.to_owned(),
-            command: optional("command"),
-            when: optional("when"),
-            gate: optional("gate"),
-            rollback: optional("rollback"),
-        });
-    }
-    if steps.is_empty() {
-        found.error("empty-runbook", &section.at, format!("the runbook `{}` has no steps", id.value), "");
-    }
-    Some(Runbook { id: id.value.into(), title, steps })
 }
 
 /// Everything a pack names must be in it, and nothing twice.

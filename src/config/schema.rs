@@ -183,8 +183,26 @@ pub const PACK: &[(&str, &[&str])] = &[
             "sources",
         ],
     ),
-    ("[[runbook]]", &["id", "title", "steps"]),
-    ("steps", &["kind", "text", "command", "when", "gate", "rollback"]),
+    ("[[runbook]]", &["id", "title", "steps", "downtime", "verification", "intervals", "automatic", "procedure"]),
+    (
+        "steps",
+        &[
+            "kind",
+            "text",
+            "command",
+            "when",
+            "gate",
+            "rollback",
+            "do",
+            "checks",
+            "until",
+            "run",
+            "power",
+            "needs",
+            "within",
+            "two_person",
+        ],
+    ),
 ];
 
 /// The keys of a section; empty for a section that does not exist.

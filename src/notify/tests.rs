@@ -64,16 +64,12 @@ struct Engine {
 impl Reports for Engine {
     fn catalog(&self) -> Arc<Catalog> {
         let step = |text: &str, command: Option<&str>| Step {
-            kind: StepKind::Verify,
-            text: text.into(),
             command: command.map(str::to_owned),
-            when: None,
-            gate: None,
-            rollback: None,
+            ..Step::manual(StepKind::Verify, text)
         };
         let steps =
             vec![step("Look", Some("systemctl status x")), step("Mend", None), step("3", None), step("4", None)];
-        let runbook = Runbook { id: "rb-euca-clc-software".into(), title: "CLC".into(), steps };
+        let runbook = Runbook::of_steps("rb-euca-clc-software", "CLC", steps);
         let platform = Platform {
             key: "eucalyptus".into(),
             version: "1".into(),

@@ -97,29 +97,27 @@ fn cell(component: &str, failure_type: FailureType) -> Option<Cell> {
 }
 
 fn step(kind: StepKind, text: &str, command: Option<&str>) -> Step {
-    Step { kind, text: text.into(), command: command.map(str::to_owned), when: None, gate: None, rollback: None }
+    Step { command: command.map(str::to_owned), ..Step::manual(kind, text) }
 }
 
 fn runbook(component: &str, failure_type: FailureType) -> Runbook {
-    Runbook {
-        id: format!("rb-euca-{component}-{}", failure_type.as_str()).into(),
-        title: format!("{component}, {} down", failure_type.as_str()),
-        steps: vec![
-            step(StepKind::Verify, "Confirm that the process is gone", Some("systemctl status eucalyptus-cloud")),
-            Step {
-                gate: Some("the log shows no `OutOfMemoryError`".into()),
-                rollback: Some("`systemctl stop eucalyptus-cloud`".into()),
-                when: Some("the server itself answers".into()),
-                ..step(StepKind::Fix, "Start the service", Some("systemctl start eucalyptus-cloud && echo \"<ok>\""))
-            },
-            step(
-                StepKind::Confirm,
-                "Wait until the component is `ENABLED` again, that a test instance starts in the zone and that its volume \
-                 can be attached and detached; this takes up to five minutes on a loaded system.",
-                None,
-            ),
-        ],
-    }
+    let steps = vec![
+        step(StepKind::Verify, "Confirm that the process is gone", Some("systemctl status eucalyptus-cloud")),
+        Step {
+            gate: Some("the log shows no `OutOfMemoryError`".into()),
+            rollback: Some("`systemctl stop eucalyptus-cloud`".into()),
+            when: Some("the server itself answers".into()),
+            ..step(StepKind::Fix, "Start the service", Some("systemctl start eucalyptus-cloud && echo \"<ok>\""))
+        },
+        step(
+            StepKind::Confirm,
+            "Wait until the component is `ENABLED` again, that a test instance starts in the zone and that its volume \
+             can be attached and detached; this takes up to five minutes on a loaded system.",
+            None,
+        ),
+    ];
+    let id = format!("rb-euca-{component}-{}", failure_type.as_str());
+    Runbook::of_steps(&id, &format!("{component}, {} down", failure_type.as_str()), steps)
 }
 
 fn platform() -> Platform {

@@ -20,7 +20,7 @@ use crate::{Span, Timestamp};
 
 pub use diff::{Carried, CatalogDiff, diff};
 pub use nagios::Nagios;
-pub use platform::{Cell, CellKey, ComponentType, Platform, Runbook, Step, StepKind};
+pub use platform::{Action, Cell, CellKey, ComponentType, Platform, PowerAction, Runbook, Step, StepKind};
 pub use recurrence::{Occurrence, Recurrence};
 
 /// Everything that is configured.

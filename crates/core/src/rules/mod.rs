@@ -114,6 +114,20 @@ fn reason(when: &Expr, scope: Scope<'_>) -> Arc<str> {
     text.into()
 }
 
+impl Expr {
+    /// Whether the condition holds over the facts of `live` alone: no measurements, no parameters.
+    ///
+    /// # Errors
+    /// What is missing, in words: unknown is neither true nor false.
+    pub fn holds(&self, live: &Observation) -> Result<bool, String> {
+        match eval::truth(self.node(), Scope { params: &Value::Null, observation: live }) {
+            Truth::Yes => Ok(true),
+            Truth::No => Ok(false),
+            Truth::Undecided(why) => Err(why.to_string()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
