@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stentor_core::Span;
+use stentor_core::availability;
 use stentor_core::catalog::{
     Cell, CellKey, Check, ComponentType, Platform, SignalSpec, SignalValue, platform::Founded,
 };
@@ -181,9 +182,9 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
         .collect();
     let sections: Vec<Section<'_>> =
         tables.iter().map(|(at, table)| Section::open("pack file", at, table, found)).collect();
-    let (key, version, order, at) = read_head(&sections, found)?;
+    let Head { key, version, core, order, at } = read_head(&sections, found)?;
     let mut platform =
-        Platform { key: key.clone(), version, components: Vec::new(), cells: Vec::new(), runbooks: Vec::new() };
+        Platform { key: key.clone(), version, core, components: Vec::new(), cells: Vec::new(), runbooks: Vec::new() };
     for section in &sections {
         for component in section.sections("component", "[[component]]", found) {
             platform.components.extend(read_component(&component, found));
@@ -217,8 +218,14 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
     Some(Pack { platform: Arc::new(platform), checks, usual, traps, at })
 }
 
-/// Platform, version, order of the components, place of the `[pack]`.
-type Head = (Arc<str>, Arc<str>, Vec<Arc<str>>, Place);
+struct Head {
+    key: Arc<str>,
+    version: Arc<str>,
+    core: Option<availability::Expr>,
+    /// Of the components.
+    order: Vec<Arc<str>>,
+    at: Place,
+}
 
 fn read_head(sections: &[Section<'_>], found: &mut Diagnostics) -> Option<Head> {
     let mut heads: Vec<Section<'_>> = Vec::new();
@@ -240,7 +247,8 @@ fn read_head(sections: &[Section<'_>], found: &mut Diagnostics) -> Option<Head> 
     }
     let key = head.needed("platform", found)?.value.into();
     let order = head.names("order", found);
-    Some((key, head.text_or("version", "0", found).into(), order, head.at.clone()))
+    let core = read_availability(head, "core", found);
+    Some(Head { key, version: head.text_or("version", "0", found).into(), core, order, at: head.at.clone() })
 }
 
 fn read_component(section: &Section<'_>, found: &mut Diagnostics) -> Option<ComponentType> {
@@ -379,6 +387,23 @@ pub fn read_rules(section: &Section<'_>, found: &mut Diagnostics) -> Vec<Rule> {
         }
     }
     rules
+}
+
+/// An availability expression; one that is none is an error at its place.
+pub(super) fn read_availability(
+    section: &Section<'_>,
+    key: &str,
+    found: &mut Diagnostics,
+) -> Option<availability::Expr> {
+    let text = section.text(key, found)?;
+    match availability::Expr::parse(text.value) {
+        Ok(expr) => Some(expr),
+        Err(refusal) => {
+            let place = inside_text(&text, refusal.offset, found);
+            found.error("bad-expression", &place, refusal.message, refusal.help);
+            None
+        }
+    }
 }
 
 /// The place of byte `offset` within a text, if the text stands in the file as it is (without escapes).

@@ -21,6 +21,7 @@ mod power;
 mod shared;
 pub mod signal;
 mod splitbrain;
+mod standing;
 mod suppression;
 pub mod timing;
 pub mod topology;
@@ -28,6 +29,7 @@ pub mod verdict;
 mod world;
 
 pub use signal::Signal;
+pub use standing::{Footing, Standing};
 pub use suppression::upstream_hosts;
 pub use timing::Timing;
 pub use topology::Topology;

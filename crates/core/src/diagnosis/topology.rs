@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::availability::Expr;
+
 type Name = Arc<str>;
 
 /// One cloud (or mesh) with everything it depends on. All maps are ordered, so that the same topology gives the same verdicts.
@@ -22,6 +24,9 @@ pub struct Topology {
     pub object: Option<String>,
     /// Node controllers a zone needs to count as working.
     pub min_nc: Option<u32>,
+    /// What the Core of this cloud needs; `None` = as built in for the platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub core: Option<Expr>,
     /// Zone -> hosts.
     pub zones: BTreeMap<Name, Vec<Name>>,
     pub vmware_zones: Vec<Name>,
