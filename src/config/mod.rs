@@ -1,6 +1,7 @@
 //! TOML and Nagios trees to typed settings and the catalog. Finds every mistake at once, each with file, line, column and help;
 //! starts nothing and opens nothing but the files that the configuration names.
 
+mod availability;
 mod dependencies;
 mod downtimes;
 pub mod example;

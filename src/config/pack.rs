@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stentor_core::Span;
+use stentor_core::availability;
 use stentor_core::catalog::{
     Cell, CellKey, Check, ComponentType, Platform, SignalSpec, SignalValue, platform::Founded,
 };
@@ -184,9 +185,9 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
         .collect();
     let sections: Vec<Section<'_>> =
         tables.iter().map(|(at, table)| Section::open("pack file", at, table, found)).collect();
-    let Head { key, version, order, mut knowledge, at } = read_head(&sections, found)?;
+    let Head { key, version, core, order, mut knowledge, at } = read_head(&sections, found)?;
     let mut platform =
-        Platform { key: key.clone(), version, components: Vec::new(), cells: Vec::new(), runbooks: Vec::new() };
+        Platform { key: key.clone(), version, core, components: Vec::new(), cells: Vec::new(), runbooks: Vec::new() };
     for section in &sections {
         for component in section.sections("component", "[[component]]", found) {
             platform.components.extend(read_component(&component, found));
@@ -225,6 +226,7 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
 struct Head {
     key: Arc<str>,
     version: Arc<str>,
+    core: Option<availability::Expr>,
     /// Rows of the matrix.
     order: Vec<Arc<str>>,
     knowledge: Knowledge,
@@ -251,8 +253,10 @@ fn read_head(sections: &[Section<'_>], found: &mut Diagnostics) -> Option<Head> 
     }
     let key = head.needed("platform", found)?.value.into();
     let order = head.names("order", found);
+    let core = read_availability(head, "core", found);
     let knowledge = knowledge::read(head, &order, found);
-    Some(Head { key, version: head.text_or("version", "0", found).into(), order, knowledge, at: head.at.clone() })
+    let version = head.text_or("version", "0", found).into();
+    Some(Head { key, version, core, order, knowledge, at: head.at.clone() })
 }
 
 fn read_component(section: &Section<'_>, found: &mut Diagnostics) -> Option<ComponentType> {
@@ -391,6 +395,23 @@ pub fn read_rules(section: &Section<'_>, found: &mut Diagnostics) -> Vec<Rule> {
         }
     }
     rules
+}
+
+/// An availability expression; one that is none is an error at its place.
+pub(super) fn read_availability(
+    section: &Section<'_>,
+    key: &str,
+    found: &mut Diagnostics,
+) -> Option<availability::Expr> {
+    let text = section.text(key, found)?;
+    match availability::Expr::parse(text.value) {
+        Ok(expr) => Some(expr),
+        Err(refusal) => {
+            let place = inside_text(&text, refusal.offset, found);
+            found.error("bad-expression", &place, refusal.message, refusal.help);
+            None
+        }
+    }
 }
 
 /// The place of byte `offset` within a text, if the text stands in the file as it is (without escapes).

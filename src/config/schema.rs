@@ -21,6 +21,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "feed",
             "backend",
             "drbd",
+            "business",
             "cloud",
             "host",
             "service",
@@ -65,7 +66,11 @@ pub const CONFIG: &[(&str, &[&str])] = &[
     ("[[feed]]", &["name", "source"]),
     ("[[backend]]", &["name", "cloud", "used_by"]),
     ("[[drbd]]", &["name", "cloud", "hosts"]),
-    ("[[cloud]]", &["name", "platform", "release", "min_nc", "network_mode", "ebs", "object", "unique", "arbitrators"]),
+    ("[[business]]", &["name", "display", "expression", "cloud", "slo"]),
+    (
+        "[[cloud]]",
+        &["name", "platform", "core", "release", "min_nc", "network_mode", "ebs", "object", "unique", "arbitrators"],
+    ),
     (
         "[[host]]",
         &[
@@ -133,7 +138,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
 /// Sections of pack files.
 pub const PACK: &[(&str, &[&str])] = &[
     ("pack file", &["pack", "component", "check", "usual", "cell", "runbook", "trap"]),
-    ("[pack]", &["platform", "version", "schema", "order", "precedence", "zonal", "guests"]),
+    ("[pack]", &["platform", "core", "version", "schema", "order", "precedence", "zonal", "guests"]),
     ("[[component]]", &["key", "name", "core", "units", "processes", "ports", "jvm", "redundancy", "depends_on"]),
     ("redundancy", &["kind", "min"]),
     (

@@ -135,6 +135,7 @@ fn platform() -> Platform {
     });
     let all = || KINDS.iter().flat_map(|(key, ..)| FailureType::ALL.map(|failure_type| (*key, failure_type)));
     Platform {
+        core: None,
         key: "eucalyptus".into(),
         version: "1".into(),
         components: components.into(),
@@ -657,6 +658,7 @@ pub fn snapshot() -> Snapshot {
             core: CoreState::Available,
             core_because: vec![],
             redundancy_lost: true,
+            standing: Vec::new(),
             unknown: vec![],
         },
     }]);

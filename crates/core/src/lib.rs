@@ -3,6 +3,7 @@
 //! Nothing here performs I/O, reads a clock or an environment, draws randomness, or holds a global:
 //! time, identities and seeds come in as arguments. Live, replay, simulation and tests run the same code.
 
+pub mod availability;
 pub mod catalog;
 pub mod diagnosis;
 pub mod engine;

@@ -192,6 +192,7 @@ fn platform() -> Platform {
         sources: Vec::new(),
     };
     Platform {
+        core: None,
         key: "eucalyptus".into(),
         version: "5".into(),
         components: vec![ComponentType {
@@ -243,6 +244,7 @@ fn diagnosis() -> Diagnosis {
         core: CoreState::Degraded,
         core_because: vec!["clc has no instance".into()],
         redundancy_lost: true,
+        standing: Vec::new(),
         unknown: Vec::new(),
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::availability::business::Business;
 use crate::diagnosis::{Severity, Topology};
 use crate::id::{CheckId, CloudId, ComponentId, ContactId, HostId, ObjectId, ServiceId, TimeperiodId, ZoneId};
 use crate::model::{ObjectKey, Value};
@@ -48,6 +49,9 @@ pub struct Catalog {
     pub nagios: Nagios,
     /// Windows that come back (`[[downtime]]` with `period`).
     pub recurring: Vec<Recurrence>,
+    /// What people call a service (`[[business]]`).
+    #[serde(default)]
+    pub businesses: Vec<Business>,
     #[serde(skip)]
     pub index: Index,
 }

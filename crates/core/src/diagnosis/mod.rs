@@ -22,6 +22,7 @@ mod power;
 mod shared;
 pub mod signal;
 mod splitbrain;
+mod standing;
 mod suppression;
 pub mod timing;
 pub mod topology;
@@ -30,6 +31,7 @@ mod world;
 
 pub use knowledge::{Knowledge, Redundancy};
 pub use signal::Signal;
+pub use standing::{Footing, Standing};
 pub use suppression::upstream_hosts;
 pub use timing::Timing;
 pub use topology::Topology;

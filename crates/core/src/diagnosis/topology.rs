@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::knowledge::Knowledge;
+use crate::availability::Expr;
 
 type Name = Arc<str>;
 
@@ -24,6 +25,9 @@ pub struct Topology {
     pub object: Option<String>,
     /// Node controllers a zone needs to count as working.
     pub min_nc: Option<u32>,
+    /// What the Core of this cloud needs; `None` = as built in for the platform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub core: Option<Expr>,
     /// Zone -> hosts.
     pub zones: BTreeMap<Name, Vec<Name>>,
     pub vmware_zones: Vec<Name>,
