@@ -15,7 +15,7 @@ use super::pack::{Pack, Template};
 use super::probe_kinds::Trial;
 use super::settings::Settings;
 use super::tree::{At, Section, word};
-use super::{all, dependencies, downtimes, hosts, services, topology, windows};
+use super::{all, dependencies, design, downtimes, hosts, services, topology, windows};
 
 const SEVERITIES: &[(&str, Severity)] = &[
     ("critical", Severity::Critical),
@@ -190,6 +190,7 @@ pub(super) fn build(
     builder.catalog.reindex();
     dependencies::read(roots, &mut builder, found);
     downtimes::read(roots, &mut builder, found);
+    design::read(roots, &mut builder, found);
     // These live as long as the configuration, and are long.
     let catalog = &mut builder.catalog;
     catalog.hosts.shrink_to_fit();

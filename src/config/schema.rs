@@ -21,6 +21,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "feed",
             "backend",
             "drbd",
+            "accept",
             "cloud",
             "host",
             "service",
@@ -65,6 +66,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
     ("[[feed]]", &["name", "source"]),
     ("[[backend]]", &["name", "cloud", "used_by"]),
     ("[[drbd]]", &["name", "cloud", "hosts"]),
+    ("[[accept]]", &["lint", "target", "reason"]),
     ("[[cloud]]", &["name", "platform", "release", "min_nc", "network_mode", "ebs", "object", "unique", "arbitrators"]),
     (
         "[[host]]",

@@ -4,6 +4,7 @@
 //! time, identities and seeds come in as arguments. Live, replay, simulation and tests run the same code.
 
 pub mod catalog;
+pub mod design;
 pub mod diagnosis;
 pub mod engine;
 pub mod id;
@@ -15,6 +16,7 @@ pub mod reach;
 pub mod rules;
 pub mod schedule;
 pub mod seen;
+pub mod sight;
 pub mod signals;
 pub mod snapshot;
 pub mod status;

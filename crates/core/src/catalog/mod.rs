@@ -2,6 +2,7 @@
 //! recorded in the journal as one input, compared by key on reload.
 
 pub mod diff;
+pub mod layout;
 pub mod nagios;
 pub mod platform;
 pub mod recurrence;
@@ -19,6 +20,7 @@ use crate::timeperiod::DateRule;
 use crate::{Span, Timestamp};
 
 pub use diff::{Carried, CatalogDiff, diff};
+pub use layout::Layout;
 pub use nagios::Nagios;
 pub use platform::{Action, Cell, CellKey, ComponentType, Platform, PowerAction, Runbook, Step, StepKind};
 pub use recurrence::{Occurrence, Recurrence};
@@ -48,6 +50,9 @@ pub struct Catalog {
     pub nagios: Nagios,
     /// Windows that come back (`[[downtime]]` with `period`).
     pub recurring: Vec<Recurrence>,
+    /// Cables, feeds and switches as declared.
+    #[serde(default)]
+    pub layout: Layout,
     #[serde(skip)]
     pub index: Index,
 }
