@@ -21,6 +21,7 @@ pub mod signals;
 pub mod snapshot;
 pub mod status;
 pub mod time;
+pub mod timeleft;
 pub mod timeperiod;
 
 pub use time::{Span, Timestamp};
