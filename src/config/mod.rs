@@ -3,6 +3,7 @@
 
 mod availability;
 mod dependencies;
+mod design;
 mod downtimes;
 pub mod example;
 pub mod finding;
@@ -147,6 +148,9 @@ fn finish(
     traps::check(settings.traps.as_ref(), &catalog, &mut found);
     let own = traps::read_rules(roots, &mut found);
     let trap_rules = own.into_iter().chain(packs.iter().flat_map(|pack| pack.traps.iter().cloned())).collect();
+    if found.errors() == 0 {
+        design::warn(roots, &catalog, &mut found);
+    }
     found.sort();
     if found.errors() > 0 {
         return Err(found);

@@ -15,7 +15,7 @@ use super::pack::{Pack, Template, read_availability};
 use super::probe_kinds::Trial;
 use super::settings::Settings;
 use super::tree::{At, Section, word};
-use super::{all, availability, dependencies, downtimes, hosts, services, topology, windows};
+use super::{all, availability, dependencies, design, downtimes, hosts, services, topology, windows};
 
 const SEVERITIES: &[(&str, Severity)] = &[
     ("critical", Severity::Critical),
@@ -191,6 +191,7 @@ pub(super) fn build(
     availability::read(roots, &mut builder, found);
     dependencies::read(roots, &mut builder, found);
     downtimes::read(roots, &mut builder, found);
+    design::read(roots, &mut builder, found);
     // These live as long as the configuration, and are long.
     let catalog = &mut builder.catalog;
     catalog.hosts.shrink_to_fit();

@@ -22,6 +22,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "backend",
             "drbd",
             "business",
+            "accept",
             "cloud",
             "host",
             "service",
@@ -71,6 +72,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
         "[[cloud]]",
         &["name", "platform", "core", "release", "min_nc", "network_mode", "ebs", "object", "unique", "arbitrators"],
     ),
+    ("[[accept]]", &["lint", "target", "reason"]),
     (
         "[[host]]",
         &[

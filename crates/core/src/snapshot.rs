@@ -16,6 +16,7 @@ use crate::model::{
 };
 use crate::policy::notice::explain::{Explanation, explain};
 use crate::policy::notice::facts::{Asked, World};
+use crate::timeleft::{self, Samples};
 use crate::{Span, Timestamp};
 
 #[derive(Clone, Debug)]
@@ -181,6 +182,9 @@ pub struct Detail {
     pub ack: Option<Box<Ack>>,
     /// About the run that gave the observation.
     pub run: RunFacts,
+    /// How its numbers have moved, of checks whose numbers have an end.
+    #[serde(default)]
+    pub samples: Option<Box<Samples>>,
 }
 
 /// What is known of the run of a check, beside what it saw.
@@ -321,10 +325,14 @@ impl Snapshot {
         self.catalog.service_id(host, service)
     }
 
-    /// Live incidents, worst first, then oldest first.
+    /// Live incidents, worst first, then those with the least time left, then oldest first.
     pub fn live_incidents(&self) -> Vec<&Arc<Incident>> {
         let mut live: Vec<_> = self.incidents.values().filter(|incident| incident.phase.is_live()).collect();
-        live.sort_by_key(|i| (std::cmp::Reverse(i.verdict.impact), std::cmp::Reverse(i.severity()), i.number));
+        live.sort_by_cached_key(|i| {
+            let deadline = timeleft::deadline(self, i);
+            let weight = (std::cmp::Reverse(i.verdict.impact), std::cmp::Reverse(i.severity()));
+            (weight, deadline.is_none(), deadline, i.number)
+        });
         live
     }
 }

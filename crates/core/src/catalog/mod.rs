@@ -2,6 +2,7 @@
 //! recorded in the journal as one input, compared by key on reload.
 
 pub mod diff;
+pub mod layout;
 pub mod nagios;
 pub mod platform;
 pub mod recurrence;
@@ -20,6 +21,7 @@ use crate::timeperiod::DateRule;
 use crate::{Span, Timestamp};
 
 pub use diff::{Carried, CatalogDiff, diff};
+pub use layout::Layout;
 pub use nagios::Nagios;
 pub use platform::{Action, Cell, CellKey, ComponentType, Platform, PowerAction, Runbook, Step, StepKind};
 pub use recurrence::{Occurrence, Recurrence};
@@ -52,6 +54,9 @@ pub struct Catalog {
     /// What people call a service (`[[business]]`).
     #[serde(default)]
     pub businesses: Vec<Business>,
+    /// Cables, feeds and switches as declared.
+    #[serde(default)]
+    pub layout: Layout,
     #[serde(skip)]
     pub index: Index,
 }

@@ -3,7 +3,7 @@
 use super::draft::{Board, Fate};
 use super::standing::Standing;
 use super::verdict::{Class, CoreState};
-use super::world::{World, is_zonal};
+use super::world::World;
 use crate::availability::{self, Expr};
 
 pub(super) struct Core {
@@ -48,10 +48,10 @@ fn by_expression(world: &World<'_>, board: &Board<'_>, standing: &[Standing], ex
     let look = availability::core::look(&grounded, &outs);
     let (mut aside, mut weak) = (Vec::new(), Vec::new());
     let kinds = expr.kinds();
-    for kind in kinds.iter().filter(|kind| !is_zonal(kind) && !world.group(kind, None).is_empty()) {
+    for kind in kinds.iter().filter(|kind| !world.topology.is_zonal(kind) && !world.group(kind, None).is_empty()) {
         note(kind, best(world, board, world.group(kind, None)), &mut aside, &mut weak);
     }
-    if kinds.iter().any(|kind| is_zonal(kind)) {
+    if kinds.iter().any(|kind| world.topology.is_zonal(kind)) {
         zones(world, board, &mut aside, &mut weak);
     }
     if kinds.iter().any(|kind| &**kind == "nc") {

@@ -15,6 +15,7 @@ use crate::rules::{self, Judgement};
 use crate::signals::Contribution;
 use crate::snapshot::{Counters, Flags, Row, RunFacts};
 use crate::status::{self, HostResult, ServiceResult};
+use crate::timeleft;
 
 /// Name of the passive service that says whether a host's agent is heard.
 pub(super) const AGENT_SERVICE: &str = "agent";
@@ -188,7 +189,12 @@ impl Engine {
     /// Keeps what was seen; whether the short output of a stalked object differs from what was seen before.
     fn keep(&mut self, object: ObjectId, result: &CheckResult, judgement: Judgement, stalked: bool) -> bool {
         let observation = &result.observation;
+        let catalog = Arc::clone(&self.catalog);
+        let observed_at = result.observed_at.min(self.at);
         let detail = self.detail_mut(object);
+        if let Some(check) = catalog.check_of(object) {
+            timeleft::remember(&mut detail.samples, &check.probe, observation, observed_at);
+        }
         let output_changed = stalked && detail.observation.as_ref().map_or("", |was| &was.text) != &*observation.text;
         detail.observation = Some(Arc::clone(observation));
         detail.unknown_cause = judgement.cause;
