@@ -8,6 +8,7 @@ pub mod bonding;
 pub mod bridge;
 pub mod ceph;
 pub mod clock;
+pub mod cloudstack;
 #[cfg(test)]
 mod conformance;
 pub mod conntrack;
@@ -236,6 +237,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<bridge::Bridge>(),
     entry::<ceph::Ceph>(),
     entry::<ceph::CephCli>(),
+    entry::<cloudstack::CloudStack>(),
     entry::<conntrack::Conntrack>(),
     entry::<database::mysql::Mysql>(),
     entry::<database::postgres::Postgres>(),
