@@ -74,6 +74,8 @@ const TALKERS: &[(&str, &str)] = &[
     ("ceph", r#"{"port":PORT,"tls":true,"insecure":true}"#),
     ("cloudstack", r#"{"port":PORT}"#),
     ("cloudstack", r#"{"port":PORT,"ask":"host","tls":true,"insecure":true}"#),
+    ("cloudstack_vip", r#"{"port":PORT,"agents_port":PORT}"#),
+    ("cloudstack_vip", r#"{"port":PORT,"agents_port":0,"tls":true,"insecure":true}"#),
     ("riak", r#"{"port":PORT}"#),
     ("ldap", r#"{"port":PORT}"#),
     ("ldap", r#"{"port":PORT,"tls":"starttls","insecure":true}"#),
@@ -123,6 +125,7 @@ async fn lying_datagrams_are_no_answer() {
 const TOLD_BY: &[(&str, &str, &[&str])] = &[
     ("ceph", "ceph", &["ok"]),
     ("cloudstack", "api", &["ok"]),
+    ("cloudstack_vip", "vip", &["ok"]),
     ("http_journey", "journey", &["ok"]),
     ("imap", "imap", &["ok"]),
     ("ldap", "ldap", &["ok"]),

@@ -54,7 +54,7 @@ fn signature(params: &[(&str, &str)], secret: &str) -> String {
 }
 
 /// As Java's `URLEncoder` writes values, which the server does again to check the signature; blanks as `%20`.
-fn encode(value: &str) -> String {
+pub fn encode(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || b".-*_".contains(&byte) {
