@@ -5,6 +5,7 @@ mod dependencies;
 mod downtimes;
 pub mod example;
 pub mod finding;
+pub mod holes;
 mod hosts;
 pub mod nagios;
 pub mod nagios_files;

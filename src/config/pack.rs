@@ -36,6 +36,8 @@ pub struct Pack {
     /// What judges where nobody says otherwise.
     pub usual: Vec<Usual>,
     pub traps: Vec<TrapRule>,
+    /// Where each cell, runbook and component stands, by its key.
+    pub places: BTreeMap<String, Place>,
     pub at: Place,
 }
 
@@ -184,9 +186,13 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
     let (key, version, order, at) = read_head(&sections, found)?;
     let mut platform =
         Platform { key: key.clone(), version, components: Vec::new(), cells: Vec::new(), runbooks: Vec::new() };
+    let mut places = BTreeMap::new();
     for section in &sections {
         for component in section.sections("component", "[[component]]", found) {
-            platform.components.extend(read_component(&component, found));
+            if let Some(read) = read_component(&component, found) {
+                places.insert(read.key.to_string(), component.at.clone());
+                platform.components.push(read);
+            }
         }
     }
     // Rows of the matrix as the pack wants them shown; what it does not name comes last, by file.
@@ -206,15 +212,21 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
             usual.extend(usual::read(&table, found));
         }
         for cell in section.sections("cell", "[[cell]]", found) {
-            platform.cells.extend(read_cell(&cell, &platform, found));
+            if let Some(read) = read_cell(&cell, &platform, found) {
+                places.insert(read.key.to_string(), cell.at.clone());
+                platform.cells.push(read);
+            }
         }
         for runbook in section.sections("runbook", "[[runbook]]", found) {
-            platform.runbooks.extend(runbooks::read(&runbook, found));
+            if let Some(read) = runbooks::read(&runbook, found) {
+                places.insert(read.id.to_string(), runbook.at.clone());
+                platform.runbooks.push(read);
+            }
         }
     }
     check_references(&platform, &checks, &at, found);
     let traps = super::traps::read_rules(&sections, found);
-    Some(Pack { platform: Arc::new(platform), checks, usual, traps, at })
+    Some(Pack { platform: Arc::new(platform), checks, usual, traps, places, at })
 }
 
 /// Platform, version, order of the components, place of the `[pack]`.
