@@ -126,7 +126,7 @@ mod tests {
         let (code, lines) = verify(include_str!("../../config.example.toml"));
         assert_eq!((code, lines.len()), (0, 1), "{lines:?}");
         assert_eq!(lines[0]["counts"]["hosts"], 1);
-        assert_eq!(lines[0]["counts"]["cells"], 30);
+        assert!(lines[0]["counts"]["cells"].as_u64() >= Some(72), "{lines:?}");
     }
 
     #[test]

@@ -3,6 +3,9 @@
 
 use std::path::Path;
 
+use stentor_core::catalog::PowerAction;
+use stentor_core::model::{Observation, Value};
+
 use super::super::{load_text, pack};
 use super::*;
 
@@ -49,4 +52,64 @@ fn an_administrators_pack_is_told_each_of_its_holes() {
             "hole@32 runbook shop/rb-spare: no cell names it, and it is no `procedure`",
         ]
     );
+}
+
+/// The runbooks of one platform.
+fn runbooks(platform: &str) -> Vec<Runbook> {
+    let packs = built_in();
+    let pack = packs.iter().find(|pack| *pack.platform.key == *platform).expect("built in");
+    pack.platform.runbooks.clone()
+}
+
+#[test]
+fn each_runbook_of_eucalyptus_waits_for_its_component_and_is_verified() {
+    for runbook in runbooks("eucalyptus") {
+        let waits = runbook.steps.iter().any(|step| matches!(step.action, Action::WaitFor { .. }));
+        assert!(waits || runbook.procedure, "{} waits for nothing", runbook.id);
+        assert!(!runbook.verification.is_empty(), "{} has no verification", runbook.id);
+    }
+}
+
+#[test]
+fn nothing_is_switched_while_the_bmc_is_dark() {
+    let dark = Observation::observed("dark").fact("bmc", "unreachable").fact("power", "unknown").fact("ping", "fail");
+    let mut switched = 0;
+    for runbook in ["eucalyptus", "hardware"].into_iter().flat_map(runbooks) {
+        for step in runbook.steps.iter().filter(|step| matches!(step.action, Action::Power { .. })) {
+            switched += 1;
+            assert!(step.needs.iter().any(|need| need.holds(&dark) != Ok(true)), "{}: {}", runbook.id, step.text);
+        }
+    }
+    assert!(switched >= 17, "only {switched} steps switch power");
+}
+
+#[test]
+fn a_host_that_answers_is_not_power_cycled() {
+    let alive = Observation::observed("alive").fact("bmc", "ok").fact("power", "on").fact("ping", "ok");
+    for runbook in ["eucalyptus", "hardware"].into_iter().flat_map(runbooks) {
+        for step in &runbook.steps {
+            if let Action::Power { power: PowerAction::Cycle | PowerAction::On } = step.action {
+                assert!(step.needs.iter().any(|need| need.holds(&alive) != Ok(true)), "{}: {}", runbook.id, step.text);
+            }
+        }
+    }
+}
+
+#[test]
+fn walrus_does_not_start_on_half_a_pair() {
+    let procedure =
+        runbooks("eucalyptus").into_iter().find(|runbook| &*runbook.id == "rb-euca-ha-drbd").expect("shipped");
+    let gated: Vec<&stentor_core::catalog::Step> =
+        procedure.steps.iter().filter(|step| !step.needs.is_empty()).collect();
+    let half = Observation::observed("syncing").fact("drbd", ds("UpToDate/Inconsistent"));
+    let whole = Observation::observed("whole").fact("drbd", ds("UpToDate/UpToDate"));
+    assert_eq!(gated.len(), 2);
+    for step in gated {
+        let holds = |live: &Observation| step.needs.iter().all(|need| need.holds(live) == Ok(true));
+        assert_eq!((holds(&half), holds(&whole)), (false, true), "{}", step.text);
+    }
+}
+
+fn ds(words: &str) -> Value {
+    [("ds".to_owned(), Value::from(words))].into_iter().collect()
 }
