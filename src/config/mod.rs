@@ -7,6 +7,7 @@ mod design;
 mod downtimes;
 pub mod example;
 pub mod finding;
+pub mod holes;
 mod hosts;
 mod knowledge;
 pub mod nagios;

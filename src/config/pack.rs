@@ -40,6 +40,8 @@ pub struct Pack {
     pub traps: Vec<TrapRule>,
     /// What the classifier goes by in clouds of this platform.
     pub knowledge: Knowledge,
+    /// Where each cell, runbook and component stands, by its key.
+    pub places: BTreeMap<String, Place>,
     pub at: Place,
 }
 
@@ -188,9 +190,13 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
     let Head { key, version, core, order, mut knowledge, at } = read_head(&sections, found)?;
     let mut platform =
         Platform { key: key.clone(), version, core, components: Vec::new(), cells: Vec::new(), runbooks: Vec::new() };
+    let mut places = BTreeMap::new();
     for section in &sections {
         for component in section.sections("component", "[[component]]", found) {
-            platform.components.extend(read_component(&component, found));
+            if let Some(read) = read_component(&component, found) {
+                places.insert(read.key.to_string(), component.at.clone());
+                platform.components.push(read);
+            }
         }
     }
     // Rows of the matrix as the pack wants them shown; what it does not name comes last, by file.
@@ -210,16 +216,22 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
             usual.extend(usual::read(&table, found));
         }
         for cell in section.sections("cell", "[[cell]]", found) {
-            platform.cells.extend(read_cell(&cell, &platform, found));
+            if let Some(read) = read_cell(&cell, &platform, found) {
+                places.insert(read.key.to_string(), cell.at.clone());
+                platform.cells.push(read);
+            }
         }
         for runbook in section.sections("runbook", "[[runbook]]", found) {
-            platform.runbooks.extend(runbooks::read(&runbook, found));
+            if let Some(read) = runbooks::read(&runbook, found) {
+                places.insert(read.id.to_string(), runbook.at.clone());
+                platform.runbooks.push(read);
+            }
         }
     }
     check_references(&platform, &checks, &at, found);
     knowledge::complete(&mut knowledge, &platform, &at, found);
     let traps = super::traps::read_rules(&sections, found);
-    Some(Pack { platform: Arc::new(platform), checks, usual, traps, knowledge, at })
+    Some(Pack { platform: Arc::new(platform), checks, usual, traps, knowledge, places, at })
 }
 
 /// What `[pack]` says.
