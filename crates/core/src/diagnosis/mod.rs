@@ -35,6 +35,7 @@ pub use verdict::{
     Class, CoreState, Diagnosis, Evidence, FailureType, Impact, Missing, Rejected, Severity, Suppressed, Target,
     TargetKind, Verdict, Visibility,
 };
+pub(crate) use world::is_zonal;
 
 use crate::Timestamp;
 

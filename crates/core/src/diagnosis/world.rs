@@ -15,7 +15,7 @@ use crate::{Span, Timestamp};
 /// Component types that exist once per zone; all others exist once per cloud.
 const ZONAL: [&str; 4] = ["cc", "sc", "vb", "nc"];
 
-pub(super) fn is_zonal(kind: &str) -> bool {
+pub(crate) fn is_zonal(kind: &str) -> bool {
     ZONAL.contains(&kind)
 }
 
