@@ -334,9 +334,7 @@ fn timeline_entry(now: Timestamp, incident: &Incident, entry: &TimelineEntry) ->
         | TimelineKind::Changed
         | TimelineKind::Relapsed
         | TimelineKind::Replaced
-        | TimelineKind::Reopened => {
-            Sign::Glyph(Mark::of_severity(incident.severity()).glyph())
-        }
+        | TimelineKind::Reopened => Sign::Glyph(Mark::of_severity(incident.severity()).glyph()),
         TimelineKind::Effect => Sign::Glyph(Mark::Unk.glyph()),
         TimelineKind::Acknowledged => Sign::Icon("user"),
         TimelineKind::Unacknowledged => Sign::Icon("x"),

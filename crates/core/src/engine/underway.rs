@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::Engine;
+use crate::Timestamp;
 use crate::catalog::Check;
 use crate::diagnosis::{self, Class, Signal, TargetKind, Timing};
 use crate::id::{HostId, ObjectId};
 use crate::incident::cover;
 use crate::model::{Incident, Value};
-use crate::Timestamp;
 
 /// More sentences than this are not read.
 const SAID_MAX: usize = 12;
@@ -105,8 +105,7 @@ impl Engine {
     /// Components that start, of what failed or of what failed with it.
     fn starts_of(&self, incident: &Incident, going_on: &mut BTreeSet<String>) {
         let verdict = &incident.verdict;
-        let effects: BTreeSet<&str> =
-            verdict.suppressed.iter().filter_map(|effect| effect.host.as_deref()).collect();
+        let effects: BTreeSet<&str> = verdict.suppressed.iter().filter_map(|effect| effect.host.as_deref()).collect();
         let starting = self.diagnoses().filter(|(cloud, _)| *cloud == incident.cloud);
         let starting = starting.flat_map(|(_, diagnosis)| &diagnosis.verdicts).filter(|v| v.class == Class::Starting);
         for start in starting {
@@ -144,7 +143,8 @@ impl Engine {
 fn resync(value: &Value) -> Option<String> {
     let word = |key: &str| value.get(key).and_then(Value::text).unwrap_or_default().to_owned();
     let (resource, connection, disks) = (word("res"), word("cs"), word("ds"));
-    let behind = disks.split('/').any(|disk| matches!(disk, "Inconsistent" | "Outdated" | "Consistent" | "Negotiating"));
+    let behind =
+        disks.split('/').any(|disk| matches!(disk, "Inconsistent" | "Outdated" | "Consistent" | "Negotiating"));
     let syncs = SYNCING.contains(&&*connection) || (connection == "Connected" && behind);
     syncs.then(|| format!("{resource} resyncs ({connection}, {disks}{})", percent(value)))
 }

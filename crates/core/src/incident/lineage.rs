@@ -99,8 +99,7 @@ impl Tracker {
             incident.is_some_and(|incident| is_part_of(&filed.key, incident, new))
         });
         let of_root = gone.by_root.get(new.key).into_iter().flatten().filter(|filed| filed.key.cloud == new.key.cloud);
-        let is_still_gone =
-            |filed: &&Filed| self.live.get(&filed.key).is_some_and(|live| live.number == filed.number);
+        let is_still_gone = |filed: &&Filed| self.live.get(&filed.key).is_some_and(|live| live.number == filed.number);
         near.chain(of_root).filter(is_still_gone).min_by_key(|filed| filed.number).cloned()
     }
 
@@ -122,16 +121,9 @@ impl Tracker {
     }
 
     /// Live incidents that turn out to be one failure: the younger is closed into the older.
-    pub(super) fn merge(
-        &mut self,
-        catalog: &Catalog,
-        supported: &Supported,
-        at: Timestamp,
-        outcome: &mut Outcome,
-    ) {
+    pub(super) fn merge(&mut self, catalog: &Catalog, supported: &Supported, at: Timestamp, outcome: &mut Outcome) {
         let gone = self.live.iter().filter(|(_, live)| live.absent_since.is_some());
-        let mut gone: Vec<Filed> =
-            gone.map(|(key, live)| Filed { key: key.clone(), number: live.number }).collect();
+        let mut gone: Vec<Filed> = gone.map(|(key, live)| Filed { key: key.clone(), number: live.number }).collect();
         if gone.is_empty() {
             return;
         }
@@ -355,9 +347,8 @@ fn is_same_thing(old: &Verdict, new: &Verdict) -> bool {
     let (a, b) = (&old.target, &new.target);
     let same_target = a.host.is_some() && a.host == b.host && a.component == b.component;
     let hardware = |target: &Target| target.kind == TargetKind::Hardware;
-    let is_lasting = |verdict: &Verdict| {
-        matches!(verdict.class, Class::ResourceAtRisk | Class::RedundancyLost | Class::Flapping)
-    };
+    let is_lasting =
+        |verdict: &Verdict| matches!(verdict.class, Class::ResourceAtRisk | Class::RedundancyLost | Class::Flapping);
     let same_kind = old.subtype == new.subtype;
     if hardware(a) != hardware(b) || !same_target {
         return false;

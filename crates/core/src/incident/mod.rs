@@ -137,7 +137,8 @@ impl Tracker {
     /// Whether a hold or a recovery runs: the next tick may open or resolve something.
     pub fn is_waiting(&self) -> bool {
         let waits = |i: &Arc<Incident>| i.phase == Phase::Recovering || i.stage == Stage::FailingOver;
-        !self.candidates.is_empty() || self.live.values().any(|live| self.incidents.get(&live.number).is_some_and(waits))
+        !self.candidates.is_empty()
+            || self.live.values().any(|live| self.incidents.get(&live.number).is_some_and(waits))
     }
 
     /// Time that counts for no hold and no recovery: both go on where they stood.
@@ -304,7 +305,8 @@ impl Tracker {
                 continue;
             }
             let up_since = *live.absent_since.get_or_insert(at);
-            if at.since(up_since) >= recovery_of(key.class, timing) && clearance.goes_on(incident, up_since).is_empty() {
+            if at.since(up_since) >= recovery_of(key.class, timing) && clearance.goes_on(incident, up_since).is_empty()
+            {
                 moves.push((key.clone(), live.number, Phase::Resolved));
             }
         }

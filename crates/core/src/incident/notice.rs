@@ -75,11 +75,9 @@ fn opening(verdict: &Verdict) -> Option<String> {
         Class::Unknown if verdict.target.kind == TargetKind::Host => {
             format!("{what} does not answer: whatever it serves is probably gone.")
         }
-        Class::SoftwareDown
-        | Class::ResourceUnavailable
-        | Class::AdminStopped
-        | Class::Starting
-        | Class::Unknown => return None,
+        Class::SoftwareDown | Class::ResourceUnavailable | Class::AdminStopped | Class::Starting | Class::Unknown => {
+            return None;
+        }
     };
     Some(text)
 }
@@ -124,8 +122,7 @@ fn of_components(catalog: &Catalog, hosts: &BTreeSet<&str>, column: FailureType)
     for ((platform, row), hosts) in by_kind.into_iter().take(KINDS_MAX) {
         let platform = &catalog.platforms[platform];
         let kind = &platform.components[row];
-        let key =
-            CellKey { platform: platform.key.clone(), component: kind.key.clone(), failure_type: column };
+        let key = CellKey { platform: platform.key.clone(), component: kind.key.clone(), failure_type: column };
         let Some(cell) = platform.cells.iter().find(|cell| cell.key == key) else { continue };
         let names: Vec<String> = hosts.into_iter().map(str::to_owned).collect();
         told.push(format!("{} ({}): {}", kind.name, listed(&names, HOSTS_MAX), first_sentence(cell)));

@@ -44,9 +44,12 @@ fn standing(incident: &Incident, up_since: Timestamp, clearance: &dyn Clearance)
     match incident.phase {
         Phase::Recovering => (Stage::Recovering, clearance.goes_on(incident, up_since)),
         Phase::Open => {
-            // The failed disk is replaced, and the copy is not whole yet: open, because another loss is one too many.
-            if &*incident.verdict.subtype == "raid_rebuilding" {
-                return (Stage::Recovering, clearance.goes_on(incident, up_since));
+            // What was lost is back, and the copy is not whole yet: open, because another loss is one too many.
+            if matches!(&*incident.verdict.subtype, "raid_rebuilding" | "drbd_disk" | "drbd_connection") {
+                let going_on = clearance.goes_on(incident, up_since);
+                if !going_on.is_empty() || &*incident.verdict.subtype == "raid_rebuilding" {
+                    return (Stage::Recovering, going_on);
+                }
             }
             let takes_over = clearance.takes_over(incident);
             let stage = if takes_over.is_empty() { Stage::Failed } else { Stage::FailingOver };
