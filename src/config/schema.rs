@@ -53,6 +53,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "hold_group",
             "collapse",
             "recovery",
+            "reopen",
             "renotify_critical",
             "renotify_major",
             "renotify_warning",

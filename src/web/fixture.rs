@@ -311,6 +311,9 @@ fn incident(number: u64, title: &str, opened: Timestamp, verdict: Verdict) -> In
         resolved_at: None,
         root: None,
         generation: 1,
+        stage: stentor_core::model::Stage::Failed,
+        going_on: Vec::new(),
+        links: stentor_core::model::Links::default(),
         timeline: vec![TimelineEntry {
             at: opened,
             kind: TimelineKind::Opened,

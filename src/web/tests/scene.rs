@@ -267,6 +267,9 @@ fn incident() -> Incident {
         resolved_at: None,
         root: None,
         generation: 1,
+        stage: stentor_core::model::Stage::Failed,
+        going_on: Vec::new(),
+        links: stentor_core::model::Links::default(),
         timeline: vec![TimelineEntry {
             at: NOW - Span::from_mins(4),
             kind: TimelineKind::Opened,

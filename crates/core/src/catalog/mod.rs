@@ -95,6 +95,9 @@ pub struct Timing {
     pub collapse: Span,
     /// An incident resolves after its cause has been gone this long.
     pub recovery: Span,
+    /// The same cause back within this time opens its incident again; zero = never.
+    #[serde(default)]
+    pub reopen: Span,
     pub renotify_critical: Span,
     pub renotify_major: Span,
     pub renotify_warning: Span,
@@ -112,6 +115,7 @@ impl Default for Timing {
             hold_group: Span::from_secs(20),
             collapse: Span::from_secs(30),
             recovery: Span::from_secs(30),
+            reopen: Span::from_mins(30),
             renotify_critical: Span::from_mins(30),
             renotify_major: Span::from_hours(4),
             renotify_warning: Span::from_hours(24),
@@ -132,6 +136,7 @@ impl Timing {
             hold_group: fast(full.hold_group),
             collapse: fast(full.collapse),
             recovery: fast(full.recovery),
+            reopen: fast(full.reopen),
             renotify_critical: fast(full.renotify_critical),
             renotify_major: fast(full.renotify_major),
             renotify_warning: fast(full.renotify_warning),

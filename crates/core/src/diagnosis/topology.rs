@@ -66,7 +66,7 @@ pub struct Topology {
 }
 
 impl Topology {
-    pub(super) fn is_zonal(&self, kind: &str) -> bool {
+    pub(crate) fn is_zonal(&self, kind: &str) -> bool {
         self.knowledge.is_zonal(&self.platform, kind)
     }
 

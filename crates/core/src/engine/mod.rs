@@ -9,6 +9,7 @@ mod attributes;
 mod behind;
 pub mod change;
 pub mod checkpoint;
+mod clearance;
 mod command;
 mod comment;
 mod downtime;
@@ -31,6 +32,7 @@ mod skip;
 pub mod switch;
 mod tick;
 pub mod track;
+mod underway;
 mod unflap;
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
