@@ -117,6 +117,7 @@ fn timeline_kind(kind: TimelineKind) -> &'static str {
         TimelineKind::Relapsed => "relapsed",
         TimelineKind::Resolved => "resolved",
         TimelineKind::Closed => "closed",
+        TimelineKind::Runbook => "runbook",
     }
 }
 

@@ -15,6 +15,7 @@ use crate::diagnosis::{Severity, Topology};
 use crate::id::{CheckId, CloudId, ComponentId, ContactId, HostId, ObjectId, ServiceId, TimeperiodId, ZoneId};
 use crate::model::{ObjectKey, Value};
 use crate::rules::Rule;
+use crate::runbook::RunPolicy;
 use crate::timeperiod::DateRule;
 use crate::{Span, Timestamp};
 
@@ -48,6 +49,9 @@ pub struct Catalog {
     pub nagios: Nagios,
     /// Windows that come back (`[[downtime]]` with `period`).
     pub recurring: Vec<Recurrence>,
+    /// What runs of runbooks may do (`[runbook]`).
+    #[serde(default)]
+    pub runs: RunPolicy,
     #[serde(skip)]
     pub index: Index,
 }

@@ -31,6 +31,7 @@ impl Engine {
         let diagnosed = self.diagnose(effects);
         let wanted = self.wanted();
         self.reconcile(&wanted, diagnosed, effects);
+        self.advance_runs(effects);
         self.page(effects);
     }
 

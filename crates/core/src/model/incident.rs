@@ -149,6 +149,8 @@ pub enum TimelineKind {
     Relapsed,
     Resolved,
     Closed,
+    /// Something happened in a run of its runbook.
+    Runbook,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
