@@ -17,6 +17,7 @@ use crate::diagnosis::{Severity, Topology};
 use crate::id::{CheckId, CloudId, ComponentId, ContactId, HostId, ObjectId, ServiceId, TimeperiodId, ZoneId};
 use crate::model::{ObjectKey, Value};
 use crate::rules::Rule;
+use crate::runbook::RunPolicy;
 use crate::timeperiod::DateRule;
 use crate::{Span, Timestamp};
 
@@ -57,6 +58,9 @@ pub struct Catalog {
     /// Cables, feeds and switches as declared.
     #[serde(default)]
     pub layout: Layout,
+    /// What runs of runbooks may do (`[runbook]`).
+    #[serde(default)]
+    pub runs: RunPolicy,
     #[serde(skip)]
     pub index: Index,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Engine;
 use crate::Timestamp;
 use crate::catalog::Check;
-use crate::diagnosis::{self, Class, Signal, TargetKind, Timing};
+use crate::diagnosis::{Class, Signal, TargetKind, Timing};
 use crate::id::{HostId, ObjectId};
 use crate::incident::cover;
 use crate::model::{Incident, Value};
