@@ -1,6 +1,7 @@
 //! Truth table of one component on a living host (specification 10, sections 4.2 and 4.3).
 
 use super::component_view::{Answer, Port, Process, Resource, View};
+use super::confidence::GUESS;
 use super::draft::{Board, Explained, Fate, Finding, reject};
 use super::verdict::{Class, Rejected};
 use super::world::World;
@@ -75,6 +76,13 @@ fn absent<'a>(view: &View<'a>, base: f64) -> Finding<'a> {
     let base = if view.log_has("start request repeated too quickly") { base + 0.03 } else { base };
     let mut finding = view.software("crashed", base, Explained::Never, rejected);
     finding.absent = true;
+    if view.blind {
+        let why = "what it needs to start was looked at, and is not any more: it may be gone";
+        finding.rejected.push(reject(Class::ResourceUnavailable, why));
+        finding.missing.push("resource");
+        // No further plane speaks of that.
+        (finding.base, finding.row_planes) = (finding.base.min(GUESS), usize::MAX);
+    }
     finding.contradicted = view.answer() == Answer::Serving;
     finding
 }

@@ -132,6 +132,8 @@ pub(super) struct View<'a> {
     resources: Vec<(Resource<'a>, bool)>,
     /// Missing on the host as a whole: explains a failure, and is no risk of this component alone.
     of_host: Vec<Resource<'a>>,
+    /// A resource was looked at once, and nobody has for too long.
+    pub blind: bool,
     started: Option<Span>,
     state_age: Option<Span>,
     grace: Span,
@@ -163,6 +165,7 @@ impl<'a> View<'a> {
             kind: comp.kind,
             resources: resources(facts),
             of_host: of_host(&world.hosts[comp.host].facts),
+            blind: facts.stale.contains(&"resource") || world.hosts[comp.host].facts.stale.contains(&"resource"),
             started: uptime.or_else(|| process.filter(|_| runs).and_then(|signal| world.age_of_value(signal))),
             state_age: state.and_then(|signal| world.age_of_value(signal)),
             grace: world.grace(index),
@@ -323,6 +326,7 @@ impl<'a> View<'a> {
             explained_by,
             critical: true,
             absent: false,
+            missing: Vec::new(),
         }
     }
 

@@ -39,7 +39,7 @@ pub(super) fn conclude<'a>(world: &World<'a>, mut board: Board<'a>) -> Diagnosis
         core: core.state,
         core_because: core.because,
         redundancy_lost: core.redundancy_lost,
-        unknown: missing(world),
+        unknown: missing(world, &board),
     }
 }
 
@@ -121,9 +121,13 @@ fn in_words(signal: &Signal) -> Evidence {
     }
 }
 
-/// Targets about which too little is known: a lone failed signal, or only signals that went stale.
-fn missing(world: &World<'_>) -> Vec<Missing> {
-    let mut missing = Vec::new();
+/// Targets about which too little is known: a verdict that could be another, a lone failed signal, or only signals that
+/// went stale.
+fn missing(world: &World<'_>, board: &Board<'_>) -> Vec<Missing> {
+    let unsure = board.drafts.iter().filter(|draft| !draft.missing.is_empty());
+    let mut missing: Vec<Missing> =
+        unsure.map(|draft| Missing { target: draft.target.clone(), missing: draft.missing.clone() }).collect();
+    missing.sort_by(|a, b| a.target.cmp(&b.target));
     for host in &world.hosts {
         if host.condition == Condition::Thin {
             let wanted = ["ping", "ssh", "agent", "power"];

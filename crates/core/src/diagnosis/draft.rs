@@ -26,6 +26,8 @@ pub(super) struct Finding<'a> {
     pub critical: bool,
     /// The process itself is gone.
     pub absent: bool,
+    /// Signals that could have told more, and went silent.
+    pub missing: Vec<&'static str>,
 }
 
 /// Which kind of upstream failure may explain a finding (specification 10, section 7).
@@ -59,6 +61,8 @@ pub(super) struct Draft<'a> {
     pub runbook: Option<Arc<str>>,
     pub redundancy: Option<(u32, u32)>,
     pub critical: bool,
+    /// What would make it surer.
+    pub missing: Vec<String>,
 }
 
 impl<'a> Draft<'a> {
@@ -78,6 +82,7 @@ impl<'a> Draft<'a> {
             runbook: None,
             redundancy: None,
             critical: true,
+            missing: Vec::new(),
         }
     }
 
@@ -98,6 +103,11 @@ impl<'a> Draft<'a> {
 
     pub fn not(mut self, class: Class, why: impl Into<String>) -> Self {
         self.rejected.push(reject(class, why));
+        self
+    }
+
+    pub fn without(mut self, missing: impl IntoIterator<Item = String>) -> Self {
+        self.missing.extend(missing);
         self
     }
 

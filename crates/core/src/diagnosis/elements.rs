@@ -108,7 +108,7 @@ fn switches<'a>(world: &World<'a>, board: &mut Board<'a>, faults: &mut [Vec<Faul
     }
 }
 
-fn trouble<'a>(facts: &Facts<'a>) -> Option<&'a Signal> {
+pub(super) fn trouble<'a>(facts: &Facts<'a>) -> Option<&'a Signal> {
     let not_ready = |signal: &&'a Signal| {
         let state = signal.value.get("cswSwitchState").and_then(Value::number);
         // ENTITY-STATE-MIB: operational state 2 is disabled.

@@ -1,11 +1,15 @@
 //! Truth table of one host (specification 10, section 4.1): off, dead, dark, unreachable, or seen from elsewhere.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use super::confidence::GUESS;
 use super::draft::{Board, Draft, target};
+use super::elements::trouble;
+use super::shared::switch_state;
 use super::signal::Signal;
 use super::verdict::{Class, Severity, TargetKind, Visibility};
-use super::world::{Condition, Host, World};
+use super::world::{Condition, Host, World, is_overdue};
 use crate::Span;
 use crate::model::Value;
 
@@ -33,7 +37,7 @@ fn judge<'a>(world: &World<'a>, board: &mut Board<'a>, index: usize) {
             board.add(draft);
         }
         Condition::Thin => {}
-        Condition::Alive => path(board, host),
+        Condition::Alive => path(world, board, host),
     }
 }
 
@@ -98,6 +102,14 @@ fn verdict<'a>(world: &World<'a>, host: &Host<'a>) -> Draft<'a> {
             .with_runbook("RB-H25")
             .not(Class::ServerDown, "its BMC says power on and all its links are down: it is cut off, not dead");
     }
+    let unseen = unseen_links(world, host);
+    if host.known_on() && !unseen.is_empty() {
+        let why = format!("cut off by its links or its switch it would look the same; missing: {}", unseen.join(", "));
+        return server("os_dead", GUESS)
+            .not(Class::Network, why)
+            .not(Class::PowerEvent, "its BMC says power on")
+            .without(unseen);
+    }
     if host.known_on() {
         return server("os_dead", 0.85)
             .not(Class::Network, "its links are not reported down")
@@ -109,8 +121,40 @@ fn verdict<'a>(world: &World<'a>, host: &Host<'a>) -> Draft<'a> {
         return server("bmc_dark", base).not(Class::Network, "its BMC is silent too, so the power may be gone");
     }
     let running = host.facts.saying("instance_state", "running").is_some();
-    let base = if running { 0.8 } else { 0.7 };
-    server("os_dead", base).not(Class::PowerEvent, "nobody reports its power")
+    let base = match running {
+        true if unseen.is_empty() => 0.8,
+        true => GUESS,
+        false => 0.7,
+    };
+    server("os_dead", base).not(Class::PowerEvent, "nobody reports its power").without(unseen)
+}
+
+/// What would tell a dead host from one that is only cut off, is looked at here, and does not speak.
+fn unseen_links(world: &World<'_>, host: &Host<'_>) -> Vec<String> {
+    let mut unseen = Vec::new();
+    if let Some(node) = host.on {
+        let alive = world.host(node).is_none_or(|node| !world.hosts[node].life.signs.is_empty());
+        return if alive { unseen } else { vec![format!("signs of life of {node}")] };
+    }
+    if host.facts.lost_sight_of("link") {
+        unseen.push("link".to_owned());
+    }
+    let Some(switch) = host.switch else {
+        // Some switch is down; whether this host hangs on it by now is not seen.
+        let broken = |name: &Arc<str>| world.element(name).and_then(trouble).is_some();
+        if host.facts.all("link").next().is_none() && world.topology.switches.keys().any(broken) {
+            unseen.push("link".to_owned());
+            unseen.dedup();
+        }
+        return unseen;
+    };
+    let up = world.element(switch).and_then(switch_state) == Some("up");
+    // Whoever answers behind the same switch vouches for it.
+    let passes = |other: &Host<'_>| other.switch == Some(switch) && !other.life.signs.is_empty();
+    if !up && !world.hosts.iter().any(passes) {
+        unseen.push(format!("state of {switch}"));
+    }
+    unseen
 }
 
 /// All slaves of a bond, or all switch ports of the host, are down.
@@ -125,7 +169,7 @@ fn links_are_down(host: &Host<'_>) -> bool {
 }
 
 /// Rule 3: some see the host and others do not.
-fn path<'a>(board: &mut Board<'a>, host: &Host<'a>) {
+fn path<'a>(world: &World<'a>, board: &mut Board<'a>, host: &Host<'a>) {
     let failing: BTreeSet<_> = host.life.ping_fail.iter().map(|signal| &signal.vantage).collect();
     let fine: BTreeSet<_> =
         host.facts.all("ping").filter(|s| s.value.text() == Some("ok")).map(|s| &s.vantage).collect();
@@ -146,7 +190,10 @@ fn path<'a>(board: &mut Board<'a>, host: &Host<'a>) {
     }
     let answers = host.life.signs.iter().any(|s| matches!(&*s.sig, "ping" | "ssh" | "port"));
     if !answers && !failing.is_empty() && !host.life.tcp_timeout.is_empty() {
-        let draft = Draft::new(of_host, Class::NetworkPath, "partial", 0.8)
+        // Whoever should have spoken again by now is a weak witness.
+        let base =
+            if host.life.signs.iter().all(|sign| is_overdue(sign, world.at, world.timing.soft)) { GUESS } else { 0.8 };
+        let draft = Draft::new(of_host, Class::NetworkPath, "partial", base)
             .weighing(Severity::Warning, Visibility::Invisible)
             .with_runbook("rb-mon-path")
             .backed_by(failed(host))

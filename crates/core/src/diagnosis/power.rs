@@ -95,8 +95,12 @@ fn on_battery<'a>(board: &mut Board<'a>, batteries: &[OnBattery<'a>]) -> Option<
 
 /// The feed of a power supply: `PS2` or `PSU 2` is the second that the host names. `None` if that cannot be told.
 fn feed_of<'w>(world: &'w World<'_>, host: usize, fault: &Fault<'_>) -> Option<&'w Arc<str>> {
+    feed_at(world, host, fault.signal)
+}
+
+fn feed_at<'w>(world: &'w World<'_>, host: usize, supply: &Signal) -> Option<&'w Arc<str>> {
     let feeds = world.topology.fed_by.get(world.hosts[host].name.as_ref())?;
-    let id = fault.signal.value.get("id").and_then(Value::text)?;
+    let id = supply.value.get("id").and_then(Value::text)?;
     let digits = id.len() - id.bytes().rev().take_while(u8::is_ascii_digit).count();
     let position = id.get(digits..)?.parse::<usize>().ok()?;
     // A host with one feed has all of its supplies there.
@@ -121,6 +125,17 @@ fn is_of_the_mains(world: &World<'_>, host: usize, fault: &Fault<'_>, batteries:
     }
 }
 
+/// A supply of this host on that feed that has its input.
+fn supply<'a>(world: &World<'a>, host: usize, feed: &Arc<str>) -> Option<&'a Signal> {
+    let well = |signal: &&Signal| {
+        let offsets = signal.value.get("offsets").and_then(Value::list).unwrap_or_default();
+        let fails = |offset: &Value| offset.number().is_some_and(|offset| (1.0..=6.0).contains(&offset));
+        !offsets.is_empty() && !offsets.iter().any(fails)
+    };
+    let mut supplies = world.hosts[host].facts.all("psu");
+    supplies.find(|signal| well(signal) && feed_at(world, host, signal) == Some(feed))
+}
+
 /// Several hosts lost the input of their supplies on one feed, and no battery says that the mains are gone: the feed, its
 /// strip or breaker, is the one cause (H02).
 pub(super) fn common_feed<'a>(world: &World<'a>, board: &mut Board<'a>, faults: &mut [Vec<Fault<'a>>]) {
@@ -140,6 +155,15 @@ pub(super) fn common_feed<'a>(world: &World<'a>, board: &mut Board<'a>, faults: 
             .weighing(Severity::Major, Visibility::Invisible)
             .with_runbook("RB-H02")
             .not(Class::ServerDown, "their other supplies carry the load");
+        let mut draft = draft;
+        // Whoever still gets power from it says that it is the cables, or one strip of several.
+        let fed = |name: &str| world.host(name).filter(|host| !hosts.contains(host));
+        let supplied =
+            world.topology.fed_by.keys().filter_map(|name| fed(name)).find_map(|host| supply(world, host, &feed));
+        if let Some(signal) = supplied {
+            draft.contradicted = true;
+            draft = draft.not(Class::PowerEvent, "others still get power from this feed").backed_by([signal]);
+        }
         let id = board.add(draft);
         for host in hosts {
             hide_if(world, board, id, host, &mut faults[host], |fault| {

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::confidence::GUESS;
 use super::draft::{Board, Draft, target};
+use super::elements;
 use super::signal::Signal;
 use super::verdict::{Class, Severity, Suppressed, Target, TargetKind, Visibility};
 use super::world::{Facts, World};
@@ -94,10 +96,18 @@ fn site_down<'a>(world: &World<'a>, board: &mut Board<'a>, zone: &'a Arc<str>, b
         return;
     }
     let out_of_band = hosts.iter().any(|host| world.hosts[*host].bmc_is("ok"));
-    if bmc == Bmc::AllSilent && (out_of_band || mgmt_switch_state(world) == Some("up")) {
+    // Where the BMCs of living hosts are silent as well, their silence says nothing.
+    let blind = || world.hosts.iter().any(|host| !host.life.signs.is_empty() && host.bmc_is("unreachable"));
+    if bmc == Bmc::AllSilent && (out_of_band || mgmt_switch_state(world) == Some("up") || blind()) {
         return;
     }
-    let draft = Draft::new(target(TargetKind::Site, zone), Class::SiteDown, "quorum", 0.9)
+    // Something out of band still answers, or two may have fallen together by chance.
+    let base = match bmc {
+        Bmc::AllSilent if hosts.len() > 2 => 0.9,
+        Bmc::AllSilent => GUESS,
+        Bmc::Any => 0.7,
+    };
+    let draft = Draft::new(target(TargetKind::Site, zone), Class::SiteDown, "quorum", base)
         .weighing(Severity::Critical, Visibility::Visible)
         .with_runbook("rb-mon-site")
         .not(Class::ServerDown, format!("all {} hosts of the zone fell silent together", hosts.len()))
@@ -140,7 +150,14 @@ fn feed_lost<'a>(world: &World<'a>, board: &mut Board<'a>, feed: &'a Arc<str>, e
     if !hosts.iter().all(port_down) {
         return;
     }
-    let mut draft = Draft::new(target(TargetKind::Power, feed), Class::PowerEvent, "feed_lost", 0.8)
+    // Two may have fallen together by chance; and more than one feed does not fail alone.
+    let elsewhere = |(i, host): (usize, &super::world::Host<'_>)| {
+        let powerless = host.is_dark() && host.on.is_none() && !host.known_on() && !host.known_off();
+        powerless && board.host_root[i].is_none() && !hosts.contains(&i)
+    };
+    let beyond = world.hosts.iter().enumerate().any(elsewhere);
+    let base = if hosts.len() > 2 && !beyond { 0.8 } else { GUESS };
+    let mut draft = Draft::new(target(TargetKind::Power, feed), Class::PowerEvent, "feed_lost", base)
         .weighing(Severity::Critical, Visibility::Visible)
         .with_runbook("RB-H05")
         .backed_by([seen])
@@ -159,14 +176,16 @@ fn switch_down<'a>(world: &World<'a>, board: &mut Board<'a>, switch: &'a Arc<str
     let mut hosts = open_hosts(world, board, behind);
     // A host that is known to be off is its own cause; it says nothing about the switch.
     hosts.retain(|host| !world.hosts[*host].known_off());
-    if hosts.len() < 2
-        || !hosts.iter().all(|host| world.hosts[*host].is_dark())
-        || !lives_elsewhere(world, &hosts, switch)
-    {
+    let facts = world.element(switch);
+    let broken = facts.and_then(elements::trouble);
+    // Of one silent host nobody can tell, unless the switch itself reports its end.
+    if hosts.len() < 2 && (hosts.is_empty() || broken.is_none()) {
         return;
     }
-    let facts = world.element(switch);
-    let state = facts.and_then(switch_state);
+    if !hosts.iter().all(|host| world.hosts[*host].is_dark()) || !lives_elsewhere(world, &hosts, switch) {
+        return;
+    }
+    let state = if broken.is_some() { Some("down") } else { facts.and_then(switch_state) };
     let powered = hosts.iter().filter(|host| world.hosts[**host].known_on()).count();
     let half_on = powered * 2 >= hosts.len();
     let bmcs_silent = hosts.iter().all(|host| world.hosts[*host].bmc_is("unreachable"));
@@ -175,17 +194,17 @@ fn switch_down<'a>(world: &World<'a>, board: &mut Board<'a>, switch: &'a Arc<str
         return;
     }
     let reported_down = state.is_some_and(|state| state != "up");
-    let base = if reported_down {
-        0.9
-    } else if half_on {
-        0.85
-    } else {
-        0.7
+    // A switch that calls itself up, or two hosts that may have fallen together by chance, leave more doubt.
+    let base = match (reported_down, half_on) {
+        (true, _) => 0.9,
+        (false, true) if state.is_none() && hosts.len() > 2 => 0.85,
+        (false, true) => GUESS,
+        (false, false) => 0.7,
     };
     let draft = Draft::new(target(TargetKind::Switch, switch), Class::Network, "switch", base)
         .weighing(Severity::Critical, Visibility::Visible)
         .with_runbook("RB-H30")
-        .backed_by(facts.and_then(|facts| facts.newest("switch")))
+        .backed_by(facts.and_then(|facts| facts.newest("switch")).into_iter().chain(broken))
         .not(Class::ServerDown, format!("{powered} of {} silent hosts have power by their BMC", hosts.len()))
         .not(Class::MonitorIsolated, "an address elsewhere answers");
     let id = take(world, board, draft, &hosts, Class::ServerDown);

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::draft::{Board, Draft, Fate, target};
+use super::confidence::GUESS;
+use super::draft::{Board, Draft, Fate, reject, target};
 use super::signal::Signal;
 use super::suppression::state_says_enabled;
 use super::verdict::{Class, Severity, Target, TargetKind, Visibility};
@@ -113,7 +114,11 @@ fn judge_pair<'a>(world: &World<'a>, board: &mut Board<'a>, res: &Arc<str>, side
             return;
         }
         let why = "one copy is left and it serves".to_owned();
-        reduced(board, res, "drbd_connection", Severity::Major, "RB-H37", support, why);
+        let draft = reduced(board, res, "drbd_connection", Severity::Major, "RB-H37", support, why);
+        if sides.len() < 2 {
+            let peer = peers(world, res, side.host).next().map_or("the peer", |peer| &**world.hosts[peer].name);
+            doubt_split(draft, peer);
+        }
         return;
     }
     // What one side says of the other counts too: the other may have nobody who tells.
@@ -138,15 +143,15 @@ fn disk_gone(world: &World<'_>, side: &Side<'_>) -> Option<(Severity, String)> {
     gone(side.peer("ds")).then(|| (of(side.peer("ro")), format!("the disk of the peer of {on} is gone")))
 }
 
-fn reduced<'a>(
-    board: &mut Board<'a>,
+fn reduced<'a, 'b>(
+    board: &'b mut Board<'a>,
     res: &Arc<str>,
     subtype: &'static str,
     severity: Severity,
     runbook: &str,
     support: Vec<&'a Signal>,
     why: String,
-) {
+) -> &'b mut Draft<'a> {
     let mut draft = Draft::new(target(TargetKind::Drbd, res), Class::RedundancyLost, subtype, 0.92)
         .weighing(severity, Visibility::Invisible)
         .with_runbook(runbook)
@@ -154,14 +159,26 @@ fn reduced<'a>(
         .not(Class::ResourceUnavailable, why)
         .not(Class::SplitBrain, "only one side is primary");
     draft.redundancy = Some((1, 2));
-    board.add(draft);
+    let id = board.add(draft);
+    &mut board.drafts[id]
+}
+
+/// Only one side tells: the other may have become primary as well.
+fn doubt_split(draft: &mut Draft<'_>, peer: &str) {
+    (draft.base, draft.row_planes) = (GUESS, usize::MAX);
+    draft.rejected.retain(|rejected| rejected.class != Class::SplitBrain);
+    draft.rejected.push(reject(Class::SplitBrain, format!("{peer} does not tell its side; missing: drbd of {peer}")));
+    draft.missing.push(format!("drbd of {peer}"));
 }
 
 /// The verdict that explains why the other side does not answer.
 fn peer_root(world: &World<'_>, board: &Board<'_>, res: &str, host: usize) -> Option<usize> {
-    let pair = world.topology.drbd.get(res)?;
-    let peers = pair.iter().filter_map(|name| world.host(name)).filter(|peer| *peer != host);
-    peers.filter_map(|peer| board.host_root[peer]).next()
+    peers(world, res, host).find_map(|peer| board.host_root[peer])
+}
+
+fn peers<'w>(world: &'w World<'_>, res: &str, host: usize) -> impl Iterator<Item = usize> + 'w {
+    let pair = world.topology.drbd.get(res).into_iter().flatten();
+    pair.filter_map(|name| world.host(name)).filter(move |peer| *peer != host)
 }
 
 /// Two ENABLED of a type that must be unique, and CLCs that refuse to start after a partition (faults 1010, 1011).

@@ -261,6 +261,7 @@ pub(super) fn raise<'a>(world: &World<'a>, board: &mut Board<'a>, comp: usize) -
         draft.critical = finding.critical;
         draft.support = finding.support.clone();
         draft.rejected = std::mem::take(&mut finding.rejected);
+        draft.missing = finding.missing.iter().map(|sig| (*sig).to_owned()).collect();
     }
     draft.members = vec![comp];
     let memory = out_of_memory(world, comp).filter(|_| draft.subtype == "crashed");

@@ -47,6 +47,11 @@ impl<'a> Facts<'a> {
         self.stale.dedup();
     }
 
+    /// Whether something of this kind was said once, and nothing of it in time.
+    pub fn lost_sight_of(&self, sig: &str) -> bool {
+        self.stale.contains(&sig) && self.newest(sig).is_none()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.fresh.is_empty()
     }
@@ -145,6 +150,8 @@ pub(super) struct Host<'a> {
     pub comps: Range<usize>,
     /// The node that carries this virtual machine.
     pub on: Option<&'a str>,
+    /// The one switch that it depends on.
+    pub switch: Option<&'a Arc<str>>,
     pub life: Life<'a>,
     pub condition: Condition,
     pub maintenance: Option<&'a Signal>,
@@ -247,6 +254,11 @@ impl<'a> World<'a> {
                 self.add_host(name, std::slice::from_ref(name), zone_of.get(&**name).copied(), on(name));
             }
         }
+        for (switch, behind) in &topology.single_homed {
+            for host in behind.iter().filter_map(|name| self.index.get(&**name)) {
+                self.hosts[*host].switch.get_or_insert(switch);
+            }
+        }
         let mut depths: HashMap<&str, usize> = HashMap::new();
         for comp in &mut self.comps {
             comp.depth = *depths.entry(comp.kind).or_insert_with(|| suppression::depth(topology, comp.kind));
@@ -275,6 +287,7 @@ impl<'a> World<'a> {
             parts: Facts::default(),
             comps: first..self.comps.len(),
             on,
+            switch: None,
             life: Life::default(),
             condition: Condition::Alive,
             maintenance: None,
@@ -297,7 +310,8 @@ impl<'a> World<'a> {
                 continue;
             };
             let range = self.hosts[host].comps.clone();
-            match self.comps[range].iter_mut().find(|comp| comp.key == key) {
+            // A system VM is its own component; both its name and its type say which.
+            match self.comps[range].iter_mut().find(|comp| comp.key == key || *comp.kind == **key) {
                 Some(comp) => comp.facts.push(signal, fresh),
                 None => self.hosts[host].parts.push(signal, fresh),
             }
@@ -337,7 +351,11 @@ impl<'a> World<'a> {
             }
         }
         let (at, soft) = (self.at, self.timing.soft);
-        let onset = life.ping_fail.iter().chain(&life.tcp_timeout).map(|signal| signal.changed_at).min();
+        // Two failures make a silent host (rule 7): what was said before both of them began is what counts as before.
+        let mut began: Vec<Timestamp> =
+            life.ping_fail.iter().chain(&life.tcp_timeout).map(|signal| signal.changed_at).collect();
+        began.sort_unstable_by(|a, b| b.cmp(a));
+        let onset = began.get(1).or(began.first()).copied();
         life.signs.retain(|sign| !is_overtaken(sign, onset, at, soft));
         let condition = condition(host, &life);
         let host = &mut self.hosts[index];
@@ -391,10 +409,13 @@ fn is_yes(value: &Value) -> bool {
 
 /// A sign of life from before the failure began, whose own check has had its turn since, does not speak for the present.
 fn is_overtaken(sign: &Signal, onset: Option<Timestamp>, at: Timestamp, soft: Span) -> bool {
+    onset.is_some_and(|onset| sign.observed_at <= onset) && is_overdue(sign, at, soft)
+}
+
+/// Its check has had its turn since, and nothing came.
+pub(super) fn is_overdue(sign: &Signal, at: Timestamp, soft: Span) -> bool {
     let patience = (sign.every + sign.every / 2).min(soft);
-    onset.is_some_and(|onset| sign.observed_at < onset)
-        && sign.every > Span::ZERO
-        && at.since(sign.observed_at) > patience
+    sign.every > Span::ZERO && at.since(sign.observed_at) > patience
 }
 
 /// Rule 7 of specification 10: two failed network signals, or one that an off power state confirms.
