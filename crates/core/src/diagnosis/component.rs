@@ -7,17 +7,17 @@ use super::verdict::{Class, Rejected};
 use super::world::World;
 
 /// Writes the finding of one component on the board, unless its host or its maintenance explains it.
-pub(super) fn look_at<'a>(world: &World<'a>, board: &mut Board<'a>, comp: usize) {
+pub(super) fn look_at<'a>(world: &'a World, board: &mut Board<'a>, comp: usize) {
     if board.host_root[world.comps[comp].host].is_some() || board.fate[comp] != Fate::Fine {
         return;
     }
-    board.findings[comp] = judge(world, comp);
+    board.findings[comp] = judge(world, comp).map(Box::new);
     board.passive[comp] =
         board.findings[comp].is_none() && world.comps[comp].facts.saying("service_state", "DISABLED").is_some();
 }
 
 /// What the own signals of a component say; `None` when it is well or nothing is known.
-fn judge<'a>(world: &World<'a>, comp: usize) -> Option<Finding<'a>> {
+pub(super) fn judge<'a>(world: &'a World, comp: usize) -> Option<Finding<'a>> {
     let view = View::read(world, comp);
     if view.facts.is_empty() {
         return None;

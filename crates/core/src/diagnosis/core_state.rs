@@ -23,7 +23,7 @@ enum Piece {
 /// Fewer node controllers than this share of the registered ones is a degraded Core.
 const NODES_SHARE: f64 = 0.7;
 
-pub(super) fn assess(world: &World<'_>, board: &Board<'_>) -> Core {
+pub(super) fn assess(world: &World, board: &Board<'_>) -> Core {
     let isolated = board.drafts.iter().any(|draft| draft.class == Class::MonitorIsolated);
     if isolated || world.topology.platform == "mesh" {
         let because =
@@ -59,7 +59,7 @@ pub(super) fn assess(world: &World<'_>, board: &Board<'_>) -> Core {
 }
 
 /// Types of which one must serve, as far as they are registered.
-fn required<'w>(world: &'w World<'_>) -> Vec<&'w str> {
+fn required<'w>(world: &'w World) -> Vec<&'w str> {
     let kinds: Vec<&str> = match world.topology.platform.as_str() {
         "eucalyptus" => vec!["clc", "ufs", "walrus"],
         "cloudstack" => vec!["ms", "mysql", "primary"],
@@ -70,7 +70,7 @@ fn required<'w>(world: &'w World<'_>) -> Vec<&'w str> {
     kinds.into_iter().filter(|kind| !world.group(kind, None).is_empty()).collect()
 }
 
-fn piece(world: &World<'_>, board: &Board<'_>, comp: usize) -> Piece {
+fn piece(world: &World, board: &Board<'_>, comp: usize) -> Piece {
     if !board.is_in_service(world, comp) {
         return Piece::Gone;
     }
@@ -88,16 +88,16 @@ fn piece(world: &World<'_>, board: &Board<'_>, comp: usize) -> Piece {
     if risk { Piece::AtRisk } else { Piece::Well }
 }
 
-fn is_slow(world: &World<'_>, comp: usize) -> bool {
+fn is_slow(world: &World, comp: usize) -> bool {
     world.comps[comp].facts.saying("probe", "slow").is_some()
 }
 
-fn best(world: &World<'_>, board: &Board<'_>, group: &[usize]) -> Piece {
+fn best(world: &World, board: &Board<'_>, group: &[usize]) -> Piece {
     group.iter().map(|comp| piece(world, board, *comp)).min().unwrap_or(Piece::Well)
 }
 
 /// Proxmox: the majority of the votes.
-fn majority(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>) {
+fn majority(world: &World, board: &Board<'_>, gone: &mut Vec<String>) {
     if world.topology.platform != "proxmox" {
         return;
     }
@@ -108,7 +108,7 @@ fn majority(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>) {
     }
 }
 
-fn zones(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>, weak: &mut Vec<String>) {
+fn zones(world: &World, board: &Board<'_>, gone: &mut Vec<String>, weak: &mut Vec<String>) {
     if world.topology.platform != "eucalyptus" || world.topology.zones.is_empty() {
         return;
     }
@@ -142,7 +142,7 @@ fn zones(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>, weak: &mu
 }
 
 /// A backend such as Riak that every UFS uses is the object store path.
-fn object_store(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>) {
+fn object_store(world: &World, board: &Board<'_>, gone: &mut Vec<String>) {
     let lost = |kinds: &[std::sync::Arc<str>], backend: &str| {
         kinds.iter().any(|kind| &**kind == "ufs")
             && board
@@ -158,8 +158,8 @@ fn object_store(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>) {
     }
 }
 
-fn nodes(world: &World<'_>, board: &Board<'_>, weak: &mut Vec<String>) {
-    let nodes: Vec<usize> = (0..world.comps.len()).filter(|comp| world.comps[*comp].kind == "nc").collect();
+fn nodes(world: &World, board: &Board<'_>, weak: &mut Vec<String>) {
+    let nodes: Vec<usize> = (0..world.comps.len()).filter(|comp| &*world.comps[*comp].kind == "nc").collect();
     let serving = nodes.iter().filter(|comp| board.is_in_service(world, **comp)).count();
     if !nodes.is_empty() && (serving as f64) < NODES_SHARE * nodes.len() as f64 {
         weak.push(format!("{serving} of {} node controllers in service", nodes.len()));
@@ -171,7 +171,7 @@ fn nodes(world: &World<'_>, board: &Board<'_>, weak: &mut Vec<String>) {
 }
 
 /// Something has no spare left although the service is intact.
-fn redundancy_lost(world: &World<'_>, board: &Board<'_>) -> bool {
+fn redundancy_lost(world: &World, board: &Board<'_>) -> bool {
     let reduced = board.drafts.iter().any(|draft| {
         draft.class == Class::RedundancyLost || (draft.class == Class::PowerEvent && draft.subtype == "on_battery")
     });

@@ -1,6 +1,7 @@
 //! Faults injected into random installations: the cause is the verdict, or the verdict says that it does not know. Never a
 //! wrong confident answer.
 
+mod again;
 mod chance;
 mod checks;
 mod faults;
@@ -156,6 +157,16 @@ fn one_trial() {
     let seed = std::env::var("STENTOR_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
     let trial = Trial::run(seed);
     panic!("seed {seed}: {}\n  {}", trial.mistakes().join("; "), trial.describe());
+}
+
+#[test]
+fn who_remembers_says_the_same_as_who_starts_from_nothing_1() {
+    (0..400).for_each(again::run);
+}
+
+#[test]
+fn who_remembers_says_the_same_as_who_starts_from_nothing_2() {
+    (400..800).for_each(again::run);
 }
 
 #[test]
