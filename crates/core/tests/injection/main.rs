@@ -161,12 +161,12 @@ fn one_trial() {
 
 #[test]
 fn who_remembers_says_the_same_as_who_starts_from_nothing_1() {
-    (0..400).for_each(again::run);
+    (0..150).for_each(again::run);
 }
 
 #[test]
 fn who_remembers_says_the_same_as_who_starts_from_nothing_2() {
-    (400..800).for_each(again::run);
+    (150..300).for_each(again::run);
 }
 
 #[test]
