@@ -21,5 +21,6 @@ pub mod snapshot;
 pub mod status;
 pub mod time;
 pub mod timeperiod;
+pub mod whatif;
 
 pub use time::{Span, Timestamp};

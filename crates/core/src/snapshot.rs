@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
+use crate::engine::business::Services;
 use crate::engine::program::{ContactOverrides, ProgramState};
 use crate::engine::switch::Switch;
 use crate::engine::track::{Ids, Track};
@@ -51,6 +52,8 @@ pub struct Snapshot {
     pub comments: Arc<BTreeMap<u64, Comment>>,
     /// Parallel to `catalog.clouds`.
     pub clouds: Arc<Vec<CloudStatus>>,
+    /// Business services, and what incidents do to them.
+    pub services_known: Arc<Services>,
     /// Agents by name and when they were last heard.
     pub agents: Arc<BTreeMap<Arc<str>, Timestamp>>,
     pub counters: Counters,

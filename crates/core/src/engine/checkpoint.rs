@@ -55,6 +55,8 @@ pub struct Checkpoint {
     gaps: VecDeque<(Timestamp, Span)>,
     recurred: BTreeMap<super::recurring::Series, crate::catalog::Occurrence>,
     behind: BTreeMap<Arc<str>, super::Behind>,
+    #[serde(default)]
+    services_known: super::business::Services,
 }
 
 impl Engine {
@@ -93,6 +95,7 @@ impl Engine {
             gaps: self.gaps.clone(),
             recurred: self.recurred.clone(),
             behind: self.behind.clone(),
+            services_known: (*self.services_known).clone(),
         }
     }
 
@@ -150,9 +153,11 @@ impl Engine {
             gaps: checkpoint.gaps,
             recurred: checkpoint.recurred,
             behind: checkpoint.behind,
+            services_known: Arc::new(checkpoint.services_known),
             ..Engine::default()
         };
         engine.rederive();
+        engine.prepare_services();
         engine
     }
 }

@@ -84,6 +84,9 @@ pub enum EventKind {
     NotificationFailed,
     Withheld,
     CoreChanged,
+    BusinessChanged,
+    /// Stentor itself did not run.
+    Unwatched,
     CatalogLoaded,
     Note,
 }
@@ -107,6 +110,8 @@ impl EventKind {
             EventKind::NotificationFailed => "notification_failed",
             EventKind::Withheld => "withheld",
             EventKind::CoreChanged => "core_changed",
+            EventKind::BusinessChanged => "business_changed",
+            EventKind::Unwatched => "unwatched",
             EventKind::CatalogLoaded => "catalog_loaded",
             EventKind::Note => "note",
         }

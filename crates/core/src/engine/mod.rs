@@ -7,6 +7,7 @@ mod acknowledge;
 mod alert;
 mod attributes;
 mod behind;
+pub mod business;
 pub mod change;
 pub mod checkpoint;
 mod command;
@@ -29,13 +30,14 @@ mod result;
 pub mod retained;
 mod skip;
 pub mod switch;
-mod tick;
+pub mod tick;
 pub mod track;
 mod unflap;
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
+use crate::availability::assess::Prepared;
 use crate::catalog::Catalog;
 use crate::diagnosis::Diagnosis;
 use crate::id::ObjectId;
@@ -48,6 +50,8 @@ use crate::snapshot::{CloudStatus, Counters, Detail, Row, Snapshot};
 use crate::{Span, Timestamp};
 use behind::Behind;
 use track::{Ids, Track};
+
+pub use result::judge_again;
 
 pub use effect::{CheckRequest, Effects, Event, EventKind};
 pub use input::{
@@ -112,6 +116,11 @@ pub struct Engine {
     behind: BTreeMap<Arc<str>, Behind>,
     seen: Seen,
     counters: Counters,
+    /// The expressions of the catalog on its topologies.
+    prepared: Arc<Prepared>,
+    services_known: Arc<business::Services>,
+    /// What the newest look at them saw.
+    services_seen: Option<business::Glance>,
 }
 
 impl Default for Engine {
@@ -150,6 +159,9 @@ impl Default for Engine {
             behind: BTreeMap::new(),
             seen: Seen::default(),
             counters: Counters::default(),
+            prepared: Arc::default(),
+            services_known: Arc::default(),
+            services_seen: None,
         };
         engine.board = Board::new(&engine.catalog);
         engine
@@ -194,7 +206,10 @@ impl Engine {
             Input::AgentSeen(seen) => self.apply_agent(seen, &mut effects),
             Input::Tick => self.tick(&mut effects),
             Input::Signal(signal) => self.board.tell(&self.catalog, signal),
-            Input::Gap(gap) => self.pass_over(*gap),
+            Input::Gap(gap) => {
+                self.pass_over(*gap);
+                self.tell_unwatched(*gap, &mut effects);
+            }
             Input::AgentBehind(agent) => self.agent_is_behind(agent),
             Input::Retained(retained) => self.take_over_retained(retained, &mut effects),
         }
@@ -267,6 +282,7 @@ impl Engine {
             downtimes: Arc::clone(&self.downtimes),
             comments: Arc::clone(&self.comments),
             clouds: Arc::clone(&self.clouds),
+            services_known: Arc::clone(&self.services_known),
             agents: Arc::new(self.agents.iter().map(|(name, agent)| (Arc::clone(name), agent.seen_at)).collect()),
             counters: self.counters,
             degraded: None,

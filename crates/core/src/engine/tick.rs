@@ -31,6 +31,7 @@ impl Engine {
         let diagnosed = self.diagnose(effects);
         let wanted = self.wanted();
         self.reconcile(&wanted, diagnosed, effects);
+        self.assess_services(diagnosed, effects);
         self.page(effects);
     }
 
@@ -457,7 +458,8 @@ impl Engine {
 }
 
 /// Whether a class is an incident at all; the others are shown where they belong.
-fn opens(class: Class) -> bool {
+/// Whether a verdict of this class is an incident.
+pub fn opens(class: Class) -> bool {
     match class {
         Class::SoftwareDown
         | Class::ServerDown
