@@ -10,6 +10,7 @@ mod evaluate;
 mod expr;
 mod ground;
 pub mod history;
+pub mod pairs;
 mod parse;
 
 pub use evaluate::{Look, Redundancy};

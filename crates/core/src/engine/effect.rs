@@ -92,6 +92,11 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Tells how a Core or a business service stands, or that nobody looked.
+    pub const fn is_of_availability(self) -> bool {
+        matches!(self, EventKind::CoreChanged | EventKind::BusinessChanged | EventKind::Unwatched)
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
             EventKind::ServiceState => "service_state",
