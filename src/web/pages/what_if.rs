@@ -235,7 +235,7 @@ fn place(host: Option<&str>, component: Option<&str>) -> String {
     }
 }
 
-fn incident(verdict: &stentor_core::diagnosis::Verdict) -> IncidentRow {
+fn incident(verdict: &stentor_core::whatif::Expected) -> IncidentRow {
     let target = &verdict.target;
     let effects: Vec<String> =
         verdict.suppressed.iter().map(|one| place(one.host.as_deref(), one.component.as_deref())).collect();

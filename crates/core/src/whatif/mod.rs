@@ -19,7 +19,9 @@ use crate::Timestamp;
 use crate::availability::assess::{self, Prepared, Seen, Stands, Status};
 use crate::availability::{Redundancy, State};
 use crate::catalog::Catalog;
-use crate::diagnosis::{self, Class, CoreState, Diagnosis, Impact, Severity, Signal, Verdict};
+use crate::diagnosis::{
+    self, Class, CoreState, Diagnosis, Impact, Severity, Signal, Suppressed, Target, Verdict, Visibility,
+};
 use crate::engine::tick::opens;
 use physics::Dark;
 use sketch::Sketch;
@@ -52,12 +54,43 @@ pub struct CloudAnswer {
     pub cloud: Arc<str>,
     pub before: CoreAnswer,
     pub after: CoreAnswer,
-    /// New verdicts, worst first; those that are incidents by themselves.
-    pub incidents: Vec<Verdict>,
-    /// New verdicts that are none (a component that only starts).
-    pub others: Vec<Verdict>,
-    /// How many node controllers, agents and computes are out that were not.
+    /// New verdicts that are incidents, worst first.
+    pub incidents: Vec<Expected>,
+    /// Components that are out and were not.
     pub out_of_service: Vec<String>,
+}
+
+/// A verdict without what only a real failure has: evidence and time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Expected {
+    pub target: Target,
+    pub class: Class,
+    pub subtype: Arc<str>,
+    pub severity: Severity,
+    pub visibility: Visibility,
+    pub impact: Impact,
+    pub confidence: f64,
+    pub cell: Option<Arc<str>>,
+    pub runbook: Arc<str>,
+    /// What is told as its effects.
+    pub suppressed: Vec<Suppressed>,
+}
+
+impl From<&Verdict> for Expected {
+    fn from(verdict: &Verdict) -> Expected {
+        Expected {
+            target: verdict.target.clone(),
+            class: verdict.class,
+            subtype: Arc::clone(&verdict.subtype),
+            severity: verdict.severity,
+            visibility: verdict.visibility,
+            impact: verdict.impact,
+            confidence: verdict.confidence,
+            cell: verdict.cell.clone(),
+            runbook: Arc::clone(&verdict.runbook),
+            suppressed: verdict.suppressed.clone(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -174,8 +207,7 @@ impl<'a> World<'a> {
         let is_new = |verdict: &&Verdict| {
             !before.verdicts.iter().any(|old| (&old.target, old.class) == (&verdict.target, verdict.class))
         };
-        let (incidents, others) =
-            after.verdicts.iter().filter(is_new).cloned().partition(|verdict| opens(verdict.class));
+        let incidents = after.verdicts.iter().filter(is_new).filter(|verdict| opens(verdict.class));
         let served = |one: &&diagnosis::Standing| {
             let was = before.standing.iter().find(|old| (&old.host, &old.component) == (&one.host, &one.component));
             !one.footing.is_in_service() && was.is_none_or(|was| was.footing.is_in_service())
@@ -185,8 +217,7 @@ impl<'a> World<'a> {
             cloud: Arc::clone(&self.catalog.clouds[cloud].name),
             before: self.core(cloud, before),
             after: self.core(cloud, after),
-            incidents,
-            others,
+            incidents: incidents.map(Expected::from).collect(),
             out_of_service: out
                 .map(|one| format!("{}/{}", one.host, one.component.as_deref().unwrap_or_default()))
                 .collect(),
@@ -234,7 +265,7 @@ pub struct Weight {
 }
 
 impl Answer {
-    pub fn incidents(&self) -> impl Iterator<Item = &Verdict> {
+    pub fn incidents(&self) -> impl Iterator<Item = &Expected> {
         self.clouds.iter().flat_map(|cloud| &cloud.incidents)
     }
 
