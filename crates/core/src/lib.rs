@@ -25,5 +25,6 @@ pub mod status;
 pub mod time;
 pub mod timeleft;
 pub mod timeperiod;
+pub mod whatif;
 
 pub use time::{Span, Timestamp};

@@ -3,6 +3,7 @@
 //! Pages never write; forms go through [`actions`]. Everything here works without JavaScript.
 
 pub mod actions;
+pub mod availability;
 pub mod cell;
 pub mod downtimes;
 pub mod hosts;
@@ -14,6 +15,7 @@ pub mod object;
 pub mod overview;
 pub mod services;
 pub mod shell;
+pub mod what_if;
 
 #[cfg(test)]
 mod tests;
@@ -64,6 +66,10 @@ pub fn routes() -> Router<WebState> {
         .route("/c/{cloud}/hosts", get(show_hosts))
         .route("/c/{cloud}/services", get(show_services))
         .route("/c/{cloud}/downtimes", get(show_downtimes))
+        .route("/c/{cloud}/availability", get(availability::show))
+        .route("/c/{cloud}/what-if", get(what_if::show))
+        .route("/availability", get(|state, session| at_home("/availability", state, session)))
+        .route("/what-if", get(|state, session| at_home("/what-if", state, session)))
         .route("/i/{number}", get(show_incident))
         .route("/i/{number}/ack", post(actions::ack_incident).get(incident_again))
         .route("/i/{number}/unack", post(actions::unack_incident).get(incident_again))
@@ -221,7 +227,7 @@ fn live_query(asked: &Asked) -> String {
 }
 
 /// A page of one cloud, or of all: whose session, which cloud, what was asked.
-struct Scoped {
+pub struct Scoped {
     visit: Visit,
     asked: Asked,
 }
@@ -240,6 +246,11 @@ impl FromRequestParts<WebState> for Scoped {
 
 async fn root(State(state): State<WebState>, _session: Session) -> Redirect {
     Redirect::to(&Scope::home(&state.engine.snapshot()).path(""))
+}
+
+/// A page of the only cloud, or of all.
+async fn at_home(rest: &'static str, State(state): State<WebState>, _session: Session) -> Redirect {
+    Redirect::to(&Scope::home(&state.engine.snapshot()).path(rest))
 }
 
 async fn show_overview(Scoped { visit, asked }: Scoped) -> Response {

@@ -263,6 +263,8 @@ pub enum Section {
     Hosts,
     Services,
     Downtimes,
+    Availability,
+    WhatIf,
     Demo,
 }
 
@@ -308,7 +310,11 @@ impl Shell {
                 item(Section::Hosts, "/hosts", "host", "Hosts", "h", false),
                 item(Section::Services, "/services", "svc", "Services", "s", true),
             ],
-            plan: vec![item(Section::Downtimes, "/downtimes", "cal", "Downtimes", "d", false)],
+            plan: vec![
+                item(Section::Downtimes, "/downtimes", "cal", "Downtimes", "d", false),
+                item(Section::Availability, "/availability", "rep", "Availability", "a", false),
+                item(Section::WhatIf, "/what-if", "pow", "What if", "w", false),
+            ],
             search: ctx.scope.path(""),
             stream: format!("/stream?v={}&c={}&since={}{more}", ids.join(","), ctx.scope.key(), ctx.snapshot.seq),
             vitals: Vitals::build(ctx),

@@ -67,6 +67,7 @@ pub fn scene() -> Snapshot {
         comments: Arc::default(),
         clouds: Arc::new(vec![CloudStatus { core: CoreState::Degraded, core_since: NOW, diagnosis: diagnosis() }]),
         runs: Arc::default(),
+        services_known: Arc::default(),
         agents: Arc::default(),
         counters: Counters { inputs_applied: 1234, ..Counters::default() },
         degraded: None,

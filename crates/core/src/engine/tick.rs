@@ -31,6 +31,7 @@ impl Engine {
         let supported = self.supported();
         self.reconcile(&supported, diagnosed, effects);
         self.advance_runs(effects);
+        self.assess_services(diagnosed, effects);
         self.page(effects);
     }
 
@@ -464,7 +465,8 @@ impl Engine {
 }
 
 /// Whether a class is an incident at all; the others are shown where they belong.
-fn opens(class: Class) -> bool {
+/// Whether a verdict of this class is an incident.
+pub fn opens(class: Class) -> bool {
     match class {
         Class::SoftwareDown
         | Class::ServerDown
