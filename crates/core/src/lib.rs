@@ -23,5 +23,6 @@ pub mod status;
 pub mod time;
 pub mod timeleft;
 pub mod timeperiod;
+pub mod topology_view;
 
 pub use time::{Span, Timestamp};
