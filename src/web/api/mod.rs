@@ -2,6 +2,7 @@
 
 pub mod cloud;
 pub mod commands;
+pub mod design;
 pub mod downtimes;
 pub mod dto;
 pub mod extract;
@@ -11,6 +12,7 @@ pub mod ingest;
 pub mod matrix;
 pub mod objects;
 pub mod select;
+pub mod topology;
 pub mod traps;
 pub mod trial;
 
@@ -59,6 +61,8 @@ pub fn routes() -> Router<WebState> {
         .route("/api/v1/downtimes", get(downtimes::list).post(downtimes::schedule))
         .route("/api/v1/downtimes/{id}", delete(downtimes::cancel))
         .route("/api/v1/matrix", get(matrix::list))
+        .route("/api/v1/design", get(design::list))
+        .route("/api/v1/topology", get(topology::show))
         .route("/api/v1/components", get(cloud::components))
         .route("/api/v1/core", get(cloud::core))
         .route("/api/v1/counts", get(cloud::counts))

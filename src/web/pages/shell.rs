@@ -7,6 +7,7 @@ use stentor_core::diagnosis::{Class, Evidence, Severity, Verdict};
 use stentor_core::id::CloudId;
 use stentor_core::model::Incident;
 use stentor_core::snapshot::Snapshot;
+use stentor_core::timeleft;
 use stentor_core::{Span, Timestamp};
 
 use crate::web::assets;
@@ -121,9 +122,12 @@ impl<'a> Ctx<'a> {
                 filter.matches(&subject, self.me)
             })
             .collect();
-        found.sort_by_key(|incident| {
+        found.sort_by_cached_key(|incident| {
             let level = std::cmp::Reverse(p::Level::of(&incident.verdict));
-            (level, std::cmp::Reverse(incident.severity()), incident.opened_at, incident.number)
+            // In whole minutes: a trend that wavers by seconds must not make rows change places.
+            let deadline = timeleft::deadline(self.snapshot, incident).map(|at| at.as_secs() / 60);
+            let left = (deadline.is_none(), deadline);
+            (level, std::cmp::Reverse(incident.severity()), left, incident.opened_at, incident.number)
         });
         found
     }
@@ -262,6 +266,8 @@ pub enum Section {
     Matrix,
     Hosts,
     Services,
+    Topology,
+    Design,
     Downtimes,
     Demo,
 }
@@ -307,8 +313,12 @@ impl Shell {
             estate: vec![
                 item(Section::Hosts, "/hosts", "host", "Hosts", "h", false),
                 item(Section::Services, "/services", "svc", "Services", "s", true),
+                item(Section::Topology, "/topology", "site", "Topology", "t", false),
             ],
-            plan: vec![item(Section::Downtimes, "/downtimes", "cal", "Downtimes", "d", false)],
+            plan: vec![
+                item(Section::Design, "/design", "hw", "Weak points", "w", false),
+                item(Section::Downtimes, "/downtimes", "cal", "Downtimes", "d", false),
+            ],
             search: ctx.scope.path(""),
             stream: format!("/stream?v={}&c={}&since={}{more}", ids.join(","), ctx.scope.key(), ctx.snapshot.seq),
             vitals: Vitals::build(ctx),
@@ -405,7 +415,7 @@ impl IncidentRow {
     pub fn build(ctx: Ctx<'_>, incident: &Incident) -> IncidentRow {
         let handled = subject::is_handled(ctx.snapshot, incident);
         let subject = ctx.incident_subject(incident);
-        let mut tags = Vec::new();
+        let mut tags: Vec<p::Tag> = super::time_left::tag(ctx, incident).into_iter().collect();
         if let Some(ack) = &incident.ack {
             let until = ack.until.map(|until| format!(" until {}", words::clock(until, ctx.now))).unwrap_or_default();
             tags.push(p::Tag::new("user", format!("{}{until}", ack.by), "info"));
