@@ -99,7 +99,7 @@ fn row(ctx: Ctx<'_>, finding: &Finding) -> Row {
     Row {
         target: finding.target.to_string(),
         href: is_host.then(|| format!("/h/{}", encode(&finding.target))),
-        detail: words::sentence(&finding.detail),
+        detail: finding.detail.clone(),
         seen: finding.basis == Basis::Seen,
         title: finding.lint.words().title,
         reason: finding.accepted.as_deref().unwrap_or_default().to_owned(),

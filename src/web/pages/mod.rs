@@ -19,6 +19,8 @@ pub mod time_left;
 pub mod topology;
 
 #[cfg(test)]
+mod estate_tests;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

@@ -54,7 +54,7 @@ fn row(ctx: Ctx<'_>, left: TimeLeft) -> LeftRow {
             Ends::Failure if is_soon(ctx.now, at) => p::Mark::Crit,
             Ends::Failure => p::Mark::Warn,
         },
-        what: words::sentence(&end_words(&left)),
+        what: end_words(&left),
         left: if at <= ctx.now { "now".to_owned() } else { format!("in {}", words::age(at.since(ctx.now))) },
         at: p::When { at, now: ctx.now },
         confidence: format!("{:.0}", left.confidence * 100.0),
@@ -82,7 +82,7 @@ pub fn short(left: &TimeLeft, at: Timestamp, now: Timestamp) -> String {
     // The seconds of an estimate are noise, and would send the row anew with each of them.
     let clock = words::clock(at, now);
     let clock = clock.strip_suffix(":00").unwrap_or(&clock);
-    let end = words::sentence(&end_words(left));
+    let end = end_words(left);
     if at <= now { format!("{end} now") } else { format!("{end} {about}{clock}") }
 }
 
@@ -92,7 +92,7 @@ fn end_words(left: &TimeLeft) -> String {
         What::Ups => format!("{} empty", left.subject),
         What::Disk => format!("{} full", left.subject),
         What::DatabaseLog => format!("{} fills its room", left.subject),
-        What::Certificate => "certificate ends".to_owned(),
+        What::Certificate => "Certificate ends".to_owned(),
         What::Signature => format!("{} signature ends", left.subject),
         What::DiskWear => format!("{} worn out", left.subject),
         What::Rebuild => format!("{} whole again", left.subject),

@@ -118,8 +118,8 @@ fn drift_row(snapshot: &Snapshot, drift: &Drift) -> DriftRow {
         href: (drift.about != About::Cloud && snapshot.host(&drift.target).is_some())
             .then(|| format!("/h/{}", encode(&drift.target))),
         target: drift.target.to_string(),
-        declared: words::sentence(&drift.declared),
-        observed: words::sentence(&drift.observed),
+        declared: drift.declared.clone(),
+        observed: drift.observed.clone(),
     }
 }
 

@@ -1,9 +1,11 @@
 //! Cables that are where they should be, elsewhere, too many, too few, and not heard at all.
 
+use proptest::prelude::*;
+
 use super::observed::is_same_port;
 use super::*;
 use crate::catalog::layout::{Link, Switch, Wiring};
-use crate::model::Observation;
+use crate::model::{Facts, Observation, Value};
 use crate::sight::testing::{World, json};
 use crate::snapshot::Flags;
 
@@ -289,4 +291,117 @@ fn differences_are_findings_that_can_be_accepted() {
         reason: "moves next week".into(),
     }];
     assert_eq!(findings(&world.sight(), &view.drift)[0].accepted.as_deref(), Some("moves next week"));
+}
+
+/// Any value whose words are likely ones.
+fn anything() -> impl Strategy<Value = Value> {
+    let word = prop_oneof![
+        Just("nc3"),
+        Just("sw1"),
+        Just("sw2"),
+        Just("eth0"),
+        Just("r0"),
+        Just("10.0.0.1"),
+        Just("Gi1/0/7"),
+        Just(""),
+        Just("ok"),
+        Just("battery"),
+        Just("recovery"),
+        Just("1970-01-10T00:00:00Z"),
+        Just("\u{fffd}")
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        any::<f64>().prop_map(Value::Number),
+        (-3i64..200).prop_map(Value::from),
+        word.prop_map(Value::from),
+    ];
+    let key = prop_oneof![
+        Just("switch"),
+        Just("port"),
+        Just("chassis"),
+        Just("system"),
+        Just("remote_port"),
+        Just("res"),
+        Just("offsets"),
+        Just("host"),
+        Just("name"),
+        Just("ports"),
+        Just("eth0"),
+        Just("eth1"),
+        Just("type"),
+        Just("zone"),
+        Just("ha.tag")
+    ];
+    leaf.prop_recursive(3, 24, 4, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::List),
+            proptest::collection::vec((key.clone(), inner), 0..5).prop_map(|members| members.into_iter().collect()),
+        ]
+    })
+}
+
+const FACTS: [&str; 24] = [
+    "lldp",
+    "same_switch",
+    "neighbours",
+    "lags",
+    "lags_no_partner",
+    "psu",
+    "drbd",
+    "maps",
+    "nodes",
+    "services",
+    "settings",
+    "kvm_hosts",
+    "secondary",
+    "ha_vms",
+    "answers",
+    "dns",
+    "raid",
+    "arrays",
+    "power",
+    "runtime_s",
+    "operation",
+    "finish_min",
+    "tls_not_after",
+    "chain_days_left",
+];
+const PROBES: [&str; 10] =
+    ["lldp", "snmp_switch", "ipmi", "drbd", "multipath", "mdraid", "disk", "dns", "nut", "cloudstack"];
+
+proptest! {
+    #[test]
+    fn whatever_probes_say_is_read_or_left_aside(
+        platform in prop_oneof![Just("eucalyptus"), Just("cloudstack")],
+        said in proptest::collection::vec((0usize..3, 0usize..PROBES.len(),
+            proptest::collection::vec((0usize..FACTS.len(), anything()), 0..6)), 0..8),
+    ) {
+        let mut world = World::new(platform, &["nc*", "ufs*", "walrus*", "lb"]);
+        let hosts = [world.host("nc3", &["nc", "walrus"]), world.host("sw1", &["ufs"]), world.host("lb1", &["lb"])];
+        world.catalog.layout.switches = vec![switch("sw1", &[], false), switch("sw2", &[], false)];
+        world.catalog.layout.wirings = vec![Wiring {
+            host: hosts[0],
+            feeds: vec!["A".into()],
+            links: vec![Link::parse("eth0=sw1/7"), Link::parse("sw2")],
+            vm_on: None,
+        }];
+        world.catalog.clouds[0].topology.drbd.insert("r0".into(), vec!["nc3".into(), "sw1".into()]);
+        world.catalog.clouds[0].topology.backends.insert("san".into(), vec!["nc".into()]);
+        for (i, (host, probe, facts)) in said.into_iter().enumerate() {
+            let facts: Facts = facts.into_iter().map(|(fact, value)| (FACTS[fact], value)).collect();
+            let observation = Observation { facts, ..Observation::observed("x") };
+            world.sees(hosts[host], &format!("s{i}"), PROBES[probe], observation);
+        }
+        let sight = world.sight();
+        let seen = view(&sight);
+        prop_assert!(seen.edges.iter().all(|edge| edge.from < seen.nodes.len() && edge.to < seen.nodes.len()));
+        let found = crate::design::findings(&sight);
+        prop_assert_eq!(found, crate::design::findings(&sight));
+        for id in 0..world.services.len() {
+            let left = crate::timeleft::of_service(&sight, crate::id::ServiceId::from_index(id), None);
+            prop_assert!(left.iter().all(|left| (0.0..=1.0).contains(&left.confidence)));
+        }
+    }
 }
