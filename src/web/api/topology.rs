@@ -45,6 +45,8 @@ pub struct EdgeItem<'a> {
     pub to: usize,
     pub interface: Option<&'a str>,
     pub port: Option<&'a str>,
+    /// Of the switch, with that port in it.
+    pub aggregate: Option<&'a str>,
     /// `declared`, `seen`, `confirmed` (both), `contradicted` (seen otherwise).
     pub standing: &'static str,
 }
@@ -100,6 +102,7 @@ fn edge(edge: &Edge) -> EdgeItem<'_> {
         to: edge.to,
         interface: edge.interface.as_deref(),
         port: edge.port.as_deref(),
+        aggregate: edge.aggregate.as_deref(),
         standing: edge.standing.as_str(),
     }
 }

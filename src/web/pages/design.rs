@@ -89,9 +89,14 @@ fn in_scope(ctx: Ctx<'_>, mut found: Vec<Finding>) -> Vec<Finding> {
     found
 }
 
-/// How many weak points nobody has accepted.
-pub fn count_open(ctx: Ctx<'_>) -> usize {
-    in_scope(ctx, findings(ctx.snapshot)).iter().filter(|finding| finding.accepted.is_none()).count()
+/// For the overview: how many weak points nobody has accepted, and where they are told. Counted when the page is opened:
+/// a design does not change while one looks.
+pub fn note(ctx: Ctx<'_>) -> Option<(String, String)> {
+    let open = in_scope(ctx, findings(ctx.snapshot)).iter().filter(|finding| finding.accepted.is_none()).count();
+    (open > 0).then(|| {
+        let many = words::plural(open, "weak point of the design is known", "weak points of the design are known");
+        (many, ctx.scope.path("/design"))
+    })
 }
 
 fn row(ctx: Ctx<'_>, finding: &Finding) -> Row {
@@ -110,7 +115,7 @@ pub fn build(ctx: Ctx<'_>, shell: Shell) -> DesignPage {
     let list = DesignFragment::build(ctx);
     let open: usize = list.groups.iter().map(|group| group.rows.len() + group.more).sum();
     let sub = match open {
-        0 => "Nothing that is known here would fall with one more fault.".to_owned(),
+        0 => "None of the weak points that Stentor looks for is known here.".to_owned(),
         n => format!(
             "What works today and will not bear the next fault: {}.",
             words::plural(n, "weak point", "weak points")

@@ -77,22 +77,13 @@ pub fn build(ctx: Ctx<'_>, shell: Shell) -> OverviewPage {
         risk: RiskFragment::build(ctx),
         matrix: MatrixFragment::build(ctx),
         sites: SitesFragment::build(ctx),
-        design: weak_points(ctx),
+        design: super::design::note(ctx),
         machine: setup.is_some().then(|| Machine {
             hosts: HostsTable::build(ctx, &Filter::default(), None),
             services: ServicesTable::build(ctx, "", &Filter::default(), None).0,
         }),
         setup,
     }
-}
-
-/// Counted when the page is opened: a design does not change while one looks.
-fn weak_points(ctx: Ctx<'_>) -> Option<(String, String)> {
-    let open = super::design::count_open(ctx);
-    (open > 0).then(|| {
-        let many = words::plural(open, "weak point of the design is", "weak points of the design are");
-        (format!("{} known", words::sentence(&many)), ctx.scope.path("/design"))
-    })
 }
 
 /// The clouds of a scope.

@@ -112,16 +112,7 @@ impl<'a> Ctx<'a> {
     /// Incidents of the scope that a filter lets through, worst first. Lists and the numbers that link to them both
     /// come from here.
     pub fn incidents(&self, filter: &Filter) -> Vec<&'a Arc<Incident>> {
-        let mut found: Vec<&Arc<Incident>> = self
-            .snapshot
-            .incidents
-            .values()
-            .filter(|incident| subject::in_scope(incident, self.scope.cloud_name()))
-            .filter(|incident| {
-                let subject = IncidentSubject { snapshot: self.snapshot, incident, now: self.now };
-                filter.matches(&subject, self.me)
-            })
-            .collect();
+        let mut found = self.matching(filter);
         found.sort_by_cached_key(|incident| {
             let level = std::cmp::Reverse(p::Level::of(&incident.verdict));
             // In whole minutes: a trend that wavers by seconds must not make rows change places.
@@ -132,13 +123,27 @@ impl<'a> Ctx<'a> {
         found
     }
 
+    /// The same in no order.
+    fn matching(&self, filter: &Filter) -> Vec<&'a Arc<Incident>> {
+        let found = self
+            .snapshot
+            .incidents
+            .values()
+            .filter(|incident| subject::in_scope(incident, self.scope.cloud_name()))
+            .filter(|incident| {
+                let subject = IncidentSubject { snapshot: self.snapshot, incident, now: self.now };
+                filter.matches(&subject, self.me)
+            });
+        found.collect()
+    }
+
     pub fn incident_subject(&self, incident: &'a Incident) -> IncidentSubject<'a> {
         IncidentSubject { snapshot: self.snapshot, incident, now: self.now }
     }
 
     /// Live incidents by filter text, for numbers on links.
     pub fn count_incidents(&self, query: &str) -> usize {
-        self.incidents(&Filter::parse(query)).len()
+        self.matching(&Filter::parse(query)).len()
     }
 }
 
@@ -387,7 +392,7 @@ fn scope_links(snapshot: &Snapshot) -> Vec<ScopeLink> {
 
 /// The colour of the line on top of every page.
 fn worst_unhandled(ctx: Ctx<'_>) -> Mark {
-    let open = ctx.incidents(&Filter::parse(UNHANDLED));
+    let open = ctx.matching(&Filter::parse(UNHANDLED));
     let worst = open.iter().map(|incident| incident.severity()).max();
     worst.filter(|severity| *severity > Severity::Info).map_or(Mark::Ok, Mark::of_severity)
 }

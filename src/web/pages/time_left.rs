@@ -89,7 +89,7 @@ pub fn short(left: &TimeLeft, at: Timestamp, now: Timestamp) -> String {
 /// What happens at the end.
 fn end_words(left: &TimeLeft) -> String {
     match left.what {
-        What::Ups => format!("{} empty", left.subject),
+        What::Ups => format!("Battery of {} empty", left.subject),
         What::Disk => format!("{} full", left.subject),
         What::DatabaseLog => format!("{} fills its room", left.subject),
         What::Certificate => "Certificate ends".to_owned(),

@@ -290,7 +290,8 @@ impl<'a> Board<'a> {
             EdgeKind::Link => {
                 let interface = edge.interface.as_deref().map(|name| format!("{name} → ")).unwrap_or_default();
                 let port = edge.port.as_deref().map(|port| format!(" {port}")).unwrap_or_default();
-                ("net", format!("{interface}{on}{port}"))
+                let aggregate = edge.aggregate.as_deref().map(|name| format!(", {name}")).unwrap_or_default();
+                ("net", format!("{interface}{on}{port}{aggregate}"))
             }
             EdgeKind::Power => ("pow", format!("feed {on}")),
             EdgeKind::Guest => ("host", format!("on {on}")),

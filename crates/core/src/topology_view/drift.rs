@@ -22,6 +22,9 @@ pub(super) fn find(sight: &Sight<'_>, names: &Names, heard: &[Heard]) -> Vec<Dri
     for wiring in &sight.catalog.layout.wirings {
         let heard = of_host.get(&wiring.host).map_or(&[][..], Vec::as_slice);
         links(sight, wiring, heard, &mut drift);
+        if !drift.last().is_some_and(|last| last.kind == DriftKind::OneLink) {
+            drift.extend(slaves(sight, wiring));
+        }
         drift.extend(supplies(sight, wiring));
     }
     strangers(sight, heard, &mut drift);
@@ -138,6 +141,23 @@ fn unheard(sight: &Sight<'_>, wiring: &Wiring, heard: &[&Heard], open: &[&Link],
         let declared = format!("{interface}is declared on {}", place(link));
         drift.push(of_host(sight, wiring.host, DriftKind::Unheard, declared, "LLDP hears nobody there".to_owned()));
     }
+}
+
+/// A host with several declared links whose only bond has fewer slaves.
+fn slaves(sight: &Sight<'_>, wiring: &Wiring) -> Option<Drift> {
+    let seen = sight.by_probe(wiring.host, "bond").find(|seen| seen.number("bonds") == Some(1.0))?;
+    let bond = seen.facts().get("bond")?;
+    let (name, slaves) = (bond.get("name").and_then(Value::text)?, bond.get("slaves").and_then(Value::number)?);
+    let is_management = |link: &&Link| {
+        let switch = sight.catalog.layout.switch(&link.switch);
+        switch.is_some_and(|switch| switch.is_management)
+    };
+    let links = wiring.links.len() - wiring.links.iter().filter(is_management).count();
+    if links < 2 || slaves != 1.0 {
+        return None;
+    }
+    let declared = format!("is declared with {links} links");
+    Some(of_host(sight, wiring.host, DriftKind::OneLink, declared, format!("{name} has one slave")))
 }
 
 /// More feeds than supplies.

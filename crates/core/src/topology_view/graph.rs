@@ -108,6 +108,8 @@ pub struct Edge {
     pub to: usize,
     pub interface: Option<String>,
     pub port: Option<String>,
+    /// The aggregate (LAG) of the switch that the port is in.
+    pub aggregate: Option<String>,
     pub standing: Standing,
 }
 
@@ -138,7 +140,7 @@ impl Graph {
     }
 
     fn edge(&mut self, kind: EdgeKind, from: usize, to: usize, standing: Standing) {
-        self.edges.push(Edge { kind, from, to, interface: None, port: None, standing });
+        self.edges.push(Edge { kind, from, to, interface: None, port: None, aggregate: None, standing });
     }
 }
 
@@ -261,35 +263,40 @@ fn links(sight: &Sight<'_>, hosts: &[usize], heard: &[Heard], drift: &[Drift], g
                 to,
                 interface: interface.or_else(|| seen.and_then(|seen| seen.interface.clone())),
                 port: link.port.as_deref().map(str::to_owned).or_else(|| seen.map(|seen| seen.port.clone())),
+                aggregate: seen.and_then(|seen| seen.aggregate.clone()),
                 standing,
             });
         }
     }
-    let left = of_host.values().flatten().copied().chain(heard.iter().filter(|heard| heard.host.is_none()));
-    for heard in left.collect::<Vec<_>>() {
-        let to = heard_switch(heard, graph);
-        let from = match heard.host {
-            Some(host) => hosts[host.index()],
-            None => {
-                let at = match sight.catalog.layout.switch_called(&[&heard.host_name]) {
-                    Some(switch) => graph.node(NodeKind::Switch, &switch.name),
-                    None => graph.node(NodeKind::Host, &heard.host_name),
-                };
-                let is_known = graph.nodes[at].host.is_some() || graph.nodes[at].kind == NodeKind::Switch;
-                graph.nodes[at].is_declared &= is_known;
-                at
-            }
-        };
-        if from != to {
-            graph.edges.push(Edge {
-                kind: EdgeKind::Link,
-                from,
-                to,
-                interface: heard.interface.clone(),
-                port: Some(heard.port.clone()).filter(|port| !port.is_empty()),
-                standing: Standing::Seen,
-            });
+    let left = of_host.into_values().flatten().chain(heard.iter().filter(|heard| heard.host.is_none()));
+    left.for_each(|heard| undeclared(sight, hosts, heard, graph));
+}
+
+/// A link that is heard and that nobody declared.
+fn undeclared(sight: &Sight<'_>, hosts: &[usize], heard: &Heard, graph: &mut Graph) {
+    let to = heard_switch(heard, graph);
+    let from = match heard.host {
+        Some(host) => hosts[host.index()],
+        None => {
+            let at = match sight.catalog.layout.switch_called(&[&heard.host_name]) {
+                Some(switch) => graph.node(NodeKind::Switch, &switch.name),
+                None => graph.node(NodeKind::Host, &heard.host_name),
+            };
+            let is_known = graph.nodes[at].host.is_some() || graph.nodes[at].kind == NodeKind::Switch;
+            graph.nodes[at].is_declared &= is_known;
+            at
         }
+    };
+    if from != to {
+        graph.edges.push(Edge {
+            kind: EdgeKind::Link,
+            from,
+            to,
+            interface: heard.interface.clone(),
+            port: Some(heard.port.clone()).filter(|port| !port.is_empty()),
+            aggregate: heard.aggregate.clone(),
+            standing: Standing::Seen,
+        });
     }
 }
 

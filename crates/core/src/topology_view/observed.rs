@@ -59,6 +59,8 @@ pub struct Heard {
     pub is_declared_switch: bool,
     pub is_management: bool,
     pub port: String,
+    /// The aggregate of the switch that the port is in.
+    pub aggregate: Option<String>,
     pub by: By,
 }
 
@@ -91,17 +93,20 @@ pub fn heard(sight: &Sight<'_>, names: &Names) -> Vec<Heard> {
             places.entry((host, Arc::clone(&heard.switch))).or_default().push(i);
         }
     }
-    let is_known = |new: &Heard| {
+    for new in of_switches {
         let at = new.host.and_then(|host| places.get(&(host, Arc::clone(&new.switch))));
-        at.is_some_and(|at| {
-            at.iter().any(|i| {
+        let same = at.and_then(|at| {
+            at.iter().copied().find(|i| {
                 let old = &all[*i];
                 is_same_port(&old.port, &new.port) || (old.interface.is_some() && old.interface == new.interface)
             })
-        })
-    };
-    let new: Vec<Heard> = of_switches.into_iter().filter(|heard| !is_known(heard)).collect();
-    all.extend(new);
+        });
+        match same {
+            // The host knows its interface best, the switch its aggregates.
+            Some(i) => all[i].aggregate = new.aggregate,
+            None => all.push(new),
+        }
+    }
     all
 }
 
@@ -121,6 +126,7 @@ fn by_host<'a>(sight: &Sight<'a>, seen: &Seen<'a>) -> Vec<Heard> {
             is_declared_switch: declared.is_some(),
             is_management: declared.is_some_and(|switch| switch.is_management),
             port: text("port").to_owned(),
+            aggregate: None,
             by: By::Host,
         })
     });
@@ -143,10 +149,20 @@ fn by_switch(sight: &Sight<'_>, names: &Names, seen: &Seen<'_>) -> Vec<Heard> {
             is_declared_switch: declared.is_some(),
             is_management: declared.is_some_and(|switch| switch.is_management),
             port: port.to_owned(),
+            aggregate: aggregate_of(seen, port),
             by: By::Switch,
         })
     });
     heard.collect()
+}
+
+/// The aggregate with that port among its members.
+fn aggregate_of(seen: &Seen<'_>, port: &str) -> Option<String> {
+    let has_port = |lag: &&Value| {
+        let members = lag.get("ports").and_then(Value::list).unwrap_or_default();
+        members.iter().any(|member| member.get("port").and_then(Value::text) == Some(port))
+    };
+    Some(seen.list("lags").iter().find(has_port)?.get("name")?.text()?.to_owned())
 }
 
 /// Whether two names mean one port: `7`, `1/7` and `Gi1/0/7` may. What cannot be compared is taken for the same.

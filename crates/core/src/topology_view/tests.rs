@@ -159,8 +159,31 @@ fn a_link_that_both_ends_hear_is_one() {
     let mut world = world(&[]);
     let sw1 = world.host("sw1", &[]);
     world.sees(crate::id::HostId(0), "cabling", "lldp", lldp(&[("eth0", "sw1", "Gi1/0/7")]));
-    world.sees(sw1, "switch", "snmp_switch", neighbours(&[("Gi1/0/7", "nc3.example.org", "eth0")]));
-    assert_eq!(view(&world.sight()).edges.len(), 1);
+    let lags = json(r#"[{"name":"Po7","ports":[{"port":"Gi1/0/7"}]}]"#);
+    let table = neighbours(&[("Gi1/0/7", "nc3.example.org", "eth0")]).fact("lags", lags);
+    world.sees(sw1, "switch", "snmp_switch", table);
+    let edges = view(&world.sight()).edges;
+    let told: Vec<_> = edges.iter().map(|edge| (edge.interface.as_deref(), edge.aggregate.as_deref())).collect();
+    assert_eq!(told, [(Some("eth0"), Some("Po7"))]);
+}
+
+#[test]
+fn a_bond_of_one_slave_is_not_two_links() {
+    let bond = |slaves: f64, bonds: f64| {
+        let bond = json(&format!(r#"{{"name":"bond0","slaves":{slaves}}}"#));
+        Observation::observed("").fact("bond", bond).fact("bonds", bonds)
+    };
+    for (links, slaves, bonds, expected) in [
+        (&["sw1", "sw2"][..], 1.0, 1.0, Some("nc3 is declared with 2 links, bond0 has one slave")),
+        (&["sw1", "sw2"], 2.0, 1.0, None),
+        (&["sw1", "sw2"], 1.0, 2.0, None),
+        (&["sw1", "mgmt"], 1.0, 1.0, None),
+        (&["sw1"], 1.0, 1.0, None),
+    ] {
+        let mut world = world(links);
+        world.sees(crate::id::HostId(0), "bond", "bond", bond(slaves, bonds));
+        assert_eq!(told(&world).first().map(|(_, detail)| detail.as_str()), expected, "{links:?} {slaves} {bonds}");
+    }
 }
 
 #[test]
