@@ -32,7 +32,8 @@ pub(super) fn build(
     builder: &mut Builder<'_>,
     found: &mut Diagnostics,
 ) {
-    let shared = read_shared(roots, hosts, builder, found);
+    let known: Vec<Name> = builder.catalog.hosts.iter().map(|host| Arc::clone(&host.name)).collect();
+    let shared = read_shared(roots, hosts, &known, builder, found);
     builder.catalog.layout.wirings = hosts.iter().filter_map(|host| wiring(host, builder)).collect();
     for row in 0..builder.catalog.nagios.hosts.len() {
         place_host(HostId::from_index(row), builder);
@@ -50,6 +51,7 @@ pub(super) fn build(
     }
     for cloud in &mut builder.catalog.clouds {
         let platform = builder.packs.iter().find(|pack| pack.platform.key == cloud.platform);
+        cloud.topology.knowledge = platform.map(|pack| pack.knowledge.clone()).unwrap_or_default();
         let components = platform.map_or(&[][..], |pack| &pack.platform.components);
         cloud.topology.jvm = components.iter().filter(|c| c.jvm).map(|c| Arc::clone(&c.key)).collect();
         cloud.topology.switches = shared.switches.clone();
@@ -64,6 +66,7 @@ pub(super) fn build(
 fn read_shared(
     roots: &[Section<'_>],
     hosts: &[ReadHost<'_>],
+    known: &[Name],
     builder: &mut Builder<'_>,
     found: &mut Diagnostics,
 ) -> Shared {
@@ -76,6 +79,7 @@ fn read_shared(
             let source = section.text_or("source", MAINS, found);
             builder.catalog.layout.feeds.push(Feed { name: name.value.into(), source: source.as_str().into() });
             shared.feeds.insert(name.value.into(), source);
+            check_source(section, known, found);
         }
     }
     let feeds_declared = !declared.is_empty();
@@ -124,6 +128,17 @@ fn read_shared(
         }
     }
     shared
+}
+
+/// A battery that nobody tells of never explains a loss.
+fn check_source(feed: &Section<'_>, known: &[Name], found: &mut Diagnostics) {
+    let Some(source) = feed.text("source", found).filter(|source| source.value != MAINS) else { return };
+    if known.iter().any(|host| **host == *source.value) {
+        return;
+    }
+    let near = suggest(source.value, known.iter().map(|host| &**host));
+    let help = format!("a UPS is a `[[host]]` with the check `ups` or `nut`; {near}");
+    found.warning("unknown-host", &source.at, format!("no host tells of the UPS `{}`", source.value), help);
 }
 
 /// `sw1/Gi1/0/3`, `sw1:3` and `eth0=sw1/3` hang on `sw1`.

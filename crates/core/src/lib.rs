@@ -3,6 +3,7 @@
 //! Nothing here performs I/O, reads a clock or an environment, draws randomness, or holds a global:
 //! time, identities and seeds come in as arguments. Live, replay, simulation and tests run the same code.
 
+pub mod availability;
 pub mod catalog;
 pub mod design;
 pub mod diagnosis;
@@ -14,6 +15,7 @@ pub mod model;
 pub mod policy;
 pub mod reach;
 pub mod rules;
+pub mod runbook;
 pub mod schedule;
 pub mod seen;
 pub mod sight;

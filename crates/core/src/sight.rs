@@ -200,6 +200,7 @@ pub(crate) mod testing {
             world.catalog.platforms.push(Arc::new(Platform {
                 key: platform.into(),
                 version: "1".into(),
+                core: None,
                 components: components.iter().map(kind).collect(),
                 cells: Vec::new(),
                 runbooks: Vec::new(),
