@@ -66,7 +66,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
     ("[packs]", &["dirs"]),
     ("[site]", &["name", "timezone"]),
     ("[[zone]]", &["name", "cloud", "vmware"]),
-    ("[[switch]]", &["name", "kind", "feeds", "management"]),
+    ("[[switch]]", &["name", "aliases", "kind", "feeds", "management"]),
     ("[[feed]]", &["name", "source"]),
     ("[[backend]]", &["name", "cloud", "used_by"]),
     ("[[drbd]]", &["name", "cloud", "hosts"]),

@@ -102,6 +102,7 @@ fn read_shared(
         let is_management = section.bool_or("management", false, found);
         builder.catalog.layout.switches.push(Switch {
             name: Arc::clone(&name),
+            aliases: section.names("aliases", found),
             is_stack: kind == "stack",
             is_management,
             feeds: own_feeds.iter().map(|feed| feed.value.into()).collect(),

@@ -26,5 +26,6 @@ pub mod time;
 pub mod timeleft;
 pub mod timeperiod;
 pub mod whatif;
+pub mod topology_view;
 
 pub use time::{Span, Timestamp};

@@ -3,6 +3,7 @@
 pub mod availability;
 pub mod cloud;
 pub mod commands;
+pub mod design;
 pub mod downtimes;
 pub mod dto;
 pub mod extract;
@@ -14,6 +15,7 @@ pub mod objects;
 pub mod run_dto;
 pub mod runs;
 pub mod select;
+pub mod topology;
 pub mod traps;
 pub mod trial;
 
@@ -62,6 +64,8 @@ pub fn routes() -> Router<WebState> {
         .route("/api/v1/downtimes", get(downtimes::list).post(downtimes::schedule))
         .route("/api/v1/downtimes/{id}", delete(downtimes::cancel))
         .route("/api/v1/matrix", get(matrix::list))
+        .route("/api/v1/design", get(design::list))
+        .route("/api/v1/topology", get(topology::show))
         .route("/api/v1/components", get(cloud::components))
         .route("/api/v1/core", get(availability::core))
         .route("/api/v1/availability", get(availability::list))
