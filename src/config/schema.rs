@@ -65,7 +65,10 @@ pub const CONFIG: &[(&str, &[&str])] = &[
     ("[[feed]]", &["name", "source"]),
     ("[[backend]]", &["name", "cloud", "used_by"]),
     ("[[drbd]]", &["name", "cloud", "hosts"]),
-    ("[[cloud]]", &["name", "platform", "release", "min_nc", "network_mode", "ebs", "object", "unique", "arbitrators"]),
+    (
+        "[[cloud]]",
+        &["name", "platform", "release", "min_nc", "network_mode", "ebs", "object", "unique", "arbitrators", "api"],
+    ),
     (
         "[[host]]",
         &[
