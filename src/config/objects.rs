@@ -12,11 +12,11 @@ use stentor_core::timeperiod;
 use super::finding::{Diagnostics, Place, suggest};
 use super::hosts::BmcWays;
 use super::nagios::Tree;
-use super::pack::{Pack, Template};
+use super::pack::{Pack, Template, read_availability};
 use super::probe_kinds::Trial;
 use super::settings::Settings;
 use super::tree::{At, Section, word};
-use super::{all, dependencies, downtimes, hosts, services, topology, windows};
+use super::{all, availability, dependencies, design, downtimes, hosts, services, topology, windows};
 
 const SEVERITIES: &[(&str, Severity)] = &[
     ("critical", Severity::Critical),
@@ -169,6 +169,7 @@ pub(super) fn build(
             url: settings.server.url.as_str().into(),
             timing: settings.timing.clone(),
             site: settings.site.as_str().into(),
+            runs: super::runbooks::policy(roots, packs, found),
             platforms: packs.iter().map(|pack| Arc::clone(&pack.platform)).collect(),
             ..Catalog::default()
         },
@@ -192,8 +193,10 @@ pub(super) fn build(
     topology::build(roots, &read, &vmware, &mut builder, found);
     read_people(roots, &mut builder, found);
     builder.catalog.reindex();
+    availability::read(roots, &mut builder, found);
     dependencies::read(roots, &mut builder, found);
     downtimes::read(roots, &mut builder, found);
+    design::read(roots, &mut builder, found);
     // These live as long as the configuration, and are long.
     let catalog = &mut builder.catalog;
     catalog.hosts.shrink_to_fit();
@@ -225,6 +228,8 @@ fn read_clouds(roots: &[Section<'_>], builder: &mut Builder<'_>, found: &mut Dia
         let mut text = |key| section.text(key, found).map(|text| text.value.to_owned());
         let (release, network_mode, ebs, object) = (text("release"), text("network_mode"), text("ebs"), text("object"));
         let platform = platform.map_or("", |platform| platform.value);
+        let of_pack = builder.catalog.platform(platform).and_then(|platform| platform.core.clone());
+        let core = read_availability(&section, "core", found).or(of_pack);
         builder.catalog.clouds.push(Cloud {
             name: name.value.into(),
             platform: platform.into(),
@@ -236,6 +241,7 @@ fn read_clouds(roots: &[Section<'_>], builder: &mut Builder<'_>, found: &mut Dia
                 ebs,
                 object,
                 min_nc: Some(min_nc),
+                core,
                 unique: section.names("unique", found),
                 arbitrators: section.names("arbitrators", found),
                 ..Topology::default()

@@ -244,6 +244,21 @@ impl Board {
         })
     }
 
+    /// What an object's check said last, whenever that was.
+    pub fn each_said_by(&self, object: ObjectId, check: &Check, hear: &mut impl FnMut(&Signal, &Value)) {
+        let slot = self.slot(object);
+        let Some(group) = self.groups.get(slot.group as usize) else { return };
+        let voices = group.voices.iter().skip(slot.first as usize).take(check.signals.len());
+        for voice in voices.filter(|voice| voice.template.observed_at != Timestamp::ZERO) {
+            voice.values.iter().for_each(|(value, _)| hear(&voice.template, value));
+        }
+    }
+
+    /// What was told directly about a host.
+    pub fn told_about<'a>(&'a self, host: &'a str) -> impl Iterator<Item = &'a Signal> {
+        self.groups.iter().flat_map(|group| &group.told).filter(move |signal| signal.host.as_deref() == Some(host))
+    }
+
     /// Takes over a fact that no check said. A newer one of the same origin replaces it.
     pub fn tell(&mut self, catalog: &Catalog, signal: &Signal) {
         let of_host = signal.host.as_deref().and_then(|name| catalog.host_id(name));

@@ -72,6 +72,10 @@ const TALKERS: &[(&str, &str)] = &[
     ("heartbeat", r#"{"port":PORT,"component":"eucalyptus"}"#),
     ("ceph", r#"{"port":PORT}"#),
     ("ceph", r#"{"port":PORT,"tls":true,"insecure":true}"#),
+    ("cloudstack", r#"{"port":PORT}"#),
+    ("cloudstack", r#"{"port":PORT,"ask":"host","tls":true,"insecure":true}"#),
+    ("cloudstack_vip", r#"{"port":PORT,"agents_port":PORT}"#),
+    ("cloudstack_vip", r#"{"port":PORT,"agents_port":0,"tls":true,"insecure":true}"#),
     ("riak", r#"{"port":PORT}"#),
     ("ldap", r#"{"port":PORT}"#),
     ("ldap", r#"{"port":PORT,"tls":"starttls","insecure":true}"#),
@@ -130,6 +134,8 @@ async fn lying_datagrams_are_no_answer() {
 /// Kinds that say in a fact of this name how the conversation went, with their words for one that went well.
 const TOLD_BY: &[(&str, &str, &[&str])] = &[
     ("ceph", "ceph", &["ok"]),
+    ("cloudstack", "api", &["ok"]),
+    ("cloudstack_vip", "vip", &["ok"]),
     ("http_journey", "journey", &["ok"]),
     ("imap", "imap", &["ok"]),
     ("ldap", "ldap", &["ok"]),

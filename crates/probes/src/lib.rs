@@ -8,6 +8,9 @@ pub mod bonding;
 pub mod bridge;
 pub mod ceph;
 pub mod clock;
+pub mod cloudstack;
+pub mod cloudstack_db;
+pub mod cloudstack_vip;
 #[cfg(test)]
 mod conformance;
 pub mod conntrack;
@@ -29,6 +32,7 @@ pub mod icmp;
 pub mod imap;
 pub mod ipmi;
 pub mod iscsi;
+pub mod kvmha;
 pub mod ldap;
 pub mod libvirt;
 pub mod lldp;
@@ -238,6 +242,9 @@ pub const REGISTRY: &[Entry] = &[
     entry::<bridge::Bridge>(),
     entry::<ceph::Ceph>(),
     entry::<ceph::CephCli>(),
+    entry::<cloudstack::CloudStack>(),
+    entry::<cloudstack_db::CloudStackDb>(),
+    entry::<cloudstack_vip::CloudStackVip>(),
     entry::<conntrack::Conntrack>(),
     entry::<database::mysql::Mysql>(),
     entry::<database::postgres::Postgres>(),
@@ -255,6 +262,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<ipmi::Ipmi>(),
     entry::<ipmi::IpmiLocal>(),
     entry::<iscsi::Iscsi>(),
+    entry::<kvmha::KvmHa>(),
     entry::<ldap::Ldap>(),
     entry::<libvirt::Libvirt>(),
     entry::<lldp::Lldp>(),

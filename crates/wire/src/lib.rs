@@ -1,6 +1,7 @@
 //! Pure codecs of Stentor: bytes to values and back. No sockets, no clock.
 
 pub mod ceph;
+pub mod cloudstack;
 pub mod containers;
 pub mod dns;
 pub mod drbd;

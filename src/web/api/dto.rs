@@ -117,6 +117,13 @@ fn timeline_kind(kind: TimelineKind) -> &'static str {
         TimelineKind::Relapsed => "relapsed",
         TimelineKind::Resolved => "resolved",
         TimelineKind::Closed => "closed",
+        TimelineKind::Evidence => "evidence",
+        TimelineKind::Stage => "stage",
+        TimelineKind::Replaced => "replaced",
+        TimelineKind::Reopened => "reopened",
+        TimelineKind::Split => "split",
+        TimelineKind::Merged => "merged",
+        TimelineKind::Runbook => "runbook",
     }
 }
 
@@ -145,6 +152,12 @@ impl<'a> From<&'a ObjectKey> for Key<'a> {
 pub struct Incident<'a> {
     pub number: u64,
     pub phase: &'static str,
+    /// `failed`, `failing_over`, `recovering`, `well`, `merged`.
+    pub stage: &'static str,
+    /// What still goes on before the next stage.
+    pub going_on: &'a [String],
+    /// Rises with every change that people are told of, and when it is opened again.
+    pub generation: u32,
     pub title: &'a str,
     pub class: &'static str,
     pub subtype: &'a str,
@@ -160,6 +173,8 @@ pub struct Incident<'a> {
     pub redundancy: Option<Redundancy>,
     /// Number of the incident that causes this one.
     pub root: Option<u64>,
+    /// Other incidents that it has to do with: the same cause before and after, split and merged.
+    pub links: &'a model::Links,
     pub effects: Vec<Effect<'a>>,
     pub evidence: Vec<Evidence<'a>>,
     pub rejected: Vec<Rejected<'a>>,
@@ -183,6 +198,9 @@ impl<'a> From<&'a model::Incident> for Incident<'a> {
         Incident {
             number: incident.number,
             phase: incident.phase.as_str(),
+            stage: incident.stage.as_str(),
+            going_on: &incident.going_on,
+            generation: incident.generation,
             title: &incident.title,
             class: verdict.class.as_str(),
             subtype: &verdict.subtype,
@@ -200,6 +218,7 @@ impl<'a> From<&'a model::Incident> for Incident<'a> {
             confidence: verdict.confidence,
             redundancy: verdict.redundancy.map(|(left, of)| Redundancy { left, of, min: None }),
             root: incident.root,
+            links: &incident.links,
             effects: (verdict.suppressed.iter())
                 .map(|s| Effect { host: s.host.as_deref(), component: s.component.as_deref(), class: s.class.as_str() })
                 .collect(),

@@ -419,6 +419,9 @@ impl IncidentRow {
         if subject.is(crate::web::filter::Fact::Recovering) {
             tags.push(p::Tag::new("check", "Recovering", ""));
         }
+        if incident.stage == stentor_core::model::Stage::FailingOver {
+            tags.push(p::Tag::new("life", "Failing over", "warn"));
+        }
         if let Some(root) = incident.root {
             tags.push(p::Tag::new("link", format!("Effect of INC-{root}"), ""));
         }

@@ -8,6 +8,7 @@ use super::core_state;
 use super::draft::{Board, Draft, known_since, reject, target};
 use super::impact;
 use super::signal::Signal;
+use super::standing;
 use super::verdict::{
     Class, CoreState, Diagnosis, Evidence, Missing, Severity, Suppressed, Target, TargetKind, Verdict, Visibility,
 };
@@ -17,7 +18,8 @@ use super::world::{Condition, World};
 const EVIDENCE_MAX: usize = 24;
 
 pub(super) fn conclude<'a>(world: &World<'a>, mut board: Board<'a>) -> Diagnosis {
-    let core = core_state::assess(world, &board);
+    let standing = standing::list(world, &board);
+    let core = core_state::assess(world, &board, &standing);
     let mut suppressed: Vec<Suppressed> = Vec::new();
     for draft in &mut board.drafts {
         draft.suppressed.sort_unstable();
@@ -40,6 +42,7 @@ pub(super) fn conclude<'a>(world: &World<'a>, mut board: Board<'a>) -> Diagnosis
         core_because: core.because,
         redundancy_lost: core.redundancy_lost,
         unknown: missing(world),
+        standing,
     }
 }
 

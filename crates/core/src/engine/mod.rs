@@ -9,6 +9,7 @@ mod attributes;
 mod behind;
 pub mod change;
 pub mod checkpoint;
+mod clearance;
 mod command;
 mod comment;
 mod downtime;
@@ -27,10 +28,13 @@ mod recurring;
 mod reload;
 mod result;
 pub mod retained;
+mod run_watch;
+mod runs;
 mod skip;
 pub mod switch;
 mod tick;
 pub mod track;
+mod underway;
 mod unflap;
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
@@ -110,6 +114,7 @@ pub struct Engine {
     agents: Arc<BTreeMap<Arc<str>, AgentState>>,
     /// Hosts whose agents have more to tell than they have told.
     behind: BTreeMap<Arc<str>, Behind>,
+    runs: runs::Runs,
     seen: Seen,
     counters: Counters,
 }
@@ -148,6 +153,7 @@ impl Default for Engine {
             watched: freshness::Watched::default(),
             agents: Arc::default(),
             behind: BTreeMap::new(),
+            runs: runs::Runs::default(),
             seen: Seen::default(),
             counters: Counters::default(),
         };
@@ -267,6 +273,7 @@ impl Engine {
             downtimes: Arc::clone(&self.downtimes),
             comments: Arc::clone(&self.comments),
             clouds: Arc::clone(&self.clouds),
+            runs: Arc::clone(&self.runs.all),
             agents: Arc::new(self.agents.iter().map(|(name, agent)| (Arc::clone(name), agent.seen_at)).collect()),
             counters: self.counters,
             degraded: None,
