@@ -76,6 +76,8 @@ pub enum Applies {
     Cloud,
     /// Those whose `checks` table names it.
     Asked,
+    /// Those of clouds with `api`, and those whose `checks` table names it. What `api` says goes before its own parameters.
+    Api,
 }
 
 /// What a check needs of the host's `view`.
@@ -343,7 +345,7 @@ fn read_check(section: &Section<'_>, platform: &Platform, found: &mut Diagnostic
         freshness: section.span_or("freshness", Span::ZERO, found),
     };
     const APPLIES: &[(&str, Applies)] =
-        &[("always", Applies::Always), ("cloud", Applies::Cloud), ("asked", Applies::Asked)];
+        &[("always", Applies::Always), ("cloud", Applies::Cloud), ("asked", Applies::Asked), ("api", Applies::Api)];
     let applies = section.text("applies", found).and_then(|text| word(&text, "applies", APPLIES, found));
     const VIEWS: &[(&str, Inside)] = &[("any", Inside::Any), ("agent", Inside::Agent), ("none", Inside::No)];
     let view = section.text("view", found).and_then(|text| word(&text, "view", VIEWS, found));

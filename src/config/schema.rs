@@ -73,7 +73,19 @@ pub const CONFIG: &[(&str, &[&str])] = &[
     ("[[business]]", &["name", "display", "expression", "cloud", "slo"]),
     (
         "[[cloud]]",
-        &["name", "platform", "core", "release", "min_nc", "network_mode", "ebs", "object", "unique", "arbitrators"],
+        &[
+            "name",
+            "platform",
+            "core",
+            "release",
+            "min_nc",
+            "network_mode",
+            "ebs",
+            "object",
+            "unique",
+            "arbitrators",
+            "api",
+        ],
     ),
     ("[[accept]]", &["lint", "target", "reason"]),
     (

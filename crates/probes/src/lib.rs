@@ -52,10 +52,12 @@ pub mod nrpe;
 pub mod ntp;
 pub mod nut;
 pub mod nvme;
+pub mod openstack;
 pub mod page;
 pub mod ping;
 pub mod process;
 pub mod prometheus;
+pub mod proxmox;
 pub mod rabbitmq;
 pub mod raid_controller;
 pub mod reach;
@@ -276,9 +278,12 @@ pub const REGISTRY: &[Entry] = &[
     entry::<ntp::Ntp>(),
     entry::<nut::Nut>(),
     entry::<nvme::Nvme>(),
+    entry::<openstack::OpenStack>(),
     entry::<ping::Ping>(),
     entry::<process::Process>(),
     entry::<prometheus::Prometheus>(),
+    entry::<proxmox::Corosync>(),
+    entry::<proxmox::Proxmox>(),
     entry::<rabbitmq::RabbitMq>(),
     entry::<raid_controller::RaidController>(),
     entry::<redfish::Redfish>(),

@@ -21,6 +21,8 @@ pub mod nearest;
 pub mod nrpe;
 pub mod ntp;
 pub mod nut;
+pub mod openstack;
+pub mod proxmox;
 pub mod rabbitmq;
 pub mod raid;
 pub mod redfish;
