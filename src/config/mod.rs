@@ -6,6 +6,7 @@ mod downtimes;
 pub mod example;
 pub mod finding;
 mod hosts;
+mod knowledge;
 pub mod nagios;
 pub mod nagios_files;
 mod objects;
@@ -272,6 +273,8 @@ fn named_file(text: &At<&str>, folder: &Path, found: &mut Diagnostics) -> PathBu
     path
 }
 
+#[cfg(test)]
+mod knowledge_tests;
 #[cfg(test)]
 mod rules_tests;
 #[cfg(test)]

@@ -9,12 +9,13 @@ use stentor_core::Span;
 use stentor_core::catalog::{
     Cell, CellKey, Check, ComponentType, Platform, SignalSpec, SignalValue, platform::Founded,
 };
-use stentor_core::diagnosis::FailureType;
+use stentor_core::diagnosis::{FailureType, Knowledge};
 use stentor_core::model::{ServiceState, Value};
 use stentor_core::rules::{Expr, Rule, missing_params};
 
 use super::example::Example;
 use super::finding::{Diagnostics, Place};
+use super::knowledge;
 use super::probe_kinds;
 use super::runbooks;
 use super::traps::TrapRule;
@@ -36,6 +37,8 @@ pub struct Pack {
     /// What judges where nobody says otherwise.
     pub usual: Vec<Usual>,
     pub traps: Vec<TrapRule>,
+    /// What the classifier goes by in clouds of this platform.
+    pub knowledge: Knowledge,
     pub at: Place,
 }
 
@@ -181,7 +184,7 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
         .collect();
     let sections: Vec<Section<'_>> =
         tables.iter().map(|(at, table)| Section::open("pack file", at, table, found)).collect();
-    let (key, version, order, at) = read_head(&sections, found)?;
+    let Head { key, version, order, mut knowledge, at } = read_head(&sections, found)?;
     let mut platform =
         Platform { key: key.clone(), version, components: Vec::new(), cells: Vec::new(), runbooks: Vec::new() };
     for section in &sections {
@@ -213,12 +216,20 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
         }
     }
     check_references(&platform, &checks, &at, found);
+    knowledge::complete(&mut knowledge, &platform, &at, found);
     let traps = super::traps::read_rules(&sections, found);
-    Some(Pack { platform: Arc::new(platform), checks, usual, traps, at })
+    Some(Pack { platform: Arc::new(platform), checks, usual, traps, knowledge, at })
 }
 
-/// Platform, version, order of the components, place of the `[pack]`.
-type Head = (Arc<str>, Arc<str>, Vec<Arc<str>>, Place);
+/// What `[pack]` says.
+struct Head {
+    key: Arc<str>,
+    version: Arc<str>,
+    /// Rows of the matrix.
+    order: Vec<Arc<str>>,
+    knowledge: Knowledge,
+    at: Place,
+}
 
 fn read_head(sections: &[Section<'_>], found: &mut Diagnostics) -> Option<Head> {
     let mut heads: Vec<Section<'_>> = Vec::new();
@@ -240,7 +251,8 @@ fn read_head(sections: &[Section<'_>], found: &mut Diagnostics) -> Option<Head> 
     }
     let key = head.needed("platform", found)?.value.into();
     let order = head.names("order", found);
-    Some((key, head.text_or("version", "0", found).into(), order, head.at.clone()))
+    let knowledge = knowledge::read(head, &order, found);
+    Some(Head { key, version: head.text_or("version", "0", found).into(), order, knowledge, at: head.at.clone() })
 }
 
 fn read_component(section: &Section<'_>, found: &mut Diagnostics) -> Option<ComponentType> {

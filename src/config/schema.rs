@@ -133,7 +133,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
 /// Sections of pack files.
 pub const PACK: &[(&str, &[&str])] = &[
     ("pack file", &["pack", "component", "check", "usual", "cell", "runbook", "trap"]),
-    ("[pack]", &["platform", "version", "schema", "order"]),
+    ("[pack]", &["platform", "version", "schema", "order", "precedence", "zonal", "guests"]),
     ("[[component]]", &["key", "name", "core", "units", "processes", "ports", "jvm", "redundancy", "depends_on"]),
     ("redundancy", &["kind", "min"]),
     (

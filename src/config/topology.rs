@@ -31,7 +31,8 @@ pub(super) fn build(
     builder: &mut Builder<'_>,
     found: &mut Diagnostics,
 ) {
-    let shared = read_shared(roots, hosts, found);
+    let known: Vec<Name> = builder.catalog.hosts.iter().map(|host| Arc::clone(&host.name)).collect();
+    let shared = read_shared(roots, hosts, &known, found);
     for row in 0..builder.catalog.nagios.hosts.len() {
         place_host(HostId::from_index(row), builder);
     }
@@ -48,6 +49,7 @@ pub(super) fn build(
     }
     for cloud in &mut builder.catalog.clouds {
         let platform = builder.packs.iter().find(|pack| pack.platform.key == cloud.platform);
+        cloud.topology.knowledge = platform.map(|pack| pack.knowledge.clone()).unwrap_or_default();
         let components = platform.map_or(&[][..], |pack| &pack.platform.components);
         cloud.topology.jvm = components.iter().filter(|c| c.jvm).map(|c| Arc::clone(&c.key)).collect();
         cloud.topology.switches = shared.switches.clone();
@@ -59,7 +61,7 @@ pub(super) fn build(
     read_pairs(roots, builder, found);
 }
 
-fn read_shared(roots: &[Section<'_>], hosts: &[ReadHost<'_>], found: &mut Diagnostics) -> Shared {
+fn read_shared(roots: &[Section<'_>], hosts: &[ReadHost<'_>], known: &[Name], found: &mut Diagnostics) -> Shared {
     let mut shared = Shared::default();
     let mut feeds = Names::new("feed");
     let declared = all(roots, "feed", "[[feed]]", found);
@@ -67,6 +69,7 @@ fn read_shared(roots: &[Section<'_>], hosts: &[ReadHost<'_>], found: &mut Diagno
         let Some(name) = section.needed("name", found) else { continue };
         if feeds.define(&name, found).is_some() {
             shared.feeds.insert(name.value.into(), section.text_or("source", "mains", found));
+            check_source(section, known, found);
         }
     }
     let feeds_declared = !declared.is_empty();
@@ -107,6 +110,17 @@ fn read_shared(roots: &[Section<'_>], hosts: &[ReadHost<'_>], found: &mut Diagno
         }
     }
     shared
+}
+
+/// A battery that nobody tells of never explains a loss.
+fn check_source(feed: &Section<'_>, known: &[Name], found: &mut Diagnostics) {
+    let Some(source) = feed.text("source", found).filter(|source| source.value != "mains") else { return };
+    if known.iter().any(|host| **host == *source.value) {
+        return;
+    }
+    let near = suggest(source.value, known.iter().map(|host| &**host));
+    let help = format!("a UPS is a `[[host]]` with the check `ups` or `nut`; {near}");
+    found.warning("unknown-host", &source.at, format!("no host tells of the UPS `{}`", source.value), help);
 }
 
 /// `sw1/Gi1/0/3` and `sw1:3` hang on `sw1`.

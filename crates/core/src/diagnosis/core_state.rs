@@ -59,14 +59,15 @@ pub(super) fn assess(world: &World<'_>, board: &Board<'_>) -> Core {
 }
 
 /// Types of which one must serve, as far as they are registered.
-fn required(world: &World<'_>) -> Vec<&'static str> {
-    let kinds: &[&'static str] = match world.topology.platform.as_str() {
-        "eucalyptus" => &["clc", "ufs", "walrus"],
-        "cloudstack" => &["ms", "mysql", "primary"],
-        "openstack" => &["nova_api", "rabbitmq", "galera", "nova_compute"],
-        _ => &[],
+fn required<'w>(world: &'w World<'_>) -> Vec<&'w str> {
+    let kinds: Vec<&str> = match world.topology.platform.as_str() {
+        "eucalyptus" => vec!["clc", "ufs", "walrus"],
+        "cloudstack" => vec!["ms", "mysql", "primary"],
+        "openstack" => vec!["nova_api", "rabbitmq", "galera", "nova_compute"],
+        "proxmox" => Vec::new(),
+        _ => world.topology.knowledge.core.iter().map(|kind| &**kind).collect(),
     };
-    kinds.iter().filter(|kind| !world.group(kind, None).is_empty()).copied().collect()
+    kinds.into_iter().filter(|kind| !world.group(kind, None).is_empty()).collect()
 }
 
 fn piece(world: &World<'_>, board: &Board<'_>, comp: usize) -> Piece {

@@ -61,35 +61,33 @@ fn host_name<'w>(world: &'w World<'_>, comp: usize) -> &'w std::sync::Arc<str> {
     world.hosts[world.comps[comp].host].name
 }
 
-/// Machines that carry the virtual machines of users.
-fn carries_guests(kind: &str) -> bool {
-    matches!(kind, "nc" | "kvm_agent" | "nova_compute")
-}
-
 fn of_member(world: &World<'_>, left: &Left<'_>, draft: &Draft<'_>, comp: usize) -> (Severity, Visibility) {
     let kind = world.comps[comp].kind;
     let of_host = matches!(draft.class, Class::ServerDown | Class::Network) && draft.target.kind == TargetKind::Host;
-    if of_host && draft.subtype != "rebooting" && carries_guests(kind) {
+    if of_host && draft.subtype != "rebooting" && world.topology.carries_guests(kind) {
         return (Severity::Critical, Visibility::Visible);
     }
     let others = left.others(world, comp);
-    if kind == "nc" {
-        let enough = others >= world.topology.min_nc.unwrap_or(1) as usize;
-        return if enough {
-            (Severity::Warning, Visibility::Invisible)
-        } else {
-            (Severity::Critical, Visibility::Visible)
-        };
-    }
-    if kind == "iw" {
+    // Only those who import an image just then notice.
+    if kind == "iw" && world.topology.platform == "eucalyptus" {
         return (Severity::Warning, Visibility::Invisible);
     }
+    let (many, min) = redundancy(world, kind);
     match others {
-        0 => (Severity::Critical, Visibility::Visible),
-        1 => (Severity::Major, Visibility::Invisible),
+        others if others < min => (Severity::Critical, Visibility::Visible),
+        _ if many => (Severity::Warning, Visibility::Invisible),
+        others if others == min => (Severity::Major, Visibility::Invisible),
         _ if of_host => (Severity::Major, Visibility::Invisible),
         _ => (Severity::Warning, Visibility::Invisible),
     }
+}
+
+/// Whether any one of many alike can go, and how many must be left.
+fn redundancy(world: &World<'_>, kind: &str) -> (bool, usize) {
+    let known = world.topology.knowledge.redundancy.get(kind);
+    let (many, min) = known.map_or((kind == "nc", 1), |known| (known.many, known.min));
+    let min = if kind == "nc" { world.topology.min_nc.unwrap_or(min) } else { min };
+    (many, min as usize)
 }
 
 /// How many of each kind serve, or may still take over.
@@ -139,7 +137,7 @@ pub(super) fn impact(
         Class::SiteDown => Impact::Site,
         Class::SplitBrain => Impact::Partial,
         Class::SoftwareDown | Class::ServerDown | Class::ResourceUnavailable | Class::Network | Class::PowerEvent => {
-            let guests = draft.members.iter().any(|comp| carries_guests(world.comps[*comp].kind));
+            let guests = draft.members.iter().any(|comp| world.topology.carries_guests(world.comps[*comp].kind));
             match (visibility, core) {
                 (Visibility::Invisible, _) if guests => Impact::Capacity,
                 (Visibility::Invisible, _) => Impact::None,

@@ -16,6 +16,7 @@ mod hardware;
 mod host;
 mod impact;
 mod jvm;
+pub mod knowledge;
 mod mesh;
 mod power;
 mod shared;
@@ -27,6 +28,7 @@ pub mod topology;
 pub mod verdict;
 mod world;
 
+pub use knowledge::{Knowledge, Redundancy};
 pub use signal::Signal;
 pub use suppression::upstream_hosts;
 pub use timing::Timing;

@@ -7,7 +7,7 @@ use super::host::{booted_recently, is_cut_off};
 use super::signal::Signal;
 use super::topology::Topology;
 use super::verdict::{Class, Target, TargetKind};
-use super::world::{World, is_zonal};
+use super::world::World;
 use crate::Span;
 
 /// What the failure of an upstream group can explain.
@@ -17,6 +17,8 @@ enum Edge {
     Control,
     /// The store behind a service.
     Store,
+    /// The pack says no more than that it cannot work without.
+    Needs,
     /// The host in the data path: only lost paths follow from it, and only from a lost host or resource.
     DataPath,
 }
@@ -25,6 +27,7 @@ impl Edge {
     fn explains(self, explained: Explained) -> bool {
         match (self, explained) {
             (_, Explained::Never) => false,
+            (Edge::Needs, Explained::Control | Explained::Storage | Explained::Any) => true,
             (Edge::Control, Explained::Control | Explained::Any) => true,
             (Edge::Store, Explained::Storage | Explained::Any) => true,
             (Edge::DataPath, Explained::Storage) => true,
@@ -39,7 +42,8 @@ impl Edge {
 fn upstream<'w>(world: &'w World<'_>, comp: usize) -> Vec<(Edge, &'w [usize])> {
     let zone = world.comps[comp].partition;
     let groups = upstream_kinds(world.topology, world.comps[comp].kind).into_iter();
-    groups.map(|(edge, kind)| (edge, world.group(kind, zone.filter(|_| is_zonal(kind))))).collect()
+    let zonal = |kind: &str| world.topology.is_zonal(kind);
+    groups.map(|(edge, kind)| (edge, world.group(kind, zone.filter(|_| zonal(kind))))).collect()
 }
 
 /// Hosts whose failure, or that of a component on them, could explain what `component` looks like. More than need be
@@ -53,7 +57,19 @@ pub fn upstream_hosts<'t>(topology: &'t Topology, component: &str) -> BTreeMap<&
     hosts.collect()
 }
 
-fn upstream_kinds(topology: &Topology, kind: &str) -> Vec<(Edge, &'static str)> {
+/// What is built in tells controllers from stores; where it knows nothing, or its pack knows more, the pack is followed.
+fn upstream_kinds<'t>(topology: &'t Topology, kind: &str) -> Vec<(Edge, &'t str)> {
+    let needs = topology.knowledge.upstream.get(kind).filter(|needs| !needs.is_empty());
+    let built_in = built_in_upstream(topology, kind);
+    match needs {
+        Some(needs) if built_in.is_empty() || topology.platform == "openstack" => {
+            needs.iter().map(|above| (Edge::Needs, &**above)).collect()
+        }
+        Some(_) | None => built_in,
+    }
+}
+
+fn built_in_upstream(topology: &Topology, kind: &str) -> Vec<(Edge, &'static str)> {
     match (topology.platform.as_str(), kind) {
         ("eucalyptus", "ufs") => vec![(Edge::Control, "clc"), (Edge::Store, "walrus")],
         ("eucalyptus", "walrus" | "sc" | "vb" | "cc") => vec![(Edge::Control, "clc")],
@@ -82,14 +98,27 @@ fn upstream_kinds(topology: &Topology, kind: &str) -> Vec<(Edge, &'static str)> 
     }
 }
 
-/// Order in which components are decided, so that every upstream comes before what hangs on it.
-fn rank(kind: &str) -> u8 {
-    match kind {
-        "clc" | "mysql" | "rabbitmq" | "galera" | "primary" | "secondary" | "lb" => 0,
-        "walrus" | "sc" | "vb" | "cc" | "ms" => 1,
-        "ufs" | "nc" => 2,
-        _ => 3,
+/// Longer chains are cut: only a cycle is longer, which the reading of packs refuses.
+const DEPTH_MAX: usize = 32;
+
+/// How far a type is below what hangs on nothing. Components are decided in this order, so that every upstream comes
+/// before what hangs on it.
+pub(super) fn depth(topology: &Topology, kind: &str) -> usize {
+    fn below(topology: &Topology, kind: &str, room: usize, known: &mut BTreeMap<String, usize>) -> usize {
+        if let Some(depth) = known.get(kind) {
+            return *depth;
+        }
+        if room == 0 {
+            return 0;
+        }
+        // Met again on the way down, it counts as a top.
+        known.insert(kind.to_owned(), 0);
+        let above = upstream_kinds(topology, kind);
+        let depth = above.iter().map(|(_, kind)| 1 + below(topology, kind, room - 1, known)).max().unwrap_or(0);
+        known.insert(kind.to_owned(), depth);
+        depth
     }
+    below(topology, kind, DEPTH_MAX, &mut BTreeMap::new())
 }
 
 /// Decides every finding that no group has taken: explained by an upstream verdict, by a reboot, or a verdict itself.
@@ -97,7 +126,7 @@ pub(super) fn resolve<'a>(world: &World<'a>, board: &mut Board<'a>) {
     serving_but_harmful(world, board);
     passive_halves(world, board);
     let mut order: Vec<usize> = (0..world.comps.len()).filter(|comp| board.findings[*comp].is_some()).collect();
-    order.sort_by_key(|comp| (rank(world.comps[*comp].kind), *comp));
+    order.sort_by_key(|comp| (world.comps[*comp].depth, *comp));
     let mut rebooting: Vec<Option<usize>> = vec![None; world.hosts.len()];
     // First what nothing can explain: it is a cause for others of any rank.
     for explainable in [false, true] {

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::knowledge::Knowledge;
+
 type Name = Arc<str>;
 
 /// One cloud (or mesh) with everything it depends on. All maps are ordered, so that the same topology gives the same verdicts.
@@ -53,6 +55,18 @@ pub struct Topology {
     /// Site -> rank (mesh).
     pub sites: BTreeMap<Name, u32>,
     pub quorum: Option<u32>,
+    /// What the pack of the platform knows; empty where nobody gave one.
+    pub knowledge: Knowledge,
     /// Addresses outside the site that tell a dead switch from a cut-off monitor.
     pub arbitrators: Vec<Name>,
+}
+
+impl Topology {
+    pub(super) fn is_zonal(&self, kind: &str) -> bool {
+        self.knowledge.is_zonal(&self.platform, kind)
+    }
+
+    pub(super) fn carries_guests(&self, kind: &str) -> bool {
+        self.knowledge.carries_guests(&self.platform, kind)
+    }
 }

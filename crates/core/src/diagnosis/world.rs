@@ -7,17 +7,11 @@ use std::sync::Arc;
 
 use super::confidence::Plane;
 use super::signal::Signal;
+use super::suppression;
 use super::timing::Timing;
 use super::topology::Topology;
 use crate::model::Value;
 use crate::{Span, Timestamp};
-
-/// Component types that exist once per zone; all others exist once per cloud.
-const ZONAL: [&str; 4] = ["cc", "sc", "vb", "nc"];
-
-pub(super) fn is_zonal(kind: &str) -> bool {
-    ZONAL.contains(&kind)
-}
 
 /// What is known about one host, component or element: at most one fresh fact per source and kind.
 #[derive(Default)]
@@ -192,6 +186,8 @@ pub(super) struct Comp<'a> {
     pub kind: &'a str,
     /// Zone, for types that exist once per zone.
     pub partition: Option<&'a str>,
+    /// How far its type is below those that hang on nothing.
+    pub depth: usize,
     pub facts: Facts<'a>,
     pub maintenance: Option<&'a Signal>,
 }
@@ -251,6 +247,10 @@ impl<'a> World<'a> {
                 self.add_host(name, std::slice::from_ref(name), zone_of.get(&**name).copied(), on(name));
             }
         }
+        let mut depths: HashMap<&str, usize> = HashMap::new();
+        for comp in &mut self.comps {
+            comp.depth = *depths.entry(comp.kind).or_insert_with(|| suppression::depth(topology, comp.kind));
+        }
         for (i, comp) in self.comps.iter().enumerate() {
             self.groups.entry(comp.kind).or_default().entry(comp.partition.unwrap_or_default()).or_default().push(i);
         }
@@ -265,8 +265,8 @@ impl<'a> World<'a> {
                 continue;
             }
             let kind: &'a str = if system_vm { key.trim_end_matches(|c: char| c.is_ascii_digit()) } else { key };
-            let partition = if is_zonal(kind) { zone } else { None };
-            self.comps.push(Comp { host, key, kind, partition, facts: Facts::default(), maintenance: None });
+            let partition = if self.topology.is_zonal(kind) { zone } else { None };
+            self.comps.push(Comp { host, key, kind, partition, depth: 0, facts: Facts::default(), maintenance: None });
         }
         self.index.insert(&**name, host);
         self.hosts.push(Host {
