@@ -442,6 +442,8 @@ fn read_signal(table: &Section<'_>, of_host: bool, found: &mut Diagnostics) -> O
             return None;
         };
         SignalValue::ByState(words)
+    } else if let Some(list) = table.text("elsewhere", found) {
+        SignalValue::Elsewhere(list.value.into())
     } else if let Some(list) = table.text("each", found) {
         SignalValue::Each(list.value.into())
     } else if let Some(words) = table.node("words") {
