@@ -168,6 +168,7 @@ fn main_param(kind: &str) -> &'static str {
         "gluster" => "volumes",
         "raid_controller" => "tool",
         "backup" => "path",
+        "drill" => "of",
         "euca_faults" => "logs",
         "euca_properties" | "euca_services" => "region",
         _ => "port",

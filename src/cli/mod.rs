@@ -12,6 +12,7 @@ pub mod debug;
 pub mod demo;
 pub mod discover;
 pub mod downtime;
+pub mod drill;
 pub mod import;
 pub mod matrix;
 pub mod notify;
@@ -73,6 +74,8 @@ enum Command {
     Runbook(runbook::RunbookArgs),
     /// Signals in, verdicts out: the classifier alone
     Classify(classify::ClassifyArgs),
+    /// What was restored on purpose, when, and how long it took
+    Drill(drill::DrillArgs),
     /// Recorded inputs through the engine with virtual time
     Replay(replay::ReplayArgs),
     /// Look at the inner workings: plugin output, threshold ranges, timeperiods, macros
@@ -141,6 +144,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Probe(args) => probe::run(&args, &mut out).await,
         Command::Discover(args) => discover::run(&args, &mut out).await,
         Command::Runbook(args) => runbook::run(&args, &mut out),
+        Command::Drill(args) => drill::run(&args, &Clock::Machine, &mut out),
         Command::Replay(args) => replay::run(&args, &mut out),
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
         Command::Debug(args) => debug::run(&args, &Clock::Machine, &mut io::stdin().lock(), &mut out),

@@ -10,6 +10,7 @@ mod hosts;
 pub mod nagios;
 pub mod nagios_files;
 mod objects;
+mod overlay;
 pub mod pack;
 pub mod probe_kinds;
 mod runbooks;

@@ -140,8 +140,7 @@ fn find(config: &Config) -> Result<Tool, BuildError> {
 fn arguments(path: &str, config: &Config) -> Vec<String> {
     let kind = if config.artifact == Kind::Directory { "d" } else { "f" };
     let depth = config.depth.to_string();
-    let words =
-        [path, "-mindepth", "1", "-maxdepth", &depth, "-type", kind, "-name", &config.name, "-printf", LISTING];
+    let words = [path, "-mindepth", "1", "-maxdepth", &depth, "-type", kind, "-name", &config.name, "-printf", LISTING];
     words.map(str::to_owned).to_vec()
 }
 
@@ -266,7 +265,8 @@ mod tests {
         std::fs::write(folder.path().join("a b.sql"), "12345").expect("file");
         std::fs::write(folder.path().join("other.txt"), "x").expect("file");
         let params = format!(r#"{{"path":"{}","name":"*.sql"}}"#, folder.path().display());
-        let seen = run_on("backup", &params, Arc::new(crate::local_view::LocalView::default())).await.expect("observed");
+        let seen =
+            run_on("backup", &params, Arc::new(crate::local_view::LocalView::default())).await.expect("observed");
         assert_eq!((text(&seen, "newest"), number(&seen, "bytes")), ("a b.sql".into(), 5.0));
         let gone = format!(r#"{{"path":"{}/gone"}}"#, folder.path().display());
         let seen = run_on("backup", &gone, Arc::new(crate::local_view::LocalView::default())).await.expect("observed");

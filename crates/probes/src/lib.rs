@@ -19,6 +19,7 @@ pub mod dns;
 pub mod dns_zone;
 pub mod docker;
 pub mod drbd;
+pub mod drill;
 pub mod euca;
 pub mod exec;
 pub mod fetch;
@@ -247,6 +248,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<dns_zone::DnsZone>(),
     entry::<docker::Docker>(),
     entry::<drbd::Drbd>(),
+    entry::<drill::Drill>(),
     entry::<euca::faults::EucaFaults>(),
     entry::<euca::properties::EucaProperties>(),
     entry::<euca::services::EucaServices>(),

@@ -82,10 +82,14 @@ mod tests {
 
     #[test]
     fn a_mark_says_how_it_ended() {
-        let mark = parse_mark("# by backup.sh\nstatus = FAILED\nat=1795226400\nbytes=12\nmessage=pg_dumpall: no space\n");
+        let mark =
+            parse_mark("# by backup.sh\nstatus = FAILED\nat=1795226400\nbytes=12\nmessage=pg_dumpall: no space\n");
         let mark = mark.expect("a mark");
         assert!(mark.is_failed());
-        assert_eq!((mark.at_s, mark.bytes, mark.message.as_str()), (Some(1_795_226_400.0), Some(12), "pg_dumpall: no space"));
+        assert_eq!(
+            (mark.at_s, mark.bytes, mark.message.as_str()),
+            (Some(1_795_226_400.0), Some(12), "pg_dumpall: no space")
+        );
         assert!(!parse_mark("status=ok\n").expect("a mark").is_failed());
         assert_eq!(parse_mark("hello\n"), None);
     }

@@ -5,6 +5,7 @@ pub mod ceph;
 pub mod containers;
 pub mod dns;
 pub mod drbd;
+pub mod drill;
 pub mod euca;
 pub mod exposition;
 pub mod gluster;

@@ -85,9 +85,8 @@ impl EucaFaults {
     fn observe(&self, faults: &[Fault], logs: usize, now_s: i64) -> Observation {
         let offset_s = i64::from(self.config.utc_offset_min) * 60;
         let since = |fault: &Fault| now_s - (fault.at_local_s - offset_s);
-        let counts = |fault: &&Fault| {
-            since(fault) <= i64::from(self.config.within_min) * 60 && !SETTINGS.contains(&fault.id)
-        };
+        let counts =
+            |fault: &&Fault| since(fault) <= i64::from(self.config.within_min) * 60 && !SETTINGS.contains(&fault.id);
         let recent: Vec<&Fault> = faults.iter().filter(counts).collect();
         let ids: BTreeSet<u32> = recent.iter().map(|fault| fault.id).collect();
         // The newest words of each.

@@ -80,8 +80,13 @@ impl Probe for EucaProperties {
 impl EucaProperties {
     fn observe(&self, now: &BTreeMap<String, String>, saved: Option<&BTreeMap<String, String>>) -> Observation {
         let value = |name: &str| now.get(name).map_or("", String::as_str);
-        let wrong: Vec<String> = self.config.expect.iter().filter(|(name, wanted)| value(name) != **wanted)
-            .map(|(name, _)| name.clone()).collect();
+        let wrong: Vec<String> = self
+            .config
+            .expect
+            .iter()
+            .filter(|(name, wanted)| value(name) != **wanted)
+            .map(|(name, _)| name.clone())
+            .collect();
         // What the documentation names as never configured: a storage controller without backend, workers without image.
         let needed = |name: &str| name.ends_with(".storage.blockstoragemanager") || name.ends_with(".worker.image");
         let unset: Vec<String> = now
@@ -145,7 +150,8 @@ mod tests {
 
     #[tokio::test]
     async fn drift_from_the_saved_list_is_told_without_values() {
-        let seen = run_on("euca_properties", r#"{"saved":"/backup/properties"}"#, host(0, NOW)).await.expect("observed");
+        let seen =
+            run_on("euca_properties", r#"{"saved":"/backup/properties"}"#, host(0, NOW)).await.expect("observed");
         let told = "[cloud.vmstate.instance_timeout changed, dns.enabled is gone, region.name is new]";
         assert_eq!(text(&seen, "drift"), told);
         assert!(!seen.text.contains("43200") && !seen.long_text.contains("43200"));
