@@ -184,7 +184,7 @@ pub const PACK: &[(&str, &[&str])] = &[
         ],
     ),
     ("[[usual]]", &["probe", "params", "rules", "example"]),
-    ("signal", &["sig", "of_host", "fact", "each", "words", "by_state", "resource", "blocks_start"]),
+    ("signal", &["sig", "of_host", "fact", "each", "elsewhere", "words", "by_state", "resource", "blocks_start"]),
     ("[[check.example]]", &["name", "output", "code", "observation", "params", "expect", "signals"]),
     ("observation", &["facts", "measurements", "failed", "text"]),
     (

@@ -236,6 +236,41 @@ impl Board {
         }
     }
 
+    /// Takes over what a result says about other hosts of the same cloud: a controller's view of its nodes. What it names
+    /// and the catalog does not have is passed over.
+    pub fn contribute_elsewhere(&mut self, catalog: &Catalog, check: &Check, from: &Contribution<'_>) {
+        let cloud_of = |host: HostId| catalog.hosts[host.index()].cloud;
+        let own = match from.object {
+            ObjectId::Host(host) => host,
+            ObjectId::Service(service) => catalog.services[service.index()].host,
+        };
+        for spec in &check.signals {
+            for told in spec.told_elsewhere(from.observation) {
+                let host = catalog.host_id(&told.host).or_else(|| catalog.host_by_address(&told.host));
+                let Some(host) = host.filter(|host| cloud_of(*host) == cloud_of(own)) else { continue };
+                let component = told.component.as_deref();
+                let parts = &catalog.hosts[host.index()].components;
+                let has = |key: &str| parts.iter().any(|id| *catalog.components[id.index()].key == *key);
+                if component.is_some_and(|key| !has(key)) {
+                    continue;
+                }
+                self.tell(
+                    catalog,
+                    &Signal {
+                        host: Some(Arc::clone(&catalog.hosts[host.index()].name)),
+                        component: component.map(Arc::from),
+                        sig: Arc::clone(&spec.sig),
+                        value: told.value,
+                        vantage: None,
+                        observed_at: from.observed_at,
+                        changed_at: from.observed_at,
+                        every: check.every,
+                    },
+                );
+            }
+        }
+    }
+
     /// Forgets what `object` said: its reporter is gone, so its last words are not facts any more.
     /// An `agent` signal says `stale` instead, because its silence is what it reports.
     pub fn forget(&mut self, object: ObjectId, check: &Check, at: Timestamp) {

@@ -259,6 +259,9 @@ pub enum SignalValue {
     Each(Arc<str>),
     /// The fact's text translated word by word (`not_enabled` -> `NOTREADY`); a word without a translation gives no signal.
     Translated { fact: Arc<str>, words: BTreeMap<Arc<str>, Arc<str>> },
+    /// What a controller says of others: one signal per element `{"host", "component"?, "value"}` of the list fact of that
+    /// name, about that host (by name or address) of the same cloud.
+    Elsewhere(Arc<str>),
 }
 
 /// A check bound to a host: the unit of state.

@@ -104,7 +104,9 @@ impl Engine {
         if before.is_pending() && directives.is_none() {
             self.watch_freshness(object);
         }
-        self.board.contribute(check, &Contribution { object, observation, judgement: &judgement, observed_at });
+        let contribution = Contribution { object, observation, judgement: &judgement, observed_at };
+        self.board.contribute(check, &contribution);
+        self.board.contribute_elsewhere(&catalog, check, &contribution);
         let output_changed = self.keep(object, result, judgement, stalked);
         let change = Change { before, transition, source: result.source, output_changed, seen_at };
         self.look_at_host_of(id, &change, effects);
