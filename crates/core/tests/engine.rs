@@ -8,6 +8,8 @@ mod gap;
 mod past;
 #[path = "engine/recurring.rs"]
 mod recurring;
+#[path = "engine/runs.rs"]
+mod runs;
 #[path = "engine/switches.rs"]
 mod switches;
 mod world;

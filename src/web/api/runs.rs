@@ -8,7 +8,8 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use stentor_core::catalog::{Platform, Runbook};
 use stentor_core::engine::{Command, Reply};
-use stentor_core::runbook::{self, Asker, NewRun, RunAction, RunRequest, RunTarget, Verification};
+use stentor_core::runbook::facts::Sight;
+use stentor_core::runbook::{self, Asker, NewRun, RunAction, RunRequest, RunTarget};
 use stentor_core::snapshot::Snapshot;
 
 use super::extract::{IdempotencyKey, InJson, InPath, InQuery};
@@ -152,12 +153,7 @@ fn plan_for_incident(snapshot: &Snapshot, number: u64, session: &Session) -> Res
         .catalog
         .runbook(id)
         .ok_or_else(|| Problem::new(StatusCode::CONFLICT, "conflict", format!("INC-{number} names no runbook")))?;
-    let target = &incident.verdict.target;
-    let target = RunTarget {
-        host: target.host.clone().filter(|host| snapshot.host(host).is_some()),
-        component: target.component.clone(),
-        cloud: incident.cloud.clone(),
-    };
+    let target = runbook::facts::target_of(&snapshot.catalog, incident);
     Ok(json(StatusCode::OK, &plan(snapshot, book, Some(number), target, session)))
 }
 
@@ -169,16 +165,8 @@ fn plan(
     target: RunTarget,
     session: &Session,
 ) -> run_dto::Run {
-    let mut verification = Verification { intervals: book.intervals, ..Verification::default() };
-    for name in &book.verification {
-        let objects = runbook::facts::objects_of(&snapshot.catalog, &target, name);
-        if objects.is_empty() {
-            verification.unwatched.push(Arc::clone(name));
-        }
-        for object in objects {
-            verification.watch(snapshot.catalog.object_key(object));
-        }
-    }
+    let of = incident.and_then(|number| snapshot.incidents.get(&number)).map(|incident| &**incident);
+    let verification = runbook::facts::verification_of(&Sight::of(snapshot), book, &target, of);
     let run = runbook::Run::new(NewRun {
         number: 0,
         runbook: Arc::new(book.clone()),
