@@ -157,7 +157,7 @@ impl Engine {
             RunAction::Abort { why, .. } => run.abort(why, by, self.at),
             RunAction::Start { .. } | RunAction::StartByItself { .. } | RunAction::StartProcedure { .. } => {
                 Ok(Outcome::Repeated)
-            },
+            }
         }
     }
 

@@ -324,7 +324,12 @@ struct Count {
 }
 
 fn people() -> [Asker; 4] {
-    [person("anna", Right::Power), person("bob", Right::Power), person("carl", Right::Operate), person("dora", Right::View)]
+    [
+        person("anna", Right::Power),
+        person("bob", Right::Power),
+        person("carl", Right::Operate),
+        person("dora", Right::View),
+    ]
 }
 
 fn next(bench: &mut Bench) -> bool {
@@ -372,7 +377,9 @@ fn look(before: &Run, after: &Run, act: &Act, count: &mut Count) -> Result<(), T
     let states = |run: &Run| run.steps.iter().map(|step| (step.state, step.attempt)).collect::<Vec<_>>();
     // Leaving out what nobody did changes nothing that was seen.
     let skipped = matches!(act, Act::Skip(..)) && before.phase == after.phase;
-    if (states(before) != states(after) && !skipped) || (before.phase == RunPhase::Finished && after.phase == RunPhase::Reopened) {
+    if (states(before) != states(after) && !skipped)
+        || (before.phase == RunPhase::Finished && after.phase == RunPhase::Reopened)
+    {
         count.well.clear();
     }
     let counts = matches!(before.phase, RunPhase::Verifying | RunPhase::Reopened);

@@ -239,13 +239,14 @@ fn power_needs_a_controller_the_right_and_a_second_person() {
 #[test]
 fn a_procedure_needs_a_target_and_no_incident() {
     let mut story = Story::new();
-    let procedure = Runbook { procedure: true, ..Runbook::of_steps("rb-move", "Move it", vec![step(StepKind::Fix, Action::Manual)]) };
-    story.change_catalog(|catalog| with_book(catalog, vec![procedure, book(vec![step(StepKind::Fix, Action::Manual)])]));
-    let start = |id: &str, host: &str| RunAction::StartProcedure {
-        runbook: id.into(),
-        host: host.into(),
-        component: None,
+    let procedure = Runbook {
+        procedure: true,
+        ..Runbook::of_steps("rb-move", "Move it", vec![step(StepKind::Fix, Action::Manual)])
     };
+    story
+        .change_catalog(|catalog| with_book(catalog, vec![procedure, book(vec![step(StepKind::Fix, Action::Manual)])]));
+    let start =
+        |id: &str, host: &str| RunAction::StartProcedure { runbook: id.into(), host: host.into(), component: None };
     for (id, host, part) in [
         ("rb-move", "nowhere", "no host `nowhere`"),
         ("rb-none", "web1", "no runbook `rb-none`"),
