@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::path::Path;
+use std::process::Stdio;
 
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use stentor::clock::Clock;
 use stentor::demo::bmc::{BmcIdentity, SimulatedBmc};
 use stentor_wire::ipmi::Privilege;
 
-use crate::running::{Running, stentor, until};
+use crate::running::{PATIENCE, Running, is_live, stentor, until};
 
 /// One person who asks over HTTP.
 struct Person {
@@ -109,10 +110,35 @@ async fn a_run_is_finished_when_the_cloud_is_verified_well_and_not_before() {
     assert!(timeline.contains("verified: every check was well"), "{timeline}");
     let token = demo.folder.path().join("token");
     std::fs::write(&token, &demo.token).unwrap();
+    led_from_a_terminal(&demo, &token).await;
     let arguments = ["runbook", "audit", "--verify", "--url", &demo.url, "--token-file", &token.display().to_string()];
     let verified = stentor(&arguments, demo.folder.path()).output().await.unwrap();
     let said = String::from_utf8_lossy(&verified.stdout).into_owned();
     assert!(verified.status.success() && said.contains("each follows the one before it"), "{said}");
+}
+
+/// The command line leads through the next one: it ends when the cloud is well, and not before.
+async fn led_from_a_terminal(demo: &Running, token: &Path) {
+    demo.post("demo/inject/console/software?wait=1").await.unwrap();
+    let open =
+        demo.until_incidents("another is open", |all| all.iter().find(|i| is_live(i)).cloned().ok_or("none")).await;
+    let name = format!("INC-{}", open["number"]);
+    let token = token.display().to_string();
+    let more = ["--url", &demo.url, "--token-file", &token];
+    let plan = [&["runbook", "run", &name, "--dry-run"], &more[..]].concat();
+    let plan = stentor(&plan, demo.folder.path()).output().await.unwrap();
+    assert!(String::from_utf8_lossy(&plan.stdout).contains("Over when"), "{plan:?}");
+    let run = [&["runbook", "run", &name, "--yes-manual"], &more[..]].concat();
+    let run = stentor(&run, demo.folder.path()).stdout(Stdio::piped()).spawn().unwrap();
+    let verifying = async || {
+        let runs = demo.get("api/v1/runs?live=true").await["items"].clone();
+        if runs[0]["phase"] == "verifying" { Ok(()) } else { Err(runs) }
+    };
+    until("every step is taken", verifying).await;
+    demo.post("demo/heal/console/software").await.unwrap();
+    let ended = tokio::time::timeout(PATIENCE, run.wait_with_output()).await.expect("it ends").unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(ended.status.success() && said.contains("finished: verified well"), "{said}");
 }
 
 const PACK: &str = r#"
