@@ -289,3 +289,5 @@ mod tests;
 
 #[cfg(test)]
 mod cells_tests;
+#[cfg(test)]
+mod runs_tests;
