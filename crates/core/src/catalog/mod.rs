@@ -48,6 +48,9 @@ pub struct Catalog {
     pub nagios: Nagios,
     /// Windows that come back (`[[downtime]]` with `period`).
     pub recurring: Vec<Recurrence>,
+    /// What the hosts outside clouds hang on.
+    #[serde(default)]
+    pub outside: Topology,
     #[serde(skip)]
     pub index: Index,
 }

@@ -28,6 +28,7 @@ mod recurring;
 mod reload;
 mod result;
 pub mod retained;
+mod shared;
 mod skip;
 pub mod switch;
 mod tick;
@@ -90,6 +91,8 @@ pub struct Engine {
     clouds: Arc<Vec<CloudStatus>>,
     /// What the classifier says about the hosts outside clouds.
     outside: Diagnosis,
+    /// Follows from the catalog.
+    shares: shared::Shares,
     tracker: Tracker,
     ledger: Ledger,
     downtimes: Arc<BTreeMap<u64, Downtime>>,
@@ -136,6 +139,7 @@ impl Default for Engine {
             board: Board::default(),
             clouds: Arc::default(),
             outside: Diagnosis::nothing_known(),
+            shares: shared::Shares::default(),
             tracker: Tracker::default(),
             ledger: Ledger::default(),
             downtimes: Arc::default(),
