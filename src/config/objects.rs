@@ -166,6 +166,7 @@ pub(super) fn build(
             url: settings.server.url.as_str().into(),
             timing: settings.timing.clone(),
             site: settings.site.as_str().into(),
+            runs: super::runbooks::policy(roots, packs, found),
             platforms: packs.iter().map(|pack| Arc::clone(&pack.platform)).collect(),
             ..Catalog::default()
         },

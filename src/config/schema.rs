@@ -11,6 +11,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "server",
             "ssh",
             "storage",
+            "runbook",
             "engine",
             "timing",
             "collector",
@@ -40,6 +41,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
     ("[server]", &["agent", "client_ca", "listen", "tls_cert", "tls_key", "url", "watch_config"]),
     ("[[server.agent]]", &["certificate", "host"]),
     ("[ssh]", &["config_file", "identity_file", "known_hosts", "port", "program", "user"]),
+    ("[runbook]", &["commands", "automatic", "automatic_per_host", "automatic_per_hour", "two_persons", "power"]),
     ("[storage]", &["url", "journal", "keep"]),
     ("[engine]", &["inbox", "turn_inputs", "journal_keep", "checkpoint_every"]),
     (

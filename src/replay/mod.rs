@@ -385,7 +385,8 @@ impl Run<'_> {
             | EventKind::Withheld
             | EventKind::CoreChanged
             | EventKind::CatalogLoaded
-            | EventKind::Note => return Ok(()),
+            | EventKind::Note
+            | EventKind::Runbook => return Ok(()),
         };
         let incident = event.incident.and_then(|number| self.engine.incident(number)).cloned();
         incident.map_or(Ok(()), |incident| self.print(output::incident(at, phase, &event.text, &incident)))

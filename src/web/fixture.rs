@@ -711,6 +711,7 @@ fn build(b: Builder) -> Snapshot {
         downtimes: Arc::new(BTreeMap::new()),
         comments: Arc::default(),
         clouds: Arc::new(vec![]),
+        runs: Arc::default(),
         agents: Arc::new([("clc-01".into(), ago(Span::from_secs(2))), ("ufs-01".into(), mins(30))].into()),
         counters: Counters { results_applied: 1_234_567, ..Counters::default() },
         degraded: None,

@@ -13,6 +13,7 @@ pub mod model;
 pub mod policy;
 pub mod reach;
 pub mod rules;
+pub mod runbook;
 pub mod schedule;
 pub mod seen;
 pub mod signals;

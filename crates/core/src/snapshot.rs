@@ -16,6 +16,7 @@ use crate::model::{
 };
 use crate::policy::notice::explain::{Explanation, explain};
 use crate::policy::notice::facts::{Asked, World};
+use crate::runbook::Run;
 use crate::{Span, Timestamp};
 
 #[derive(Clone, Debug)]
@@ -51,6 +52,8 @@ pub struct Snapshot {
     pub comments: Arc<BTreeMap<u64, Comment>>,
     /// Parallel to `catalog.clouds`.
     pub clouds: Arc<Vec<CloudStatus>>,
+    /// Runs of runbooks: live ones and the most recently ended, by number.
+    pub runs: Arc<BTreeMap<u64, Arc<Run>>>,
     /// Agents by name and when they were last heard.
     pub agents: Arc<BTreeMap<Arc<str>, Timestamp>>,
     pub counters: Counters,

@@ -123,6 +123,7 @@ fn timeline_kind(kind: TimelineKind) -> &'static str {
         TimelineKind::Reopened => "reopened",
         TimelineKind::Split => "split",
         TimelineKind::Merged => "merged",
+        TimelineKind::Runbook => "runbook",
     }
 }
 

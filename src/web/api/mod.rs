@@ -10,6 +10,8 @@ pub mod incidents;
 pub mod ingest;
 pub mod matrix;
 pub mod objects;
+pub mod run_dto;
+pub mod runs;
 pub mod select;
 pub mod traps;
 pub mod trial;
@@ -62,6 +64,16 @@ pub fn routes() -> Router<WebState> {
         .route("/api/v1/components", get(cloud::components))
         .route("/api/v1/core", get(cloud::core))
         .route("/api/v1/counts", get(cloud::counts))
+        .route("/api/v1/incidents/{number}/run", post(runs::start))
+        .route("/api/v1/runbooks", get(runs::runbooks))
+        .route("/api/v1/runbooks/{id}", get(runs::runbook))
+        .route("/api/v1/runbooks/{id}/run", post(runs::start_procedure))
+        .route("/api/v1/runs", get(runs::list))
+        .route("/api/v1/runs/{run}", get(runs::one))
+        .route("/api/v1/runs/{run}/finish", post(runs::finish))
+        .route("/api/v1/runs/{run}/abort", post(runs::abort))
+        .route("/api/v1/runs/{run}/steps/{step}/{action}", post(runs::step))
+        .route("/api/v1/audit", get(runs::audit))
         .route("/api/v1/history", get(history::list))
         .route("/api/v1/traps", get(traps::list))
         .route("/api/v1/notify/test", post(trial::notify))

@@ -339,6 +339,7 @@ fn timeline_entry(now: Timestamp, incident: &Incident, entry: &TimelineEntry) ->
         TimelineKind::Acknowledged => Sign::Icon("user"),
         TimelineKind::Unacknowledged => Sign::Icon("x"),
         TimelineKind::Note => Sign::Icon("chat"),
+        TimelineKind::Runbook => Sign::Icon("book"),
         TimelineKind::Paged => Sign::Icon("mail"),
         TimelineKind::PageFailed => Sign::Glyph(Mark::Warn.glyph()),
         TimelineKind::Withheld => Sign::Icon("bell"),

@@ -66,6 +66,7 @@ pub fn scene() -> Snapshot {
         downtimes: Arc::new(BTreeMap::from([(1, downtime())])),
         comments: Arc::default(),
         clouds: Arc::new(vec![CloudStatus { core: CoreState::Degraded, core_since: NOW, diagnosis: diagnosis() }]),
+        runs: Arc::default(),
         agents: Arc::default(),
         counters: Counters { inputs_applied: 1234, ..Counters::default() },
         degraded: None,

@@ -15,6 +15,7 @@ use crate::diagnosis::{Severity, Topology};
 use crate::id::{CheckId, CloudId, ComponentId, ContactId, HostId, ObjectId, ServiceId, TimeperiodId, ZoneId};
 use crate::model::{ObjectKey, Value};
 use crate::rules::Rule;
+use crate::runbook::RunPolicy;
 use crate::timeperiod::DateRule;
 use crate::{Span, Timestamp};
 
@@ -51,6 +52,9 @@ pub struct Catalog {
     /// What the hosts outside clouds hang on.
     #[serde(default)]
     pub outside: Topology,
+    /// What runs of runbooks may do (`[runbook]`).
+    #[serde(default)]
+    pub runs: RunPolicy,
     #[serde(skip)]
     pub index: Index,
 }

@@ -55,6 +55,8 @@ pub struct Checkpoint {
     gaps: VecDeque<(Timestamp, Span)>,
     recurred: BTreeMap<super::recurring::Series, crate::catalog::Occurrence>,
     behind: BTreeMap<Arc<str>, super::Behind>,
+    #[serde(default)]
+    runs: super::runs::Runs,
 }
 
 impl Engine {
@@ -93,6 +95,7 @@ impl Engine {
             gaps: self.gaps.clone(),
             recurred: self.recurred.clone(),
             behind: self.behind.clone(),
+            runs: self.runs.clone(),
         }
     }
 
@@ -150,6 +153,7 @@ impl Engine {
             gaps: checkpoint.gaps,
             recurred: checkpoint.recurred,
             behind: checkpoint.behind,
+            runs: checkpoint.runs,
             ..Engine::default()
         };
         engine.rederive();

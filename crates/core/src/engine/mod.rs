@@ -28,6 +28,8 @@ mod recurring;
 mod reload;
 mod result;
 pub mod retained;
+mod run_watch;
+mod runs;
 mod shared;
 mod skip;
 pub mod switch;
@@ -115,6 +117,7 @@ pub struct Engine {
     agents: Arc<BTreeMap<Arc<str>, AgentState>>,
     /// Hosts whose agents have more to tell than they have told.
     behind: BTreeMap<Arc<str>, Behind>,
+    runs: runs::Runs,
     seen: Seen,
     counters: Counters,
 }
@@ -154,6 +157,7 @@ impl Default for Engine {
             watched: freshness::Watched::default(),
             agents: Arc::default(),
             behind: BTreeMap::new(),
+            runs: runs::Runs::default(),
             seen: Seen::default(),
             counters: Counters::default(),
         };
@@ -273,6 +277,7 @@ impl Engine {
             downtimes: Arc::clone(&self.downtimes),
             comments: Arc::clone(&self.comments),
             clouds: Arc::clone(&self.clouds),
+            runs: Arc::clone(&self.runs.all),
             agents: Arc::new(self.agents.iter().map(|(name, agent)| (Arc::clone(name), agent.seen_at)).collect()),
             counters: self.counters,
             degraded: None,

@@ -50,6 +50,7 @@ impl Engine {
             ObjectId::Host(id) => self.apply_host_result(id, observed_at, result, effects),
             ObjectId::Service(id) => self.apply_service_result(id, observed_at, result, effects),
         }
+        self.run_sees(result.object, effects);
     }
 
     fn count_check(&mut self, object: ObjectId, source: ResultSource) {

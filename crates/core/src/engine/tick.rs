@@ -30,6 +30,7 @@ impl Engine {
         let diagnosed = self.diagnose(effects);
         let supported = self.supported();
         self.reconcile(&supported, diagnosed, effects);
+        self.advance_runs(effects);
         self.page(effects);
     }
 

@@ -214,6 +214,8 @@ pub enum TimelineKind {
     Split,
     /// Another incident turned out to be the same failure.
     Merged,
+    /// Something happened in a run of its runbook.
+    Runbook,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

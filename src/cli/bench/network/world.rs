@@ -205,6 +205,7 @@ fn engine_of(catalog: &Arc<Catalog>) -> (Handle, mpsc::Receiver<KeyedResult>) {
         comments: Arc::default(),
         clouds: Arc::default(),
         agents: Arc::default(),
+        runs: Arc::default(),
         counters: Counters::default(),
         degraded: None,
         refused: None,
