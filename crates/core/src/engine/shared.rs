@@ -19,9 +19,14 @@ const CONFIDENCE: f64 = 0.6;
 /// Facts that are written down; the names of all hosts are among the effects.
 const EVIDENCE_MAX: usize = 24;
 /// Start of a machine (specification 10, section 6): who comes back after a shared failure has so long, at pace 1.
-const BOOT: Span = Span::from_secs(600);
+pub(super) const BOOT: Span = Span::from_secs(600);
+
+/// Siblings of a suspect that are asked at once; of a wider switch the rest is asked when its turn comes.
+const SIBLINGS_ASKED_MAX: usize = 64;
 
 type Causes = BTreeMap<CauseKey, Wanted>;
+/// Hosts that are down, each with the key of its own verdict if it has one.
+type Fallen = BTreeMap<HostId, Option<CauseKey>>;
 
 /// A switch or a feed, and the hosts that hang on it alone.
 #[derive(Clone, Debug)]
@@ -71,10 +76,10 @@ impl Shares {
         Shares { elements, of_host }
     }
 
-    /// Hosts that share something with this one.
-    fn siblings(&self, host: HostId) -> BTreeSet<HostId> {
+    /// Hosts that share something with this one; who shares two things with it comes twice.
+    fn siblings(&self, host: HostId) -> impl Iterator<Item = HostId> {
         let own = self.of_host.get(&host).into_iter().flatten().map(|i| &self.elements[*i]);
-        own.flat_map(|element| element.members.iter().copied()).filter(|sibling| *sibling != host).collect()
+        own.flat_map(|element| element.members.iter().copied()).filter(move |sibling| *sibling != host)
     }
 }
 
@@ -122,26 +127,27 @@ impl Engine {
     }
 
     /// Hosts that are believed to be down: by their own check, or by the classifier.
-    fn fallen(&self, wanted: &Causes) -> BTreeSet<HostId> {
+    fn fallen(&self, wanted: &Causes) -> Fallen {
         let by_row = self.problems.iter().filter_map(|object| match object {
             // An unreachable one has a dead parent, which speaks for it.
             ObjectId::Host(id) => (self.hosts[id.index()].host_state() == HostState::Down).then_some(*id),
             ObjectId::Service(_) => None,
         });
         let by_verdict = wanted.keys().filter(|key| key.class == Class::ServerDown && key.target.component.is_none());
-        let by_verdict = by_verdict.filter_map(|key| self.catalog.host_id(key.target.host.as_deref()?));
-        by_row.chain(by_verdict).collect()
+        let by_verdict =
+            by_verdict.filter_map(|key| Some((self.catalog.host_id(key.target.host.as_deref()?)?, Some(key.clone()))));
+        by_row.map(|host| (host, None)).chain(by_verdict).collect()
     }
 
-    fn fold_fallen(&self, wanted: &mut Causes, fallen: &BTreeSet<HostId>) {
-        let may_be = |element: &&Element| element.members.iter().any(|host| fallen.contains(host));
+    fn fold_fallen(&self, wanted: &mut Causes, fallen: &Fallen) {
+        let may_be = |element: &&Element| element.members.iter().any(|host| fallen.contains_key(host));
         let mut elements: Vec<&Element> = self.shares.elements.iter().filter(may_be).collect();
         // The wider one explains more; of two that explain the same, the switch, unless it is known to work.
         elements.sort_by_key(|element| {
             let works = element.kind == TargetKind::Switch && self.is_up(&element.name);
             (std::cmp::Reverse(element.members.len()), works, element.kind != TargetKind::Switch)
         });
-        let mut folded: BTreeSet<HostId> = BTreeSet::new();
+        let mut folded: BTreeSet<HostId> = self.explained(wanted);
         for element in elements {
             let known = wanted.iter().find(|(key, _)| {
                 matches!(key.class, Class::Network | Class::PowerEvent)
@@ -149,20 +155,22 @@ impl Engine {
                     && key.target.host.as_ref() == Some(&element.name)
             });
             let known = known.map(|(key, _)| key.clone());
-            let explained = self.explained(wanted);
             let open = |host: &HostId| {
                 let is_planned = self.hosts[host.index()].downtime_depth > 0;
-                !is_planned && !folded.contains(host) && !explained.contains(host)
+                !is_planned && !folded.contains(host)
             };
             let rest: Vec<HostId> = element.members.iter().copied().filter(open).collect();
-            if rest.is_empty() || !rest.iter().all(|host| fallen.contains(host)) {
+            if rest.is_empty() || !rest.iter().all(|host| fallen.contains_key(host)) {
                 continue;
             }
             if let Some(key) = known {
+                drop_single(wanted, fallen, &rest);
                 self.take_in(wanted, &key, &rest);
                 folded.extend(rest);
-            } else if rest.len() >= 2 && self.speaks_for(element, &rest, wanted) {
-                self.take_over_hosts(wanted, element, &rest);
+            } else if rest.len() >= 2 && self.speaks_for(element, &rest, wanted, fallen) {
+                let verdict = self.shared_verdict(element, &rest, wanted, fallen);
+                drop_single(wanted, fallen, &rest);
+                self.put_shared(wanted, verdict, &rest);
                 folded.extend(rest);
             }
         }
@@ -182,28 +190,18 @@ impl Engine {
 
     /// Whether the failure of `element` is what took these hosts away: something else on the site lives, and nothing that
     /// is known of them speaks against it.
-    fn speaks_for(&self, element: &Element, hosts: &[HostId], wanted: &Causes) -> bool {
+    fn speaks_for(&self, element: &Element, hosts: &[HostId], wanted: &Causes, fallen: &Fallen) -> bool {
         let members: BTreeSet<HostId> = element.members.iter().copied().collect();
         let lives_elsewhere = self.hosts.iter().enumerate().any(|(i, row)| {
-            let id = HostId::from_index(i);
-            !members.contains(&id)
-                && self.catalog.hosts[i].check.is_some()
-                && self.catalog.hosts[i].name != element.name
-                && !row.is_pending()
-                && row.state == 0
+            let host = &self.catalog.hosts[i];
+            let is_other = !members.contains(&HostId::from_index(i)) && host.name != element.name;
+            is_other && host.check.is_some() && !row.is_pending() && row.state == 0
         });
         let contradicts = |host: &HostId| {
-            let name = &self.catalog.hosts[host.index()].name;
-            let own = wanted.iter().find(|(key, _)| {
-                key.class == Class::ServerDown
-                    && key.target.component.is_none()
-                    && key.target.host.as_ref() == Some(name)
-            });
-            own.is_some_and(|(_, want)| {
-                let says =
-                    |value: &str| want.verdict.evidence.iter().any(|fact| fact.sig == "power" && fact.value == value);
+            own_facts(wanted, fallen, *host).any(|fact| {
                 // A controller that still says off has power itself; a host that is on has some.
-                says("off") || (element.kind == TargetKind::Power && says("on"))
+                let speaks = fact.value == "off" || (element.kind == TargetKind::Power && fact.value == "on");
+                fact.sig == "power" && speaks
             })
         };
         lives_elsewhere && !hosts.iter().any(contradicts)
@@ -211,32 +209,19 @@ impl Engine {
 
     /// A verdict that is there already gets the hosts that its cloud does not know.
     fn take_in(&self, wanted: &mut Causes, key: &CauseKey, hosts: &[HostId]) {
-        self.drop_single(wanted, hosts);
         let Some(want) = wanted.get_mut(key) else { return };
         want.verdict.suppressed.extend(hosts.iter().map(|host| self.effect(*host)));
         want.verdict.suppressed.sort_unstable();
         want.verdict.suppressed.dedup();
     }
 
-    fn take_over_hosts(&self, wanted: &mut Causes, element: &Element, hosts: &[HostId]) {
+    fn put_shared(&self, wanted: &mut Causes, verdict: Verdict, hosts: &[HostId]) {
         let mut clouds = hosts.iter().map(|host| self.catalog.hosts[host.index()].cloud);
         let first = clouds.next().flatten();
         let cloud = first.filter(|first| clouds.all(|other| other == Some(*first)));
-        let verdict = self.shared_verdict(element, hosts, wanted);
-        self.drop_single(wanted, hosts);
         let key = CauseKey::of(cloud.map(|id| Arc::clone(&self.catalog.clouds[id.index()].name)), &verdict);
         let timing: &Timing = &self.catalog.timing;
         wanted.insert(key, Wanted { verdict, hold: timing.hold_server + timing.hold_group });
-    }
-
-    fn drop_single(&self, wanted: &mut Causes, hosts: &[HostId]) {
-        let names: BTreeSet<&str> = hosts.iter().map(|host| &*self.catalog.hosts[host.index()].name).collect();
-        let is_single = |key: &CauseKey| {
-            key.class == Class::ServerDown
-                && key.target.component.is_none()
-                && key.target.host.as_deref().is_some_and(|host| names.contains(host))
-        };
-        wanted.retain(|key, _| !is_single(key));
     }
 
     fn effect(&self, host: HostId) -> Suppressed {
@@ -244,7 +229,7 @@ impl Engine {
         Suppressed { host: Some(name), component: None, class: Class::ServerDown }
     }
 
-    fn shared_verdict(&self, element: &Element, hosts: &[HostId], wanted: &Causes) -> Verdict {
+    fn shared_verdict(&self, element: &Element, hosts: &[HostId], wanted: &Causes, fallen: &Fallen) -> Verdict {
         let rows = hosts.iter().map(|host| &self.hosts[host.index()]);
         let since = rows.map(|row| row.last_hard_change).min().unwrap_or(self.at);
         let fact = |host: &HostId| {
@@ -252,6 +237,8 @@ impl Engine {
             let value = self.hosts[host.index()].host_state().as_str().to_owned();
             Evidence { sig: "host check".to_owned(), at: name, value }
         };
+        let facts = hosts.iter().flat_map(|host| own_facts(wanted, fallen, *host).cloned());
+        let evidence: Vec<Evidence> = hosts.iter().map(fact).chain(facts).take(EVIDENCE_MAX).collect();
         let all = format!("all {} hosts that hang on {} alone went dark together", hosts.len(), element.name);
         let rejected = |class, why: String| Rejected { class, subtype: None, why };
         let unsure = "nobody reports the power of these hosts: it may be gone as well".to_owned();
@@ -287,7 +274,7 @@ impl Engine {
             runbook: runbook.into(),
             redundancy: None,
             suppressed: hosts.iter().map(|host| self.effect(*host)).collect(),
-            evidence: hosts.iter().take(EVIDENCE_MAX).map(fact).collect(),
+            evidence,
             rejected: vec![rejected(Class::ServerDown, all), other],
             since,
         }
@@ -330,7 +317,7 @@ impl Engine {
     /// of a rack to be found dead must not speak for itself while the others are being tried.
     pub(super) fn siblings_are_undecided(&self, target: &Target, since: Timestamp) -> bool {
         let Some(host) = target.host.as_deref().and_then(|name| self.catalog.host_id(name)) else { return false };
-        self.shares.siblings(host).into_iter().any(|sibling| {
+        self.shares.siblings(host).any(|sibling| {
             let row = &self.hosts[sibling.index()];
             let check = self.catalog.hosts[sibling.index()].check.map(|id| &self.catalog.checks[id.index()]);
             let Some(check) = check else { return false };
@@ -343,7 +330,21 @@ impl Engine {
 
     /// Hosts that share a switch or a feed with this one and are not known to fail.
     pub(super) fn siblings_that_live(&self, host: HostId) -> impl Iterator<Item = HostId> {
-        self.shares.siblings(host).into_iter().filter(|sibling| self.hosts[sibling.index()].state == 0)
+        let live = self.shares.siblings(host).filter(|sibling| self.hosts[sibling.index()].state == 0);
+        live.take(SIBLINGS_ASKED_MAX)
+    }
+}
+
+/// What the verdict on a host alone rests on.
+fn own_facts<'a>(wanted: &'a Causes, fallen: &Fallen, host: HostId) -> impl Iterator<Item = &'a Evidence> + use<'a> {
+    let own = fallen.get(&host).and_then(Option::as_ref).and_then(|key| wanted.get(key));
+    own.into_iter().flat_map(|want| &want.verdict.evidence)
+}
+
+/// These hosts have no failure of their own any more.
+fn drop_single(wanted: &mut Causes, fallen: &Fallen, hosts: &[HostId]) {
+    for key in hosts.iter().filter_map(|host| fallen.get(host)?.as_ref()) {
+        wanted.remove(key);
     }
 }
 
