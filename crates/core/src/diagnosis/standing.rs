@@ -91,11 +91,7 @@ fn out(class: Class) -> Footing {
     }
 }
 
-fn of_component<'b, 'a>(
-    world: &World,
-    board: &'b Board<'a>,
-    comp: usize,
-) -> Option<(Footing, Option<&'b Draft<'a>>)> {
+fn of_component<'b, 'a>(world: &World, board: &'b Board<'a>, comp: usize) -> Option<(Footing, Option<&'b Draft<'a>>)> {
     if let Some(draft) = board.out_by(world, comp) {
         // What is stopped because its upstream is gone was not stopped on purpose.
         let class = match board.fate[comp] {
