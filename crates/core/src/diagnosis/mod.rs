@@ -25,6 +25,7 @@ mod splitbrain;
 mod suppression;
 pub mod timing;
 pub mod topology;
+mod twins;
 pub mod verdict;
 mod world;
 
@@ -60,6 +61,7 @@ pub fn diagnose(topology: &Topology, signals: &[Signal], at: Timestamp, timing: 
     jvm::judge_jvms(&world, &mut board);
     jvm::judge_backends(&world, &mut board);
     splitbrain::judge_dual_active(&world, &mut board);
+    twins::judge_twins(&world, &mut board);
     suppression::resolve(&world, &mut board);
     elements::judge_hardware(&world, &mut board);
     conclude::conclude(&world, board)
