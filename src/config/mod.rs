@@ -282,3 +282,5 @@ mod tests;
 
 #[cfg(test)]
 mod cells_tests;
+#[cfg(test)]
+mod cloudstack_tests;
