@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::knowledge::Knowledge;
+use crate::availability::Expr;
 
 type Name = Arc<str>;
 
@@ -24,6 +25,8 @@ pub struct Topology {
     pub object: Option<String>,
     /// Node controllers a zone needs to count as working.
     pub min_nc: Option<u32>,
+    /// What the Core of this cloud needs; `None` = as built in for the platform.
+    pub core: Option<Expr>,
     /// Zone -> hosts.
     pub zones: BTreeMap<Name, Vec<Name>>,
     pub vmware_zones: Vec<Name>,
@@ -62,7 +65,7 @@ pub struct Topology {
 }
 
 impl Topology {
-    pub(super) fn is_zonal(&self, kind: &str) -> bool {
+    pub(crate) fn is_zonal(&self, kind: &str) -> bool {
         self.knowledge.is_zonal(&self.platform, kind)
     }
 

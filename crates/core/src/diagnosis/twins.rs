@@ -3,63 +3,89 @@
 //! Hosts tell by the signal `guests` which machines run on them; one that is paused, as the target of a live migration is
 //! until its end, is not among them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::draft::{Board, Draft};
-use super::signal::Signal;
 use super::verdict::{Class, FailureType, Severity, Target, TargetKind, Visibility};
-use super::world::World;
+use super::world::{Comp, World};
 use crate::model::Value;
 
 /// Machines named in one verdict.
 const NAMES_MAX: usize = 20;
 
-pub(super) fn judge_twins<'a>(world: &World<'a>, board: &mut Board<'a>) {
-    // Type of the components that told, machine -> where it runs, by whose word.
-    let mut running: BTreeMap<(&str, String), Vec<(usize, &'a Signal)>> = BTreeMap::new();
-    for (index, comp) in world.comps.iter().enumerate() {
-        if board.host_root[comp.host].is_some() {
-            continue;
+/// Type of the components that tell, and the machine's name.
+type Guest = (Arc<str>, String);
+
+/// Which machine runs on which components; kept while signals come, so that nobody has to look through all hosts.
+#[derive(Default)]
+pub(super) struct Guests {
+    places: BTreeMap<Guest, BTreeSet<usize>>,
+    /// Those on more than one.
+    several: BTreeSet<Guest>,
+}
+
+impl Guests {
+    /// Adds what a component tells, or takes it out.
+    pub fn count(&mut self, comp: &Comp, index: usize, add: bool) {
+        let Some(signal) = comp.facts.newest("guests") else { return };
+        let Value::List(names) = &signal.value else { return };
+        for name in names {
+            let guest = (Arc::clone(&comp.kind), name.to_string());
+            let places = self.places.entry(guest.clone()).or_default();
+            if add {
+                places.insert(index);
+            } else {
+                places.remove(&index);
+            }
+            match places.len() {
+                0 => {
+                    self.places.remove(&guest);
+                    self.several.remove(&guest);
+                }
+                1 => {
+                    self.several.remove(&guest);
+                }
+                _ => {
+                    self.several.insert(guest);
+                }
+            }
         }
-        let Some(signal) = comp.facts.newest("guests") else { continue };
-        let Value::List(guests) = &signal.value else { continue };
-        for guest in guests {
-            running.entry((comp.kind, guest.to_string())).or_default().push((index, signal));
-        }
-    }
-    let mut twins: BTreeMap<&str, Vec<(String, Vec<(usize, &'a Signal)>)>> = BTreeMap::new();
-    for ((kind, guest), places) in running {
-        if places.iter().any(|(comp, _)| world.comps[*comp].host != world.comps[places[0].0].host) {
-            twins.entry(kind).or_default().push((guest, places));
-        }
-    }
-    for (kind, found) in twins {
-        let draft = draft(world, kind, &found);
-        board.add(draft);
     }
 }
 
-fn draft<'a>(world: &World<'a>, kind: &str, found: &[(String, Vec<(usize, &'a Signal)>)]) -> Draft<'a> {
-    let told: Vec<String> = found
-        .iter()
-        .take(NAMES_MAX)
-        .map(|(guest, places)| {
-            let hosts: Vec<&str> =
-                places.iter().map(|(comp, _)| &**world.hosts[world.comps[*comp].host].name).collect();
-            format!("{guest} on {}", hosts.join(" and "))
-        })
-        .collect();
-    let topology = world.topology;
+pub(super) fn judge_twins<'a>(world: &'a World, board: &mut Board<'a>) {
+    let mut twins: BTreeMap<&'a Arc<str>, Vec<(&'a str, Vec<usize>)>> = BTreeMap::new();
+    for guest in &world.guests.several {
+        let places = world.guests.places.get(guest).into_iter().flatten().copied();
+        let places: Vec<usize> = places.filter(|comp| board.host_root[world.comps[*comp].host].is_none()).collect();
+        let hosts: BTreeSet<usize> = places.iter().map(|comp| world.comps[*comp].host).collect();
+        if hosts.len() > 1 {
+            twins.entry(&guest.0).or_default().push((&guest.1, places));
+        }
+    }
+    for (kind, found) in twins {
+        board.add(draft(world, kind, &found));
+    }
+}
+
+fn draft<'a>(world: &'a World, kind: &Arc<str>, found: &[(&str, Vec<usize>)]) -> Draft<'a> {
+    let told = |(guest, places): &(&str, Vec<usize>)| {
+        let hosts: Vec<&str> = places.iter().map(|comp| &*world.hosts[world.comps[*comp].host].name).collect();
+        format!("{guest} on {}", hosts.join(" and "))
+    };
+    let told: Vec<String> = found.iter().take(NAMES_MAX).map(told).collect();
+    let mut members: Vec<usize> = found.iter().flat_map(|(_, places)| places.iter().copied()).collect();
+    members.sort_unstable();
+    members.dedup();
+    let topology = &world.topology;
     let runbook = topology.knowledge.runbook(&topology.platform, kind, FailureType::Resource);
-    let target = Target { kind: TargetKind::ComponentGroup, host: None, component: Some(Arc::from(kind)) };
+    let target = Target { kind: TargetKind::ComponentGroup, host: None, component: Some(Arc::clone(kind)) };
     let mut draft = Draft::new(target, Class::SplitBrain, "dual_active", 0.9)
         .weighing(Severity::Critical, Visibility::Visible)
         .with_runbook(runbook.as_deref().unwrap_or("rb-mon-dual-active"))
-        .backed_by(found.iter().flat_map(|(_, places)| places.iter().map(|(_, signal)| *signal)))
+        .backed_by(members.iter().filter_map(|comp| world.comps[*comp].facts.newest("guests")))
         .not(Class::ServerDown, format!("both hosts run: {}", told.join(", ")));
-    draft.members = found.iter().flat_map(|(_, places)| places.iter().map(|(comp, _)| *comp)).collect();
-    draft.members.sort_unstable();
-    draft.members.dedup();
+    draft.members = members;
     draft
 }
