@@ -187,6 +187,19 @@ fn each_failure_gives_the_one_verdict_of_its_cell() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// What the guide shows is read as it stands, and asks for checks that are there.
+#[test]
+fn the_configuration_of_the_guide_is_read() {
+    let guide = include_str!("../../../docs/cloudstack.md");
+    let text = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("an example");
+    let loaded = load_text(text, Path::new("stentor.toml")).unwrap_or_else(|found| panic!("{found}"));
+    assert!(loaded.warnings.findings.is_empty(), "{}", loaded.warnings);
+    let names: Vec<&str> = loaded.catalog.services.iter().map(|service| &*service.name).collect();
+    for name in ["kvm_agent state", "ssvm state", "primary state", "ms db", "lb sticky", "kvm heartbeat"] {
+        assert!(names.contains(&name), "no `{name}`: {names:?}");
+    }
+}
+
 /// Every cell that a verdict can have is reached by a case.
 #[test]
 fn every_cell_is_reached_by_a_case() {
