@@ -36,7 +36,8 @@ pub(super) fn complete(knowledge: &mut Knowledge, platform: &Platform, at: &Plac
         if component.core {
             knowledge.core.push(Arc::clone(&component.key));
         }
-        let redundancy = Redundancy { many: &*component.redundancy_kind == "many", min: component.redundancy_min };
+        let is = |kind: &str| &*component.redundancy_kind == kind;
+        let redundancy = Redundancy { many: is("many"), min: component.redundancy_min, each: is("each") };
         knowledge.redundancy.insert(Arc::clone(&component.key), redundancy);
         if !component.depends_on.is_empty() {
             knowledge.upstream.insert(Arc::clone(&component.key), component.depends_on.clone());

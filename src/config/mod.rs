@@ -290,4 +290,6 @@ mod tests;
 #[cfg(test)]
 mod cells_tests;
 #[cfg(test)]
+mod cloudstack_tests;
+#[cfg(test)]
 mod runs_tests;

@@ -282,6 +282,7 @@ fn read_component(section: &Section<'_>, found: &mut Diagnostics) -> Option<Comp
         ("active_passive", "active_passive"),
         ("single", "single"),
         ("many", "many"),
+        ("each", "each"),
     ];
     let kind = redundancy.as_ref().and_then(|section| section.text("kind", found));
     let kind = kind.and_then(|text| word(&text, "kind", REDUNDANCY, found)).unwrap_or("single");

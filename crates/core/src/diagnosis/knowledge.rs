@@ -37,6 +37,9 @@ pub struct Redundancy {
     /// Any one of many alike: losing one is no more than lost capacity while enough are left.
     pub many: bool,
     pub min: u32,
+    /// Every instance serves its own: none stands in for another, and the failure of one is felt by those who use it.
+    #[serde(default)]
+    pub each: bool,
 }
 
 /// Order in which a host or JVM verdict of Eucalyptus looks for the component that names its cell (specification 10,
@@ -94,7 +97,7 @@ fn built_in_runbook(platform: &str, kind: &str, column: FailureType) -> Option<N
             "lb" => "cs-4.2",
             "usage" => "cs-4.3",
             "mysql" | "mysql_replica" => "cs-4.4",
-            "kvm_agent" => "cs-4.5",
+            "kvm" | "kvm_agent" => "cs-4.5",
             "ssvm" => "cs-4.6",
             "cpvm" => "cs-4.7",
             "vr" => "cs-4.8",

@@ -27,6 +27,7 @@ mod standing;
 mod suppression;
 pub mod timing;
 pub mod topology;
+mod twins;
 pub mod verdict;
 mod world;
 
@@ -95,6 +96,7 @@ fn judge(world: &world::World) -> Diagnosis {
     jvm::judge_jvms(world, &mut board);
     jvm::judge_backends(world, &mut board);
     splitbrain::judge_dual_active(world, &mut board);
+    twins::judge_twins(world, &mut board);
     suppression::resolve(world, &mut board);
     elements::judge_hardware(world, &mut board);
     conclude::conclude(world, board)

@@ -197,7 +197,9 @@ fn explained_by(world: &World, board: &Board<'_>, comp: usize, finding: &Finding
         }
         let roots: Vec<Option<usize>> = group.iter().map(|above| board.out_by(world, *above)).collect();
         let passive = |i: usize| board.passive[group[i]];
-        if !roots.iter().enumerate().all(|(i, root)| root.is_some() || passive(i)) {
+        // Where each serves its own, one that failed is enough: nobody knows who uses which.
+        let each = world.topology.serves_each(&world.comps[group[0]].kind);
+        if !each && !roots.iter().enumerate().all(|(i, root)| root.is_some() || passive(i)) {
             continue;
         }
         let Some(root) = roots.into_iter().flatten().next() else { continue };
@@ -303,12 +305,11 @@ pub(super) fn state_says_enabled(world: &World, comp: usize) -> bool {
 fn serving_but_harmful(world: &World, board: &mut Board<'_>) {
     let mut harmful: Vec<usize> = Vec::new();
     for comp in world.notable_comps() {
-        let waits = board.findings[comp].as_ref().is_some_and(|finding| {
-            finding.class == Class::ResourceUnavailable && finding.explained_by == Explained::Any
-        });
-        if !waits {
+        let waiting = board.findings[comp].as_ref().filter(|finding| finding.class == Class::ResourceUnavailable);
+        let Some(waits_for) = waiting.map(|finding| finding.explained_by).filter(|what| *what != Explained::Never)
+        else {
             continue;
-        }
+        };
         let edges = upstream(world, comp);
         let down = |above: &usize| {
             let finding = board.findings[*above].as_ref();
@@ -322,7 +323,8 @@ fn serving_but_harmful(world: &World, board: &mut Board<'_>) {
             let at_risk = |above: &usize| {
                 board.findings[*above].as_ref().is_some_and(|f| f.class == Class::ResourceAtRisk && f.critical)
             };
-            if edge != Edge::DataPath && !group.is_empty() && group.iter().all(at_risk) {
+            let may_explain = edge != Edge::DataPath && edge.explains(waits_for);
+            if may_explain && !group.is_empty() && group.iter().all(at_risk) {
                 harmful.extend(group);
             }
         }
