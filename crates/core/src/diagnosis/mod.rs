@@ -19,6 +19,7 @@ mod jvm;
 pub mod knowledge;
 mod mesh;
 mod power;
+mod quorum;
 mod shared;
 pub mod signal;
 mod splitbrain;
@@ -62,6 +63,8 @@ pub fn diagnose(topology: &Topology, signals: &[Signal], at: Timestamp, timing: 
     jvm::judge_jvms(&world, &mut board);
     jvm::judge_backends(&world, &mut board);
     splitbrain::judge_dual_active(&world, &mut board);
+    quorum::judge_quorums(&world, &mut board);
+    quorum::judge_bus(&world, &mut board);
     suppression::resolve(&world, &mut board);
     elements::judge_hardware(&world, &mut board);
     conclude::conclude(&world, board)
