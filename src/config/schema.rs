@@ -66,7 +66,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
     ("[packs]", &["dirs"]),
     ("[site]", &["name", "timezone"]),
     ("[[zone]]", &["name", "cloud", "vmware"]),
-    ("[[switch]]", &["name", "kind", "feeds", "management"]),
+    ("[[switch]]", &["name", "aliases", "kind", "feeds", "management"]),
     ("[[feed]]", &["name", "source"]),
     ("[[backend]]", &["name", "cloud", "used_by"]),
     ("[[drbd]]", &["name", "cloud", "hosts"]),
@@ -187,7 +187,7 @@ pub const PACK: &[(&str, &[&str])] = &[
         ],
     ),
     ("[[usual]]", &["probe", "params", "rules", "example"]),
-    ("signal", &["sig", "of_host", "fact", "each", "words", "by_state", "resource", "blocks_start"]),
+    ("signal", &["sig", "of_host", "fact", "each", "elsewhere", "words", "by_state", "resource", "blocks_start"]),
     ("[[check.example]]", &["name", "output", "code", "observation", "params", "expect", "signals"]),
     ("observation", &["facts", "measurements", "failed", "text"]),
     (

@@ -25,5 +25,7 @@ pub mod status;
 pub mod time;
 pub mod timeleft;
 pub mod timeperiod;
+pub mod topology_view;
+pub mod whatif;
 
 pub use time::{Span, Timestamp};

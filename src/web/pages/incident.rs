@@ -9,8 +9,10 @@ use stentor_core::catalog::{Runbook, Step, StepKind};
 use stentor_core::diagnosis::{Class, Target, TargetKind, Visibility};
 use stentor_core::model::{Incident, ObjectKey, Phase, Stage, TimelineEntry, TimelineKind};
 
+use super::runbook::RunFragment;
 use super::services::ServiceRow;
 use super::shell::{Ctx, OPEN, Scope, Shell, reason};
+use super::time_left::LeftFragment;
 use crate::web::links::encode;
 use crate::web::parts::{self as p, Mark};
 use crate::web::subject;
@@ -44,11 +46,17 @@ pub struct IncidentPage {
     pub notice: String,
     pub still_works: String,
     pub cell: Option<(String, String)>,
+    pub left: LeftFragment,
     pub cause: CauseFragment,
     pub evidence: Vec<EvidenceRow>,
     pub rejected: Vec<(String, String)>,
     pub confidence: String,
     pub runbook: Option<RunbookView>,
+    /// The newest run of it; shown in its place.
+    pub run: Option<RunFragment>,
+    pub run_number: u64,
+    /// The run may be acted on, or there is none and one may be started.
+    pub run_live: bool,
     pub expected: String,
     pub escalate: String,
     pub data_risk: String,
@@ -372,6 +380,13 @@ impl RunbookView {
 /// Longer step texts are shown as a paragraph below their kind.
 const STEP_HEADING_CHARS: usize = 110;
 
+/// Heading and paragraph of a step.
+pub fn step_words(step: &Step) -> (String, Option<String>) {
+    let view = self::step(step);
+    let heading = if view.kind.is_empty() { view.heading } else { format!("{}: {}", view.kind, view.heading) };
+    (heading, view.body)
+}
+
 fn step(step: &Step) -> StepView {
     let kind = match step.kind {
         StepKind::Verify => "Check",
@@ -445,6 +460,7 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, incident: &Arc<Incident>, notices: Noti
         let verb = if incident.phase == Phase::Closed { "Closed" } else { "Restored" };
         format!("{verb} {} after {lasted}.", words::clock(end, ctx.now))
     });
+    let run = super::runbook::newest_for(ctx.snapshot, incident.number);
     let root = incident.root.map(|n| {
         let title = ctx.snapshot.incidents.get(&n).map_or_else(String::new, |root| format!(": {}", root.title));
         (format!("/i/{n}"), format!("INC-{n}{title}"))
@@ -464,6 +480,7 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, incident: &Arc<Incident>, notices: Noti
         notice: users_notice(incident),
         still_works: cell.map(|cell| cell.still_works.clone()).unwrap_or_default(),
         cell: cell_link,
+        left: LeftFragment::build(ctx, incident),
         cause: CauseFragment::build(ctx, incident),
         evidence: verdict
             .evidence
@@ -480,6 +497,9 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, incident: &Arc<Incident>, notices: Noti
         expected: cell.map(|cell| cell.expected_time.clone()).unwrap_or_default(),
         escalate: cell.map(|cell| cell.escalate.clone()).unwrap_or_default(),
         data_risk: cell.map(|cell| cell.data_risk.clone()).unwrap_or_default(),
+        run: run.map(|run| RunFragment::build(ctx, run)),
+        run_number: run.map_or(0, |run| run.number),
+        run_live: run.is_some_and(|run| run.phase.is_live()),
         runbook,
         timeline: TimelineFragment::build(ctx, incident),
         notices,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::HostId;
+use crate::sight::is_same;
 
 type Name = Arc<str>;
 
@@ -25,6 +26,8 @@ pub struct Layout {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Switch {
     pub name: Name,
+    /// What it calls itself in LLDP, where that is not `name`: system names, chassis ids.
+    pub aliases: Vec<Name>,
     pub is_stack: bool,
     /// Carries the BMCs.
     pub is_management: bool,
@@ -70,6 +73,15 @@ pub struct Accepted {
 impl Layout {
     pub fn switch(&self, name: &str) -> Option<&Switch> {
         self.switches.iter().find(|switch| &*switch.name == name)
+    }
+
+    /// The switch that LLDP means by one of these words, a system name or a chassis id.
+    pub fn switch_called(&self, words: &[&str]) -> Option<&Switch> {
+        let is_meant = |switch: &&Switch| {
+            let mut known = std::iter::once(&switch.name).chain(&switch.aliases);
+            known.any(|known| words.iter().any(|word| !word.is_empty() && is_same(known, word)))
+        };
+        self.switches.iter().find(is_meant)
     }
 
     pub fn wiring(&self, host: HostId) -> Option<&Wiring> {

@@ -137,8 +137,13 @@ mod tests {
     fn world(links: &[&str]) -> World {
         let mut world = World::new("p", &[]);
         let host = world.host("s1", &[]);
-        let switch =
-            |name: &str, is_stack| Switch { name: name.into(), is_stack, is_management: false, feeds: Vec::new() };
+        let switch = |name: &str, is_stack| Switch {
+            name: name.into(),
+            aliases: Vec::new(),
+            is_stack,
+            is_management: false,
+            feeds: Vec::new(),
+        };
         let layout = &mut world.catalog.layout;
         layout.switches = vec![switch("sw1", false), switch("sw2", false), switch("stack", true)];
         let links = links.iter().map(|link| Link::parse(link)).collect();

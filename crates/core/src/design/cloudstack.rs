@@ -38,9 +38,10 @@ fn setting<'a>(seen: &[Seen<'a>], name: &str) -> Option<&'a str> {
     read.map(str::trim).filter(|value| !value.is_empty())
 }
 
-/// The rows of the first list of that name that is in sight; `None` = nobody asked for it.
+/// The rows of the first whole list of that name that is in sight; `None` = nobody asked for it, or was told a part.
 fn rows<'a>(seen: &[Seen<'a>], fact: &str) -> Option<&'a [Value]> {
-    seen.iter().find(|seen| seen.facts().contains_key(fact)).map(|seen| seen.list(fact))
+    let is_whole = |seen: &&Seen<'_>| seen.facts().contains_key(fact) && seen.list("incomplete").is_empty();
+    seen.iter().find(is_whole).map(|seen| seen.list(fact))
 }
 
 fn text<'a>(row: &'a Value, key: &str) -> Option<&'a str> {
@@ -146,6 +147,7 @@ mod tests {
             (&[("secondary", r#"[{"name":"nfs1","zone":"a"},{"name":"s3"}]"#)], &[]),
             (&[("secondary", r#"[{"name":"s3"}]"#)], &["s3 is the only one"]),
             (&[("secondary", r#"[{"name":"nfs1","zone":"a"}]"#)], &["nfs1 is the only one of zone a"]),
+            (&[("secondary", r#"[{"name":"nfs1","zone":"a"}]"#), ("incomplete", r#"["stores"]"#)], &[]),
             (&[("ha_vms", r#"[{"name":"db","local":false}]"#)], &[]),
             (&[("ha_vms", r#"[{"name":"db","local":true}]"#)], &["db has HA and a volume on local storage"]),
         ] {

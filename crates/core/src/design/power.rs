@@ -166,6 +166,7 @@ mod tests {
     fn a_stack_or_pair_without_a_ups_goes_dark_with_the_mains() {
         let switch = |name: &str, is_stack, feeds: &[&str]| Switch {
             name: name.into(),
+            aliases: Vec::new(),
             is_stack,
             is_management: false,
             feeds: feeds.iter().map(|feed| (*feed).into()).collect(),

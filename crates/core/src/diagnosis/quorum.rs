@@ -14,12 +14,12 @@ const REPORTED: f64 = 0.8;
 const MEMBERS_MIN: usize = 3;
 const HOSTS_MIN: usize = 2;
 
-fn is_open(world: &World<'_>, board: &Board<'_>, comp: usize) -> bool {
+fn is_open(world: &World, board: &Board<'_>, comp: usize) -> bool {
     board.fate[comp] == Fate::Fine && board.host_root[world.comps[comp].host].is_none()
 }
 
 /// All members of a cluster without a majority: one failure, whoever is asked.
-pub(super) fn judge_quorums<'a>(world: &World<'a>, board: &mut Board<'a>) {
+pub(super) fn judge_quorums<'a>(world: &'a World, board: &mut Board<'a>) {
     let mut lost: Vec<Vec<usize>> = Vec::new();
     let is_lost = |board: &Board<'a>, comp: usize| {
         is_open(world, board, comp)
@@ -31,14 +31,15 @@ pub(super) fn judge_quorums<'a>(world: &World<'a>, board: &mut Board<'a>) {
             })
     };
     for group in world.groups().filter(|group| group.len() > 1) {
-        let hangs = group.first().is_some_and(|comp| !kinds_above(world.topology, world.comps[*comp].kind).is_empty());
+        let hangs =
+            group.first().is_some_and(|comp| !kinds_above(&world.topology, &world.comps[*comp].kind).is_empty());
         if !hangs && group.iter().all(|comp| is_lost(board, *comp)) {
             lost.push(group.to_vec());
         }
     }
     for members in lost {
         let Some(&first) = members.first() else { continue };
-        let draft = shared(world.comps[first].kind, "membership", 0.92)
+        let draft = shared(&world.comps[first].kind, "membership", 0.92)
             .not(Class::SoftwareDown, format!("all {} of them run", members.len()))
             .not(Class::ServerDown, "their hosts show signs of life");
         take(world, board, draft, &members);
@@ -46,23 +47,29 @@ pub(super) fn judge_quorums<'a>(world: &World<'a>, board: &mut Board<'a>) {
 }
 
 /// Every service that tells its heartbeat over the bus looks down, and every one of them runs.
-pub(super) fn judge_bus<'a>(world: &World<'a>, board: &mut Board<'a>) {
+pub(super) fn judge_bus<'a>(world: &'a World, board: &mut Board<'a>) {
     if world.topology.platform != "openstack" {
+        return;
+    }
+    let waits = |finding: &Finding<'_>| {
+        finding.class == Class::ResourceUnavailable
+            && finding.subtype == "dependency"
+            && finding.explained_by == Explained::Any
+    };
+    let waiting = |comp: &usize| {
+        is_open(world, board, *comp) && board.findings[*comp].as_ref().is_some_and(|finding| waits(finding))
+    };
+    // Most of the time nobody waits; only then are all looked at.
+    if world.notable_comps().filter(waiting).count() < MEMBERS_MIN {
         return;
     }
     let tells = |comp: &usize| {
         world.comps[*comp].facts.newest("service_state").is_some_and(|state| state.value.text() != Some("STOPPED"))
             && board.host_root[world.comps[*comp].host].is_none()
-            && kinds_above(world.topology, world.comps[*comp].kind).contains(&"rabbitmq")
+            && kinds_above(&world.topology, &world.comps[*comp].kind).contains(&"rabbitmq")
     };
     let told: Vec<usize> = (0..world.comps.len()).filter(tells).collect();
-    let waits = |finding: &Finding<'a>| {
-        finding.class == Class::ResourceUnavailable
-            && finding.subtype == "dependency"
-            && finding.explained_by == Explained::Any
-    };
-    let all_wait =
-        told.iter().all(|comp| is_open(world, board, *comp) && board.findings[*comp].as_ref().is_some_and(waits));
+    let all_wait = told.iter().all(waiting);
     let mut hosts: Vec<usize> = told.iter().map(|comp| world.comps[*comp].host).collect();
     hosts.sort_unstable();
     hosts.dedup();
@@ -100,7 +107,7 @@ fn shared<'a>(kind: &str, subtype: &'static str, base: f64) -> Draft<'a> {
     Draft::new(target, Class::ResourceUnavailable, subtype, base)
 }
 
-fn take<'a>(world: &World<'a>, board: &mut Board<'a>, mut draft: Draft<'a>, members: &[usize]) {
+fn take<'a>(world: &'a World, board: &mut Board<'a>, mut draft: Draft<'a>, members: &[usize]) {
     for &comp in members {
         draft.support.extend(world.comps[comp].facts.iter());
     }
@@ -111,10 +118,10 @@ fn take<'a>(world: &World<'a>, board: &mut Board<'a>, mut draft: Draft<'a>, memb
     hide(world, board, id, members);
 }
 
-fn hide(world: &World<'_>, board: &mut Board<'_>, root: usize, members: &[usize]) {
+fn hide(world: &World, board: &mut Board<'_>, root: usize, members: &[usize]) {
     for &comp in members {
-        let host = world.hosts[world.comps[comp].host].name;
-        board.drafts[root].hide(host, Some(world.comps[comp].key), Class::ResourceUnavailable);
+        let host = &world.hosts[world.comps[comp].host].name;
+        board.drafts[root].hide(host, Some(&world.comps[comp].key), Class::ResourceUnavailable);
         board.fate[comp] = Fate::Under(root, Class::ResourceUnavailable);
     }
 }

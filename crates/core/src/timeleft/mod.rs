@@ -134,7 +134,10 @@ const HOSTS_MAX: usize = 8;
 /// All ends that a fresh result and its history show, the soonest first.
 pub fn of_service(sight: &Sight<'_>, service: ServiceId, samples: Option<&Samples>) -> Vec<TimeLeft> {
     let Some(seen) = sight.seen(service) else { return Vec::new() };
-    let mut left = told::read(&seen);
+    if !knows_ends(&seen) {
+        return Vec::new();
+    }
+    let mut left = told::read(sight, &seen);
     if let Some(samples) = samples {
         left.extend(trend::read(&seen, samples, &left));
     }

@@ -2,7 +2,7 @@
 
 use super::{Basis, TimeLeft, What};
 use crate::model::Value;
-use crate::sight::Seen;
+use crate::sight::{Seen, Sight};
 use crate::{Span, Timestamp};
 
 /// A UPS guesses from its load of this moment.
@@ -36,9 +36,9 @@ pub(super) fn may_tell(seen: &Seen<'_>) -> bool {
     FACTS.iter().any(|fact| seen.facts().contains_key(fact))
 }
 
-pub(super) fn read(seen: &Seen<'_>) -> Vec<TimeLeft> {
+pub(super) fn read(sight: &Sight<'_>, seen: &Seen<'_>) -> Vec<TimeLeft> {
     let mut left = Vec::new();
-    left.extend(ups(seen));
+    left.extend(ups(sight, seen));
     left.extend(copies(seen));
     for (fact, log) in [("binlog_full_s", "binary log"), ("wal_full_s", "write-ahead log")] {
         let why = "grows as in the last hour".to_owned();
@@ -51,7 +51,7 @@ pub(super) fn read(seen: &Seen<'_>) -> Vec<TimeLeft> {
 }
 
 /// The battery, while it carries the load.
-fn ups(seen: &Seen<'_>) -> Option<TimeLeft> {
+fn ups(sight: &Sight<'_>, seen: &Seen<'_>) -> Option<TimeLeft> {
     let on_battery = seen.text("power") == Some("battery")
         || seen.facts().get("on_battery").and_then(Value::bool) == Some(true)
         || seen.text("source") == Some("battery");
@@ -60,7 +60,7 @@ fn ups(seen: &Seen<'_>) -> Option<TimeLeft> {
     }
     let minutes = seen.number("minutes_left").map(|minutes| minutes * 60.0);
     let seconds = seen.number("outage_s").or_else(|| seen.number("runtime_s")).or(minutes);
-    let name = seen.text("ups").unwrap_or("battery");
+    let name = seen.text("ups").unwrap_or(&sight.host(seen.host).name);
     after(seen, What::Ups, name, seconds, UPS_TRUST, "on battery; the UPS says how long".to_owned())
 }
 
