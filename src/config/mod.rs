@@ -283,6 +283,8 @@ fn named_file(text: &At<&str>, folder: &Path, found: &mut Diagnostics) -> PathBu
 #[cfg(test)]
 mod knowledge_tests;
 #[cfg(test)]
+mod platforms_tests;
+#[cfg(test)]
 mod rules_tests;
 #[cfg(test)]
 mod tests;

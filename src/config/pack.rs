@@ -198,6 +198,10 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
         for component in section.sections("component", "[[component]]", found) {
             if let Some(read) = read_component(&component, found) {
                 places.insert(read.key.to_string(), component.at.clone());
+                let beside = component.names("beside", found);
+                if !beside.is_empty() {
+                    knowledge.beside.insert(Arc::clone(&read.key), beside);
+                }
                 platform.components.push(read);
             }
         }

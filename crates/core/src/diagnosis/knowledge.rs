@@ -27,6 +27,10 @@ pub struct Knowledge {
     pub redundancy: BTreeMap<Name, Redundancy>,
     /// Type -> the types it cannot work without.
     pub upstream: BTreeMap<Name, Vec<Name>>,
+    /// Type -> the types that it cannot work without on its own host.
+    pub beside: BTreeMap<Name, Vec<Name>>,
+    /// Type of another platform that stands on hosts of this one (Ceph) -> that platform, which has its cells.
+    pub foreign: BTreeMap<Name, Name>,
     /// Type -> column of the matrix -> runbook of the cell.
     pub runbooks: BTreeMap<Name, BTreeMap<FailureType, Name>>,
 }
@@ -75,6 +79,23 @@ impl Knowledge {
     /// Whether virtual machines of users run on the hosts of this type.
     pub fn carries_guests(&self, platform: &str, kind: &str) -> bool {
         if self.guests.is_empty() { GUESTS.contains(&(platform, kind)) } else { has(&self.guests, kind) }
+    }
+
+    /// The platform whose pack describes this type.
+    pub fn home<'k>(&'k self, platform: &'k str, kind: &str) -> &'k str {
+        self.foreign.get(kind).map_or(platform, |home| home)
+    }
+
+    /// Adds the components of another platform that stand on hosts of this one.
+    pub fn take_in(&mut self, platform: &str, other: &Knowledge) {
+        for kind in &other.order {
+            self.foreign.insert(Arc::clone(kind), Arc::from(platform));
+        }
+        self.order.extend(other.order.iter().cloned());
+        self.redundancy.extend(other.redundancy.clone());
+        self.upstream.extend(other.upstream.clone());
+        self.beside.extend(other.beside.clone());
+        self.runbooks.extend(other.runbooks.clone());
     }
 
     /// The runbook of a cell; `None` where no pack knows one.

@@ -20,6 +20,7 @@ mod jvm;
 pub mod knowledge;
 mod mesh;
 mod power;
+mod quorum;
 mod shared;
 pub mod signal;
 mod splitbrain;
@@ -97,6 +98,8 @@ fn judge(world: &world::World) -> Diagnosis {
     jvm::judge_backends(world, &mut board);
     splitbrain::judge_dual_active(world, &mut board);
     twins::judge_twins(world, &mut board);
+    quorum::judge_quorums(world, &mut board);
+    quorum::judge_bus(world, &mut board);
     suppression::resolve(world, &mut board);
     elements::judge_hardware(world, &mut board);
     conclude::conclude(world, board)
