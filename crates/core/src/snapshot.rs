@@ -16,8 +16,8 @@ use crate::model::{
 };
 use crate::policy::notice::explain::{Explanation, explain};
 use crate::policy::notice::facts::{Asked, World};
-use crate::timeleft::{self, Samples};
 use crate::runbook::Run;
+use crate::timeleft::{self, Samples};
 use crate::{Span, Timestamp};
 
 #[derive(Clone, Debug)]

@@ -98,8 +98,7 @@ fn uplinks(sight: &Sight<'_>, seen: &Seen<'_>, switches: &BTreeSet<&str>, found:
         let text = |key| neighbour.get(key).and_then(Value::text);
         let (Some(port), Some(system)) = (text("port"), text("system")) else { continue };
         // Another switch: declared as one, or asked as one.
-        let is_switch = declared_switch(sight, system).is_some()
-            || switches.iter().any(|name| is_same(name, system));
+        let is_switch = declared_switch(sight, system).is_some() || switches.iter().any(|name| is_same(name, system));
         if is_switch && !is_same(system, own) {
             ports.entry(system).or_default().push(port);
         }

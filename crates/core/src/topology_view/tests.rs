@@ -242,7 +242,8 @@ fn a_host_without_luns_among_those_with_them_is_told() {
 #[test]
 fn the_cloud_and_the_configuration_list_the_same_members() {
     let nodes = |names: &[&str]| {
-        let rows: Vec<String> = names.iter().map(|name| format!(r#"{{"cc":"cc1","nc":"{name}","zone":"one"}}"#)).collect();
+        let rows: Vec<String> =
+            names.iter().map(|name| format!(r#"{{"cc":"cc1","nc":"{name}","zone":"one"}}"#)).collect();
         Observation::observed("").fact("pairs", json(&format!("[{}]", rows.join(","))))
     };
     for (listed, expected) in [
