@@ -13,6 +13,7 @@ mod knowledge;
 pub mod nagios;
 pub mod nagios_files;
 mod objects;
+mod overlay;
 pub mod pack;
 pub mod probe_kinds;
 mod runbooks;
@@ -288,3 +289,5 @@ mod tests;
 
 #[cfg(test)]
 mod cells_tests;
+#[cfg(test)]
+mod runs_tests;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use stentor_core::catalog::{Catalog, Check, Cloud, Contact, Route, RouteMatch, Timeperiod, Zone};
 use stentor_core::diagnosis::{Class, Severity, Topology};
 use stentor_core::id::{CheckId, CloudId, ContactId, HostId, TimeperiodId, ZoneId};
+use stentor_core::model::Value;
 use stentor_core::timeperiod;
 
 use super::finding::{Diagnostics, Place, suggest};
@@ -116,6 +117,8 @@ pub(super) struct Builder<'a> {
     pub(super) periods: Names,
     pub(super) contacts: Names,
     pub(super) trial: Trial,
+    /// How each cloud's API is asked: parameters of every check that asks it.
+    pub(super) apis: BTreeMap<CloudId, Value>,
     /// How each host's BMC is asked.
     pub(super) bmcs: BTreeMap<HostId, BmcWays>,
     /// Rows of the catalog's checks by name; one name may have several cadences.
@@ -176,6 +179,7 @@ pub(super) fn build(
         periods: Names::new("timeperiod"),
         contacts: Names::new("contact"),
         trial: Trial::new(),
+        apis: BTreeMap::new(),
         bmcs: BTreeMap::new(),
         checks: BTreeMap::new(),
     };
@@ -216,6 +220,9 @@ fn read_clouds(roots: &[Section<'_>], builder: &mut Builder<'_>, found: &mut Dia
         }
         if builder.clouds.define(&name, found).is_none() {
             continue;
+        }
+        if section.has("api") {
+            builder.apis.insert(CloudId::from_index(builder.catalog.clouds.len()), section.map("api", found));
         }
         let min_nc = u32::try_from(section.whole_or("min_nc", 1, 0..=100_000, found)).unwrap_or(1);
         let mut text = |key| section.text(key, found).map(|text| text.value.to_owned());

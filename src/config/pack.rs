@@ -76,6 +76,8 @@ pub enum Applies {
     Cloud,
     /// Those whose `checks` table names it.
     Asked,
+    /// Those of clouds with `api`, and those whose `checks` table names it. What `api` says goes before its own parameters.
+    Api,
 }
 
 /// What a check needs of the host's `view`.
@@ -178,13 +180,14 @@ fn subfolders(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 /// Reads the files of one folder as one pack; `None` if it has no `[pack]`.
 pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Option<Pack> {
-    let tables: Vec<(Place, Table)> = files
+    let mut tables: Vec<(Place, Table)> = files
         .into_iter()
         .map(|(path, text)| {
             let place = Place { file: found.files.len(), span: 0..0 };
             (place, parse(path, text, found))
         })
         .collect();
+    super::overlay::apply(&mut tables, found);
     let sections: Vec<Section<'_>> =
         tables.iter().map(|(at, table)| Section::open("pack file", at, table, found)).collect();
     let Head { key, version, core, order, mut knowledge, at } = read_head(&sections, found)?;
@@ -343,7 +346,7 @@ fn read_check(section: &Section<'_>, platform: &Platform, found: &mut Diagnostic
         freshness: section.span_or("freshness", Span::ZERO, found),
     };
     const APPLIES: &[(&str, Applies)] =
-        &[("always", Applies::Always), ("cloud", Applies::Cloud), ("asked", Applies::Asked)];
+        &[("always", Applies::Always), ("cloud", Applies::Cloud), ("asked", Applies::Asked), ("api", Applies::Api)];
     let applies = section.text("applies", found).and_then(|text| word(&text, "applies", APPLIES, found));
     const VIEWS: &[(&str, Inside)] = &[("any", Inside::Any), ("agent", Inside::Agent), ("none", Inside::No)];
     let view = section.text("view", found).and_then(|text| word(&text, "view", VIEWS, found));
@@ -475,6 +478,8 @@ fn read_signal(table: &Section<'_>, of_host: bool, found: &mut Diagnostics) -> O
             return None;
         };
         SignalValue::ByState(words)
+    } else if let Some(list) = table.text("elsewhere", found) {
+        SignalValue::Elsewhere(list.value.into())
     } else if let Some(list) = table.text("each", found) {
         SignalValue::Each(list.value.into())
     } else if let Some(words) = table.node("words") {

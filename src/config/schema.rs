@@ -73,7 +73,19 @@ pub const CONFIG: &[(&str, &[&str])] = &[
     ("[[business]]", &["name", "display", "expression", "cloud", "slo"]),
     (
         "[[cloud]]",
-        &["name", "platform", "core", "release", "min_nc", "network_mode", "ebs", "object", "unique", "arbitrators"],
+        &[
+            "name",
+            "platform",
+            "core",
+            "release",
+            "min_nc",
+            "network_mode",
+            "ebs",
+            "object",
+            "unique",
+            "arbitrators",
+            "api",
+        ],
     ),
     ("[[accept]]", &["lint", "target", "reason"]),
     (
@@ -172,7 +184,7 @@ pub const PACK: &[(&str, &[&str])] = &[
         ],
     ),
     ("[[usual]]", &["probe", "params", "rules", "example"]),
-    ("signal", &["sig", "of_host", "fact", "each", "words", "by_state", "resource", "blocks_start"]),
+    ("signal", &["sig", "of_host", "fact", "each", "elsewhere", "words", "by_state", "resource", "blocks_start"]),
     ("[[check.example]]", &["name", "output", "code", "observation", "params", "expect", "signals"]),
     ("observation", &["facts", "measurements", "failed", "text"]),
     (

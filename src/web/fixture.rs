@@ -714,6 +714,7 @@ fn build(b: Builder) -> Snapshot {
         comments: Arc::default(),
         clouds: Arc::new(vec![]),
         runs: Arc::default(),
+        services_known: Arc::default(),
         agents: Arc::new([("clc-01".into(), ago(Span::from_secs(2))), ("ufs-01".into(), mins(30))].into()),
         counters: Counters { results_applied: 1_234_567, ..Counters::default() },
         degraded: None,

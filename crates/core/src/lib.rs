@@ -26,5 +26,6 @@ pub mod time;
 pub mod timeleft;
 pub mod timeperiod;
 pub mod topology_view;
+pub mod whatif;
 
 pub use time::{Span, Timestamp};

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
+use crate::engine::business::Services;
 use crate::engine::program::{ContactOverrides, ProgramState};
 use crate::engine::switch::Switch;
 use crate::engine::track::{Ids, Track};
@@ -55,6 +56,8 @@ pub struct Snapshot {
     pub clouds: Arc<Vec<CloudStatus>>,
     /// Runs of runbooks: live ones and the most recently ended, by number.
     pub runs: Arc<BTreeMap<u64, Arc<Run>>>,
+    /// Business services, and what incidents do to them.
+    pub services_known: Arc<Services>,
     /// Agents by name and when they were last heard.
     pub agents: Arc<BTreeMap<Arc<str>, Timestamp>>,
     pub counters: Counters,

@@ -20,7 +20,7 @@ pub struct List<T> {
 }
 
 /// RFC 3339, or null for "never".
-fn time(at: Timestamp) -> Option<String> {
+pub(super) fn time(at: Timestamp) -> Option<String> {
     (at != Timestamp::ZERO).then(|| at.to_rfc3339())
 }
 
@@ -504,30 +504,6 @@ pub struct Component<'a> {
     /// What the controller says of it (`ENABLED`, `DISABLED`), where a check reports that.
     pub role: Option<&'a str>,
     pub redundancy: Redundancy,
-}
-
-#[derive(Serialize)]
-pub struct Core<'a> {
-    pub cloud: &'a str,
-    pub state: &'static str,
-    pub since: Option<String>,
-    /// `full`, or `lost` when some piece of the Core has no spare left.
-    pub redundancy: &'static str,
-    pub because: Vec<&'a str>,
-}
-
-impl<'a> Core<'a> {
-    pub fn all(snapshot: &'a Snapshot) -> Vec<Core<'a>> {
-        (snapshot.catalog.clouds.iter().zip(snapshot.clouds.iter()))
-            .map(|(cloud, status)| Core {
-                cloud: &cloud.name,
-                state: status.core.as_str(),
-                since: time(status.core_since),
-                redundancy: if status.diagnosis.redundancy_lost { "lost" } else { "full" },
-                because: status.diagnosis.core_because.iter().map(String::as_str).collect(),
-            })
-            .collect()
-    }
 }
 
 #[derive(Serialize)]

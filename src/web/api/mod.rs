@@ -1,5 +1,6 @@
 //! `/api/v1`: what pages can do, for programs. Reads snapshots; writes only by commands and results.
 
+pub mod availability;
 pub mod cloud;
 pub mod commands;
 pub mod design;
@@ -66,7 +67,10 @@ pub fn routes() -> Router<WebState> {
         .route("/api/v1/design", get(design::list))
         .route("/api/v1/topology", get(topology::show))
         .route("/api/v1/components", get(cloud::components))
-        .route("/api/v1/core", get(cloud::core))
+        .route("/api/v1/core", get(availability::core))
+        .route("/api/v1/availability", get(availability::list))
+        .route("/api/v1/pairs", get(availability::all_pairs))
+        .route("/api/v1/what-if", post(availability::what_if))
         .route("/api/v1/counts", get(cloud::counts))
         .route("/api/v1/incidents/{number}/run", post(runs::start))
         .route("/api/v1/runbooks", get(runs::runbooks))

@@ -3,6 +3,7 @@
 //! Pages never write; forms go through [`actions`]. Everything here works without JavaScript.
 
 pub mod actions;
+pub mod availability;
 pub mod cell;
 pub mod design;
 pub mod downtimes;
@@ -13,10 +14,12 @@ pub mod login;
 pub mod matrix;
 pub mod object;
 pub mod overview;
+pub mod runbook;
 pub mod services;
 pub mod shell;
 pub mod time_left;
 pub mod topology;
+pub mod what_if;
 
 #[cfg(test)]
 mod estate_tests;
@@ -73,10 +76,17 @@ pub fn routes() -> Router<WebState> {
         .route("/c/{cloud}/hosts", get(show_hosts))
         .route("/c/{cloud}/services", get(show_services))
         .route("/c/{cloud}/downtimes", get(show_downtimes))
+        .route("/c/{cloud}/availability", get(availability::show))
+        .route("/c/{cloud}/what-if", get(what_if::show))
+        .route("/availability", get(|state, session| at_home("/availability", state, session)))
+        .route("/what-if", get(|state, session| at_home("/what-if", state, session)))
         .route("/i/{number}", get(show_incident))
         .route("/i/{number}/ack", post(actions::ack_incident).get(incident_again))
         .route("/i/{number}/unack", post(actions::unack_incident).get(incident_again))
         .route("/i/{number}/note", post(actions::note_incident).get(incident_again))
+        .route("/i/{number}/run", post(runbook::start).get(incident_again))
+        .route("/runs/{number}", get(runbook::show))
+        .route("/runs/{number}/act", post(runbook::act).get(runbook::again))
         .route("/h/{host}", get(show_host))
         .route("/h/{host}/{service}", get(show_service))
         // A service may be called like one of these verbs: reading it stays possible.
@@ -230,7 +240,7 @@ fn live_query(asked: &Asked) -> String {
 }
 
 /// A page of one cloud, or of all: whose session, which cloud, what was asked.
-struct Scoped {
+pub struct Scoped {
     visit: Visit,
     asked: Asked,
 }
@@ -249,6 +259,11 @@ impl FromRequestParts<WebState> for Scoped {
 
 async fn root(State(state): State<WebState>, _session: Session) -> Redirect {
     Redirect::to(&Scope::home(&state.engine.snapshot()).path(""))
+}
+
+/// A page of the only cloud, or of all.
+async fn at_home(rest: &'static str, State(state): State<WebState>, _session: Session) -> Redirect {
+    Redirect::to(&Scope::home(&state.engine.snapshot()).path(rest))
 }
 
 async fn show_overview(Scoped { visit, asked }: Scoped) -> Response {
@@ -354,7 +369,9 @@ async fn show_incident(
     };
     let visit = Visit { now: state.clock.now(), scope, session, snapshot, is_demo: state.demo.is_some() };
     let more = format!("&i={number}");
-    let shell = visit.shell(Section::Incidents, &["head", "left", "cause", "timeline"], &more, &asked);
+    let mut live = vec!["head", "left", "cause", "timeline"];
+    live.extend(runbook::newest_for(&visit.snapshot, number).map(|_| "run"));
+    let shell = visit.shell(Section::Incidents, &live, &more, &asked);
     Ok(html(&incident::build(visit.ctx(), shell, &found, notices)))
 }
 

@@ -274,6 +274,8 @@ pub enum Section {
     Topology,
     Design,
     Downtimes,
+    Availability,
+    WhatIf,
     Demo,
 }
 
@@ -321,8 +323,10 @@ impl Shell {
                 item(Section::Topology, "/topology", "site", "Topology", "t", false),
             ],
             plan: vec![
-                item(Section::Design, "/design", "hw", "Weak points", "w", false),
+                item(Section::Design, "/design", "hw", "Weak points", "p", false),
                 item(Section::Downtimes, "/downtimes", "cal", "Downtimes", "d", false),
+                item(Section::Availability, "/availability", "rep", "Availability", "a", false),
+                item(Section::WhatIf, "/what-if", "pow", "What if", "w", false),
             ],
             search: ctx.scope.path(""),
             stream: format!("/stream?v={}&c={}&since={}{more}", ids.join(","), ctx.scope.key(), ctx.snapshot.seq),
@@ -356,6 +360,7 @@ impl Shell {
             Some("unacknowledged") => Some("The acknowledgement is withdrawn."),
             Some("note") => Some("The note is in the timeline."),
             Some("downtime") => Some("The downtime is scheduled."),
+            Some("run") => Some("The runbook is started. Every step says what is next."),
             Some("cancelled") => Some("The downtime is cancelled."),
             Some("check") => Some("A check has been asked for. Its result shows here as soon as it is in."),
             _ => None,

@@ -21,8 +21,8 @@ pub struct Outs<'a> {
 }
 
 impl<'a> Outs<'a> {
-    pub fn new(standing: &'a [Standing], backends: Vec<&'a str>) -> Outs<'a> {
-        let by_name = standing.iter().map(|one| ((&*one.host, one.component.as_deref()), one)).collect();
+    pub fn new(standing: impl IntoIterator<Item = &'a Standing>, backends: Vec<&'a str>) -> Outs<'a> {
+        let by_name = standing.into_iter().map(|one| ((&*one.host, one.component.as_deref()), one)).collect();
         Outs { by_name, backends }
     }
 

@@ -3,11 +3,14 @@
 //! Total and pure: an expression ([`Expr`]) is grounded once on the topology ([`ground`]), which names every piece it
 //! stands on; a look ([`Grounded::look`]) then says its state from the states of the pieces.
 
+pub mod assess;
 pub mod business;
 pub mod core;
 mod evaluate;
 mod expr;
 mod ground;
+pub mod history;
+pub mod pairs;
 mod parse;
 
 pub use evaluate::{Look, Redundancy};

@@ -58,6 +58,9 @@ pub struct Catalog {
     /// Cables, feeds and switches as declared.
     #[serde(default)]
     pub layout: Layout,
+    /// What the hosts outside clouds hang on.
+    #[serde(default)]
+    pub outside: Topology,
     /// What runs of runbooks may do (`[runbook]`).
     #[serde(default)]
     pub runs: RunPolicy,
@@ -259,6 +262,9 @@ pub enum SignalValue {
     Each(Arc<str>),
     /// The fact's text translated word by word (`not_enabled` -> `NOTREADY`); a word without a translation gives no signal.
     Translated { fact: Arc<str>, words: BTreeMap<Arc<str>, Arc<str>> },
+    /// What a controller says of others: one signal per element `{"host", "component"?, "value"}` of the list fact of that
+    /// name, about that host (by name or address) of the same cloud.
+    Elsewhere(Arc<str>),
 }
 
 /// A check bound to a host: the unit of state.

@@ -10,28 +10,29 @@ use super::world::World;
 pub(super) const LOOK: &str = "rb-mon-check";
 
 /// Types of the members, the naming one first, each once.
-pub(super) fn kinds<'w>(world: &'w World<'_>, draft: &Draft<'_>) -> Vec<&'w str> {
-    let topology = world.topology;
+pub(super) fn kinds<'w>(world: &'w World, draft: &Draft<'_>) -> Vec<&'w str> {
+    let topology = &world.topology;
     let mut members: Vec<usize> = draft.members.clone();
-    members.sort_by_key(|comp| (topology.knowledge.rank(&topology.platform, world.comps[*comp].kind), *comp));
+    members.sort_by_key(|comp| (topology.knowledge.rank(&topology.platform, &world.comps[*comp].kind), *comp));
     let mut kinds: Vec<&'w str> = Vec::new();
     for comp in members {
-        if !kinds.contains(&world.comps[comp].kind) {
-            kinds.push(world.comps[comp].kind);
+        let kind = &*world.comps[comp].kind;
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
         }
     }
     kinds
 }
 
 /// The cells of a verdict, its own first.
-pub(super) fn cells(world: &World<'_>, draft: &Draft<'_>) -> Vec<Arc<str>> {
+pub(super) fn cells(world: &World, draft: &Draft<'_>) -> Vec<Arc<str>> {
     let Some(column) = draft.class.failure_type() else { return Vec::new() };
     let platform = &world.topology.platform;
     let name = |kind: &&str| Arc::from(format!("{platform}/{kind}/{}", column.as_str()));
     kinds(world, draft).iter().map(name).collect()
 }
 
-pub(super) fn runbook(world: &World<'_>, draft: &Draft<'_>) -> Arc<str> {
+pub(super) fn runbook(world: &World, draft: &Draft<'_>) -> Arc<str> {
     if let Some(runbook) = &draft.runbook {
         return runbook.clone();
     }
@@ -47,7 +48,7 @@ pub(super) fn runbook(world: &World<'_>, draft: &Draft<'_>) -> Arc<str> {
         Class::SplitBrain => return Arc::from("rb-mon-dual-active"),
         Class::RedundancyLost | Class::Flapping | Class::Unknown => return Arc::from(LOOK),
     };
-    let topology = world.topology;
+    let topology = &world.topology;
     let of_cell =
         kinds(world, draft).into_iter().find_map(|kind| topology.knowledge.runbook(&topology.platform, kind, column));
     match of_cell {

@@ -26,7 +26,7 @@ enum Piece {
 const NODES_SHARE: f64 = 0.7;
 
 /// By the expression of the cloud, or as built in where it has none; both agree on the expressions that are shipped.
-pub(super) fn assess(world: &World<'_>, board: &Board<'_>, standing: &[Standing]) -> Core {
+pub(super) fn assess(world: &World, board: &Board<'_>, standing: &[Standing]) -> Core {
     let isolated = board.drafts.iter().any(|draft| draft.class == Class::MonitorIsolated);
     if isolated || world.topology.platform == "mesh" {
         let because =
@@ -40,11 +40,11 @@ pub(super) fn assess(world: &World<'_>, board: &Board<'_>, standing: &[Standing]
 }
 
 /// The expression says what is needed; what only degrades a Core stays with the rules of section 8, for what it names.
-fn by_expression(world: &World<'_>, board: &Board<'_>, standing: &[Standing], expr: &Expr) -> Core {
+fn by_expression(world: &World, board: &Board<'_>, standing: &[Standing], expr: &Expr) -> Core {
     let lost = board.drafts.iter().filter(|draft| draft.class == Class::ResourceUnavailable);
     let backends = lost.filter_map(|draft| draft.target.host.as_deref()).collect();
     let outs = availability::core::Outs::new(standing, backends);
-    let grounded = availability::core::ground_core(&"".into(), world.topology, expr);
+    let grounded = availability::core::ground_core(&"".into(), &world.topology, expr);
     let look = availability::core::look(&grounded, &outs);
     let (mut aside, mut weak) = (Vec::new(), Vec::new());
     let kinds = expr.kinds();
@@ -82,7 +82,7 @@ fn split(board: &Board<'_>, weak: &mut Vec<String>) {
     }
 }
 
-fn built_in(world: &World<'_>, board: &Board<'_>) -> Core {
+fn built_in(world: &World, board: &Board<'_>) -> Core {
     let mut gone: Vec<String> = Vec::new();
     let mut weak: Vec<String> = Vec::new();
     for kind in required(world) {
@@ -105,7 +105,7 @@ fn built_in(world: &World<'_>, board: &Board<'_>) -> Core {
 }
 
 /// Types of which one must serve, as far as they are registered.
-fn required<'w>(world: &'w World<'_>) -> Vec<&'w str> {
+fn required<'w>(world: &'w World) -> Vec<&'w str> {
     let kinds: Vec<&str> = match world.topology.platform.as_str() {
         "eucalyptus" => vec!["clc", "ufs", "walrus"],
         "cloudstack" => vec!["ms", "mysql", "primary"],
@@ -116,7 +116,7 @@ fn required<'w>(world: &'w World<'_>) -> Vec<&'w str> {
     kinds.into_iter().filter(|kind| !world.group(kind, None).is_empty()).collect()
 }
 
-fn piece(world: &World<'_>, board: &Board<'_>, comp: usize) -> Piece {
+fn piece(world: &World, board: &Board<'_>, comp: usize) -> Piece {
     if !board.is_in_service(world, comp) {
         return Piece::Gone;
     }
@@ -134,16 +134,16 @@ fn piece(world: &World<'_>, board: &Board<'_>, comp: usize) -> Piece {
     if risk { Piece::AtRisk } else { Piece::Well }
 }
 
-fn is_slow(world: &World<'_>, comp: usize) -> bool {
+fn is_slow(world: &World, comp: usize) -> bool {
     world.comps[comp].facts.saying("probe", "slow").is_some()
 }
 
-fn best(world: &World<'_>, board: &Board<'_>, group: &[usize]) -> Piece {
+fn best(world: &World, board: &Board<'_>, group: &[usize]) -> Piece {
     group.iter().map(|comp| piece(world, board, *comp)).min().unwrap_or(Piece::Well)
 }
 
 /// Proxmox: the majority of the votes.
-fn majority(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>, weak: &mut Vec<String>) {
+fn majority(world: &World, board: &Board<'_>, gone: &mut Vec<String>, weak: &mut Vec<String>) {
     if world.topology.platform != "proxmox" {
         return;
     }
@@ -156,7 +156,7 @@ fn majority(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>, weak: 
     note("corosync", best(world, board, group), &mut Vec::new(), weak);
 }
 
-fn zones(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>, weak: &mut Vec<String>) {
+fn zones(world: &World, board: &Board<'_>, gone: &mut Vec<String>, weak: &mut Vec<String>) {
     if world.topology.platform != "eucalyptus" || world.topology.zones.is_empty() {
         return;
     }
@@ -195,7 +195,7 @@ fn zones(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>, weak: &mu
 }
 
 /// A backend such as Riak that every UFS uses is the object store path.
-fn object_store(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>) {
+fn object_store(world: &World, board: &Board<'_>, gone: &mut Vec<String>) {
     let lost = |kinds: &[std::sync::Arc<str>], backend: &str| {
         kinds.iter().any(|kind| &**kind == "ufs")
             && board
@@ -211,8 +211,8 @@ fn object_store(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>) {
     }
 }
 
-fn nodes(world: &World<'_>, board: &Board<'_>, weak: &mut Vec<String>) {
-    let nodes: Vec<usize> = (0..world.comps.len()).filter(|comp| world.comps[*comp].kind == "nc").collect();
+fn nodes(world: &World, board: &Board<'_>, weak: &mut Vec<String>) {
+    let nodes: Vec<usize> = (0..world.comps.len()).filter(|comp| &*world.comps[*comp].kind == "nc").collect();
     let serving = nodes.iter().filter(|comp| board.is_in_service(world, **comp)).count();
     if !nodes.is_empty() && (serving as f64) < NODES_SHARE * nodes.len() as f64 {
         weak.push(format!("{serving} of {} node controllers in service", nodes.len()));
@@ -224,7 +224,7 @@ fn nodes(world: &World<'_>, board: &Board<'_>, weak: &mut Vec<String>) {
 }
 
 /// Something has no spare left although the service is intact.
-fn redundancy_lost(world: &World<'_>, board: &Board<'_>) -> bool {
+fn redundancy_lost(world: &World, board: &Board<'_>) -> bool {
     let reduced = board.drafts.iter().any(|draft| {
         draft.class == Class::RedundancyLost || (draft.class == Class::PowerEvent && draft.subtype == "on_battery")
     });

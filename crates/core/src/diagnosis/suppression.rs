@@ -39,9 +39,9 @@ impl Edge {
 }
 
 /// Upstream groups of a component: all of a group must be out of service to explain anything.
-fn upstream<'w>(world: &'w World<'_>, comp: usize) -> Vec<(Edge, &'w [usize])> {
-    let zone = world.comps[comp].partition;
-    let groups = upstream_kinds(world.topology, world.comps[comp].kind).into_iter();
+fn upstream<'w>(world: &'w World, comp: usize) -> Vec<(Edge, &'w [usize])> {
+    let zone = world.comps[comp].partition.as_deref();
+    let groups = upstream_kinds(&world.topology, &world.comps[comp].kind).into_iter();
     let zonal = |kind: &str| world.topology.is_zonal(kind);
     groups.map(|(edge, kind)| (edge, world.group(kind, zone.filter(|_| zonal(kind))))).collect()
 }
@@ -122,10 +122,10 @@ pub(super) fn depth(topology: &Topology, kind: &str) -> usize {
 }
 
 /// Decides every finding that no group has taken: explained by an upstream verdict, by a reboot, or a verdict itself.
-pub(super) fn resolve<'a>(world: &World<'a>, board: &mut Board<'a>) {
+pub(super) fn resolve<'a>(world: &'a World, board: &mut Board<'a>) {
     serving_but_harmful(world, board);
     passive_halves(world, board);
-    let mut order: Vec<usize> = (0..world.comps.len()).filter(|comp| board.findings[*comp].is_some()).collect();
+    let mut order: Vec<usize> = world.notable_comps().filter(|comp| board.findings[*comp].is_some()).collect();
     order.sort_by_key(|comp| (world.comps[*comp].depth, *comp));
     let mut rebooting: Vec<Option<usize>> = vec![None; world.hosts.len()];
     // First what nothing can explain: it is a cause for others of any rank.
@@ -158,27 +158,27 @@ fn is_boot_like(finding: &Finding<'_>) -> bool {
 }
 
 fn under_reboot<'a>(
-    world: &World<'a>,
+    world: &'a World,
     board: &mut Board<'a>,
     slot: &mut Option<usize>,
     comp: usize,
     uptime: &'a Signal,
 ) {
-    let name = world.hosts[world.comps[comp].host].name;
+    let name = &world.hosts[world.comps[comp].host].name;
     let id = *slot.get_or_insert_with(|| {
         let draft = Draft::new(target(TargetKind::Host, name), Class::ServerDown, "rebooting", 0.8)
             .backed_by([uptime])
             .not(Class::SoftwareDown, "the host came up a moment ago; its components are starting");
         board.add(draft)
     });
-    board.drafts[id].hide(name, Some(world.comps[comp].key), Class::ServerDown);
+    board.drafts[id].hide(name, Some(&world.comps[comp].key), Class::ServerDown);
     board.drafts[id].members.push(comp);
     board.drafts[id].support.extend(world.comps[comp].facts.iter());
     board.fate[comp] = Fate::Under(id, Class::ServerDown);
 }
 
 /// The verdict that explains this finding, if the failure above began early enough.
-fn explained_by(world: &World<'_>, board: &Board<'_>, comp: usize, finding: &Finding<'_>) -> Option<usize> {
+fn explained_by(world: &World, board: &Board<'_>, comp: usize, finding: &Finding<'_>) -> Option<usize> {
     if finding.class == Class::Network
         && let Some(path) = path_verdict(world, board, comp)
     {
@@ -213,7 +213,7 @@ fn explained_by(world: &World<'_>, board: &Board<'_>, comp: usize, finding: &Fin
 }
 
 /// A port that times out on a host that only its agent can reach is the path of the host.
-fn path_verdict(world: &World<'_>, board: &Board<'_>, comp: usize) -> Option<usize> {
+fn path_verdict(world: &World, board: &Board<'_>, comp: usize) -> Option<usize> {
     let host = &world.hosts[world.comps[comp].host];
     if !is_cut_off(host) {
         return None;
@@ -221,7 +221,7 @@ fn path_verdict(world: &World<'_>, board: &Board<'_>, comp: usize) -> Option<usi
     board
         .drafts
         .iter()
-        .position(|draft| draft.class == Class::NetworkPath && draft.target.host.as_ref() == Some(host.name))
+        .position(|draft| draft.class == Class::NetworkPath && draft.target.host.as_ref() == Some(&host.name))
 }
 
 fn is_early_enough(above: Option<crate::Timestamp>, below: Option<crate::Timestamp>, lag: Span) -> bool {
@@ -231,19 +231,19 @@ fn is_early_enough(above: Option<crate::Timestamp>, below: Option<crate::Timesta
     }
 }
 
-fn hide_under(world: &World<'_>, board: &mut Board<'_>, comp: usize, root: usize) {
+fn hide_under(world: &World, board: &mut Board<'_>, comp: usize, root: usize) {
     let class = match board.findings[comp].as_ref().map(|finding| finding.class) {
         Some(Class::ResourceAtRisk) => Class::ResourceAtRisk,
         Some(Class::Unknown) => Class::Unknown,
         Some(Class::Network) => Class::NetworkPath,
         _ => Class::ResourceUnavailable,
     };
-    board.drafts[root].hide(world.hosts[world.comps[comp].host].name, Some(world.comps[comp].key), class);
+    board.drafts[root].hide(&world.hosts[world.comps[comp].host].name, Some(&world.comps[comp].key), class);
     board.fate[comp] = Fate::Under(root, class);
 }
 
 /// Turns the finding of a component into a verdict of its own.
-pub(super) fn raise<'a>(world: &World<'a>, board: &mut Board<'a>, comp: usize) -> usize {
+pub(super) fn raise<'a>(world: &'a World, board: &mut Board<'a>, comp: usize) -> usize {
     let of_comp = Target {
         kind: TargetKind::Component,
         host: Some(world.hosts[world.comps[comp].host].name.clone()),
@@ -261,6 +261,7 @@ pub(super) fn raise<'a>(world: &World<'a>, board: &mut Board<'a>, comp: usize) -
         draft.critical = finding.critical;
         draft.support = finding.support.clone();
         draft.rejected = std::mem::take(&mut finding.rejected);
+        draft.missing = finding.missing.iter().map(|sig| (*sig).to_owned()).collect();
     }
     draft.members = vec![comp];
     let memory = out_of_memory(world, comp).filter(|_| draft.subtype == "crashed");
@@ -271,7 +272,7 @@ pub(super) fn raise<'a>(world: &World<'a>, board: &mut Board<'a>, comp: usize) -
     id
 }
 
-fn out_of_memory<'a>(world: &World<'a>, comp: usize) -> Option<&'a Signal> {
+fn out_of_memory<'a>(world: &'a World, comp: usize) -> Option<&'a Signal> {
     let host = &world.hosts[world.comps[comp].host];
     let mut lines = world.comps[comp].facts.all("log").chain(host.facts.all("log"));
     lines.find(|signal| {
@@ -280,8 +281,8 @@ fn out_of_memory<'a>(world: &World<'a>, comp: usize) -> Option<&'a Signal> {
 }
 
 /// The kernel killed the process for memory (section 4.3): the host itself is at risk too.
-fn starved<'a>(world: &World<'a>, board: &mut Board<'a>, comp: usize, line: &'a Signal) {
-    let name = world.hosts[world.comps[comp].host].name;
+fn starved<'a>(world: &'a World, board: &mut Board<'a>, comp: usize, line: &'a Signal) {
+    let name = &world.hosts[world.comps[comp].host].name;
     let of_host = target(TargetKind::Host, name);
     if board.drafts.iter().any(|draft| draft.target == of_host && draft.subtype == "capacity") {
         return;
@@ -294,14 +295,14 @@ fn starved<'a>(world: &World<'a>, board: &mut Board<'a>, comp: usize, line: &'a 
     board.add(draft);
 }
 
-pub(super) fn state_says_enabled(world: &World<'_>, comp: usize) -> bool {
+pub(super) fn state_says_enabled(world: &World, comp: usize) -> bool {
     world.comps[comp].facts.saying("service_state", "ENABLED").is_some()
 }
 
 /// Table 4.2: ENABLED in its own view while everything that hangs on it is not ready is a failure, not a risk.
-fn serving_but_harmful(world: &World<'_>, board: &mut Board<'_>) {
+fn serving_but_harmful(world: &World, board: &mut Board<'_>) {
     let mut harmful: Vec<usize> = Vec::new();
-    for comp in 0..world.comps.len() {
+    for comp in world.notable_comps() {
         let waits = board.findings[comp].as_ref().is_some_and(|finding| {
             finding.class == Class::ResourceUnavailable && finding.explained_by == Explained::Any
         });
@@ -336,8 +337,8 @@ fn serving_but_harmful(world: &World<'_>, board: &mut Board<'_>) {
 }
 
 /// DISABLED is well beside an active peer, a start within the grace, and a lost view after it.
-fn passive_halves<'a>(world: &World<'a>, board: &mut Board<'a>) {
-    for comp in 0..world.comps.len() {
+fn passive_halves<'a>(world: &'a World, board: &mut Board<'a>) {
+    for comp in world.notable_comps() {
         if !board.passive[comp] || board.host_root[world.comps[comp].host].is_some() {
             continue;
         }
@@ -360,13 +361,13 @@ fn passive_halves<'a>(world: &World<'a>, board: &mut Board<'a>) {
         }
         let view = super::component_view::View::read(world, comp);
         let young = age.is_some_and(|age| age < world.grace(comp));
-        board.findings[comp] =
-            Some(if young { view.starting() } else { view.unavailable("membership", 0.6, Explained::Control) });
+        let finding = if young { view.starting() } else { view.unavailable("membership", 0.6, Explained::Control) };
+        board.findings[comp] = Some(Box::new(finding));
     }
 }
 
 /// Whether the active peer failed, and since when if that is known.
-fn failed_at(world: &World<'_>, board: &Board<'_>, peer: usize) -> Option<Option<crate::Timestamp>> {
+fn failed_at(world: &World, board: &Board<'_>, peer: usize) -> Option<Option<crate::Timestamp>> {
     if let Some(root) = board.out_by(world, peer) {
         return Some(board.drafts[root].known_since(world));
     }

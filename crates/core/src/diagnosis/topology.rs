@@ -26,7 +26,6 @@ pub struct Topology {
     /// Node controllers a zone needs to count as working.
     pub min_nc: Option<u32>,
     /// What the Core of this cloud needs; `None` = as built in for the platform.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub core: Option<Expr>,
     /// Zone -> hosts.
     pub zones: BTreeMap<Name, Vec<Name>>,
