@@ -21,8 +21,9 @@ pub(super) fn find(sight: &Sight<'_>, names: &Names, heard: &[Heard]) -> Vec<Dri
     }
     for wiring in &sight.catalog.layout.wirings {
         let heard = of_host.get(&wiring.host).map_or(&[][..], Vec::as_slice);
+        let before = drift.len();
         links(sight, wiring, heard, &mut drift);
-        if !drift.last().is_some_and(|last| last.kind == DriftKind::OneLink) {
+        if drift.iter().skip(before).all(|drift| drift.kind != DriftKind::OneLink) {
             drift.extend(slaves(sight, wiring));
         }
         drift.extend(supplies(sight, wiring));
