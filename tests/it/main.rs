@@ -10,6 +10,7 @@ mod browser;
 mod captures;
 mod demo;
 mod discover;
+mod estate;
 mod faults;
 mod fuzz;
 mod ipmi;
