@@ -44,6 +44,8 @@ use stentor_wire::snmp::walk::Walk;
 use stentor_wire::snmp::{Oid, SnmpValue, VarBind, array, entity, environment, host, lag, neighbours, pdu, stack, ups};
 use stentor_wire::sql::{gtid, mysql, postgres, scram};
 use stentor_wire::{
+    ceph, containers, dns, drbd, exposition, gluster, greeting, hostnet, iscsi, journey, ldap, lvm, multipath, nats,
+    nrpe, ntp, nut, openstack, proxmox, rabbitmq, redfish, redis, riak, smartctl, tool_json, xml, zpool,
     backup, ceph, containers, dns, drbd, drill, euca, exposition, gluster, greeting, hostnet, iscsi, journey, ldap,
     lvm, multipath, nats, nrpe, ntp, nut, rabbitmq, redfish, redis, riak, smartctl, tool_json, xml, zpool,
 };
@@ -72,7 +74,9 @@ pub const TARGETS: &[Target] = &[
     ("ldap", ldap),
     ("mysql", mysql),
     ("nats", nats),
+    ("openstack", openstack),
     ("postgres", postgres),
+    ("proxmox", proxmox),
     ("rabbitmq", rabbitmq),
     ("ntp", ntp),
     ("dns", dns),
@@ -385,6 +389,33 @@ fn nats(data: &[u8]) {
     }
     if let Ok(json) = serde_json::from_slice(data) {
         let _ = (nats::meta(&json), nats::numbers(&json, &[("a", "/a"), ("b", "/a/b")]));
+    }
+}
+
+/// A token, services, agents.
+fn openstack(data: &[u8]) {
+    if let Ok(json) = serde_json::from_slice(data) {
+        let _ = (openstack::Token::read(&json), openstack::services(&json), openstack::complaint(&json));
+        assert!(
+            openstack::agents(&json).is_ok_and(|agents| agents.iter().all(|one| !one.host.is_empty()))
+                || openstack::agents(&json).is_err()
+        );
+    }
+}
+
+/// What the API answers, or what corosync's tools print.
+fn proxmox(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let links = proxmox::Links::read(&text);
+    assert!(links.down().len() <= links.links.len());
+    let _ = proxmox::Votes::read(&text);
+    if let Ok(json) = serde_json::from_slice(data) {
+        let _ = (proxmox::Membership::read(&json), proxmox::Ha::read(&json), proxmox::Resources::read(&json));
+        assert!(
+            proxmox::tasks(&json).is_ok_and(|tasks| tasks.len() <= proxmox::TASKS_MAX)
+                || proxmox::tasks(&json).is_err()
+        );
+        let _ = proxmox::units(&json);
     }
 }
 

@@ -24,6 +24,7 @@ pub mod status;
 pub mod test;
 pub mod user;
 pub mod verify;
+pub mod what_if;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -78,6 +79,8 @@ enum Command {
     Drill(drill::DrillArgs),
     /// Recorded inputs through the engine with virtual time
     Replay(replay::ReplayArgs),
+    /// Which incidents the loss of something would be, and single points of failure
+    WhatIf(what_if::WhatIfArgs),
     /// Look at the inner workings: plugin output, threshold ranges, timeperiods, macros
     Debug(debug::DebugArgs),
     /// Copy database, journal and keys of an installation, running or not
@@ -143,10 +146,11 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Probe(args) => probe::run(&args, &mut out).await,
         Command::Discover(args) => discover::run(&args, &mut out).await,
-        Command::Runbook(args) => runbook::run(&args, &mut out),
+        Command::Runbook(args) => runbook::run(&args, &mut io::stdin().lock(), &mut out).await,
         Command::Drill(args) => drill::run(&args, &Clock::Machine, &mut out),
         Command::Replay(args) => replay::run(&args, &mut out),
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
+        Command::WhatIf(args) => what_if::run(&args, &mut out).await,
         Command::Debug(args) => debug::run(&args, &Clock::Machine, &mut io::stdin().lock(), &mut out),
         Command::Backup(args) => backup::backup(&args, &crate::clock::Clock::Machine, &mut out).await,
         Command::Restore(args) => backup::restore(&args, &mut out),

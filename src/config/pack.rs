@@ -6,15 +6,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stentor_core::Span;
+use stentor_core::availability;
 use stentor_core::catalog::{
     Cell, CellKey, Check, ComponentType, Platform, SignalSpec, SignalValue, platform::Founded,
 };
-use stentor_core::diagnosis::FailureType;
+use stentor_core::diagnosis::{FailureType, Knowledge};
 use stentor_core::model::{ServiceState, Value};
 use stentor_core::rules::{Expr, Rule, missing_params};
 
 use super::example::Example;
 use super::finding::{Diagnostics, Place};
+use super::knowledge;
 use super::probe_kinds;
 use super::runbooks;
 use super::traps::TrapRule;
@@ -36,6 +38,8 @@ pub struct Pack {
     /// What judges where nobody says otherwise.
     pub usual: Vec<Usual>,
     pub traps: Vec<TrapRule>,
+    /// What the classifier goes by in clouds of this platform.
+    pub knowledge: Knowledge,
     /// Where each cell, runbook and component stands, by its key.
     pub places: BTreeMap<String, Place>,
     pub at: Place,
@@ -72,6 +76,8 @@ pub enum Applies {
     Cloud,
     /// Those whose `checks` table names it.
     Asked,
+    /// Those of clouds with `api`, and those whose `checks` table names it. What `api` says goes before its own parameters.
+    Api,
 }
 
 /// What a check needs of the host's `view`.
@@ -184,9 +190,9 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
     super::overlay::apply(&mut tables, found);
     let sections: Vec<Section<'_>> =
         tables.iter().map(|(at, table)| Section::open("pack file", at, table, found)).collect();
-    let (key, version, order, at) = read_head(&sections, found)?;
+    let Head { key, version, core, order, mut knowledge, at } = read_head(&sections, found)?;
     let mut platform =
-        Platform { key: key.clone(), version, components: Vec::new(), cells: Vec::new(), runbooks: Vec::new() };
+        Platform { key: key.clone(), version, core, components: Vec::new(), cells: Vec::new(), runbooks: Vec::new() };
     let mut places = BTreeMap::new();
     for section in &sections {
         for component in section.sections("component", "[[component]]", found) {
@@ -226,12 +232,21 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
         }
     }
     check_references(&platform, &checks, &at, found);
+    knowledge::complete(&mut knowledge, &platform, &at, found);
     let traps = super::traps::read_rules(&sections, found);
-    Some(Pack { platform: Arc::new(platform), checks, usual, traps, places, at })
+    Some(Pack { platform: Arc::new(platform), checks, usual, traps, knowledge, places, at })
 }
 
-/// Platform, version, order of the components, place of the `[pack]`.
-type Head = (Arc<str>, Arc<str>, Vec<Arc<str>>, Place);
+/// What `[pack]` says.
+struct Head {
+    key: Arc<str>,
+    version: Arc<str>,
+    core: Option<availability::Expr>,
+    /// Rows of the matrix.
+    order: Vec<Arc<str>>,
+    knowledge: Knowledge,
+    at: Place,
+}
 
 fn read_head(sections: &[Section<'_>], found: &mut Diagnostics) -> Option<Head> {
     let mut heads: Vec<Section<'_>> = Vec::new();
@@ -253,7 +268,10 @@ fn read_head(sections: &[Section<'_>], found: &mut Diagnostics) -> Option<Head> 
     }
     let key = head.needed("platform", found)?.value.into();
     let order = head.names("order", found);
-    Some((key, head.text_or("version", "0", found).into(), order, head.at.clone()))
+    let core = read_availability(head, "core", found);
+    let knowledge = knowledge::read(head, &order, found);
+    let version = head.text_or("version", "0", found).into();
+    Some(Head { key, version, core, order, knowledge, at: head.at.clone() })
 }
 
 fn read_component(section: &Section<'_>, found: &mut Diagnostics) -> Option<ComponentType> {
@@ -328,7 +346,7 @@ fn read_check(section: &Section<'_>, platform: &Platform, found: &mut Diagnostic
         freshness: section.span_or("freshness", Span::ZERO, found),
     };
     const APPLIES: &[(&str, Applies)] =
-        &[("always", Applies::Always), ("cloud", Applies::Cloud), ("asked", Applies::Asked)];
+        &[("always", Applies::Always), ("cloud", Applies::Cloud), ("asked", Applies::Asked), ("api", Applies::Api)];
     let applies = section.text("applies", found).and_then(|text| word(&text, "applies", APPLIES, found));
     const VIEWS: &[(&str, Inside)] = &[("any", Inside::Any), ("agent", Inside::Agent), ("none", Inside::No)];
     let view = section.text("view", found).and_then(|text| word(&text, "view", VIEWS, found));
@@ -392,6 +410,23 @@ pub fn read_rules(section: &Section<'_>, found: &mut Diagnostics) -> Vec<Rule> {
         }
     }
     rules
+}
+
+/// An availability expression; one that is none is an error at its place.
+pub(super) fn read_availability(
+    section: &Section<'_>,
+    key: &str,
+    found: &mut Diagnostics,
+) -> Option<availability::Expr> {
+    let text = section.text(key, found)?;
+    match availability::Expr::parse(text.value) {
+        Ok(expr) => Some(expr),
+        Err(refusal) => {
+            let place = inside_text(&text, refusal.offset, found);
+            found.error("bad-expression", &place, refusal.message, refusal.help);
+            None
+        }
+    }
 }
 
 /// The place of byte `offset` within a text, if the text stands in the file as it is (without escapes).

@@ -27,6 +27,7 @@ mod plugins;
 mod plugins_page;
 mod postgres;
 mod redfish;
+mod runbooks;
 mod running;
 mod samples;
 mod scenarios;

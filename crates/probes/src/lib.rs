@@ -9,6 +9,9 @@ pub mod bonding;
 pub mod bridge;
 pub mod ceph;
 pub mod clock;
+pub mod cloudstack;
+pub mod cloudstack_db;
+pub mod cloudstack_vip;
 #[cfg(test)]
 mod conformance;
 pub mod conntrack;
@@ -32,6 +35,7 @@ pub mod icmp;
 pub mod imap;
 pub mod ipmi;
 pub mod iscsi;
+pub mod kvmha;
 pub mod ldap;
 pub mod libvirt;
 pub mod lldp;
@@ -51,10 +55,12 @@ pub mod nrpe;
 pub mod ntp;
 pub mod nut;
 pub mod nvme;
+pub mod openstack;
 pub mod page;
 pub mod ping;
 pub mod process;
 pub mod prometheus;
+pub mod proxmox;
 pub mod rabbitmq;
 pub mod raid_controller;
 pub mod reach;
@@ -240,6 +246,9 @@ pub const REGISTRY: &[Entry] = &[
     entry::<bridge::Bridge>(),
     entry::<ceph::Ceph>(),
     entry::<ceph::CephCli>(),
+    entry::<cloudstack::CloudStack>(),
+    entry::<cloudstack_db::CloudStackDb>(),
+    entry::<cloudstack_vip::CloudStackVip>(),
     entry::<conntrack::Conntrack>(),
     entry::<database::mysql::Mysql>(),
     entry::<database::postgres::Postgres>(),
@@ -261,6 +270,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<ipmi::Ipmi>(),
     entry::<ipmi::IpmiLocal>(),
     entry::<iscsi::Iscsi>(),
+    entry::<kvmha::KvmHa>(),
     entry::<ldap::Ldap>(),
     entry::<libvirt::Libvirt>(),
     entry::<lldp::Lldp>(),
@@ -276,9 +286,12 @@ pub const REGISTRY: &[Entry] = &[
     entry::<ntp::Ntp>(),
     entry::<nut::Nut>(),
     entry::<nvme::Nvme>(),
+    entry::<openstack::OpenStack>(),
     entry::<ping::Ping>(),
     entry::<process::Process>(),
     entry::<prometheus::Prometheus>(),
+    entry::<proxmox::Corosync>(),
+    entry::<proxmox::Proxmox>(),
     entry::<rabbitmq::RabbitMq>(),
     entry::<raid_controller::RaidController>(),
     entry::<redfish::Redfish>(),

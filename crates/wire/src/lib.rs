@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod ceph;
+pub mod cloudstack;
 pub mod containers;
 pub mod dns;
 pub mod drbd;
@@ -23,6 +24,8 @@ pub mod nearest;
 pub mod nrpe;
 pub mod ntp;
 pub mod nut;
+pub mod openstack;
+pub mod proxmox;
 pub mod rabbitmq;
 pub mod raid;
 pub mod redfish;

@@ -2,6 +2,7 @@
 //! recorded in the journal as one input, compared by key on reload.
 
 pub mod diff;
+pub mod layout;
 pub mod nagios;
 pub mod platform;
 pub mod recurrence;
@@ -11,14 +12,17 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::availability::business::Business;
 use crate::diagnosis::{Severity, Topology};
 use crate::id::{CheckId, CloudId, ComponentId, ContactId, HostId, ObjectId, ServiceId, TimeperiodId, ZoneId};
 use crate::model::{ObjectKey, Value};
 use crate::rules::Rule;
+use crate::runbook::RunPolicy;
 use crate::timeperiod::DateRule;
 use crate::{Span, Timestamp};
 
 pub use diff::{Carried, CatalogDiff, diff};
+pub use layout::Layout;
 pub use nagios::Nagios;
 pub use platform::{Action, Cell, CellKey, ComponentType, Platform, PowerAction, Runbook, Step, StepKind};
 pub use recurrence::{Occurrence, Recurrence};
@@ -48,6 +52,15 @@ pub struct Catalog {
     pub nagios: Nagios,
     /// Windows that come back (`[[downtime]]` with `period`).
     pub recurring: Vec<Recurrence>,
+    /// What people call a service (`[[business]]`).
+    #[serde(default)]
+    pub businesses: Vec<Business>,
+    /// Cables, feeds and switches as declared.
+    #[serde(default)]
+    pub layout: Layout,
+    /// What runs of runbooks may do (`[runbook]`).
+    #[serde(default)]
+    pub runs: RunPolicy,
     #[serde(skip)]
     pub index: Index,
 }
@@ -86,6 +99,9 @@ pub struct Timing {
     pub collapse: Span,
     /// An incident resolves after its cause has been gone this long.
     pub recovery: Span,
+    /// The same cause back within this time opens its incident again; zero = never.
+    #[serde(default)]
+    pub reopen: Span,
     pub renotify_critical: Span,
     pub renotify_major: Span,
     pub renotify_warning: Span,
@@ -103,6 +119,7 @@ impl Default for Timing {
             hold_group: Span::from_secs(20),
             collapse: Span::from_secs(30),
             recovery: Span::from_secs(30),
+            reopen: Span::from_mins(30),
             renotify_critical: Span::from_mins(30),
             renotify_major: Span::from_hours(4),
             renotify_warning: Span::from_hours(24),
@@ -123,6 +140,7 @@ impl Timing {
             hold_group: fast(full.hold_group),
             collapse: fast(full.collapse),
             recovery: fast(full.recovery),
+            reopen: fast(full.reopen),
             renotify_critical: fast(full.renotify_critical),
             renotify_major: fast(full.renotify_major),
             renotify_warning: fast(full.renotify_warning),

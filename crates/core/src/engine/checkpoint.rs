@@ -18,7 +18,7 @@ use crate::snapshot::{CloudStatus, Counters, Detail, Row};
 use crate::{Span, Timestamp};
 
 /// Rises when the shape changes; an older checkpoint is then read by its own version or refused by name.
-pub const CHECKPOINT_VERSION: u32 = 7;
+pub const CHECKPOINT_VERSION: u32 = 8;
 
 /// Everything that cannot be derived.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,6 +55,10 @@ pub struct Checkpoint {
     gaps: VecDeque<(Timestamp, Span)>,
     recurred: BTreeMap<super::recurring::Series, crate::catalog::Occurrence>,
     behind: BTreeMap<Arc<str>, super::Behind>,
+    #[serde(default)]
+    runs: super::runs::Runs,
+    #[serde(default)]
+    services_known: super::business::Services,
 }
 
 impl Engine {
@@ -93,6 +97,8 @@ impl Engine {
             gaps: self.gaps.clone(),
             recurred: self.recurred.clone(),
             behind: self.behind.clone(),
+            runs: self.runs.clone(),
+            services_known: (*self.services_known).clone(),
         }
     }
 
@@ -150,9 +156,12 @@ impl Engine {
             gaps: checkpoint.gaps,
             recurred: checkpoint.recurred,
             behind: checkpoint.behind,
+            runs: checkpoint.runs,
+            services_known: Arc::new(checkpoint.services_known),
             ..Engine::default()
         };
         engine.rederive();
+        engine.prepare_services();
         engine
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::id::ObjectId;
 use crate::model::{CommandRun, HeldNotice, Notice, Notification, ObjectKey, Withheld};
+use crate::runbook::{AuditEntry, RunOrder};
 
 use super::input::{CommandError, Reply};
 use super::switch::Side;
@@ -31,6 +32,10 @@ pub struct Effects {
     pub perfdata: Vec<(Side, String)>,
     /// To the collector.
     pub checks: Vec<CheckRequest>,
+    /// To the executor of runbook steps, in this order.
+    pub orders: Vec<RunOrder>,
+    /// To the audit, in this order: what was refused too.
+    pub audit: Vec<AuditEntry>,
     /// Answer to a command.
     pub reply: Option<Result<Reply, CommandError>>,
 }
@@ -84,11 +89,21 @@ pub enum EventKind {
     NotificationFailed,
     Withheld,
     CoreChanged,
+    BusinessChanged,
+    /// Stentor itself did not run.
+    Unwatched,
     CatalogLoaded,
     Note,
+    /// Something happened in a run of a runbook.
+    Runbook,
 }
 
 impl EventKind {
+    /// Tells how a Core or a business service stands, or that nobody looked.
+    pub const fn is_of_availability(self) -> bool {
+        matches!(self, EventKind::CoreChanged | EventKind::BusinessChanged | EventKind::Unwatched)
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
             EventKind::ServiceState => "service_state",
@@ -107,8 +122,11 @@ impl EventKind {
             EventKind::NotificationFailed => "notification_failed",
             EventKind::Withheld => "withheld",
             EventKind::CoreChanged => "core_changed",
+            EventKind::BusinessChanged => "business_changed",
+            EventKind::Unwatched => "unwatched",
             EventKind::CatalogLoaded => "catalog_loaded",
             EventKind::Note => "note",
+            EventKind::Runbook => "runbook",
         }
     }
 }

@@ -7,7 +7,7 @@ use super::effect::{CheckRequest, Effects, Event, EventKind};
 use super::input::{AgentSeen, CheckResult, ResultSource, Took};
 use super::{AgentState, Engine};
 use crate::Timestamp;
-use crate::catalog::Check;
+use crate::catalog::{Catalog, Check};
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::{HostState, Observation, Outcome, ServiceState, StateKind, UnknownCause, Value};
 use crate::reach;
@@ -15,6 +15,7 @@ use crate::rules::{self, Judgement};
 use crate::signals::Contribution;
 use crate::snapshot::{Counters, Flags, Row, RunFacts};
 use crate::status::{self, HostResult, ServiceResult};
+use crate::timeleft;
 
 /// Name of the passive service that says whether a host's agent is heard.
 pub(super) const AGENT_SERVICE: &str = "agent";
@@ -50,6 +51,7 @@ impl Engine {
             ObjectId::Host(id) => self.apply_host_result(id, observed_at, result, effects),
             ObjectId::Service(id) => self.apply_service_result(id, observed_at, result, effects),
         }
+        self.run_sees(result.object, effects);
     }
 
     fn count_check(&mut self, object: ObjectId, source: ResultSource) {
@@ -190,7 +192,12 @@ impl Engine {
     /// Keeps what was seen; whether the short output of a stalked object differs from what was seen before.
     fn keep(&mut self, object: ObjectId, result: &CheckResult, judgement: Judgement, stalked: bool) -> bool {
         let observation = &result.observation;
+        let catalog = Arc::clone(&self.catalog);
+        let observed_at = result.observed_at.min(self.at);
         let detail = self.detail_mut(object);
+        if let Some(check) = catalog.check_of(object) {
+            timeleft::remember(&mut detail.samples, &check.probe, observation, observed_at);
+        }
         let output_changed = stalked && detail.observation.as_ref().map_or("", |was| &was.text) != &*observation.text;
         detail.observation = Some(Arc::clone(observation));
         detail.unknown_cause = judgement.cause;
@@ -325,6 +332,15 @@ fn judge(check: Option<&Check>, own: &Value, observation: &Observation) -> Judge
         Some(check) if !check.rules.is_empty() => rules::judge(&check.rules, &merged(&check.params, own), observation),
         Some(_) | None => rules::judge(&[], &Value::Null, observation),
     }
+}
+
+/// The judgement that an observation of this object got, or would get.
+pub fn judge_again(catalog: &Catalog, object: ObjectId, observation: &Observation) -> Judgement {
+    let params = match object {
+        ObjectId::Host(id) => &catalog.hosts[id.index()].params,
+        ObjectId::Service(id) => &catalog.services[id.index()].params,
+    };
+    judge(catalog.check_of(object), params, observation)
 }
 
 /// A check's parameters with the service's own laid over them.
