@@ -88,8 +88,8 @@ pub fn drilled(snapshot: &Snapshot, cell: &str) -> Option<String> {
         return None;
     }
     let services = catalog.services.iter().enumerate();
-    let drills = services.filter(|(_, service)| reads(&catalog.checks[service.check.index()]));
-    drills.into_iter().find_map(|(index, _)| {
+    let mut drills = services.filter(|(_, service)| reads(&catalog.checks[service.check.index()]));
+    drills.find_map(|(index, _)| {
         let detail = snapshot.detail(ObjectId::Service(ServiceId::from_index(index)));
         passed(detail.observation.as_deref()?, cell)
     })
