@@ -49,6 +49,7 @@ use stentor_wire::{
     zpool,
     backup, ceph, cloudstack, containers, dns, drbd, drill, euca, exposition, gluster, greeting, hostnet, iscsi,
     journey, ldap, lvm, multipath, nats, nrpe, ntp, nut, openstack, proxmox, rabbitmq, redfish, redis, riak, smartctl,
+    lvm, manifest, multipath, nats, nrpe, ntp, nut, openstack, proxmox, rabbitmq, redfish, redis, riak, smartctl,
     tool_json, xml, zpool,
 };
 
@@ -242,6 +243,8 @@ fn backup(data: &[u8]) {
     let artifacts = backup::parse_listing(&text);
     assert!(artifacts.windows(2).all(|pair| pair[0].at_s >= pair[1].at_s), "{artifacts:?}");
     let _ = (backup::median(artifacts.iter().map(|artifact| artifact.bytes).collect()), backup::parse_mark(&text));
+    let manifest = manifest::parse(&text);
+    assert!(manifest::differences(&manifest, &manifest).is_empty());
     let records = drill::Records::parse(&text);
     let again: String = records.drills.iter().map(drill::Drill::line).collect();
     assert_eq!(drill::Records::parse(&again).drills, records.drills);
