@@ -279,3 +279,5 @@ mod tests;
 
 #[cfg(test)]
 mod cells_tests;
+#[cfg(test)]
+mod runs_tests;

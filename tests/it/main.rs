@@ -28,6 +28,7 @@ mod plugins_page;
 mod postgres;
 mod rack;
 mod redfish;
+mod runbooks;
 mod running;
 mod samples;
 mod scenarios;

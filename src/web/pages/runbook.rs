@@ -104,7 +104,10 @@ impl RunFragment {
         };
         let verification = &told.verification;
         let live = run.phase.is_live();
-        let progress = format!("Verification: {} of {} well", verification.well, verification.intervals);
+        let progress = match verification.intervals {
+            0 => "Nothing is to be verified".to_owned(),
+            of => format!("Verification: {} of {of} well", verification.well),
+        };
         let since = run.verification.since.map_or_else(
             || "counts when every step is settled".to_owned(),
             |at| format!("results since {}", words::clock(at, ctx.now)),
@@ -139,7 +142,9 @@ impl RunFragment {
 }
 
 fn step_view(ctx: Ctx<'_>, live: bool, step: run_dto::RunStep, (heading, body): (String, Option<String>)) -> StepView {
+    let escalates = step.kind == "escalate";
     let class = match step.state {
+        "ready" if escalates => "",
         "done" | "skipped" => "done",
         "failed" | "rolled_back" => "fail",
         "ready" | "asked" | "running" if live => "now",
@@ -151,6 +156,7 @@ fn step_view(ctx: Ctx<'_>, live: bool, step: run_dto::RunStep, (heading, body): 
     let who = step.by.as_deref().unwrap_or_default();
     let approved = step.approved_by.as_ref().map_or_else(String::new, |by| format!(", approved by {by}"));
     let by = match step.state {
+        "ready" if escalates => "only if nothing helps".to_owned(),
         "waiting" | "ready" => match (step.r#do, step.second_person) {
             ("manual", false) => String::new(),
             (_, true) => "needs a second person".to_owned(),
@@ -209,7 +215,7 @@ fn acts(step: &run_dto::RunStep) -> Vec<ActView> {
     let undo = step.rollback.is_some();
     let mut acts = match step.state {
         "ready" if manual => vec![
-            ActView { first: true, disabled: stands, ..act("done", "Done", next) },
+            ActView { first: step.kind != "escalate", disabled: stands, ..act("done", "Done", next) },
             act("fail", "Could not do it", step.attempt),
             act("skip", "Skip", next),
         ],
@@ -254,7 +260,7 @@ pub async fn show(State(state): State<WebState>, session: Session, Path(number):
         run_number: number,
         name: run.name(),
         title: run.runbook.title.clone(),
-        target: words::sentence(&run.target.to_string()),
+        target: run.target.to_string(),
         incident: run.incident.map(|number| (format!("/i/{number}"), format!("INC-{number}"))),
         fragment,
     })

@@ -393,7 +393,10 @@ fn said(action: &RunAction, outcome: &Outcome, run: Option<&Run>) -> String {
             let unwatched = run.map_or_else(String::new, |run| run.verification.unwatched.join(", "));
             let none =
                 if unwatched.is_empty() { unwatched } else { format!("; not there to verify with: {unwatched}") };
-            format!("runbook {id} started for {}{none}", run.map(|run| run.target.to_string()).unwrap_or_default())
+            let is_automatic = run.is_some_and(|run| run.automatic);
+            let by_itself = if is_automatic { " by itself: its pack and the administrator allow it" } else { "" };
+            let target = run.map(|run| run.target.to_string()).unwrap_or_default();
+            format!("runbook {id} started for {target}{by_itself}{none}")
         }
         RunAction::Begin { .. } if *outcome == Outcome::Asked => format!("step {step} asks for a second person"),
         RunAction::Begin { .. } => format!("step {step} begun"),
@@ -405,7 +408,11 @@ fn said(action: &RunAction, outcome: &Outcome, run: Option<&Run>) -> String {
         RunAction::RollBack { note, .. } => format!("step {step} rolled back{}", with(note)),
         RunAction::Finish { .. } => {
             let (well, of) = run.map_or((0, 0), |run| run.verification.progress());
-            format!("finished, verification {well} of {of} well")
+            if of == 0 {
+                "finished; nothing was to be verified".to_owned()
+            } else {
+                format!("finished, verification {well} of {of} well")
+            }
         }
         RunAction::Abort { why, .. } => format!("aborted: {why}"),
         RunAction::Report { well, output, .. } => {
