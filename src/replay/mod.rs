@@ -384,6 +384,8 @@ impl Run<'_> {
             | EventKind::NotificationFailed
             | EventKind::Withheld
             | EventKind::CoreChanged
+            | EventKind::BusinessChanged
+            | EventKind::Unwatched
             | EventKind::CatalogLoaded
             | EventKind::Note
             | EventKind::Runbook => return Ok(()),

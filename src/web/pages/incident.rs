@@ -12,6 +12,7 @@ use stentor_core::model::{Incident, ObjectKey, Phase, Stage, TimelineEntry, Time
 use super::runbook::RunFragment;
 use super::services::ServiceRow;
 use super::shell::{Ctx, OPEN, Scope, Shell, reason};
+use super::time_left::LeftFragment;
 use crate::web::links::encode;
 use crate::web::parts::{self as p, Mark};
 use crate::web::subject;
@@ -45,6 +46,7 @@ pub struct IncidentPage {
     pub notice: String,
     pub still_works: String,
     pub cell: Option<(String, String)>,
+    pub left: LeftFragment,
     pub cause: CauseFragment,
     pub evidence: Vec<EvidenceRow>,
     pub rejected: Vec<(String, String)>,
@@ -478,6 +480,7 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, incident: &Arc<Incident>, notices: Noti
         notice: users_notice(incident),
         still_works: cell.map(|cell| cell.still_works.clone()).unwrap_or_default(),
         cell: cell_link,
+        left: LeftFragment::build(ctx, incident),
         cause: CauseFragment::build(ctx, incident),
         evidence: verdict
             .evidence

@@ -68,6 +68,7 @@ pub fn scene() -> Snapshot {
         comments: Arc::default(),
         clouds: Arc::new(vec![CloudStatus { core: CoreState::Degraded, core_since: NOW, diagnosis: diagnosis() }]),
         runs: Arc::default(),
+        services_known: Arc::default(),
         agents: Arc::default(),
         counters: Counters { inputs_applied: 1234, ..Counters::default() },
         degraded: None,
@@ -207,6 +208,7 @@ fn platform() -> Platform {
         sources: Vec::new(),
     };
     Platform {
+        core: None,
         key: "eucalyptus".into(),
         version: "5".into(),
         components: vec![ComponentType {
@@ -258,6 +260,7 @@ fn diagnosis() -> Diagnosis {
         core: CoreState::Degraded,
         core_because: vec!["clc has no instance".into()],
         redundancy_lost: true,
+        standing: Vec::new(),
         unknown: Vec::new(),
     }
 }

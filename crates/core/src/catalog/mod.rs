@@ -2,6 +2,7 @@
 //! recorded in the journal as one input, compared by key on reload.
 
 pub mod diff;
+pub mod layout;
 pub mod nagios;
 pub mod platform;
 pub mod recurrence;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::availability::business::Business;
 use crate::diagnosis::{Severity, Topology};
 use crate::id::{CheckId, CloudId, ComponentId, ContactId, HostId, ObjectId, ServiceId, TimeperiodId, ZoneId};
 use crate::model::{ObjectKey, Value};
@@ -20,6 +22,7 @@ use crate::timeperiod::DateRule;
 use crate::{Span, Timestamp};
 
 pub use diff::{Carried, CatalogDiff, diff};
+pub use layout::Layout;
 pub use nagios::Nagios;
 pub use platform::{Action, Cell, CellKey, ComponentType, Platform, PowerAction, Runbook, Step, StepKind};
 pub use recurrence::{Occurrence, Recurrence};
@@ -49,6 +52,12 @@ pub struct Catalog {
     pub nagios: Nagios,
     /// Windows that come back (`[[downtime]]` with `period`).
     pub recurring: Vec<Recurrence>,
+    /// What people call a service (`[[business]]`).
+    #[serde(default)]
+    pub businesses: Vec<Business>,
+    /// Cables, feeds and switches as declared.
+    #[serde(default)]
+    pub layout: Layout,
     /// What the hosts outside clouds hang on.
     #[serde(default)]
     pub outside: Topology,
@@ -253,6 +262,9 @@ pub enum SignalValue {
     Each(Arc<str>),
     /// The fact's text translated word by word (`not_enabled` -> `NOTREADY`); a word without a translation gives no signal.
     Translated { fact: Arc<str>, words: BTreeMap<Arc<str>, Arc<str>> },
+    /// What a controller says of others: one signal per element `{"host", "component"?, "value"}` of the list fact of that
+    /// name, about that host (by name or address) of the same cloud.
+    Elsewhere(Arc<str>),
 }
 
 /// A check bound to a host: the unit of state.

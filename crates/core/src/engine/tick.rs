@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::Engine;
 use super::effect::{CheckRequest, Effects, Event, EventKind};
 use crate::catalog::{Check, View};
-use crate::diagnosis::{self, Class, Diagnosis, Signal, Target, TargetKind, Verdict};
+use crate::diagnosis::{self, Class, Diagnosis, Target, TargetKind, Verdict};
 use crate::id::{ObjectId, ServiceId};
 use crate::incident::cover::{self, CoverIndex, World};
 use crate::incident::{CauseKey, Supported, Wanted};
-use crate::model::{Incident, ObjectKey, Phase, Reason, Sticky, TimelineEntry, TimelineKind, Value};
+use crate::model::{Incident, ObjectKey, Phase, Reason, Sticky, TimelineEntry, TimelineKind};
 use crate::policy::notice::dependency::Purpose;
 use crate::policy::{Decisions, Situation};
-use crate::signals::REDIAGNOSE_AFTER;
+use crate::signals::{Maintained, REDIAGNOSE_AFTER};
 use crate::snapshot::{Flags, Row};
 use crate::{Span, Timestamp};
 
@@ -31,6 +31,7 @@ impl Engine {
         let supported = self.supported();
         self.reconcile(&supported, diagnosed, effects);
         self.advance_runs(effects);
+        self.assess_services(diagnosed, effects);
         self.page(effects);
     }
 
@@ -59,16 +60,15 @@ impl Engine {
         // check's deadline when it arrives is not an old answer, nor is the one before it.
         timing.fresh_floor = catalog.timing.fresh_floor.max(self.board.answer_max * 3);
         let again = REDIAGNOSE_AFTER.at_pace(catalog.timing.pace);
+        let maintained = self.in_downtime_since();
         let mut ran = false;
         for index in 0..self.board.groups.len() {
             let group = &self.board.groups[index];
             if !group.dirty && self.at.since(group.diagnosed_at) < again {
                 continue;
             }
-            let mut signals = group.signals();
-            self.add_maintenance(&mut signals);
             let group = &mut self.board.groups[index];
-            let found = diagnosis::diagnose(&group.topology, &signals, self.at, &timing);
+            let found = group.diagnose(self.at, &timing, &maintained);
             group.dirty = false;
             group.diagnosed_at = self.at;
             ran = true;
@@ -77,19 +77,14 @@ impl Engine {
         ran
     }
 
-    fn add_maintenance(&self, signals: &mut Vec<Signal>) {
+    /// Hosts that are in downtime, and since when.
+    fn in_downtime_since(&self) -> Maintained {
+        let mut maintained = Maintained::new();
         for downtime in self.downtimes.values().filter(|d| d.active && d.target.service.is_none()) {
-            signals.push(Signal {
-                host: Some(Arc::clone(&downtime.target.host)),
-                component: None,
-                sig: "maintenance".into(),
-                value: Value::Bool(true),
-                vantage: None,
-                observed_at: self.at,
-                changed_at: downtime.started_at.unwrap_or(downtime.start),
-                every: Span::ZERO,
-            });
+            let since = maintained.entry(Arc::clone(&downtime.target.host)).or_default();
+            since.push(downtime.started_at.unwrap_or(downtime.start));
         }
+        maintained
     }
 
     fn take_over(&mut self, index: usize, found: diagnosis::Diagnosis, effects: &mut Effects) {
@@ -473,7 +468,8 @@ impl Engine {
 }
 
 /// Whether a class is an incident at all; the others are shown where they belong.
-fn opens(class: Class) -> bool {
+/// Whether a verdict of this class is an incident.
+pub fn opens(class: Class) -> bool {
     match class {
         Class::SoftwareDown
         | Class::ServerDown

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Engine;
 use crate::Timestamp;
 use crate::catalog::Check;
-use crate::diagnosis::{self, Class, Signal, TargetKind, Timing};
+use crate::diagnosis::{Class, Signal, TargetKind, Timing};
 use crate::id::{HostId, ObjectId};
 use crate::incident::cover;
 use crate::model::{Incident, Value};
@@ -48,7 +48,7 @@ impl Engine {
         for &peer in cloud.hosts.iter().filter(|peer| **peer != failed) {
             let row = &self.catalog.hosts[peer.index()];
             let has_it = row.components.iter().any(|id| *self.catalog.components[id.index()].key == *key);
-            if !has_it || (diagnosis::is_zonal(key) && row.zone != own.zone) {
+            if !has_it || (cloud.topology.is_zonal(key) && row.zone != own.zone) {
                 continue;
             }
             match self.service_state(peer, key).as_deref() {

@@ -171,6 +171,7 @@ pub fn speaks(catalog: &Catalog, service: ServiceId, verdict: &Verdict) -> bool 
         SignalValue::Resource { kind, .. } => {
             *kind == verdict.subtype && verdict.evidence.iter().any(|evidence| evidence.sig == "resource")
         }
+        SignalValue::Elsewhere(_) => false,
         SignalValue::Fact(_) | SignalValue::Each(_) | SignalValue::Translated { .. } | SignalValue::ByState(_) => {
             verdict.evidence.iter().any(|evidence| *evidence.sig == *spec.sig)
         }
