@@ -104,7 +104,10 @@ impl RunFragment {
         };
         let verification = &told.verification;
         let live = run.phase.is_live();
-        let progress = format!("Verification: {} of {} well", verification.well, verification.intervals);
+        let progress = match verification.intervals {
+            0 => "Nothing is to be verified".to_owned(),
+            of => format!("Verification: {} of {of} well", verification.well),
+        };
         let since = run.verification.since.map_or_else(
             || "counts when every step is settled".to_owned(),
             |at| format!("results since {}", words::clock(at, ctx.now)),

@@ -32,7 +32,7 @@ const HEAD: &str = "| Fault | What is done | Verdict | Cell | Impact | Users see
 const CHARTER: &str = "# The sweep of the demo\n\n\
     Written by the test `demo::each_fault_is_one_incident_in_its_cell_and_heals` (`UPDATE_EXPECT=1`), and compared with what it sees in \
     every run. Each fault\nis injected into a demo that is well. It must become one incident in the cell named here, with one page. A run of its \
-    runbook is\nstarted and tried to be ended while the fault is there (refused: the incident is open), the fault is mended, the steps are \
+    runbook is\nstarted and tried to be ended while the fault is there (refused: it is open, or not verified), the fault is mended, the steps are \
     settled,\nand the end is tried again at once (refused: nothing is verified). It is granted when each watched check was well so often in a \
     row,\nafter the last step. Then the incident is resolved, with one mail in the thread of the first.\n\n\
     The last two columns may differ between runs and are not compared: the effects that had joined at the moment of the look, and how \

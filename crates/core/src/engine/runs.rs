@@ -408,7 +408,11 @@ fn said(action: &RunAction, outcome: &Outcome, run: Option<&Run>) -> String {
         RunAction::RollBack { note, .. } => format!("step {step} rolled back{}", with(note)),
         RunAction::Finish { .. } => {
             let (well, of) = run.map_or((0, 0), |run| run.verification.progress());
-            format!("finished, verification {well} of {of} well")
+            if of == 0 {
+                "finished; nothing was to be verified".to_owned()
+            } else {
+                format!("finished, verification {well} of {of} well")
+            }
         }
         RunAction::Abort { why, .. } => format!("aborted: {why}"),
         RunAction::Report { well, output, .. } => {

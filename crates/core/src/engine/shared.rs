@@ -198,13 +198,22 @@ impl Engine {
             is_other && host.check.is_some() && !row.is_pending() && row.state == 0
         });
         let contradicts = |host: &HostId| {
-            own_facts(wanted, fallen, *host).any(|fact| {
-                // A controller that still says off has power itself; a host that is on has some.
-                let speaks = fact.value == "off" || (element.kind == TargetKind::Power && fact.value == "on");
-                fact.sig == "power" && speaks
-            })
+            self.hears_controller(*host)
+                && own_facts(wanted, fallen, *host).any(|fact| {
+                    // A controller that still says off has power itself; a host that is on has some.
+                    let speaks = fact.value == "off" || (element.kind == TargetKind::Power && fact.value == "on");
+                    fact.sig == "power" && speaks
+                })
         };
         lives_elsewhere && !hosts.iter().any(contradicts)
+    }
+
+    /// Whether a host's management controller answers now: what it said before it went dark is fresh for a while.
+    fn hears_controller(&self, host: HostId) -> bool {
+        let services = &self.catalog.hosts[host.index()].services;
+        let mut tellers =
+            services.iter().map(|id| ObjectId::Service(*id)).filter(|id| self.tells_power(*id)).peekable();
+        tellers.peek().is_none() || tellers.any(|object| self.row(object).state == 0)
     }
 
     /// A verdict that is there already gets the hosts that its cloud does not know.
@@ -282,17 +291,27 @@ impl Engine {
 
     /// Hosts that come back after a shared failure have the time to start: until then a silent one is still its effect.
     fn await_returns(&self, wanted: &mut Causes) {
-        let mut awaited: BTreeSet<Arc<str>> = BTreeSet::new();
+        let boot = BOOT.at_pace(self.catalog.timing.pace);
+        let (mut hosts, mut parts): (BTreeSet<Arc<str>>, BTreeSet<Arc<str>>) = Default::default();
         for (key, live) in self.tracker.live() {
             let Some(incident) = self.tracker.get(live.number).filter(|_| is_shared(key.class)) else { continue };
-            if !wanted.contains_key(key) && !self.is_returned(incident) {
-                let effects = incident.verdict.suppressed.iter().filter_map(|effect| effect.host.clone());
-                awaited.extend(effects);
+            if wanted.contains_key(key) {
+                continue;
+            }
+            let effects = || incident.verdict.suppressed.iter().filter_map(|effect| effect.host.clone());
+            if !self.is_returned(incident) {
+                hosts.extend(effects());
+            }
+            // Their controllers start too, and are asked less often since they fell silent.
+            if live.absent_since.is_none_or(|since| self.at.since(since) < boot) {
+                parts.extend(effects());
             }
         }
-        wanted.retain(|key, _| {
+        wanted.retain(|key, want| {
+            let of = |names: &BTreeSet<Arc<str>>| key.target.host.as_ref().is_some_and(|host| names.contains(host));
             let is_host = key.class == Class::ServerDown && key.target.component.is_none();
-            !(is_host && key.target.host.as_ref().is_some_and(|host| awaited.contains(host)))
+            let is_part = matches!(&*want.verdict.subtype, "bmc_unreachable" | "psu_input");
+            !(is_host && of(&hosts) || is_part && of(&parts))
         });
     }
 

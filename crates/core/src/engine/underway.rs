@@ -81,7 +81,7 @@ impl Engine {
         let hosts: BTreeSet<&str> = cover::hosts_of(verdict);
         self.starts_of(incident, &mut going_on);
         if self.at.since(up_since) < super::shared::BOOT.at_pace(self.catalog.timing.pace) {
-            self.not_heard_again(incident, &mut going_on);
+            self.not_well_again(incident, &mut going_on);
         }
         let clockwork = self.clockwork();
         for host in hosts.iter().filter_map(|name| self.catalog.host_id(name)) {
@@ -105,21 +105,24 @@ impl Engine {
         going_on.into_iter().take(SAID_MAX).collect()
     }
 
-    /// Checks that failed with their host and have said nothing since it is back: what they said last is about the failure,
-    /// and must not become one of its own.
-    fn not_heard_again(&self, incident: &Incident, going_on: &mut BTreeSet<String>) {
-        let mut silent: BTreeMap<HostId, usize> = BTreeMap::new();
+    /// Checks that failed with their host and are not well since it is back: they have said nothing yet, or what they look at
+    /// starts later than the host. That must not become a failure of its own at once.
+    fn not_well_again(&self, incident: &Incident, going_on: &mut BTreeSet<String>) {
+        let class = incident.verdict.class;
+        if class != Class::ServerDown && !super::shared::is_shared(class) {
+            return;
+        }
+        let mut open: BTreeMap<HostId, usize> = BTreeMap::new();
         for object in incident.problems.iter().filter_map(|key| self.catalog.object_id(key)) {
             let ObjectId::Service(id) = object else { continue };
             let host = self.catalog.services[id.index()].host;
-            let (row, of_host) = (&self.services[id.index()], &self.hosts[host.index()]);
-            if of_host.state == 0 && of_host.last_hard_change > row.last_check {
-                *silent.entry(host).or_default() += 1;
+            if self.hosts[host.index()].state == 0 && self.services[id.index()].state != 0 {
+                *open.entry(host).or_default() += 1;
             }
         }
-        for (host, checks) in silent {
-            let (name, plural) = (&self.catalog.hosts[host.index()].name, if checks == 1 { "" } else { "s" });
-            going_on.insert(format!("{name}: {checks} check{plural} not heard since it is back"));
+        for (host, checks) in open {
+            let (name, plural) = (&self.catalog.hosts[host.index()].name, if checks == 1 { " is" } else { "s are" });
+            going_on.insert(format!("{name}: {checks} check{plural} not well yet"));
         }
     }
 

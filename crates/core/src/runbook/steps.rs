@@ -413,6 +413,7 @@ impl Run {
             return Err(RunError::Missing { run: self.number, missing });
         }
         self.end(RunPhase::Finished, &by.name, at);
+        self.why = Arc::default();
         Ok(Outcome::Settled)
     }
 

@@ -418,6 +418,25 @@ fn look(before: &Run, after: &Run, act: &Act, count: &mut Count) -> Result<(), T
 }
 
 proptest! {
+    #[test]
+    fn any_word_is_bound_or_refused_and_is_never_more_than_one(word in "\\PC{0,12}", host in "\\PC{0,12}", allowed in "\\PC{0,12}") {
+        let target = RunTarget { host: Some(host.as_str().into()), component: None, cloud: None };
+        let names = order::Names { target: &target, incident: None, address: None };
+        if let Ok(bound) = order::bind(&word, &names) {
+            prop_assert!(!bound.starts_with('-') || word.starts_with('-'), "{bound}");
+        }
+        let policy = RunPolicy { commands: vec![words(&["tool", &allowed])], ..RunPolicy::default() };
+        if let Ok(command) = order::command(&words(&["tool", &word]), &names, &policy) {
+            prop_assert_eq!(command.len(), 2);
+            let same = order::bind(&allowed, &names).is_ok_and(|allowed| *allowed == *command[1]);
+            prop_assert!(same || allowed == "*", "{:?} is not {:?}", command, allowed);
+        }
+        let other = order::command(&words(&["tool", &word, "more"]), &names, &policy);
+        prop_assert!(other.is_err(), "a longer command is another command");
+    }
+}
+
+proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
