@@ -12,6 +12,7 @@ pub mod debug;
 pub mod demo;
 pub mod discover;
 pub mod downtime;
+pub mod drill;
 pub mod import;
 pub mod matrix;
 pub mod notify;
@@ -23,6 +24,7 @@ pub mod status;
 pub mod test;
 pub mod user;
 pub mod verify;
+pub mod what_if;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -73,8 +75,12 @@ enum Command {
     Runbook(runbook::RunbookArgs),
     /// Signals in, verdicts out: the classifier alone
     Classify(classify::ClassifyArgs),
+    /// What was restored on purpose, when, and how long it took
+    Drill(drill::DrillArgs),
     /// Recorded inputs through the engine with virtual time
     Replay(replay::ReplayArgs),
+    /// Which incidents the loss of something would be, and single points of failure
+    WhatIf(what_if::WhatIfArgs),
     /// Look at the inner workings: plugin output, threshold ranges, timeperiods, macros
     Debug(debug::DebugArgs),
     /// Copy database, journal and keys of an installation, running or not
@@ -141,8 +147,10 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Probe(args) => probe::run(&args, &mut out).await,
         Command::Discover(args) => discover::run(&args, &mut out).await,
         Command::Runbook(args) => runbook::run(&args, &mut io::stdin().lock(), &mut out).await,
+        Command::Drill(args) => drill::run(&args, &Clock::Machine, &mut out),
         Command::Replay(args) => replay::run(&args, &mut out),
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
+        Command::WhatIf(args) => what_if::run(&args, &mut out).await,
         Command::Debug(args) => debug::run(&args, &Clock::Machine, &mut io::stdin().lock(), &mut out),
         Command::Backup(args) => backup::backup(&args, &crate::clock::Clock::Machine, &mut out).await,
         Command::Restore(args) => backup::restore(&args, &mut out),

@@ -192,6 +192,7 @@ fn engine_of(catalog: &Arc<Catalog>) -> (engine::Handle, mpsc::Receiver<KeyedRes
         comments: Arc::default(),
         clouds: Arc::default(),
         runs: Arc::default(),
+        services_known: Arc::default(),
         agents: Arc::default(),
         counters: Counters::default(),
         degraded: None,

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use stentor_core::catalog::{Catalog, Check, Cloud, Contact, Route, RouteMatch, Timeperiod, Zone};
 use stentor_core::diagnosis::{Class, Severity, Topology};
 use stentor_core::id::{CheckId, CloudId, ContactId, HostId, TimeperiodId, ZoneId};
+use stentor_core::model::Value;
 use stentor_core::timeperiod;
 
 use super::finding::{Diagnostics, Place, suggest};
 use super::hosts::BmcWays;
 use super::nagios::Tree;
-use super::pack::{Pack, Template};
+use super::pack::{Pack, Template, read_availability};
 use super::probe_kinds::Trial;
 use super::settings::Settings;
 use super::tree::{At, Section, word};
-use super::{all, dependencies, downtimes, hosts, services, topology, windows};
+use super::{all, availability, dependencies, design, downtimes, hosts, services, topology, windows};
 
 const SEVERITIES: &[(&str, Severity)] = &[
     ("critical", Severity::Critical),
@@ -116,6 +117,8 @@ pub(super) struct Builder<'a> {
     pub(super) periods: Names,
     pub(super) contacts: Names,
     pub(super) trial: Trial,
+    /// How each cloud's API is asked: parameters of every check that asks it.
+    pub(super) apis: BTreeMap<CloudId, Value>,
     /// How each host's BMC is asked.
     pub(super) bmcs: BTreeMap<HostId, BmcWays>,
     /// Rows of the catalog's checks by name; one name may have several cadences.
@@ -176,6 +179,7 @@ pub(super) fn build(
         periods: Names::new("timeperiod"),
         contacts: Names::new("contact"),
         trial: Trial::new(),
+        apis: BTreeMap::new(),
         bmcs: BTreeMap::new(),
         checks: BTreeMap::new(),
     };
@@ -189,8 +193,10 @@ pub(super) fn build(
     topology::build(roots, &read, &vmware, &mut builder, found);
     read_people(roots, &mut builder, found);
     builder.catalog.reindex();
+    availability::read(roots, &mut builder, found);
     dependencies::read(roots, &mut builder, found);
     downtimes::read(roots, &mut builder, found);
+    design::read(roots, &mut builder, found);
     // These live as long as the configuration, and are long.
     let catalog = &mut builder.catalog;
     catalog.hosts.shrink_to_fit();
@@ -215,10 +221,15 @@ fn read_clouds(roots: &[Section<'_>], builder: &mut Builder<'_>, found: &mut Dia
         if builder.clouds.define(&name, found).is_none() {
             continue;
         }
+        if section.has("api") {
+            builder.apis.insert(CloudId::from_index(builder.catalog.clouds.len()), section.map("api", found));
+        }
         let min_nc = u32::try_from(section.whole_or("min_nc", 1, 0..=100_000, found)).unwrap_or(1);
         let mut text = |key| section.text(key, found).map(|text| text.value.to_owned());
         let (release, network_mode, ebs, object) = (text("release"), text("network_mode"), text("ebs"), text("object"));
         let platform = platform.map_or("", |platform| platform.value);
+        let of_pack = builder.catalog.platform(platform).and_then(|platform| platform.core.clone());
+        let core = read_availability(&section, "core", found).or(of_pack);
         builder.catalog.clouds.push(Cloud {
             name: name.value.into(),
             platform: platform.into(),
@@ -230,6 +241,7 @@ fn read_clouds(roots: &[Section<'_>], builder: &mut Builder<'_>, found: &mut Dia
                 ebs,
                 object,
                 min_nc: Some(min_nc),
+                core,
                 unique: section.names("unique", found),
                 arbitrators: section.names("arbitrators", found),
                 ..Topology::default()

@@ -71,6 +71,7 @@ impl Reports for Engine {
             vec![step("Look", Some("systemctl status x")), step("Mend", None), step("3", None), step("4", None)];
         let runbook = Runbook::of_steps("rb-euca-clc-software", "CLC", steps);
         let platform = Platform {
+            core: None,
             key: "eucalyptus".into(),
             version: "1".into(),
             components: vec![],

@@ -52,6 +52,9 @@ pub fn incident(number: u64) -> Incident {
         resolved_at: None,
         root: None,
         generation: 1,
+        stage: stentor_core::model::Stage::Failed,
+        going_on: Vec::new(),
+        links: stentor_core::model::Links::default(),
         timeline: vec![],
     }
 }

@@ -131,6 +131,7 @@ impl Store for MemoryStore {
         let wanted = |key: (u64, u32), event: &Event| {
             let object = event.object.as_ref();
             query.before.is_none_or(|before| key < before)
+                && (!query.availability || event.kind.is_of_availability())
                 && query.since.is_none_or(|since| event.at >= since)
                 && query.incident.is_none_or(|number| event.incident == Some(number))
                 && query.host.as_deref().is_none_or(|host| object.is_some_and(|key| &*key.host == host))

@@ -94,6 +94,8 @@ pub struct HistoryQuery {
     pub service: Option<String>,
     pub incident: Option<u64>,
     pub since: Option<Timestamp>,
+    /// Only changes of Cores and business services, and times in which nobody looked.
+    pub availability: bool,
     /// Rows before this (seq, ordinal), newest first: keyset paging.
     pub before: Option<(u64, u32)>,
     pub limit: u32,

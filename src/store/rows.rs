@@ -86,6 +86,9 @@ fn history_row(
 
 /// The statement whose first condition has an index.
 pub fn history_statement(query: &HistoryQuery) -> &'static str {
+    if query.availability {
+        return statements::HISTORY_OF_AVAILABILITY;
+    }
     match (&query.incident, &query.host, &query.service) {
         (Some(_), _, _) => statements::HISTORY_OF_INCIDENT,
         (None, Some(_), Some(_)) => statements::HISTORY_OF_SERVICE,

@@ -63,6 +63,9 @@ pub const HISTORY_OF_HOST: &str = history!("host = $5");
 pub const HISTORY_OF_SERVICE: &str = history!("host = $5 AND service = $6");
 pub const HISTORY_OF_INCIDENT: &str = history!("incident = $7");
 
+/// The same words as in the condition of the index.
+pub const HISTORY_OF_AVAILABILITY: &str = history!("kind IN ('core_changed', 'business_changed', 'unwatched')");
+
 pub const HISTORY_PRUNE: &str = "DELETE FROM history WHERE at < $1";
 
 pub const CHECKPOINT_ADD: &str = "INSERT INTO checkpoint (seq, at, state, checksum) VALUES ($1, $2, $3, $4) \
@@ -108,6 +111,7 @@ pub const ALL: &[&str] = &[
     HISTORY_OF_HOST,
     HISTORY_OF_SERVICE,
     HISTORY_OF_INCIDENT,
+    HISTORY_OF_AVAILABILITY,
     HISTORY_PRUNE,
     CHECKPOINT_ADD,
     CHECKPOINT_PRUNE,

@@ -135,6 +135,7 @@ fn platform() -> Platform {
     });
     let all = || KINDS.iter().flat_map(|(key, ..)| FailureType::ALL.map(|failure_type| (*key, failure_type)));
     Platform {
+        core: None,
         key: "eucalyptus".into(),
         version: "1".into(),
         components: components.into(),
@@ -310,6 +311,9 @@ fn incident(number: u64, title: &str, opened: Timestamp, verdict: Verdict) -> In
         resolved_at: None,
         root: None,
         generation: 1,
+        stage: stentor_core::model::Stage::Failed,
+        going_on: Vec::new(),
+        links: stentor_core::model::Links::default(),
         timeline: vec![TimelineEntry {
             at: opened,
             kind: TimelineKind::Opened,
@@ -657,6 +661,7 @@ pub fn snapshot() -> Snapshot {
             core: CoreState::Available,
             core_because: vec![],
             redundancy_lost: true,
+            standing: Vec::new(),
             unknown: vec![],
         },
     }]);
@@ -709,6 +714,7 @@ fn build(b: Builder) -> Snapshot {
         comments: Arc::default(),
         clouds: Arc::new(vec![]),
         runs: Arc::default(),
+        services_known: Arc::default(),
         agents: Arc::new([("clc-01".into(), ago(Span::from_secs(2))), ("ufs-01".into(), mins(30))].into()),
         counters: Counters { results_applied: 1_234_567, ..Counters::default() },
         degraded: None,

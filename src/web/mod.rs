@@ -4,6 +4,7 @@
 pub mod api;
 pub mod assets;
 pub mod auth;
+pub mod availability;
 pub mod board;
 pub mod filter;
 #[cfg(test)]

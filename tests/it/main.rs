@@ -26,6 +26,7 @@ mod pipe;
 mod plugins;
 mod plugins_page;
 mod postgres;
+mod rack;
 mod redfish;
 mod runbooks;
 mod running;

@@ -92,6 +92,7 @@ fn snapshot(hosts: usize) -> Snapshot {
         comments: Default::default(),
         clouds: Arc::default(),
         runs: Arc::default(),
+        services_known: Arc::default(),
         agents: Arc::default(),
         counters: Counters::default(),
         degraded: None,

@@ -6,7 +6,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value as Json, json};
-use stentor_core::diagnosis::{Class, Diagnosis, Signal, TargetKind, Timing, Topology, diagnose};
+use stentor_core::availability::Expr;
+use stentor_core::diagnosis::{Class, Classifier, Diagnosis, Signal, TargetKind, Timing, Topology, diagnose};
 use stentor_core::model::Value;
 use stentor_core::{Span, Timestamp};
 
@@ -166,6 +167,95 @@ fn is_good(signal: &Signal) -> bool {
     }
 }
 
+/// What the shipped packs say the Core of each platform needs.
+fn shipped(platform: &str) -> Option<Expr> {
+    let folder = format!("{}/../../checks/{platform}", env!("CARGO_MANIFEST_DIR"));
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let texts = files.filter_map(|file| std::fs::read_to_string(file.path()).ok());
+    let of_pack = |text: String| {
+        let line = text.lines().find_map(|line| line.strip_prefix("core = \""))?;
+        Some(line.strip_suffix('"').expect("the expression stands on one line").to_owned())
+    };
+    let text = texts.filter_map(of_pack).next()?;
+    Some(Expr::parse(&text).expect("a shipped expression"))
+}
+
+fn by_expression(topology: &Topology) -> Topology {
+    Topology { core: shipped(&topology.platform), ..topology.clone() }
+}
+
+#[test]
+fn the_shipped_expressions_and_the_built_in_rules_agree_on_every_vector() {
+    assert!(shipped("eucalyptus").is_some(), "the pack says what the Core of Eucalyptus is");
+    let corpus = &*CORPUS;
+    assert_eq!(corpus.scenarios.len(), 57);
+    for (topology, signals) in &corpus.scenarios {
+        let topology = &corpus.topologies[*topology];
+        let (built_in, expressed) = (ask(topology, signals), ask(&by_expression(topology), signals));
+        assert_eq!(expressed.core, built_in.core, "{:?} against {:?}", expressed.core_because, built_in.core_because);
+        assert_eq!(expressed.verdicts, built_in.verdicts);
+        assert_eq!(expressed.core_because.is_empty(), built_in.core_because.is_empty());
+    }
+}
+
+/// Clouds of any shape, with types and zones missing, twice, or where they do not belong.
+fn any_topology() -> impl Strategy<Value = Topology> {
+    let euca = vec!["clc", "ufs", "walrus", "cc", "sc", "nc", "vb", "console"];
+    let others = vec!["ms", "mysql", "primary", "nova_api", "rabbitmq", "galera", "nova_compute", "corosync"];
+    let platform = select(vec!["eucalyptus", "eucalyptus", "eucalyptus", "cloudstack", "openstack", "proxmox"]);
+    (platform, any::<bool>(), 0..4_u32).prop_flat_map(move |(platform, riak, min_nc)| {
+        let kinds = if platform == "eucalyptus" { euca.clone() } else { others.clone() };
+        let host = (vec(select(kinds), 0..3), 0..4_usize);
+        (vec(host, 1..14), any::<bool>()).prop_map(move |(hosts, vmware)| {
+            let mut topology = Topology { platform: platform.to_owned(), min_nc: Some(min_nc), ..Topology::default() };
+            for (n, (keys, zone)) in hosts.iter().enumerate() {
+                let name: Arc<str> = PLACES[n].into();
+                topology.hosts.insert(name.clone(), keys.iter().map(|key| Arc::from(*key)).collect());
+                if *zone < 3 {
+                    topology.zones.entry(["a", "b", "v"][*zone].into()).or_default().push(name);
+                }
+            }
+            if vmware {
+                topology.vmware_zones.push("v".into());
+            }
+            if riak {
+                topology.backends.insert("nfs1".into(), vec!["ufs".into()]);
+            }
+            topology
+        })
+    })
+}
+
+/// Mostly plain failures, so that much is out of service.
+fn any_failure() -> impl Strategy<Value = Signal> {
+    let place = select(PLACES[..14].to_vec());
+    let kinds = ["clc", "ufs", "walrus", "cc", "sc", "nc", "vb", "ms", "mysql", "galera", "corosync", "nova_api"];
+    let what = prop_oneof![
+        4 => (select(kinds.to_vec()).prop_map(Some), Just("port"), Just("refused")),
+        1 => (select(kinds.to_vec()).prop_map(Some), Just("service_state"), select(vec!["NOTREADY", "DISABLED", "BROKEN"])),
+        1 => (select(kinds.to_vec()).prop_map(Some), Just("probe"), Just("slow")),
+        2 => (Just(None), select(vec!["ping", "ssh"]), select(vec!["fail", "timeout"])),
+        1 => (Just(None), Just("maintenance"), Just("true")),
+    ];
+    (place, what).prop_map(|(host, (component, sig, value))| {
+        good(&Arc::from(host), component.map(Arc::from).as_ref(), sig, value)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_shipped_expressions_and_the_built_in_rules_agree_in_any_state(
+        topology in any_topology(), failures in vec(any_failure(), 0..20), odd in vec(any_signal(), 0..10)
+    ) {
+        let signals = [failures, odd].concat();
+        let (built_in, expressed) = (ask(&topology, &signals), ask(&by_expression(&topology), &signals));
+        prop_assert_eq!(expressed.core, built_in.core, "{:?} against {:?}", expressed.core_because, built_in.core_because);
+        prop_assert_eq!(expressed.verdicts, built_in.verdicts);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -186,6 +276,39 @@ proptest! {
         for verdict in &answer.verdicts {
             prop_assert!((0.0..=0.99).contains(&verdict.confidence), "{:?}", verdict);
             prop_assert!(!verdict.evidence.is_empty(), "a verdict without evidence: {:?}", verdict);
+        }
+    }
+
+    #[test]
+    fn the_one_who_remembers_gives_the_same_answer(
+        which in any::<Index>(),
+        steps in vec((vec((0..40u64, proptest::option::weighted(0.9, any_signal())), 0..12), -20..120i64), 1..6),
+    ) {
+        let corpus = &*CORPUS;
+        let topology = &corpus.topologies[which.index(corpus.topologies.len())];
+        let mut classifier = Classifier::new(topology);
+        let mut told = std::collections::BTreeMap::<(Option<Arc<str>>, u64), Signal>::new();
+        let mut now = NOW;
+        for (said, later) in steps {
+            for (source, signal) in said {
+                match signal {
+                    Some(signal) => {
+                        classifier.say(source, signal.host.as_ref(), [signal.clone()]);
+                        told.insert((signal.host.clone(), source), signal);
+                    }
+                    None => {
+                        let hosts: Vec<_> = told.keys().filter(|(_, by)| *by == source).map(|(host, _)| host.clone()).collect();
+                        for host in hosts {
+                            classifier.say(source, host.as_ref(), []);
+                            told.remove(&(host, source));
+                        }
+                    }
+                }
+            }
+            now += Span::from_secs(later);
+            let signals: Vec<Signal> = told.values().cloned().collect();
+            let full = diagnose(topology, &signals, now, &Timing::default());
+            prop_assert_eq!(full, classifier.diagnose(now, &Timing::default()));
         }
     }
 

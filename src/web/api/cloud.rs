@@ -1,4 +1,4 @@
-//! `/components`, `/core` and `/counts`: each cloud at a glance.
+//! `/components` and `/counts`: each cloud at a glance.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -123,11 +123,6 @@ pub async fn components(
         |id: &ComponentId| filter.matches(&subject::host(&snapshot, components[id.index()].host, now), &session.user);
     let rows = (start..components.len()).map(ComponentId::from_index).filter(selects);
     Ok(json(StatusCode::OK, &page(snapshot.seq, query.limit(), rows, cursor, |id| component(&snapshot, *id))))
-}
-
-pub async fn core(State(state): State<WebState>, _session: Session) -> Response {
-    let snapshot = state.engine.snapshot();
-    json(StatusCode::OK, &dto::List { seq: snapshot.seq, items: dto::Core::all(&snapshot), next: None })
 }
 
 pub async fn counts(State(state): State<WebState>, _session: Session) -> Response {

@@ -40,6 +40,7 @@ pub async fn list(
         service: query.service,
         incident: query.incident,
         since,
+        availability: false,
         before,
         // One more than asked for tells whether there is a next page.
         limit: u32::try_from(limit + 1).unwrap_or(u32::MAX),

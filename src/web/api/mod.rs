@@ -1,7 +1,9 @@
 //! `/api/v1`: what pages can do, for programs. Reads snapshots; writes only by commands and results.
 
+pub mod availability;
 pub mod cloud;
 pub mod commands;
+pub mod design;
 pub mod downtimes;
 pub mod dto;
 pub mod extract;
@@ -13,6 +15,7 @@ pub mod objects;
 pub mod run_dto;
 pub mod runs;
 pub mod select;
+pub mod topology;
 pub mod traps;
 pub mod trial;
 
@@ -61,8 +64,13 @@ pub fn routes() -> Router<WebState> {
         .route("/api/v1/downtimes", get(downtimes::list).post(downtimes::schedule))
         .route("/api/v1/downtimes/{id}", delete(downtimes::cancel))
         .route("/api/v1/matrix", get(matrix::list))
+        .route("/api/v1/design", get(design::list))
+        .route("/api/v1/topology", get(topology::show))
         .route("/api/v1/components", get(cloud::components))
-        .route("/api/v1/core", get(cloud::core))
+        .route("/api/v1/core", get(availability::core))
+        .route("/api/v1/availability", get(availability::list))
+        .route("/api/v1/pairs", get(availability::all_pairs))
+        .route("/api/v1/what-if", post(availability::what_if))
         .route("/api/v1/counts", get(cloud::counts))
         .route("/api/v1/incidents/{number}/run", post(runs::start))
         .route("/api/v1/runbooks", get(runs::runbooks))

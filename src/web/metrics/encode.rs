@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use stentor_core::availability::State;
 use stentor_core::catalog::Catalog;
 use stentor_core::diagnosis::{CoreState, FailureType, Severity};
 use stentor_core::model::Measurement;
@@ -154,6 +155,7 @@ impl Encoder {
         let mut own = own;
         if part.checks && part.index == 0 {
             clouds(&mut own, &snapshot);
+            businesses(&mut own, &snapshot);
             cells(&mut own, &snapshot);
             incidents(&mut own, &snapshot);
         }
@@ -262,6 +264,30 @@ fn clouds(out: &mut String, snapshot: &Snapshot) {
             CoreState::Unknown => 3.0,
         };
         sample(out, name, &format!("cloud=\"{}\"", escape(&cloud.name)), value);
+    }
+}
+
+fn businesses(out: &mut String, snapshot: &Snapshot) {
+    let (name, left) = ("stentor_business_state", "stentor_business_redundancy_left");
+    let known = &snapshot.services_known.businesses;
+    if known.is_empty() {
+        return;
+    }
+    head(out, name, "A business service: 0 available, 1 degraded, 2 unavailable, 3 unknown.", "gauge");
+    for status in known {
+        let value = match status.state {
+            State::Available => 0.0,
+            State::Degraded => 1.0,
+            State::Unavailable => 2.0,
+            State::Unknown => 3.0,
+        };
+        sample(out, name, &format!("business=\"{}\"", escape(&status.name)), value);
+    }
+    head(out, left, "Pieces of a business service that may still fail before it is gone.", "gauge");
+    for status in known {
+        if let Some(redundancy) = status.redundancy {
+            sample(out, left, &format!("business=\"{}\"", escape(&status.name)), f64::from(redundancy.left));
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 //! Pages never write; forms go through [`actions`]. Everything here works without JavaScript.
 
 pub mod actions;
+pub mod availability;
 pub mod cell;
+pub mod design;
 pub mod downtimes;
 pub mod hosts;
 pub mod incident;
@@ -15,7 +17,12 @@ pub mod overview;
 pub mod runbook;
 pub mod services;
 pub mod shell;
+pub mod time_left;
+pub mod topology;
+pub mod what_if;
 
+#[cfg(test)]
+mod estate_tests;
 #[cfg(test)]
 mod tests;
 
@@ -62,9 +69,17 @@ pub fn routes() -> Router<WebState> {
         .route("/c/{cloud}/incidents", get(show_incidents))
         .route("/c/{cloud}/matrix", get(show_matrix))
         .route("/c/{cloud}/matrix/{component}/{failure_type}", get(show_cell))
+        .route("/design", get(home_design))
+        .route("/topology", get(home_topology))
+        .route("/c/{cloud}/design", get(show_design))
+        .route("/c/{cloud}/topology", get(show_topology))
         .route("/c/{cloud}/hosts", get(show_hosts))
         .route("/c/{cloud}/services", get(show_services))
         .route("/c/{cloud}/downtimes", get(show_downtimes))
+        .route("/c/{cloud}/availability", get(availability::show))
+        .route("/c/{cloud}/what-if", get(what_if::show))
+        .route("/availability", get(|state, session| at_home("/availability", state, session)))
+        .route("/what-if", get(|state, session| at_home("/what-if", state, session)))
         .route("/i/{number}", get(show_incident))
         .route("/i/{number}/ack", post(actions::ack_incident).get(incident_again))
         .route("/i/{number}/unack", post(actions::unack_incident).get(incident_again))
@@ -225,7 +240,7 @@ fn live_query(asked: &Asked) -> String {
 }
 
 /// A page of one cloud, or of all: whose session, which cloud, what was asked.
-struct Scoped {
+pub struct Scoped {
     visit: Visit,
     asked: Asked,
 }
@@ -244,6 +259,11 @@ impl FromRequestParts<WebState> for Scoped {
 
 async fn root(State(state): State<WebState>, _session: Session) -> Redirect {
     Redirect::to(&Scope::home(&state.engine.snapshot()).path(""))
+}
+
+/// A page of the only cloud, or of all.
+async fn at_home(rest: &'static str, State(state): State<WebState>, _session: Session) -> Redirect {
+    Redirect::to(&Scope::home(&state.engine.snapshot()).path(rest))
 }
 
 async fn show_overview(Scoped { visit, asked }: Scoped) -> Response {
@@ -286,6 +306,24 @@ async fn show_cell(
         Some(page) => Ok(html(&page)),
         None => Err(missing(&format!("No platform here has a component “{component}”."))),
     }
+}
+
+async fn home_design(State(state): State<WebState>, _session: Session) -> Redirect {
+    Redirect::to(&Scope::home(&state.engine.snapshot()).path("/design"))
+}
+
+async fn home_topology(State(state): State<WebState>, _session: Session) -> Redirect {
+    Redirect::to(&Scope::home(&state.engine.snapshot()).path("/topology"))
+}
+
+async fn show_design(Scoped { visit, asked }: Scoped) -> Response {
+    let shell = visit.shell(Section::Design, &["design"], "", &asked);
+    html(&design::build(visit.ctx(), shell))
+}
+
+async fn show_topology(Scoped { visit, asked }: Scoped) -> Response {
+    let shell = visit.shell(Section::Topology, &["topology"], "", &asked);
+    html(&topology::build(visit.ctx(), shell))
 }
 
 async fn show_hosts(Scoped { visit, asked }: Scoped) -> Response {
@@ -331,7 +369,7 @@ async fn show_incident(
     };
     let visit = Visit { now: state.clock.now(), scope, session, snapshot, is_demo: state.demo.is_some() };
     let more = format!("&i={number}");
-    let mut live = vec!["head", "cause", "timeline"];
+    let mut live = vec!["head", "left", "cause", "timeline"];
     live.extend(runbook::newest_for(&visit.snapshot, number).map(|_| "run"));
     let shell = visit.shell(Section::Incidents, &live, &more, &asked);
     Ok(html(&incident::build(visit.ctx(), shell, &found, notices)))

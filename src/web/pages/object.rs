@@ -181,6 +181,8 @@ fn event_sign(kind: EventKind, text: &str) -> super::incident::Sign {
         | EventKind::IncidentResolved
         | EventKind::IncidentClosed
         | EventKind::CoreChanged
+        | EventKind::BusinessChanged
+        | EventKind::Unwatched
         | EventKind::CatalogLoaded => Sign::Icon("inc"),
     }
 }

@@ -68,6 +68,7 @@ pub fn scene() -> Snapshot {
         comments: Arc::default(),
         clouds: Arc::new(vec![CloudStatus { core: CoreState::Degraded, core_since: NOW, diagnosis: diagnosis() }]),
         runs: Arc::default(),
+        services_known: Arc::default(),
         agents: Arc::default(),
         counters: Counters { inputs_applied: 1234, ..Counters::default() },
         degraded: None,
@@ -207,6 +208,7 @@ fn platform() -> Platform {
         sources: Vec::new(),
     };
     Platform {
+        core: None,
         key: "eucalyptus".into(),
         version: "5".into(),
         components: vec![ComponentType {
@@ -258,6 +260,7 @@ fn diagnosis() -> Diagnosis {
         core: CoreState::Degraded,
         core_because: vec!["clc has no instance".into()],
         redundancy_lost: true,
+        standing: Vec::new(),
         unknown: Vec::new(),
     }
 }
@@ -280,6 +283,9 @@ fn incident() -> Incident {
         resolved_at: None,
         root: None,
         generation: 1,
+        stage: stentor_core::model::Stage::Failed,
+        going_on: Vec::new(),
+        links: stentor_core::model::Links::default(),
         timeline: vec![TimelineEntry {
             at: NOW - Span::from_mins(4),
             kind: TimelineKind::Opened,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::Span;
+use crate::availability;
 use crate::diagnosis::FailureType;
 use crate::rules::Expr;
 
@@ -14,6 +15,9 @@ use crate::rules::Expr;
 pub struct Platform {
     pub key: Arc<str>,
     pub version: Arc<str>,
+    /// What the Core of such a cloud needs, unless the cloud says otherwise.
+    #[serde(default)]
+    pub core: Option<availability::Expr>,
     pub components: Vec<ComponentType>,
     pub cells: Vec<Cell>,
     pub runbooks: Vec<Runbook>,

@@ -1,8 +1,10 @@
 //! Whether the Core of the cloud is available (specification 10, section 8).
 
 use super::draft::{Board, Fate};
+use super::standing::Standing;
 use super::verdict::{Class, CoreState};
 use super::world::World;
+use crate::availability::{self, Expr};
 
 pub(super) struct Core {
     pub state: CoreState,
@@ -23,30 +25,74 @@ enum Piece {
 /// Fewer node controllers than this share of the registered ones is a degraded Core.
 const NODES_SHARE: f64 = 0.7;
 
-pub(super) fn assess(world: &World<'_>, board: &Board<'_>) -> Core {
+/// By the expression of the cloud, or as built in where it has none; both agree on the expressions that are shipped.
+pub(super) fn assess(world: &World, board: &Board<'_>, standing: &[Standing]) -> Core {
     let isolated = board.drafts.iter().any(|draft| draft.class == Class::MonitorIsolated);
     if isolated || world.topology.platform == "mesh" {
         let because =
             vec![if isolated { "this monitor is cut off" } else { "a mesh has no Core of its own" }.to_owned()];
         return Core { state: CoreState::Unknown, because, redundancy_lost: false };
     }
-    let mut gone: Vec<String> = Vec::new();
-    let mut weak: Vec<String> = Vec::new();
-    for kind in required(world) {
-        match best(world, board, world.group(kind, None)) {
-            Piece::Gone => gone.push(format!("no {kind} in service")),
-            Piece::TakingOver => weak.push(format!("{kind}: the passive half has not taken over yet")),
-            Piece::AtRisk => weak.push(format!("{kind} is at risk")),
-            Piece::Well => {}
-        }
+    match &world.topology.core {
+        Some(expr) => by_expression(world, board, standing, expr),
+        None => built_in(world, board),
     }
-    majority(world, board, &mut gone);
-    zones(world, board, &mut gone, &mut weak);
-    object_store(world, board, &mut gone);
-    nodes(world, board, &mut weak);
+}
+
+/// The expression says what is needed; what only degrades a Core stays with the rules of section 8, for what it names.
+fn by_expression(world: &World, board: &Board<'_>, standing: &[Standing], expr: &Expr) -> Core {
+    let lost = board.drafts.iter().filter(|draft| draft.class == Class::ResourceUnavailable);
+    let backends = lost.filter_map(|draft| draft.target.host.as_deref()).collect();
+    let outs = availability::core::Outs::new(standing, backends);
+    let grounded = availability::core::ground_core(&"".into(), &world.topology, expr);
+    let look = availability::core::look(&grounded, &outs);
+    let (mut aside, mut weak) = (Vec::new(), Vec::new());
+    let kinds = expr.kinds();
+    for kind in kinds.iter().filter(|kind| !world.topology.is_zonal(kind) && !world.group(kind, None).is_empty()) {
+        note(kind, best(world, board, world.group(kind, None)), &mut aside, &mut weak);
+    }
+    if kinds.iter().any(|kind| world.topology.is_zonal(kind)) {
+        zones(world, board, &mut aside, &mut weak);
+    }
+    if kinds.iter().any(|kind| &**kind == "nc") {
+        nodes(world, board, &mut weak);
+    }
+    split(board, &mut weak);
+    let state = match CoreState::from(look.state) {
+        CoreState::Available if weak.is_empty() => CoreState::Available,
+        CoreState::Available | CoreState::Degraded => CoreState::Degraded,
+        gone @ (CoreState::Unavailable | CoreState::Unknown) => gone,
+    };
+    let because = if state == CoreState::Available { Vec::new() } else { [look.words, weak].concat() };
+    Core { state, because, redundancy_lost: redundancy_lost(world, board) }
+}
+
+fn note(kind: &str, piece: Piece, gone: &mut Vec<String>, weak: &mut Vec<String>) {
+    match piece {
+        Piece::Gone => gone.push(format!("no {kind} in service")),
+        Piece::TakingOver => weak.push(format!("{kind}: the passive half has not taken over yet")),
+        Piece::AtRisk => weak.push(format!("{kind} is at risk")),
+        Piece::Well => {}
+    }
+}
+
+fn split(board: &Board<'_>, weak: &mut Vec<String>) {
     if board.drafts.iter().any(|draft| draft.class == Class::SplitBrain) {
         weak.push("two sides are active: their data diverge".to_owned());
     }
+}
+
+fn built_in(world: &World, board: &Board<'_>) -> Core {
+    let mut gone: Vec<String> = Vec::new();
+    let mut weak: Vec<String> = Vec::new();
+    for kind in required(world) {
+        note(kind, best(world, board, world.group(kind, None)), &mut gone, &mut weak);
+    }
+    majority(world, board, &mut gone, &mut weak);
+    zones(world, board, &mut gone, &mut weak);
+    object_store(world, board, &mut gone);
+    nodes(world, board, &mut weak);
+    split(board, &mut weak);
     let state = if !gone.is_empty() {
         CoreState::Unavailable
     } else if !weak.is_empty() {
@@ -59,17 +105,18 @@ pub(super) fn assess(world: &World<'_>, board: &Board<'_>) -> Core {
 }
 
 /// Types of which one must serve, as far as they are registered.
-fn required(world: &World<'_>) -> Vec<&'static str> {
-    let kinds: &[&'static str] = match world.topology.platform.as_str() {
-        "eucalyptus" => &["clc", "ufs", "walrus"],
-        "cloudstack" => &["ms", "mysql", "primary"],
-        "openstack" => &["nova_api", "rabbitmq", "galera", "nova_compute"],
-        _ => &[],
+fn required<'w>(world: &'w World) -> Vec<&'w str> {
+    let kinds: Vec<&str> = match world.topology.platform.as_str() {
+        "eucalyptus" => vec!["clc", "ufs", "walrus"],
+        "cloudstack" => vec!["ms", "mysql", "primary"],
+        "openstack" => vec!["nova_api", "rabbitmq", "galera", "nova_compute"],
+        "proxmox" => Vec::new(),
+        _ => world.topology.knowledge.core.iter().map(|kind| &**kind).collect(),
     };
-    kinds.iter().filter(|kind| !world.group(kind, None).is_empty()).copied().collect()
+    kinds.into_iter().filter(|kind| !world.group(kind, None).is_empty()).collect()
 }
 
-fn piece(world: &World<'_>, board: &Board<'_>, comp: usize) -> Piece {
+fn piece(world: &World, board: &Board<'_>, comp: usize) -> Piece {
     if !board.is_in_service(world, comp) {
         return Piece::Gone;
     }
@@ -87,16 +134,16 @@ fn piece(world: &World<'_>, board: &Board<'_>, comp: usize) -> Piece {
     if risk { Piece::AtRisk } else { Piece::Well }
 }
 
-fn is_slow(world: &World<'_>, comp: usize) -> bool {
+fn is_slow(world: &World, comp: usize) -> bool {
     world.comps[comp].facts.saying("probe", "slow").is_some()
 }
 
-fn best(world: &World<'_>, board: &Board<'_>, group: &[usize]) -> Piece {
+fn best(world: &World, board: &Board<'_>, group: &[usize]) -> Piece {
     group.iter().map(|comp| piece(world, board, *comp)).min().unwrap_or(Piece::Well)
 }
 
 /// Proxmox: the majority of the votes.
-fn majority(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>) {
+fn majority(world: &World, board: &Board<'_>, gone: &mut Vec<String>, weak: &mut Vec<String>) {
     if world.topology.platform != "proxmox" {
         return;
     }
@@ -105,18 +152,26 @@ fn majority(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>) {
     if !group.is_empty() && well * 2 <= group.len() {
         gone.push(format!("{well} of {} votes: no majority", group.len()));
     }
+    // That no vote is left at all is said by the majority.
+    note("corosync", best(world, board, group), &mut Vec::new(), weak);
 }
 
-fn zones(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>, weak: &mut Vec<String>) {
+fn zones(world: &World, board: &Board<'_>, gone: &mut Vec<String>, weak: &mut Vec<String>) {
     if world.topology.platform != "eucalyptus" || world.topology.zones.is_empty() {
         return;
     }
-    let mut working = 0;
+    let (mut working, mut looked_at) = (0, 0);
     let mut failing: Vec<String> = Vec::new();
     for zone in world.topology.zones.keys() {
         let vmware = world.topology.vmware_zones.contains(zone);
         let mut missing: Vec<String> = Vec::new();
         let kinds: &[&str] = if vmware { &["cc", "sc", "vb"] } else { &["cc", "sc"] };
+        let nodes = world.group("nc", Some(zone));
+        // A zone of other hosts (front ends, storage) runs nobody's machines.
+        if kinds.iter().all(|kind| world.group(kind, Some(zone)).is_empty()) && (vmware || nodes.is_empty()) {
+            continue;
+        }
+        looked_at += 1;
         for kind in kinds {
             let group = world.group(kind, Some(zone));
             match best(world, board, group) {
@@ -125,7 +180,6 @@ fn zones(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>, weak: &mu
                 Piece::Well => {}
             }
         }
-        let nodes = world.group("nc", Some(zone));
         let serving = nodes.iter().filter(|comp| piece(world, board, **comp) != Piece::Gone).count();
         let needed = world.topology.min_nc.unwrap_or(1) as usize;
         if !vmware && !nodes.is_empty() && serving < needed {
@@ -137,11 +191,11 @@ fn zones(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>, weak: &mu
             failing.push(format!("zone {zone}: {}", missing.join(", ")));
         }
     }
-    if working == 0 { gone.append(&mut failing) } else { weak.append(&mut failing) }
+    if working == 0 && looked_at > 0 { gone.append(&mut failing) } else { weak.append(&mut failing) }
 }
 
 /// A backend such as Riak that every UFS uses is the object store path.
-fn object_store(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>) {
+fn object_store(world: &World, board: &Board<'_>, gone: &mut Vec<String>) {
     let lost = |kinds: &[std::sync::Arc<str>], backend: &str| {
         kinds.iter().any(|kind| &**kind == "ufs")
             && board
@@ -157,8 +211,8 @@ fn object_store(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>) {
     }
 }
 
-fn nodes(world: &World<'_>, board: &Board<'_>, weak: &mut Vec<String>) {
-    let nodes: Vec<usize> = (0..world.comps.len()).filter(|comp| world.comps[*comp].kind == "nc").collect();
+fn nodes(world: &World, board: &Board<'_>, weak: &mut Vec<String>) {
+    let nodes: Vec<usize> = (0..world.comps.len()).filter(|comp| &*world.comps[*comp].kind == "nc").collect();
     let serving = nodes.iter().filter(|comp| board.is_in_service(world, **comp)).count();
     if !nodes.is_empty() && (serving as f64) < NODES_SHARE * nodes.len() as f64 {
         weak.push(format!("{serving} of {} node controllers in service", nodes.len()));
@@ -170,7 +224,7 @@ fn nodes(world: &World<'_>, board: &Board<'_>, weak: &mut Vec<String>) {
 }
 
 /// Something has no spare left although the service is intact.
-fn redundancy_lost(world: &World<'_>, board: &Board<'_>) -> bool {
+fn redundancy_lost(world: &World, board: &Board<'_>) -> bool {
     let reduced = board.drafts.iter().any(|draft| {
         draft.class == Class::RedundancyLost || (draft.class == Class::PowerEvent && draft.subtype == "on_battery")
     });

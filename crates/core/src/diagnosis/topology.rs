@@ -7,6 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::knowledge::Knowledge;
+use crate::availability::Expr;
+
 type Name = Arc<str>;
 
 /// One cloud (or mesh) with everything it depends on. All maps are ordered, so that the same topology gives the same verdicts.
@@ -22,6 +25,8 @@ pub struct Topology {
     pub object: Option<String>,
     /// Node controllers a zone needs to count as working.
     pub min_nc: Option<u32>,
+    /// What the Core of this cloud needs; `None` = as built in for the platform.
+    pub core: Option<Expr>,
     /// Zone -> hosts.
     pub zones: BTreeMap<Name, Vec<Name>>,
     pub vmware_zones: Vec<Name>,
@@ -53,6 +58,18 @@ pub struct Topology {
     /// Site -> rank (mesh).
     pub sites: BTreeMap<Name, u32>,
     pub quorum: Option<u32>,
+    /// What the pack of the platform knows; empty where nobody gave one.
+    pub knowledge: Knowledge,
     /// Addresses outside the site that tell a dead switch from a cut-off monitor.
     pub arbitrators: Vec<Name>,
+}
+
+impl Topology {
+    pub(crate) fn is_zonal(&self, kind: &str) -> bool {
+        self.knowledge.is_zonal(&self.platform, kind)
+    }
+
+    pub(super) fn carries_guests(&self, kind: &str) -> bool {
+        self.knowledge.carries_guests(&self.platform, kind)
+    }
 }

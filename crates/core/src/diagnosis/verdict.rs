@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::standing::Standing;
 use crate::Timestamp;
 
 /// The kind of thing that a verdict is about.
@@ -267,6 +268,9 @@ pub struct Diagnosis {
     /// True when Core is available but some piece of it has no spare left.
     pub redundancy_lost: bool,
     pub unknown: Vec<Missing>,
+    /// Hosts and components that are not simply well: what availability expressions look at.
+    #[serde(default)]
+    pub standing: Vec<Standing>,
 }
 
 impl Diagnosis {
@@ -279,6 +283,7 @@ impl Diagnosis {
             core_because: Vec::new(),
             redundancy_lost: false,
             unknown: Vec::new(),
+            standing: Vec::new(),
         }
     }
 }

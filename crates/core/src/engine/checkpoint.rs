@@ -57,6 +57,8 @@ pub struct Checkpoint {
     behind: BTreeMap<Arc<str>, super::Behind>,
     #[serde(default)]
     runs: super::runs::Runs,
+    #[serde(default)]
+    services_known: super::business::Services,
 }
 
 impl Engine {
@@ -96,6 +98,7 @@ impl Engine {
             recurred: self.recurred.clone(),
             behind: self.behind.clone(),
             runs: self.runs.clone(),
+            services_known: (*self.services_known).clone(),
         }
     }
 
@@ -154,9 +157,11 @@ impl Engine {
             recurred: checkpoint.recurred,
             behind: checkpoint.behind,
             runs: checkpoint.runs,
+            services_known: Arc::new(checkpoint.services_known),
             ..Engine::default()
         };
         engine.rederive();
+        engine.prepare_services();
         engine
     }
 }

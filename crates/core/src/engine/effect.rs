@@ -89,6 +89,9 @@ pub enum EventKind {
     NotificationFailed,
     Withheld,
     CoreChanged,
+    BusinessChanged,
+    /// Stentor itself did not run.
+    Unwatched,
     CatalogLoaded,
     Note,
     /// Something happened in a run of a runbook.
@@ -96,6 +99,11 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Tells how a Core or a business service stands, or that nobody looked.
+    pub const fn is_of_availability(self) -> bool {
+        matches!(self, EventKind::CoreChanged | EventKind::BusinessChanged | EventKind::Unwatched)
+    }
+
     pub const fn as_str(self) -> &'static str {
         match self {
             EventKind::ServiceState => "service_state",
@@ -114,6 +122,8 @@ impl EventKind {
             EventKind::NotificationFailed => "notification_failed",
             EventKind::Withheld => "withheld",
             EventKind::CoreChanged => "core_changed",
+            EventKind::BusinessChanged => "business_changed",
+            EventKind::Unwatched => "unwatched",
             EventKind::CatalogLoaded => "catalog_loaded",
             EventKind::Note => "note",
             EventKind::Runbook => "runbook",

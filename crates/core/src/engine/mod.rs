@@ -7,8 +7,10 @@ mod acknowledge;
 mod alert;
 mod attributes;
 mod behind;
+pub mod business;
 pub mod change;
 pub mod checkpoint;
+mod clearance;
 mod command;
 mod comment;
 mod downtime;
@@ -29,15 +31,18 @@ mod result;
 pub mod retained;
 mod run_watch;
 mod runs;
+mod shared;
 mod skip;
 pub mod switch;
-mod tick;
+pub mod tick;
 pub mod track;
+mod underway;
 mod unflap;
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
+use crate::availability::assess::Prepared;
 use crate::catalog::Catalog;
 use crate::diagnosis::Diagnosis;
 use crate::id::ObjectId;
@@ -50,6 +55,8 @@ use crate::snapshot::{CloudStatus, Counters, Detail, Row, Snapshot};
 use crate::{Span, Timestamp};
 use behind::Behind;
 use track::{Ids, Track};
+
+pub use result::judge_again;
 
 pub use effect::{CheckRequest, Effects, Event, EventKind};
 pub use input::{
@@ -90,6 +97,8 @@ pub struct Engine {
     clouds: Arc<Vec<CloudStatus>>,
     /// What the classifier says about the hosts outside clouds.
     outside: Diagnosis,
+    /// Follows from the catalog.
+    shares: shared::Shares,
     tracker: Tracker,
     ledger: Ledger,
     downtimes: Arc<BTreeMap<u64, Downtime>>,
@@ -115,6 +124,11 @@ pub struct Engine {
     runs: runs::Runs,
     seen: Seen,
     counters: Counters,
+    /// The expressions of the catalog on its topologies.
+    prepared: Arc<Prepared>,
+    services_known: Arc<business::Services>,
+    /// What the newest look at them saw.
+    services_seen: Option<business::Glance>,
 }
 
 impl Default for Engine {
@@ -137,6 +151,7 @@ impl Default for Engine {
             board: Board::default(),
             clouds: Arc::default(),
             outside: Diagnosis::nothing_known(),
+            shares: shared::Shares::default(),
             tracker: Tracker::default(),
             ledger: Ledger::default(),
             downtimes: Arc::default(),
@@ -154,6 +169,9 @@ impl Default for Engine {
             runs: runs::Runs::default(),
             seen: Seen::default(),
             counters: Counters::default(),
+            prepared: Arc::default(),
+            services_known: Arc::default(),
+            services_seen: None,
         };
         engine.board = Board::new(&engine.catalog);
         engine
@@ -198,7 +216,10 @@ impl Engine {
             Input::AgentSeen(seen) => self.apply_agent(seen, &mut effects),
             Input::Tick => self.tick(&mut effects),
             Input::Signal(signal) => self.board.tell(&self.catalog, signal),
-            Input::Gap(gap) => self.pass_over(*gap),
+            Input::Gap(gap) => {
+                self.pass_over(*gap);
+                self.tell_unwatched(*gap, &mut effects);
+            }
             Input::AgentBehind(agent) => self.agent_is_behind(agent),
             Input::Retained(retained) => self.take_over_retained(retained, &mut effects),
         }
@@ -272,6 +293,7 @@ impl Engine {
             comments: Arc::clone(&self.comments),
             clouds: Arc::clone(&self.clouds),
             runs: Arc::clone(&self.runs.all),
+            services_known: Arc::clone(&self.services_known),
             agents: Arc::new(self.agents.iter().map(|(name, agent)| (Arc::clone(name), agent.seen_at)).collect()),
             counters: self.counters,
             degraded: None,

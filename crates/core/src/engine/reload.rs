@@ -57,6 +57,7 @@ impl Engine {
         self.begin_in_initial_state();
         self.end_undetected_flapping(effects);
         self.rederive();
+        self.prepare_services();
         self.recount_depths();
         self.forget_lost_comments();
         self.add_planned_downtimes();
@@ -124,6 +125,7 @@ impl Engine {
             }
         }
         self.watch_all();
+        self.shares = super::shared::Shares::of(&self.catalog);
         self.problems = problems;
         self.problems_dirty = true;
         self.recount_all();

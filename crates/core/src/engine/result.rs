@@ -7,7 +7,7 @@ use super::effect::{CheckRequest, Effects, Event, EventKind};
 use super::input::{AgentSeen, CheckResult, ResultSource, Took};
 use super::{AgentState, Engine};
 use crate::Timestamp;
-use crate::catalog::Check;
+use crate::catalog::{Catalog, Check};
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::{HostState, Observation, Outcome, ServiceState, StateKind, UnknownCause, Value};
 use crate::reach;
@@ -15,6 +15,7 @@ use crate::rules::{self, Judgement};
 use crate::signals::Contribution;
 use crate::snapshot::{Counters, Flags, Row, RunFacts};
 use crate::status::{self, HostResult, ServiceResult};
+use crate::timeleft;
 
 /// Name of the passive service that says whether a host's agent is heard.
 pub(super) const AGENT_SERVICE: &str = "agent";
@@ -103,7 +104,9 @@ impl Engine {
         if before.is_pending() && directives.is_none() {
             self.watch_freshness(object);
         }
-        self.board.contribute(check, &Contribution { object, observation, judgement: &judgement, observed_at });
+        let contribution = Contribution { object, observation, judgement: &judgement, observed_at };
+        self.board.contribute(check, &contribution);
+        self.board.contribute_elsewhere(&catalog, check, &contribution);
         let output_changed = self.keep(object, result, judgement, stalked);
         let change = Change { before, transition, source: result.source, output_changed, seen_at };
         self.look_at_host_of(id, &change, effects);
@@ -189,7 +192,12 @@ impl Engine {
     /// Keeps what was seen; whether the short output of a stalked object differs from what was seen before.
     fn keep(&mut self, object: ObjectId, result: &CheckResult, judgement: Judgement, stalked: bool) -> bool {
         let observation = &result.observation;
+        let catalog = Arc::clone(&self.catalog);
+        let observed_at = result.observed_at.min(self.at);
         let detail = self.detail_mut(object);
+        if let Some(check) = catalog.check_of(object) {
+            timeleft::remember(&mut detail.samples, &check.probe, observation, observed_at);
+        }
         let output_changed = stalked && detail.observation.as_ref().map_or("", |was| &was.text) != &*observation.text;
         detail.observation = Some(Arc::clone(observation));
         detail.unknown_cause = judgement.cause;
@@ -324,6 +332,15 @@ fn judge(check: Option<&Check>, own: &Value, observation: &Observation) -> Judge
         Some(check) if !check.rules.is_empty() => rules::judge(&check.rules, &merged(&check.params, own), observation),
         Some(_) | None => rules::judge(&[], &Value::Null, observation),
     }
+}
+
+/// The judgement that an observation of this object got, or would get.
+pub fn judge_again(catalog: &Catalog, object: ObjectId, observation: &Observation) -> Judgement {
+    let params = match object {
+        ObjectId::Host(id) => &catalog.hosts[id.index()].params,
+        ObjectId::Service(id) => &catalog.services[id.index()].params,
+    };
+    judge(catalog.check_of(object), params, observation)
 }
 
 /// A check's parameters with the service's own laid over them.

@@ -28,7 +28,7 @@ fn book(steps: Vec<Step>) -> Runbook {
 
 fn with_book(catalog: &mut Catalog, books: Vec<Runbook>) {
     let (components, cells) = (Vec::new(), Vec::new());
-    let platform = Platform { key: "test".into(), version: "1".into(), components, cells, runbooks: books };
+    let platform = Platform { key: "test".into(), version: "1".into(), core: None, components, cells, runbooks: books };
     catalog.platforms = vec![Arc::new(platform)];
     catalog.hosts[1].view = View::Ssh;
     catalog.runs.commands = vec![words(&["systemctl", "restart", "*"])];

@@ -204,6 +204,7 @@ fn engine_of(catalog: &Arc<Catalog>) -> (Handle, mpsc::Receiver<KeyedResult>) {
         downtimes: Arc::default(),
         comments: Arc::default(),
         clouds: Arc::default(),
+        services_known: Arc::default(),
         agents: Arc::default(),
         runs: Arc::default(),
         counters: Counters::default(),
