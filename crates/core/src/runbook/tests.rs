@@ -210,6 +210,9 @@ fn conditions_hold_only_if_they_are_known_to() {
     }
 }
 
+/// A command, the allow-list, and what comes of it.
+type AllowCase<'a> = (&'a [&'a str], &'a [&'a [&'a str]], Result<&'a [&'a str], &'a str>);
+
 #[test]
 fn only_what_the_allow_list_names_is_run_and_names_stay_one_word() {
     let target = RunTarget { host: Some("h1; rm -rf /".into()), component: Some("-clc".into()), cloud: None };
@@ -218,7 +221,7 @@ fn only_what_the_allow_list_names_is_run_and_names_stay_one_word() {
         commands: patterns.iter().map(|pattern| words(pattern)).collect(),
         ..RunPolicy::default()
     };
-    let cases: &[(&[&str], &[&[&str]], Result<&[&str], &str>)] = &[
+    let cases: &[AllowCase] = &[
         (&["ls"], &[], Err("does not allow")),
         (&["ls", "/"], &[&["ls"]], Err("does not allow")),
         (&["ls"], &[&["ls", "/"]], Err("does not allow")),
