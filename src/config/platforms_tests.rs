@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stentor_core::{Span, Timestamp};
 use stentor_core::diagnosis::{CoreState, Diagnosis, Signal, TargetKind, Timing, Verdict, diagnose};
 use stentor_core::model::{Observation, ServiceState};
 use stentor_core::rules::judge;
+use stentor_core::{Span, Timestamp};
 
 use super::*;
 
