@@ -326,19 +326,6 @@ fn hints_beside_an_absent_process_change_the_class() {
             said: "split_brain/dual_active */clc critical <- clc1/clc; core degraded",
         },
         Case {
-            rule: "so is one whose database another has in use",
-            topology: "pair",
-            seen: "clc1 ping=ok; clc1/clc process=absent; clc1/clc port=refused; clc1/clc fault=1010",
-            said: "split_brain/dual_active */clc critical <- clc1/clc; core degraded",
-        },
-        Case {
-            rule: "what Walrus says of its root before it ends is the mount, not the crash",
-            topology: "single",
-            seen: "walrus1 ping=ok; walrus1/walrus process=absent; walrus1/walrus port=refused; \
-                   walrus1/walrus log=Cannot write to bucket root directory",
-            said: "resource_unavailable/disk walrus1/walrus critical; core unavailable",
-        },
-        Case {
             rule: "two ENABLED of a unique service are a split brain",
             topology: "pair",
             seen: "clc1 ping=ok; clc1/clc service_state=ENABLED; clc2 ping=ok; clc2/clc service_state=ENABLED",
@@ -355,6 +342,25 @@ fn hints_beside_an_absent_process_change_the_class() {
             topology: "pair",
             seen: r#"ws0 ping=ok; ws1 ping=ok; ws0 drbd={"res": "r0", "cs": "WFConnection", "ro": "Primary/Unknown", "ds": "UpToDate/DUnknown"}"#,
             said: "redundancy_lost/drbd_connection r0 major; core available",
+        },
+    ]);
+}
+
+#[test]
+fn what_eucalyptus_says_before_it_ends_changes_the_class() {
+    check(&[
+        Case {
+            rule: "a CLC whose database another has in use is a split brain",
+            topology: "pair",
+            seen: "clc1 ping=ok; clc1/clc process=absent; clc1/clc port=refused; clc1/clc fault=1010",
+            said: "split_brain/dual_active */clc critical <- clc1/clc; core degraded",
+        },
+        Case {
+            rule: "what Walrus says of its root before it ends is the mount, not the crash",
+            topology: "single",
+            seen: "walrus1 ping=ok; walrus1/walrus process=absent; walrus1/walrus port=refused; \
+                   walrus1/walrus log=Cannot write to bucket root directory",
+            said: "resource_unavailable/disk walrus1/walrus critical; core unavailable",
         },
     ]);
 }
