@@ -333,10 +333,8 @@ impl World {
         };
         let until = spot.said.iter().filter_map(|said| next_turn(&said.signal, at, &timing)).min();
         let before = std::mem::replace(&mut spot.until, until);
-        if before != until {
-            if let Some(before) = before {
-                self.due.remove(&(before, place.clone()));
-            }
+        if let Some(before) = before.filter(|before| Some(*before) != until) {
+            self.due.remove(&(before, place.clone()));
         }
         if let Some(until) = until {
             self.due.insert((until, place));
