@@ -135,7 +135,7 @@ fn any_signal() -> impl Strategy<Value = Signal> {
     let place =
         (proptest::option::weighted(0.95, select(PLACES.to_vec())), proptest::option::of(select(COMPONENTS.to_vec())));
     let vantage = proptest::option::weighted(0.2, select(vec!["s2", "s3"]));
-    let times = (-5..400i64, 0..10_000i64, select(vec![0i64, 10, 60, 300]));
+    let times = (-400..400i64, 0..10_000i64, select(vec![0i64, 10, 60, 300]));
     (place, value, vantage, times).prop_map(|((host, component), (sig, value), vantage, (age, since, every))| Signal {
         host: host.map(Arc::from),
         component: component.map(Arc::from),

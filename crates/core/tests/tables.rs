@@ -347,6 +347,25 @@ fn hints_beside_an_absent_process_change_the_class() {
 }
 
 #[test]
+fn what_eucalyptus_says_before_it_ends_changes_the_class() {
+    check(&[
+        Case {
+            rule: "a CLC whose database another has in use is a split brain",
+            topology: "pair",
+            seen: "clc1 ping=ok; clc1/clc process=absent; clc1/clc port=refused; clc1/clc fault=1010",
+            said: "split_brain/dual_active */clc critical <- clc1/clc; core degraded",
+        },
+        Case {
+            rule: "what Walrus says of its root before it ends is the mount, not the crash",
+            topology: "single",
+            seen: "walrus1 ping=ok; walrus1/walrus process=absent; walrus1/walrus port=refused; \
+                   walrus1/walrus log=Cannot write to bucket root directory",
+            said: "resource_unavailable/disk walrus1/walrus critical; core unavailable",
+        },
+    ]);
+}
+
+#[test]
 fn a_pair_takes_over_before_anybody_is_paged_critically() {
     let crashed =
         "clc1 ping=ok; clc2 ping=ok; clc1/clc process=absent age=2 since={}; clc1/clc port=refused age=2 since={}";
@@ -560,6 +579,24 @@ fn confidence_follows_the_planes_that_agree_contradict_or_age() {
     assert_eq!(confidence("sc1 ping=ok; sc1/sc port=refused age=61; sc1/sc process=absent age=61"), 0.85, "aged");
     assert_eq!(confidence("sc1 ping=ok; sc1/sc port=refused age=60; sc1/sc process=absent age=60"), 0.95);
     assert_eq!(confidence("sc1 ping=ok; sc1/sc port=refused"), 0.8, "nobody looked at the process");
+    let limit = "sc1/sc log=sc.service: start request repeated too quickly";
+    assert_eq!(confidence(&format!("{base}; {limit}")), 0.98, "systemd has given up");
+    let doubted = "sc1/sc resource={\"kind\": \"disk\", \"level\": \"ok\"} age=400";
+    assert_eq!(confidence(&format!("{base}; {doubted}")), 0.75, "its disk was watched, and is not any more");
+}
+
+#[test]
+fn a_failure_is_as_old_as_what_failed_and_not_as_what_is_well() {
+    let seen = [
+        "nc1 ping=fail age=2 since=40",
+        "nc1 ssh=timeout age=2 since=45",
+        "nc1 power=on age=2 since=90000",
+        r#"nc1 link={"sw1": "up"} age=2 since=90000"#,
+        r#"nc1 bond={"name": "b", "slaves": 2, "up": 2, "down": [], "ports": 2} age=2 since=90000"#,
+    ];
+    let signals: Vec<Signal> = seen.iter().map(|line| signal(line)).collect();
+    let answer = diagnose(&topology("single"), &signals, NOW, &Timing::default());
+    assert_eq!(answer.verdicts[0].since, NOW - Span::from_secs(45));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `stentor bench`: the project's own benchmarks. Each prints one JSON object with what was run and the figures.
 
+mod classify;
 mod engine;
 mod ipmi;
 mod journal;
@@ -21,6 +22,8 @@ pub struct BenchArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
+    /// What one change costs the classifier beside starting from nothing, and many failures at once to one cause.
+    Classify(classify::ClassifyArgs),
     /// Results that the engine applies per second on one core, and bytes a service costs.
     Engine(engine::EngineArgs),
     /// Sensor readings per CPU-second from simulated BMCs, beside ipmitool and FreeIPMI; what hung ones do to others.
@@ -54,6 +57,7 @@ pub enum BenchCommand {
 /// What is measured cannot be run, or the output cannot be written.
 pub fn run(args: &BenchArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     match &args.what {
+        BenchCommand::Classify(args) => classify::run(args, out),
         BenchCommand::Engine(args) => engine::run(args, out),
         BenchCommand::Ipmi(args) => ipmi::run(args, out),
         BenchCommand::IpmiSimulators(args) => ipmi::simulators::serve(args, &mut std::io::stdin().lock(), out),

@@ -1,5 +1,6 @@
 //! How sure a verdict is: the row of the truth table, corrected by the planes that agree or contradict.
 
+use super::hardware;
 use super::signal::Signal;
 use super::timing::Timing;
 use crate::Timestamp;
@@ -39,6 +40,7 @@ impl Plane {
             (_, Value::Text(text)) => {
                 !["ok", "open", "running", "on", "enabled", "alive"].iter().any(|good| text.eq_ignore_ascii_case(good))
             }
+            (_, Value::Map(_)) if hardware::is_amiss(signal) == Some(false) => false,
             (_, Value::Map(map)) => map.get("level").and_then(Value::text) != Some("ok"),
             ("http", Value::Number(code)) => *code >= 400.0,
             (_, Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_)) => true,

@@ -105,7 +105,7 @@ fn built_in(world: &World, board: &Board<'_>) -> Core {
 }
 
 /// Types of which one must serve, as far as they are registered.
-fn required<'w>(world: &'w World) -> Vec<&'w str> {
+fn required(world: &World) -> Vec<&str> {
     let kinds: Vec<&str> = match world.topology.platform.as_str() {
         "eucalyptus" => vec!["clc", "ufs", "walrus"],
         "cloudstack" => vec!["ms", "mysql", "primary"],

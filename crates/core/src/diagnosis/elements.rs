@@ -81,6 +81,13 @@ fn switches<'a>(world: &'a World, board: &mut Board<'a>, faults: &mut Losses<'a>
         let Some(facts) = world.element(name) else { continue };
         let Some(trouble) = trouble(facts) else { continue };
         let name: Arc<str> = Arc::from(name);
+        // Its own verdict also explains the links of hosts that have another.
+        let own =
+            |draft: &Draft<'_>| draft.target.kind == TargetKind::Switch && draft.target.host.as_ref() == Some(&name);
+        if let Some(id) = board.drafts.iter().position(|draft| own(draft) && draft.class == Class::Network) {
+            hide_slaves(world, board, id, faults);
+            continue;
+        }
         if is_explained(board, &name) {
             continue;
         }
@@ -104,12 +111,16 @@ fn switches<'a>(world: &'a World, board: &mut Board<'a>, faults: &mut Losses<'a>
                 board.add(draft)
             }
         };
-        let slave = common_slave(faults);
-        for (&host, faults) in faults.iter_mut() {
-            hide_if(world, board, id, host, faults, |fault| {
-                fault.subtype == "bond_slave" && down_slaves(fault.signal) == slave
-            });
-        }
+        hide_slaves(world, board, id, faults);
+    }
+}
+
+fn hide_slaves<'a>(world: &'a World, board: &mut Board<'a>, id: usize, faults: &mut Losses<'a>) {
+    let slave = common_slave(faults);
+    for (&host, faults) in faults.iter_mut() {
+        hide_if(world, board, id, host, faults, |fault| {
+            fault.subtype == "bond_slave" && down_slaves(fault.signal) == slave
+        });
     }
 }
 

@@ -69,18 +69,10 @@ pub(super) fn faults<'a>(world: &'a World, index: usize) -> Vec<Fault<'a>> {
     let mut faults = Vec::new();
     for signal in host.facts.iter() {
         let fault = match &*signal.sig {
-            "psu" => psu(signal),
-            "raid" => raid(signal),
-            "bond" => bond(signal),
-            "path" => path(signal),
-            "fan" => fan(signal),
-            "temp" => temperature(signal),
-            "mem" => memory(signal),
-            "smart" => smart(signal),
             "bmc" if signal.value.text() == Some("unreachable") && !host.life.signs.is_empty() => {
                 Some(Fault::lost("bmc_unreachable", Severity::Warning, "RB-H13", signal))
             }
-            _ => None,
+            _ => reading(signal),
         };
         faults.extend(fault);
     }
@@ -92,6 +84,36 @@ pub(super) fn faults<'a>(world: &'a World, index: usize) -> Vec<Fault<'a>> {
         }
     }
     faults
+}
+
+/// What one record by itself says is lost.
+fn reading(signal: &Signal) -> Option<Fault<'_>> {
+    match &*signal.sig {
+        "psu" => psu(signal),
+        "raid" => raid(signal),
+        "bond" => bond(signal),
+        "path" => path(signal),
+        "fan" => fan(signal),
+        "temp" => temperature(signal),
+        "mem" => memory(signal),
+        "smart" => smart(signal),
+        _ => None,
+    }
+}
+
+/// Whether a hardware record shows anything amiss; `None` for what is no such record.
+pub(super) fn is_amiss(signal: &Signal) -> Option<bool> {
+    let says = |key: &str, word: &str| signal.value.get(key).and_then(Value::text) == Some(word);
+    Some(match &*signal.sig {
+        "psu" | "raid" | "bond" | "path" | "fan" | "temp" | "mem" | "smart" => reading(signal).is_some(),
+        "link" => signal.value.map()?.values().any(|port| port.text() == Some("down")),
+        "switch" => !says("state", "up"),
+        // CISCO-STACKWISE-MIB: 4 is ready. RFC 1628: 3 is normal.
+        "stack" => number(signal, "cswSwitchState") != Some(4.0),
+        "ups" => number(signal, "upsOutputSource") != Some(3.0),
+        "drbd" => !(says("cs", "Connected") && says("ds", "UpToDate/UpToDate")),
+        _ => return None,
+    })
 }
 
 /// IPMI sensor type 08h: 1 failed, 2 predictive, 3 and 4 input lost, 5 out of range, 6 configuration.

@@ -41,7 +41,7 @@ fn judge<'a>(world: &'a World, board: &mut Board<'a>, index: usize) {
     }
 }
 
-fn failed<'a>(host: &'a Host) -> Vec<&'a Signal> {
+fn failed(host: &Host) -> Vec<&Signal> {
     host.life.ping_fail.iter().chain(&host.life.tcp_timeout).map(|signal| &**signal).collect()
 }
 
@@ -82,7 +82,7 @@ fn dark<'a>(world: &'a World, board: &mut Board<'a>, index: usize) {
     board.host_root[index] = Some(board.add(draft));
 }
 
-fn witnesses<'a>(host: &'a Host) -> Vec<&'a Signal> {
+fn witnesses(host: &Host) -> Vec<&Signal> {
     let kinds = ["agent", "bmc", "power", "sel", "instance_state", "bond", "link"];
     kinds.iter().flat_map(|kind| host.facts.all(kind)).collect()
 }

@@ -55,7 +55,7 @@ fn by_members(world: &World, left: &Left<'_, '_>, draft: &Draft<'_>) -> (Severit
     worst.unwrap_or((Severity::Critical, Visibility::Visible))
 }
 
-fn host_name<'w>(world: &'w World, comp: usize) -> &'w std::sync::Arc<str> {
+fn host_name(world: &World, comp: usize) -> &std::sync::Arc<str> {
     &world.hosts[world.comps[comp].host].name
 }
 

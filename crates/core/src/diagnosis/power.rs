@@ -150,7 +150,20 @@ pub(super) fn common_feed<'a>(world: &'a World, board: &mut Board<'a>, faults: &
             }
         }
     }
-    for (feed, hosts) in lost.into_iter().filter(|(_, hosts)| hosts.len() >= HOSTS_MIN) {
+    let known = |board: &Board<'_>, feed: &Arc<str>| {
+        let of_feed =
+            |draft: &Draft<'_>| draft.class == Class::PowerEvent && draft.target == target(TargetKind::Power, feed);
+        board.drafts.iter().position(of_feed)
+    };
+    for (feed, hosts) in lost {
+        // The feed is known to be gone: hosts with another one lost a spare to it.
+        if let Some(id) = known(board, &feed) {
+            hide_feed(world, board, id, &feed, &hosts, faults);
+            continue;
+        }
+        if hosts.len() < HOSTS_MIN {
+            continue;
+        }
         let draft = Draft::new(target(TargetKind::Power, &feed), Class::RedundancyLost, "psu_input", 0.9)
             .weighing(Severity::Major, Visibility::Invisible)
             .with_runbook("RB-H02")
@@ -165,11 +178,22 @@ pub(super) fn common_feed<'a>(world: &'a World, board: &mut Board<'a>, faults: &
             draft = draft.not(Class::PowerEvent, "others still get power from this feed").backed_by([signal]);
         }
         let id = board.add(draft);
-        for host in hosts {
-            let Some(faults) = faults.get_mut(&host) else { continue };
-            hide_if(world, board, id, host, faults, |fault| {
-                fault.subtype == "psu_input" && feed_of(world, host, fault) == Some(&feed)
-            });
-        }
+        hide_feed(world, board, id, &feed, &hosts, faults);
+    }
+}
+
+fn hide_feed<'a>(
+    world: &'a World,
+    board: &mut Board<'a>,
+    id: usize,
+    feed: &Arc<str>,
+    hosts: &[usize],
+    faults: &mut Losses<'a>,
+) {
+    for &host in hosts {
+        let Some(faults) = faults.get_mut(&host) else { continue };
+        hide_if(world, board, id, host, faults, |fault| {
+            fault.subtype == "psu_input" && feed_of(world, host, fault) == Some(feed)
+        });
     }
 }

@@ -137,11 +137,11 @@ fn quorum_of_vantages(world: &World) -> Option<usize> {
     (world.vantages() >= 3).then_some(world.vantages() / 2 + 1)
 }
 
-pub(super) fn switch_state<'a>(facts: &'a Facts) -> Option<&'a str> {
+pub(super) fn switch_state(facts: &Facts) -> Option<&str> {
     facts.newest("switch").and_then(|signal| signal.value.get("state").and_then(Value::text))
 }
 
-pub(super) fn mgmt_switch_state<'a>(world: &'a World) -> Option<&'a str> {
+pub(super) fn mgmt_switch_state(world: &World) -> Option<&str> {
     world.element(world.topology.mgmt_switch.as_deref()?).and_then(switch_state)
 }
 
@@ -252,8 +252,9 @@ fn data_path<'a>(world: &'a World, board: &mut Board<'a>) {
     let with_data: Vec<usize> = (0..world.hosts.len())
         .filter(|i| {
             let host = &world.hosts[*i];
-            !host.in_maintenance
-                && !(host.life.signs.is_empty() && host.life.ping_fail.is_empty() && host.life.tcp_timeout.is_empty())
+            let life = &host.life;
+            let tried = !life.signs.is_empty() || !life.ping_fail.is_empty() || !life.tcp_timeout.is_empty();
+            tried && !host.in_maintenance
         })
         .collect();
     let open_and_dark = |i: &usize| world.hosts[*i].is_dark() && board.host_root[*i].is_none();

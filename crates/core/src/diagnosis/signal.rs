@@ -29,8 +29,10 @@ pub struct Signal {
 
 impl Signal {
     /// Specification 10, section 2: older than the larger of 180 s and three intervals counts as missing.
-    /// `floor` is those 180 s at the configured pace.
+    /// `floor` is those 180 s at the configured pace. What is said of a time that far ahead comes from a wrong clock:
+    /// it would count for as long as that clock is ahead.
     pub fn is_fresh(&self, at: Timestamp, floor: Span) -> bool {
-        at.since(self.observed_at) <= floor.max(self.every * 3)
+        let age = at.since(self.observed_at);
+        age <= floor.max(self.every * 3) && self.observed_at.since(at) <= floor
     }
 }

@@ -73,7 +73,7 @@ fn is_found(signal: &Signal) -> bool {
 
 /// The kernel's own words; the one log line that is a verdict by itself. It names no resource, so it counts only for
 /// hosts that do not tell for each resource whether it has split.
-fn split_line<'a>(world: &'a World, host: usize) -> Option<&'a Signal> {
+fn split_line(world: &World, host: usize) -> Option<&Signal> {
     let host = &world.hosts[host];
     if host.facts.all("split_brain").next().is_some() {
         return None;

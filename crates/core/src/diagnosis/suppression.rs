@@ -39,7 +39,7 @@ impl Edge {
 }
 
 /// Upstream groups of a component: all of a group must be out of service to explain anything.
-fn upstream<'w>(world: &'w World, comp: usize) -> Vec<(Edge, &'w [usize])> {
+fn upstream(world: &World, comp: usize) -> Vec<(Edge, &[usize])> {
     let zone = world.comps[comp].partition.as_deref();
     let groups = upstream_kinds(&world.topology, &world.comps[comp].kind).into_iter();
     let zonal = |kind: &str| world.topology.is_zonal(kind);
@@ -294,7 +294,7 @@ pub(super) fn raise<'a>(world: &'a World, board: &mut Board<'a>, comp: usize) ->
     id
 }
 
-fn out_of_memory<'a>(world: &'a World, comp: usize) -> Option<&'a Signal> {
+fn out_of_memory(world: &World, comp: usize) -> Option<&Signal> {
     let host = &world.hosts[world.comps[comp].host];
     let mut lines = world.comps[comp].facts.all("log").chain(host.facts.all("log"));
     lines.find(|signal| {

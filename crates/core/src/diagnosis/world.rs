@@ -337,10 +337,8 @@ impl World {
         };
         let until = spot.said.iter().filter_map(|said| next_turn(&said.signal, at, &timing)).min();
         let before = std::mem::replace(&mut spot.until, until);
-        if before != until {
-            if let Some(before) = before {
-                self.due.remove(&(before, place.clone()));
-            }
+        if let Some(before) = before.filter(|before| Some(*before) != until) {
+            self.due.remove(&(before, place.clone()));
         }
         if let Some(until) = until {
             self.due.insert((until, place));
@@ -530,6 +528,8 @@ fn next_turn(signal: &Signal, at: Timestamp, timing: &Timing) -> Option<Timestam
     let tick = Span::from_millis(1);
     let patience = (signal.every + signal.every / 2).min(timing.soft);
     let seen = [timing.fresh_floor.max(signal.every * 3), signal.every * 3, patience];
+    // What comes from a clock that is ahead counts once its time is near.
+    let ahead = signal.observed_at - timing.fresh_floor;
     let stood = [timing.jvm_grace, timing.component_grace];
     let mut turns: Vec<Timestamp> = seen.into_iter().map(|age| signal.observed_at + age).collect();
     turns.extend(stood.into_iter().map(|age| signal.changed_at + age));
@@ -539,6 +539,7 @@ fn next_turn(signal: &Signal, at: Timestamp, timing: &Timing) -> Option<Timestam
         let lengths = [timing.reboot, timing.jvm_grace, timing.component_grace];
         turns.extend(lengths.into_iter().map(|length| since + length));
     }
+    turns.push(ahead);
     turns.into_iter().flat_map(|turn| [turn, turn + tick]).filter(|turn| *turn > at).min()
 }
 

@@ -9,7 +9,7 @@ mod oracle;
 mod reality;
 mod shape;
 
-use stentor_core::diagnosis::{Diagnosis, Timing, Verdict, diagnose};
+use stentor_core::diagnosis::{Class, Diagnosis, Timing, Verdict, diagnose};
 
 use chance::Chance;
 use oracle::{CONFIDENT, Oracle};
@@ -50,6 +50,14 @@ impl Trial {
             }
             if verdict.confidence < CONFIDENT && verdict.rejected.is_empty() {
                 wrong.push(format!("a guess without its alternatives: {}", line(verdict)));
+            }
+        }
+        if self.clear && self.faults.len() == 1 {
+            // Without a quorum every node of Proxmox has lost its own.
+            let told = self.answer.verdicts.iter().filter(|verdict| verdict.class != Class::Unknown).count();
+            let is_due = oracle.due(&self.faults[0].0, true).is_some() && self.shape.platform != "proxmox";
+            if told > 1 && is_due {
+                wrong.push("one cause, several verdicts".to_owned());
             }
         }
         for (fault, _) in self.faults.iter().filter(|_| self.clear) {
