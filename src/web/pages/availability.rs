@@ -40,7 +40,6 @@ pub struct Choice {
 
 pub struct ServiceRow {
     pub name: String,
-    pub note: String,
     pub mark: Mark,
     pub state: &'static str,
     pub why: String,
@@ -221,7 +220,6 @@ fn row(ctx: Ctx<'_>, report: &Report, service: &Service) -> ServiceRow {
     };
     let left = service.budget.map(|budget| budget.left_ms());
     ServiceRow {
-        note: service.expression.as_deref().map(|_| String::new()).unwrap_or_else(|| "as built in".to_owned()),
         mark: mark_of(service.state),
         state: if service.planned { "planned outage" } else { service.state.as_str() },
         why: words::cut(&service.words.join("; "), 160),
@@ -245,8 +243,12 @@ fn row(ctx: Ctx<'_>, report: &Report, service: &Service) -> ServiceRow {
 fn bars(stretches: &[Stretch], report: &Report) -> Vec<Bar> {
     let whole = report.wanted.window.span().as_millis().max(1) as f64;
     let place = |at: Timestamp| at.since(report.from).as_millis() as f64 * 1000.0 / whole;
-    stretches
-        .iter()
+    // An outage of seconds is drawn over what lasted for days.
+    let (down, others): (Vec<&Stretch>, Vec<&Stretch>) =
+        stretches.iter().partition(|stretch| stretch.state == State::Unavailable);
+    others
+        .into_iter()
+        .chain(down)
         .map(|stretch| {
             let (kind, y, height) = match (stretch.state, stretch.planned) {
                 (State::Available, _) => ("ok", "14.4", "9.6"),

@@ -355,6 +355,11 @@ impl<'a> World<'a> {
         group.map_or(&[], Vec::as_slice)
     }
 
+    /// The groups of one type, one for each zone or one for the cloud.
+    pub fn groups_of(&self, kind: &str) -> impl Iterator<Item = &[usize]> {
+        self.groups.get(kind).into_iter().flat_map(BTreeMap::values).map(Vec::as_slice)
+    }
+
     /// Every group of equal components.
     pub fn groups(&self) -> impl Iterator<Item = &[usize]> {
         self.groups.values().flat_map(BTreeMap::values).map(Vec::as_slice)

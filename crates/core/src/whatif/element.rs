@@ -161,8 +161,13 @@ impl Element {
     pub fn all(catalog: &Catalog) -> Vec<Element> {
         let modes = [Mode::Zone, Mode::Feed, Mode::Ups, Mode::Switch, Mode::Member, Mode::Backend, Mode::Host];
         let mut all: Vec<Element> = Vec::new();
+        let switches = known(Mode::Switch, catalog);
         for mode in modes {
-            all.extend(known(mode, catalog).iter().map(|name| Element::new(mode, &name.as_str().into())));
+            // A switch that is also asked as a host is one thing.
+            let is_other = |name: &&String| mode != Mode::Host || !switches.contains(*name);
+            all.extend(
+                known(mode, catalog).iter().filter(is_other).map(|name| Element::new(mode, &name.as_str().into())),
+            );
         }
         for name in known(Mode::Component, catalog) {
             all.extend(Element::parse(&name));

@@ -328,7 +328,7 @@ impl<'a> Sketch<'a> {
 
     fn waits(&self, key: &Name, is_out: &dyn Fn(&Name, &Name) -> bool) -> bool {
         let above = upstream_hosts(self.topology, key);
-        let kinds = above.values().flatten().copied().filter(|kind| !is_data_path(kind, key));
+        let kinds = above.values().flatten().copied().filter(|kind| !serves_without(kind, key));
         kinds.collect::<std::collections::BTreeSet<_>>().into_iter().any(|kind| {
             let mut of_kind =
                 self.topology.hosts.iter().flat_map(|(host, keys)| keys.iter().map(move |key| (host, key)));
@@ -355,7 +355,7 @@ impl<'a> Sketch<'a> {
     }
 }
 
-/// A node serves its machines without the storage controller; only their volumes go through its host.
-fn is_data_path(above: &str, below: &str) -> bool {
-    above == "sc" && below == "nc"
+/// A node serves its machines without its controllers: one only loses sight of it, the other carries only volumes.
+fn serves_without(above: &str, below: &str) -> bool {
+    below == "nc" && matches!(above, "cc" | "sc")
 }
