@@ -11,6 +11,7 @@ use stentor_core::Span;
 use stentor_core::catalog::Catalog;
 use stentor_core::engine::retained::Retained;
 use stentor_core::engine::{Command, CommandInput};
+use stentor_core::runbook::RunOrder;
 use stentor_wire::nagios::main_config;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
@@ -47,6 +48,7 @@ use crate::notify;
 use crate::probes::local_view::LocalView;
 use crate::probes::ssh_link::Ssh;
 use crate::probes::{HostView, Network, ProbeEnv};
+use crate::runbook;
 use crate::store::{self, SharedStore};
 use crate::traps;
 use crate::web::auth::Credentials;
@@ -142,12 +144,15 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     };
     let disk = Disk { journal, store: Arc::clone(&store), retained };
     let (desk, orders_to_program) = Desk::new();
-    let core = start_core(&base, &settings, nagios.clone(), disk, (&catalog, &desk.seen)).await?;
+    let (to_executor, orders_of_runs) = mpsc::channel(runbook::ORDERS_MAX);
+    let core = start_core(&base, &settings, nagios.clone(), disk, (&catalog, &desk.seen), to_executor).await?;
     let Core { writer, notify, aside, perfdata } = core;
     let engine = writer.handle.clone();
     let files = nagios.as_ref().map(|nagios| Files::start(nagios, &engine, &base.clock, &desk));
     let env = ProbeEnv { net: options.network.clone(), view: options.view, clock: base.clock.clone() };
-    let watched = Watched { catalog, env, factory: options.factory, imported: imported(nagios.as_ref()) };
+    let ssh = Arc::new(Ssh::new(settings.ssh.clone()).context("SSH cannot be set up")?);
+    let executor = runbook::Parts { engine: engine.clone(), env: env.clone(), ssh: Arc::clone(&ssh) };
+    let watched = Watched { catalog, env, factory: options.factory, imported: imported(nagios.as_ref()), ssh };
     let (handle, collector) = start_collector(&base, &settings, watched, &engine)?;
     let orders = tokio::spawn(relay(writer.to_collector, handle.clone()));
     let stop = CancellationToken::new();
@@ -168,6 +173,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     };
     let web = tokio::spawn(serve::serve(door.listener, door.tls, router::router(state), stop.clone()));
     takers.push(tokio::spawn(afterwards(cache)));
+    takers.push(runbook::start(executor, orders_of_runs, stop.clone()));
     let prune = tokio::spawn(prune(Arc::clone(&store), base.clock, settings.storage.keep, stop.clone()));
     Ok(Service {
         engine,
@@ -338,6 +344,7 @@ async fn start_core(
     nagios: Option<NagiosSettings>,
     disk: Disk,
     (catalog, seen): (&Arc<Catalog>, &Seen),
+    orders: mpsc::Sender<RunOrder>,
 ) -> anyhow::Result<Core> {
     let paging = nagios.as_ref().map_or(HANDLER_TIMEOUT, |nagios| nagios.notification_timeout);
     let notifiers = notifiers(settings)?.with(Pager { timeout: paging });
@@ -355,6 +362,7 @@ async fn start_core(
         inbox: settings.engine.inbox,
         turn_inputs: settings.engine.turn_inputs,
         unrecorded,
+        orders: Some(orders),
         aside: Some(to_aside),
         retained: disk.retained,
     };
@@ -383,6 +391,7 @@ struct Watched {
     env: ProbeEnv,
     factory: collector::Factory,
     imported: collector::Imported,
+    ssh: Arc<Ssh>,
 }
 
 fn start_collector(
@@ -403,7 +412,7 @@ fn start_collector(
             per_host: settings.collector.per_host,
         },
         factory: watched.factory,
-        ssh: Some(Arc::new(Ssh::new(settings.ssh.clone()).context("SSH cannot be set up")?)),
+        ssh: Some(watched.ssh),
         imported: watched.imported,
     };
     Collector::start(parts, &base.registry).context("the collector cannot start")

@@ -17,6 +17,7 @@ pub mod nagios;
 pub mod notifiers;
 pub mod notify;
 pub mod replay;
+pub mod runbook;
 pub mod sql;
 pub mod store;
 pub mod telemetry;

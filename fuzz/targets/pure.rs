@@ -47,8 +47,9 @@ use stentor_wire::snmp::walk::Walk;
 use stentor_wire::snmp::{Oid, SnmpValue, VarBind, array, entity, environment, host, lag, neighbours, pdu, stack, ups};
 use stentor_wire::sql::{gtid, mysql, postgres, scram};
 use stentor_wire::{
-    ceph, containers, dns, drbd, exposition, gluster, greeting, hostnet, iscsi, journey, ldap, lvm, multipath, nats,
-    nrpe, ntp, nut, rabbitmq, redfish, redis, riak, smartctl, tool_json, xml, zpool,
+    backup, ceph, containers, dns, drbd, drill, euca, exposition, gluster, greeting, hostnet, iscsi, journey, ldap,
+    lvm, multipath, nats, nrpe, ntp, nut, openstack, proxmox, rabbitmq, redfish, redis, riak, smartctl, tool_json, xml,
+    zpool,
 };
 
 /// Name and entry of a target.
@@ -63,6 +64,8 @@ pub const TARGETS: &[Target] = &[
     ("nagios_main_config", nagios_main_config),
     ("nagios_retention", nagios_retention),
     ("nrpe", nrpe),
+    ("backup", backup),
+    ("euca", euca),
     ("nut", nut),
     ("exposition", exposition),
     ("redfish", redfish),
@@ -73,7 +76,9 @@ pub const TARGETS: &[Target] = &[
     ("ldap", ldap),
     ("mysql", mysql),
     ("nats", nats),
+    ("openstack", openstack),
     ("postgres", postgres),
+    ("proxmox", proxmox),
     ("rabbitmq", rabbitmq),
     ("ntp", ntp),
     ("dns", dns),
@@ -232,6 +237,28 @@ fn nrpe(data: &[u8]) {
     }
 }
 
+fn backup(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let artifacts = backup::parse_listing(&text);
+    assert!(artifacts.windows(2).all(|pair| pair[0].at_s >= pair[1].at_s), "{artifacts:?}");
+    let _ = (backup::median(artifacts.iter().map(|artifact| artifact.bytes).collect()), backup::parse_mark(&text));
+    let records = drill::Records::parse(&text);
+    let again: String = records.drills.iter().map(drill::Drill::line).collect();
+    assert_eq!(drill::Records::parse(&again).drills, records.drills);
+}
+
+fn euca(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let mut services = euca::parse_services(&text);
+    euca::join_hosts(&mut services, &euca::parse_old_services(&text));
+    assert!(services.iter().all(|service| !service.state.is_empty()));
+    let _ = (euca::parse_events(&text), euca::parse_nodes(&text), euca::parse_faults(&text));
+    let properties = euca::parse_properties(&text);
+    let printed: String =
+        properties.iter().filter(|(_, v)| !v.contains('\n')).map(|(k, v)| format!("{k} = {v}\n")).collect();
+    assert!(euca::parse_properties(&printed).len() <= properties.len());
+}
+
 fn nut(data: &[u8]) {
     for line in String::from_utf8_lossy(data).lines() {
         if let Some(nut::Line::Var { ups, name, value }) = nut::parse_line(line) {
@@ -365,6 +392,33 @@ fn nats(data: &[u8]) {
     }
     if let Ok(json) = serde_json::from_slice(data) {
         let _ = (nats::meta(&json), nats::numbers(&json, &[("a", "/a"), ("b", "/a/b")]));
+    }
+}
+
+/// A token, services, agents.
+fn openstack(data: &[u8]) {
+    if let Ok(json) = serde_json::from_slice(data) {
+        let _ = (openstack::Token::read(&json), openstack::services(&json), openstack::complaint(&json));
+        assert!(
+            openstack::agents(&json).is_ok_and(|agents| agents.iter().all(|one| !one.host.is_empty()))
+                || openstack::agents(&json).is_err()
+        );
+    }
+}
+
+/// What the API answers, or what corosync's tools print.
+fn proxmox(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let links = proxmox::Links::read(&text);
+    assert!(links.down().len() <= links.links.len());
+    let _ = proxmox::Votes::read(&text);
+    if let Ok(json) = serde_json::from_slice(data) {
+        let _ = (proxmox::Membership::read(&json), proxmox::Ha::read(&json), proxmox::Resources::read(&json));
+        assert!(
+            proxmox::tasks(&json).is_ok_and(|tasks| tasks.len() <= proxmox::TASKS_MAX)
+                || proxmox::tasks(&json).is_err()
+        );
+        let _ = proxmox::units(&json);
     }
 }
 

@@ -167,6 +167,10 @@ fn main_param(kind: &str) -> &'static str {
         "nvme" => "subsystems",
         "gluster" => "volumes",
         "raid_controller" => "tool",
+        "backup" => "path",
+        "drill" => "of",
+        "euca_faults" => "logs",
+        "euca_properties" | "euca_services" => "region",
         _ => "port",
     }
 }

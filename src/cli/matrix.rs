@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
@@ -79,9 +80,11 @@ pub fn run(args: &MatrixArgs, out: &mut impl Write) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// The matrix of every platform that has components.
+/// The matrix of every platform whose components run on hosts: the parts of the hardware pack are no instances that a
+/// configuration names.
 pub fn matrices(catalog: &Catalog) -> Vec<Matrix> {
-    let platforms = catalog.platforms.iter().filter(|platform| !platform.components.is_empty());
+    let runs = |platform: &&Arc<Platform>| platform.components.iter().any(|part| !part.processes.is_empty());
+    let platforms = catalog.platforms.iter().filter(runs);
     platforms.map(|platform| matrix(platform, catalog)).collect()
 }
 
@@ -179,9 +182,10 @@ mod tests {
                     [[host]]\nname = \"b\"\ncomponents = [\"eucalyptus/cc\"]\n";
         let loaded = config::load_text(text, Path::new("t.toml")).unwrap_or_else(|found| panic!("{found}"));
         let matrices = matrices(&loaded.catalog);
-        assert_eq!(matrices.len(), 1);
-        assert_eq!(matrices[0].rows.len(), 10);
-        let row = |key: &str| matrices[0].rows.iter().find(|row| row.component == key).expect("row");
+        assert!(matrices.iter().all(|matrix| matrix.platform != "hardware"));
+        let matrix = matrices.iter().find(|matrix| matrix.platform == "eucalyptus").expect("built in");
+        assert_eq!(matrix.rows.len(), 10);
+        let row = |key: &str| matrix.rows.iter().find(|row| row.component == key).expect("row");
         let states = |row: &Row| [row.cells.software.state, row.cells.server.state, row.cells.resource.state];
         assert_eq!(states(row("clc")), ["covered", "covered", "covered"]);
         // Nobody looks at b from inside, and a CC's resources show only there.

@@ -12,6 +12,7 @@ pub mod debug;
 pub mod demo;
 pub mod discover;
 pub mod downtime;
+pub mod drill;
 pub mod import;
 pub mod matrix;
 pub mod notify;
@@ -74,6 +75,8 @@ enum Command {
     Runbook(runbook::RunbookArgs),
     /// Signals in, verdicts out: the classifier alone
     Classify(classify::ClassifyArgs),
+    /// What was restored on purpose, when, and how long it took
+    Drill(drill::DrillArgs),
     /// Recorded inputs through the engine with virtual time
     Replay(replay::ReplayArgs),
     /// Which incidents the loss of something would be, and single points of failure
@@ -143,7 +146,8 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Check(args) => check::run(&args, &mut out).await,
         Command::Probe(args) => probe::run(&args, &mut out).await,
         Command::Discover(args) => discover::run(&args, &mut out).await,
-        Command::Runbook(args) => runbook::run(&args, &mut out),
+        Command::Runbook(args) => runbook::run(&args, &mut io::stdin().lock(), &mut out).await,
+        Command::Drill(args) => drill::run(&args, &Clock::Machine, &mut out),
         Command::Replay(args) => replay::run(&args, &mut out),
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
         Command::WhatIf(args) => what_if::run(&args, &mut out).await,

@@ -1,6 +1,9 @@
 //! `stentor runbook`: what to do about a failure, on a terminal that works while the pages do not.
 
-use std::io::Write;
+mod act;
+mod run;
+
+use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,7 +22,11 @@ const WIDTH: usize = 96;
 #[command(after_help = "Examples:
   stentor runbook list
   stentor runbook show eucalyptus/clc/software
-  stentor runbook show rb-euca-clc-software --json")]
+  stentor runbook show rb-euca-clc-software --json
+  stentor runbook run INC-17 --dry-run
+  stentor runbook run INC-17
+  stentor runbook approve RUN-3 4
+  stentor runbook audit --verify")]
 pub struct RunbookArgs {
     #[command(subcommand)]
     pub what: What,
@@ -40,6 +47,20 @@ pub enum What {
         #[command(flatten)]
         source: Source,
     },
+    /// Carry out the runbook of an incident, or a procedure
+    Run(run::RunArgs),
+    /// Runs that are under way, or one of them step by step
+    Status(act::StatusArgs),
+    /// One step of a run: begin, done, fail, skip, rollback
+    Step(act::StepArgs),
+    /// Agree, as the second person, to a step that asks for one
+    Approve(act::ApproveArgs),
+    /// End a run; refused until it is verified well
+    Finish(act::EndArgs),
+    /// Give a run up
+    Abort(act::AbortArgs),
+    /// Everything that was done and refused in runs; 2 if its chain does not hold
+    Audit(act::AuditArgs),
 }
 
 #[derive(Args, Debug)]
@@ -54,10 +75,31 @@ pub struct Source {
 
 /// # Errors
 /// The configuration is wrong, there is no such runbook, or standard output is closed.
-pub fn run(args: &RunbookArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
+pub async fn run(args: &RunbookArgs, input: &mut dyn BufRead, out: &mut dyn Write) -> anyhow::Result<u8> {
     match &args.what {
+        What::List { .. } | What::Show { .. } => read(&args.what, out),
+        What::Run(args) => run::run(args, input, out).await,
+        What::Status(args) => act::status(args, out).await,
+        What::Step(args) => act::step(args, out).await,
+        What::Approve(args) => act::approve(args, out).await,
+        What::Finish(args) => act::finish(args, out).await,
+        What::Abort(args) => act::abort(args, out).await,
+        What::Audit(args) => act::audit(args, out).await,
+    }
+}
+
+/// What needs no service.
+fn read(what: &What, out: &mut dyn Write) -> anyhow::Result<u8> {
+    match what {
         What::List { source } => list(&platforms(source)?, source.json, out)?,
         What::Show { name, source } => show(&platforms(source)?, name, source.json, out)?,
+        What::Run(_)
+        | What::Status(_)
+        | What::Step(_)
+        | What::Approve(_)
+        | What::Finish(_)
+        | What::Abort(_)
+        | What::Audit(_) => bail!("this asks a running service"),
     }
     Ok(0)
 }
@@ -223,7 +265,7 @@ mod tests {
 
     fn answer(what: What) -> anyhow::Result<String> {
         let mut out = Vec::new();
-        run(&RunbookArgs { what }, &mut out)?;
+        read(&what, &mut out)?;
         Ok(String::from_utf8(out)?)
     }
 

@@ -191,6 +191,7 @@ fn engine_of(catalog: &Arc<Catalog>) -> (engine::Handle, mpsc::Receiver<KeyedRes
         downtimes: Arc::default(),
         comments: Arc::default(),
         clouds: Arc::default(),
+        runs: Arc::default(),
         services_known: Arc::default(),
         agents: Arc::default(),
         counters: Counters::default(),

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use stentor_core::Timestamp;
 use stentor_core::catalog::Catalog;
 use stentor_core::diagnosis::{Signal, Timing, Verdict, diagnose};
-use stentor_core::model::Observation;
+use stentor_core::id::ObjectId;
+use stentor_core::model::{Observation, Value};
 use stentor_core::rules::judge;
+use stentor_core::signals::{Board, Contribution, Group};
 
 use super::*;
 
@@ -168,4 +170,64 @@ fn each_fault_gives_the_one_verdict_of_its_cell() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A cloud whose controller is asked for its view of the others.
+const ASKED: &str = r#"
+[[host]]
+name = "clc1"
+cloud = "euca"
+view = "agent"
+components = ["eucalyptus/clc"]
+checks = { "clc services" = {} }
+[[host]]
+name = "nc1"
+address = "10.111.1.53"
+zone = "one"
+components = ["eucalyptus/nc"]
+[[cloud]]
+name = "other"
+platform = "eucalyptus"
+[[host]]
+name = "foreign"
+address = "10.111.9.9"
+cloud = "other"
+components = ["eucalyptus/ufs"]
+"#;
+
+#[test]
+fn the_controller_speaks_for_its_nodes_and_for_nobody_else() {
+    let text = format!("{CLOUD}{ASKED}");
+    let loaded = load_text(&text, Path::new("cloud.toml")).unwrap_or_else(|found| panic!("{found}"));
+    let catalog: &Catalog = &loaded.catalog;
+    let mut board = Board::new(catalog);
+    let service = catalog.service_id("clc1", "clc services").expect("asked for");
+    let check = &catalog.checks[catalog.services[service.index()].check.index()];
+    let told = |host: &str, component: &str, state: &str| -> Value {
+        let pairs: [(&str, Value); 3] =
+            [("host", host.into()), ("component", component.into()), ("value", state.into())];
+        pairs.into_iter().collect()
+    };
+    let list = vec![
+        told("10.111.1.53", "nc", "NOTREADY"),
+        // Another cloud's host, a component that is not there, a host that nobody knows.
+        told("foreign", "ufs", "ENABLED"),
+        told("nc1", "cc", "ENABLED"),
+        told("10.9.9.1", "nc", "ENABLED"),
+    ];
+    let observation = Observation::observed("2 of 3 nodes").fact("elsewhere", Value::List(list));
+    let judgement = judge(&check.rules, &check.params, &observation);
+    let object = ObjectId::Service(service);
+    let from = Contribution { object, observation: &observation, judgement: &judgement, observed_at: AT };
+    board.contribute_elsewhere(catalog, check, &from);
+    let said: Vec<String> = board
+        .groups
+        .iter()
+        .flat_map(Group::signals)
+        .map(|signal| {
+            let at = (signal.host.unwrap_or_default(), signal.component.unwrap_or_default());
+            format!("{}/{} {} {}", at.0, at.1, signal.sig, signal.value)
+        })
+        .collect();
+    assert_eq!(said, ["nc1/nc service_state NOTREADY"]);
 }

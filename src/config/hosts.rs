@@ -304,6 +304,8 @@ fn settle_cloud(
     let own = row.cloud.map(|cloud| cloud.index());
     match (own, of_platform.as_slice()) {
         (Some(own), _) if of_platform.contains(&own) => true,
+        // Ceph stands on hosts of other clouds too.
+        (Some(_), _) if platform == "ceph" => true,
         (None, [only]) => {
             row.cloud = Some(CloudId::from_index(*only));
             true

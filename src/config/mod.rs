@@ -3,13 +3,17 @@
 
 mod availability;
 mod dependencies;
+mod design;
 mod downtimes;
 pub mod example;
 pub mod finding;
+pub mod holes;
 mod hosts;
+mod knowledge;
 pub mod nagios;
 pub mod nagios_files;
 mod objects;
+mod overlay;
 pub mod pack;
 pub mod probe_kinds;
 mod runbooks;
@@ -146,6 +150,9 @@ fn finish(
     traps::check(settings.traps.as_ref(), &catalog, &mut found);
     let own = traps::read_rules(roots, &mut found);
     let trap_rules = own.into_iter().chain(packs.iter().flat_map(|pack| pack.traps.iter().cloned())).collect();
+    if found.errors() == 0 {
+        design::warn(roots, &catalog, &mut found);
+    }
     found.sort();
     if found.errors() > 0 {
         return Err(found);
@@ -273,6 +280,8 @@ fn named_file(text: &At<&str>, folder: &Path, found: &mut Diagnostics) -> PathBu
     path
 }
 
+#[cfg(test)]
+mod knowledge_tests;
 #[cfg(test)]
 mod rules_tests;
 #[cfg(test)]

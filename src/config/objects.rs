@@ -6,6 +6,7 @@ use std::sync::Arc;
 use stentor_core::catalog::{Catalog, Check, Cloud, Contact, Route, RouteMatch, Timeperiod, Zone};
 use stentor_core::diagnosis::{Class, Severity, Topology};
 use stentor_core::id::{CheckId, CloudId, ContactId, HostId, TimeperiodId, ZoneId};
+use stentor_core::model::Value;
 use stentor_core::timeperiod;
 
 use super::finding::{Diagnostics, Place, suggest};
@@ -15,7 +16,7 @@ use super::pack::{Pack, Template, read_availability};
 use super::probe_kinds::Trial;
 use super::settings::Settings;
 use super::tree::{At, Section, word};
-use super::{all, availability, dependencies, downtimes, hosts, services, topology, windows};
+use super::{all, availability, dependencies, design, downtimes, hosts, services, topology, windows};
 
 const SEVERITIES: &[(&str, Severity)] = &[
     ("critical", Severity::Critical),
@@ -116,6 +117,8 @@ pub(super) struct Builder<'a> {
     pub(super) periods: Names,
     pub(super) contacts: Names,
     pub(super) trial: Trial,
+    /// How each cloud's API is asked: parameters of every check that asks it.
+    pub(super) apis: BTreeMap<CloudId, Value>,
     /// How each host's BMC is asked.
     pub(super) bmcs: BTreeMap<HostId, BmcWays>,
     /// Rows of the catalog's checks by name; one name may have several cadences.
@@ -166,6 +169,7 @@ pub(super) fn build(
             url: settings.server.url.as_str().into(),
             timing: settings.timing.clone(),
             site: settings.site.as_str().into(),
+            runs: super::runbooks::policy(roots, packs, found),
             platforms: packs.iter().map(|pack| Arc::clone(&pack.platform)).collect(),
             ..Catalog::default()
         },
@@ -175,6 +179,7 @@ pub(super) fn build(
         periods: Names::new("timeperiod"),
         contacts: Names::new("contact"),
         trial: Trial::new(),
+        apis: BTreeMap::new(),
         bmcs: BTreeMap::new(),
         checks: BTreeMap::new(),
     };
@@ -191,6 +196,7 @@ pub(super) fn build(
     availability::read(roots, &mut builder, found);
     dependencies::read(roots, &mut builder, found);
     downtimes::read(roots, &mut builder, found);
+    design::read(roots, &mut builder, found);
     // These live as long as the configuration, and are long.
     let catalog = &mut builder.catalog;
     catalog.hosts.shrink_to_fit();
@@ -214,6 +220,9 @@ fn read_clouds(roots: &[Section<'_>], builder: &mut Builder<'_>, found: &mut Dia
         }
         if builder.clouds.define(&name, found).is_none() {
             continue;
+        }
+        if section.has("api") {
+            builder.apis.insert(CloudId::from_index(builder.catalog.clouds.len()), section.map("api", found));
         }
         let min_nc = u32::try_from(section.whole_or("min_nc", 1, 0..=100_000, found)).unwrap_or(1);
         let mut text = |key| section.text(key, found).map(|text| text.value.to_owned());

@@ -10,12 +10,13 @@ use stentor_core::availability;
 use stentor_core::catalog::{
     Cell, CellKey, Check, ComponentType, Platform, SignalSpec, SignalValue, platform::Founded,
 };
-use stentor_core::diagnosis::FailureType;
+use stentor_core::diagnosis::{FailureType, Knowledge};
 use stentor_core::model::{ServiceState, Value};
 use stentor_core::rules::{Expr, Rule, missing_params};
 
 use super::example::Example;
 use super::finding::{Diagnostics, Place};
+use super::knowledge;
 use super::probe_kinds;
 use super::runbooks;
 use super::traps::TrapRule;
@@ -37,6 +38,10 @@ pub struct Pack {
     /// What judges where nobody says otherwise.
     pub usual: Vec<Usual>,
     pub traps: Vec<TrapRule>,
+    /// What the classifier goes by in clouds of this platform.
+    pub knowledge: Knowledge,
+    /// Where each cell, runbook and component stands, by its key.
+    pub places: BTreeMap<String, Place>,
     pub at: Place,
 }
 
@@ -71,6 +76,8 @@ pub enum Applies {
     Cloud,
     /// Those whose `checks` table names it.
     Asked,
+    /// Those of clouds with `api`, and those whose `checks` table names it. What `api` says goes before its own parameters.
+    Api,
 }
 
 /// What a check needs of the host's `view`.
@@ -173,21 +180,26 @@ fn subfolders(dir: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 /// Reads the files of one folder as one pack; `None` if it has no `[pack]`.
 pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Option<Pack> {
-    let tables: Vec<(Place, Table)> = files
+    let mut tables: Vec<(Place, Table)> = files
         .into_iter()
         .map(|(path, text)| {
             let place = Place { file: found.files.len(), span: 0..0 };
             (place, parse(path, text, found))
         })
         .collect();
+    super::overlay::apply(&mut tables, found);
     let sections: Vec<Section<'_>> =
         tables.iter().map(|(at, table)| Section::open("pack file", at, table, found)).collect();
-    let Head { key, version, core, order, at } = read_head(&sections, found)?;
+    let Head { key, version, core, order, mut knowledge, at } = read_head(&sections, found)?;
     let mut platform =
         Platform { key: key.clone(), version, core, components: Vec::new(), cells: Vec::new(), runbooks: Vec::new() };
+    let mut places = BTreeMap::new();
     for section in &sections {
         for component in section.sections("component", "[[component]]", found) {
-            platform.components.extend(read_component(&component, found));
+            if let Some(read) = read_component(&component, found) {
+                places.insert(read.key.to_string(), component.at.clone());
+                platform.components.push(read);
+            }
         }
     }
     // Rows of the matrix as the pack wants them shown; what it does not name comes last, by file.
@@ -207,23 +219,32 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
             usual.extend(usual::read(&table, found));
         }
         for cell in section.sections("cell", "[[cell]]", found) {
-            platform.cells.extend(read_cell(&cell, &platform, found));
+            if let Some(read) = read_cell(&cell, &platform, found) {
+                places.insert(read.key.to_string(), cell.at.clone());
+                platform.cells.push(read);
+            }
         }
         for runbook in section.sections("runbook", "[[runbook]]", found) {
-            platform.runbooks.extend(runbooks::read(&runbook, found));
+            if let Some(read) = runbooks::read(&runbook, found) {
+                places.insert(read.id.to_string(), runbook.at.clone());
+                platform.runbooks.push(read);
+            }
         }
     }
     check_references(&platform, &checks, &at, found);
+    knowledge::complete(&mut knowledge, &platform, &at, found);
     let traps = super::traps::read_rules(&sections, found);
-    Some(Pack { platform: Arc::new(platform), checks, usual, traps, at })
+    Some(Pack { platform: Arc::new(platform), checks, usual, traps, knowledge, places, at })
 }
 
+/// What `[pack]` says.
 struct Head {
     key: Arc<str>,
     version: Arc<str>,
     core: Option<availability::Expr>,
-    /// Of the components.
+    /// Rows of the matrix.
     order: Vec<Arc<str>>,
+    knowledge: Knowledge,
     at: Place,
 }
 
@@ -248,7 +269,9 @@ fn read_head(sections: &[Section<'_>], found: &mut Diagnostics) -> Option<Head> 
     let key = head.needed("platform", found)?.value.into();
     let order = head.names("order", found);
     let core = read_availability(head, "core", found);
-    Some(Head { key, version: head.text_or("version", "0", found).into(), core, order, at: head.at.clone() })
+    let knowledge = knowledge::read(head, &order, found);
+    let version = head.text_or("version", "0", found).into();
+    Some(Head { key, version, core, order, knowledge, at: head.at.clone() })
 }
 
 fn read_component(section: &Section<'_>, found: &mut Diagnostics) -> Option<ComponentType> {
@@ -323,7 +346,7 @@ fn read_check(section: &Section<'_>, platform: &Platform, found: &mut Diagnostic
         freshness: section.span_or("freshness", Span::ZERO, found),
     };
     const APPLIES: &[(&str, Applies)] =
-        &[("always", Applies::Always), ("cloud", Applies::Cloud), ("asked", Applies::Asked)];
+        &[("always", Applies::Always), ("cloud", Applies::Cloud), ("asked", Applies::Asked), ("api", Applies::Api)];
     let applies = section.text("applies", found).and_then(|text| word(&text, "applies", APPLIES, found));
     const VIEWS: &[(&str, Inside)] = &[("any", Inside::Any), ("agent", Inside::Agent), ("none", Inside::No)];
     let view = section.text("view", found).and_then(|text| word(&text, "view", VIEWS, found));
@@ -455,6 +478,8 @@ fn read_signal(table: &Section<'_>, of_host: bool, found: &mut Diagnostics) -> O
             return None;
         };
         SignalValue::ByState(words)
+    } else if let Some(list) = table.text("elsewhere", found) {
+        SignalValue::Elsewhere(list.value.into())
     } else if let Some(list) = table.text("each", found) {
         SignalValue::Each(list.value.into())
     } else if let Some(words) = table.node("words") {

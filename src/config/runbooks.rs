@@ -5,10 +5,12 @@ use std::sync::Arc;
 use stentor_core::Span;
 use stentor_core::catalog::{Action, PowerAction, Runbook, Step, StepKind};
 use stentor_core::rules::Expr;
+use stentor_core::runbook::{RunPolicy, TwoPersons};
 
-use super::finding::Diagnostics;
-use super::pack::inside_text;
-use super::tree::{At, Section, word};
+use super::finding::{Diagnostics, suggest};
+use super::pack::{Pack, inside_text};
+use super::single;
+use super::tree::{At, Kind, Section, word};
 
 const KINDS: &[(&str, StepKind)] = &[
     ("verify", StepKind::Verify),
@@ -131,4 +133,80 @@ fn condition(text: &At<&str>, found: &mut Diagnostics) -> Option<Expr> {
             None
         }
     }
+}
+
+/// `[runbook]`: what the administrator allows.
+pub fn policy(roots: &[Section<'_>], packs: &[Pack], found: &mut Diagnostics) -> RunPolicy {
+    const TWO_PERSONS: &[(&str, TwoPersons)] =
+        &[("asked", TwoPersons::Asked), ("power", TwoPersons::Power), ("commands", TwoPersons::Commands)];
+    const POWER_ROLES: &[(&str, bool)] = &[("admin", false), ("operator", true)];
+    let usual = RunPolicy::default();
+    let Some(section) = single(roots, "runbook", "[runbook]", found) else { return usual };
+    let automatic = section.texts("automatic", found);
+    for id in &automatic {
+        let mut known = packs.iter().flat_map(|pack| &pack.platform.runbooks);
+        let Some(runbook) = known.find(|runbook| *runbook.id == *id.value) else {
+            let names = packs.iter().flat_map(|pack| &pack.platform.runbooks).map(|runbook| &*runbook.id);
+            let help = suggest(id.value, names);
+            found.error("unknown-runbook", &id.at, format!("no pack has a runbook `{}`", id.value), help);
+            continue;
+        };
+        if !runbook.automatic {
+            let help = "a runbook starts by itself only where its pack says `automatic = true` too";
+            found.warning("not-automatic", &id.at, format!("`{}` does not start by itself", id.value), help);
+        }
+    }
+    let limit = |key, default: u32, found: &mut Diagnostics| {
+        u32::try_from(section.whole_or(key, u64::from(default), 0..=1000, found)).unwrap_or(default)
+    };
+    let two_persons = section.text("two_persons", found);
+    let power = section.text("power", found);
+    RunPolicy {
+        commands: commands(&section, found),
+        automatic: automatic.into_iter().map(|id| id.value.into()).collect(),
+        automatic_per_host: limit("automatic_per_host", usual.automatic_per_host, found),
+        automatic_per_hour: limit("automatic_per_hour", usual.automatic_per_hour, found),
+        two_persons: two_persons
+            .and_then(|text| word(&text, "two_persons", TWO_PERSONS, found))
+            .unwrap_or(usual.two_persons),
+        operators_may_power: power.and_then(|text| word(&text, "power", POWER_ROLES, found)).unwrap_or(false),
+    }
+}
+
+/// The allow-list: a list of commands, each a list of words.
+fn commands(section: &Section<'_>, found: &mut Diagnostics) -> Vec<Vec<Arc<str>>> {
+    let help =
+        "write `commands = [[\"systemctl\", \"restart\", \"httpd\"]]`: each command a list of words, the program first";
+    let Some(node) = section.node("commands") else { return Vec::new() };
+    let Kind::List(items) = &node.kind else {
+        found.error("bad-command", &node.at, "`commands` is no list", help);
+        return Vec::new();
+    };
+    let mut commands = Vec::with_capacity(items.len());
+    for item in items {
+        let words: Option<Vec<Arc<str>>> = match &item.kind {
+            Kind::List(words) => words
+                .iter()
+                .map(|word| match &word.kind {
+                    Kind::Text(text) => Some(text.as_str().into()),
+                    Kind::Integer(_)
+                    | Kind::Float(_)
+                    | Kind::Bool(_)
+                    | Kind::Datetime(_)
+                    | Kind::List(_)
+                    | Kind::Table(_) => None,
+                })
+                .collect(),
+            Kind::Text(_) | Kind::Integer(_) | Kind::Float(_) | Kind::Bool(_) | Kind::Datetime(_) | Kind::Table(_) => {
+                None
+            }
+        };
+        // A program that can be anything would allow everything.
+        let plain = |word: &Arc<str>| !word.is_empty() && !word.contains(['*', '{', '=', '\0']);
+        match words.filter(|words| words.first().is_some_and(plain)) {
+            Some(words) => commands.push(words),
+            None => found.error("bad-command", &item.at, "this is no command of the allow-list", help),
+        }
+    }
+    commands
 }

@@ -11,6 +11,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "server",
             "ssh",
             "storage",
+            "runbook",
             "engine",
             "timing",
             "collector",
@@ -22,6 +23,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "backend",
             "drbd",
             "business",
+            "accept",
             "cloud",
             "host",
             "service",
@@ -41,6 +43,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
     ("[server]", &["agent", "client_ca", "listen", "tls_cert", "tls_key", "url", "watch_config"]),
     ("[[server.agent]]", &["certificate", "host"]),
     ("[ssh]", &["config_file", "identity_file", "known_hosts", "port", "program", "user"]),
+    ("[runbook]", &["commands", "automatic", "automatic_per_host", "automatic_per_hour", "two_persons", "power"]),
     ("[storage]", &["url", "journal", "keep"]),
     ("[engine]", &["inbox", "turn_inputs", "journal_keep", "checkpoint_every"]),
     (
@@ -52,6 +55,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "hold_group",
             "collapse",
             "recovery",
+            "reopen",
             "renotify_critical",
             "renotify_major",
             "renotify_warning",
@@ -62,15 +66,28 @@ pub const CONFIG: &[(&str, &[&str])] = &[
     ("[packs]", &["dirs"]),
     ("[site]", &["name", "timezone"]),
     ("[[zone]]", &["name", "cloud", "vmware"]),
-    ("[[switch]]", &["name", "kind", "feeds", "management"]),
+    ("[[switch]]", &["name", "aliases", "kind", "feeds", "management"]),
     ("[[feed]]", &["name", "source"]),
     ("[[backend]]", &["name", "cloud", "used_by"]),
     ("[[drbd]]", &["name", "cloud", "hosts"]),
     ("[[business]]", &["name", "display", "expression", "cloud", "slo"]),
     (
         "[[cloud]]",
-        &["name", "platform", "core", "release", "min_nc", "network_mode", "ebs", "object", "unique", "arbitrators"],
+        &[
+            "name",
+            "platform",
+            "core",
+            "release",
+            "min_nc",
+            "network_mode",
+            "ebs",
+            "object",
+            "unique",
+            "arbitrators",
+            "api",
+        ],
     ),
+    ("[[accept]]", &["lint", "target", "reason"]),
     (
         "[[host]]",
         &[
@@ -138,7 +155,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
 /// Sections of pack files.
 pub const PACK: &[(&str, &[&str])] = &[
     ("pack file", &["pack", "component", "check", "usual", "cell", "runbook", "trap"]),
-    ("[pack]", &["platform", "core", "version", "schema", "order"]),
+    ("[pack]", &["platform", "core", "version", "schema", "order", "precedence", "zonal", "guests"]),
     ("[[component]]", &["key", "name", "core", "units", "processes", "ports", "jvm", "redundancy", "depends_on"]),
     ("redundancy", &["kind", "min"]),
     (
@@ -167,7 +184,7 @@ pub const PACK: &[(&str, &[&str])] = &[
         ],
     ),
     ("[[usual]]", &["probe", "params", "rules", "example"]),
-    ("signal", &["sig", "of_host", "fact", "each", "words", "by_state", "resource", "blocks_start"]),
+    ("signal", &["sig", "of_host", "fact", "each", "elsewhere", "words", "by_state", "resource", "blocks_start"]),
     ("[[check.example]]", &["name", "output", "code", "observation", "params", "expect", "signals"]),
     ("observation", &["facts", "measurements", "failed", "text"]),
     (

@@ -46,7 +46,13 @@ fn from_packs(host: &ReadHost<'_>, builder: &mut Builder<'_>, found: &mut Diagno
             if chosen {
                 bind_host_check(host.id, template, overlay, builder, found);
             }
-        } else if fits(template, row.cloud.is_some(), has_bmc(host.id, template, builder), row.view, asked) {
+        } else if fits(
+            template,
+            row.cloud.is_some(),
+            has_bmc(host.id, template, builder),
+            row.view,
+            asked || has_api(host.id, template, builder),
+        ) {
             bind(host.id, None, template, &template.name, overlay, builder, found);
         }
     }
@@ -63,7 +69,8 @@ fn from_packs(host: &ReadHost<'_>, builder: &mut Builder<'_>, found: &mut Diagno
             let asked = overlay.is_some();
             if asked || suits_host(template, host.id, builder) {
                 let row = &builder.catalog.hosts[host.id.index()];
-                if fits(template, true, has_bmc(host.id, template, builder), row.view, asked) {
+                let wanted = asked || has_api(host.id, template, builder);
+                if fits(template, true, has_bmc(host.id, template, builder), row.view, wanted) {
                     bind(host.id, Some(component), template, &name, overlay, builder, found);
                 }
             }
@@ -96,6 +103,23 @@ fn over_redfish(host: HostId, probe: &str, params: Value, builder: &Builder<'_>)
     }
 }
 
+/// Whether the check asks the API of the host's cloud, and the cloud says how.
+fn has_api(host: HostId, template: &Template, builder: &Builder<'_>) -> bool {
+    template.applies == Applies::Api && api_of(host, builder).is_some()
+}
+
+fn api_of<'a>(host: HostId, builder: &'a Builder<'_>) -> Option<&'a Value> {
+    builder.apis.get(&builder.catalog.hosts[host.index()].cloud?)
+}
+
+/// A check's own parameters over what its cloud says of its API.
+fn over_api(host: HostId, template: &Template, params: Value, builder: &Builder<'_>) -> Value {
+    match api_of(host, builder).filter(|_| template.applies == Applies::Api) {
+        Some(api) => api.overlaid(&params),
+        None => params,
+    }
+}
+
 /// The checks that packs have for a component, by the name of the service.
 fn of_component<'a>(component: ComponentId, builder: &Builder<'a>) -> Vec<(String, &'a Template)> {
     let row = &builder.catalog.components[component.index()];
@@ -117,7 +141,9 @@ pub(super) fn bind_components(host: HostId, at: &Place, builder: &mut Builder<'_
         for (name, template) in of_component(component, builder) {
             let row = &builder.catalog.hosts[host.index()];
             let has_bmc = has_bmc(host, template, builder);
-            if !suits_host(template, host, builder) || !fits(template, true, has_bmc, row.view, false) {
+            if !suits_host(template, host, builder)
+                || !fits(template, true, has_bmc, row.view, has_api(host, template, builder))
+            {
                 continue;
             }
             if row.services.iter().any(|id| *builder.catalog.services[id.index()].name == *name) {
@@ -167,7 +193,8 @@ fn fits(template: &Template, in_cloud: bool, has_bmc: bool, view: View, asked: b
     let applies = match template.applies {
         Applies::Always => true,
         Applies::Cloud => in_cloud || asked,
-        Applies::Asked => asked,
+        // Whether its cloud has an API is looked at apart.
+        Applies::Asked | Applies::Api => asked,
     };
     inside && applies && (has_bmc || !template.needs_bmc)
 }
@@ -222,6 +249,7 @@ fn bind(
 ) {
     let place = place_of(template, overlay.as_deref());
     let Some((check, params)) = resolve(template, overlay, found) else { return };
+    let params = over_api(host, template, params, builder);
     let params = over_redfish(host, &check.probe, params, builder);
     builder.trial.params(&check, &params, &place, found);
     let check = expected_from(builder.catalog.hosts[host.index()].view, check);

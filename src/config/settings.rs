@@ -342,6 +342,7 @@ fn read_timing(roots: &[Section<'_>], found: &mut Diagnostics) -> Timing {
         hold_group: span("hold_group", full.hold_group),
         collapse: span("collapse", full.collapse),
         recovery: span("recovery", full.recovery),
+        reopen: span("reopen", full.reopen),
         renotify_critical: span("renotify_critical", full.renotify_critical),
         renotify_major: span("renotify_major", full.renotify_major),
         renotify_warning: span("renotify_warning", full.renotify_warning),

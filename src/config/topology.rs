@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use stentor_core::catalog::layout::{Feed, Link, MAINS, Switch, Wiring};
 use stentor_core::diagnosis::Topology;
 use stentor_core::id::{CloudId, HostId, ZoneId};
 
@@ -31,7 +32,9 @@ pub(super) fn build(
     builder: &mut Builder<'_>,
     found: &mut Diagnostics,
 ) {
-    let shared = read_shared(roots, hosts, found);
+    let known: Vec<Name> = builder.catalog.hosts.iter().map(|host| Arc::clone(&host.name)).collect();
+    let shared = read_shared(roots, hosts, &known, builder, found);
+    builder.catalog.layout.wirings = hosts.iter().filter_map(|host| wiring(host, builder)).collect();
     for row in 0..builder.catalog.nagios.hosts.len() {
         place_host(HostId::from_index(row), builder);
     }
@@ -48,6 +51,7 @@ pub(super) fn build(
     }
     for cloud in &mut builder.catalog.clouds {
         let platform = builder.packs.iter().find(|pack| pack.platform.key == cloud.platform);
+        cloud.topology.knowledge = platform.map(|pack| pack.knowledge.clone()).unwrap_or_default();
         let components = platform.map_or(&[][..], |pack| &pack.platform.components);
         cloud.topology.jvm = components.iter().filter(|c| c.jvm).map(|c| Arc::clone(&c.key)).collect();
         cloud.topology.switches = shared.switches.clone();
@@ -59,14 +63,23 @@ pub(super) fn build(
     read_pairs(roots, builder, found);
 }
 
-fn read_shared(roots: &[Section<'_>], hosts: &[ReadHost<'_>], found: &mut Diagnostics) -> Shared {
+fn read_shared(
+    roots: &[Section<'_>],
+    hosts: &[ReadHost<'_>],
+    known: &[Name],
+    builder: &mut Builder<'_>,
+    found: &mut Diagnostics,
+) -> Shared {
     let mut shared = Shared::default();
     let mut feeds = Names::new("feed");
     let declared = all(roots, "feed", "[[feed]]", found);
     for section in &declared {
         let Some(name) = section.needed("name", found) else { continue };
         if feeds.define(&name, found).is_some() {
-            shared.feeds.insert(name.value.into(), section.text_or("source", "mains", found));
+            let source = section.text_or("source", MAINS, found);
+            builder.catalog.layout.feeds.push(Feed { name: name.value.into(), source: source.as_str().into() });
+            shared.feeds.insert(name.value.into(), source);
+            check_source(section, known, found);
         }
     }
     let feeds_declared = !declared.is_empty();
@@ -86,7 +99,15 @@ fn read_shared(roots: &[Section<'_>], hosts: &[ReadHost<'_>], found: &mut Diagno
             shared.fed_by.insert(Arc::clone(&name), own_feeds.iter().map(|feed| feed.value.into()).collect());
         }
         // The management switch carries BMCs, not hosts: the classifier looks for it apart from the others.
-        if section.bool_or("management", false, found) {
+        let is_management = section.bool_or("management", false, found);
+        builder.catalog.layout.switches.push(Switch {
+            name: Arc::clone(&name),
+            aliases: section.names("aliases", found),
+            is_stack: kind == "stack",
+            is_management,
+            feeds: own_feeds.iter().map(|feed| feed.value.into()).collect(),
+        });
+        if is_management {
             shared.mgmt_switch = Some(name);
         } else {
             shared.switches.insert(name, kind.to_owned());
@@ -99,7 +120,7 @@ fn read_shared(roots: &[Section<'_>], hosts: &[ReadHost<'_>], found: &mut Diagno
             mention(&mut switches, switches_declared, &switch_of(port), found);
         }
         if !feeds_declared {
-            shared.feeds.extend(host.feeds.iter().map(|feed| (feed.value.into(), "mains".to_owned())));
+            shared.feeds.extend(host.feeds.iter().map(|feed| (feed.value.into(), MAINS.to_owned())));
         }
         if !switches_declared {
             let names = host.switches.iter().map(|port| switch_of(port).value.into());
@@ -109,9 +130,34 @@ fn read_shared(roots: &[Section<'_>], hosts: &[ReadHost<'_>], found: &mut Diagno
     shared
 }
 
-/// `sw1/Gi1/0/3` and `sw1:3` hang on `sw1`.
+/// A battery that nobody tells of never explains a loss.
+fn check_source(feed: &Section<'_>, known: &[Name], found: &mut Diagnostics) {
+    let Some(source) = feed.text("source", found).filter(|source| source.value != MAINS) else { return };
+    if known.iter().any(|host| **host == *source.value) {
+        return;
+    }
+    let near = suggest(source.value, known.iter().map(|host| &**host));
+    let help = format!("a UPS is a `[[host]]` with the check `ups` or `nut`; {near}");
+    found.warning("unknown-host", &source.at, format!("no host tells of the UPS `{}`", source.value), help);
+}
+
+/// `sw1/Gi1/0/3`, `sw1:3` and `eth0=sw1/3` hang on `sw1`.
 fn switch_of<'a>(port: &At<&'a str>) -> At<&'a str> {
-    At { value: port.value.split(['/', ':']).next().unwrap_or(port.value), at: port.at.clone() }
+    let place = port.value.split_once('=').map_or(port.value, |(_, place)| place);
+    At { value: place.split(['/', ':']).next().unwrap_or(place).trim(), at: port.at.clone() }
+}
+
+/// What a host says of its cables; `None` = nothing.
+fn wiring(host: &ReadHost<'_>, builder: &Builder<'_>) -> Option<Wiring> {
+    let vm_on = host.vm_on.as_ref().filter(|on| builder.hosts.has(on.value)).map(|on| on.value.into());
+    let wiring = Wiring {
+        host: host.id,
+        feeds: host.feeds.iter().map(|feed| feed.value.into()).collect(),
+        links: host.switches.iter().map(|port| Link::parse(port.value)).collect(),
+        vm_on,
+    };
+    let says_something = !wiring.feeds.is_empty() || !wiring.links.is_empty() || wiring.vm_on.is_some();
+    says_something.then_some(wiring)
 }
 
 fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use stentor_wire::ipmi::bmc::{ManagedSystem, Reply};
+use stentor_wire::ipmi::chassis::Control;
 use stentor_wire::ipmi::command::{FIRST_RECORD, LAST_RECORD, app, chassis, sensor, storage};
 use stentor_wire::ipmi::event::{event_type, power_supply, sensor_type};
 use stentor_wire::ipmi::sdr::{AnalogFormat, SensorFactors, Thresholds};
@@ -374,6 +375,25 @@ impl BmcModel {
         ])
     }
 
+    /// As the IPMI 2.0 specification has it: Operator at least, and what is off is not cycled.
+    fn chassis_control(&mut self, data: &[u8], privilege: Privilege) -> Reply {
+        if privilege < Privilege::Operator {
+            return Reply::error(completion::INSUFFICIENT_PRIVILEGE);
+        }
+        let control = Control::ALL.into_iter().find(|control| data == [control.code()]);
+        match control {
+            Some(Control::PowerDown) => self.set_power(false),
+            Some(Control::PowerUp) => self.set_power(true),
+            Some(Control::PowerCycle) if self.is_on => {
+                self.set_power(false);
+                self.set_power(true);
+            }
+            Some(Control::PowerCycle) => return Reply::error(completion::NOT_NOW),
+            None => return Reply::error(completion::INVALID_DATA),
+        }
+        Reply::ok(Vec::new())
+    }
+
     fn sensor_reading(&self, data: &[u8]) -> Reply {
         const SCANNING: u8 = 0x40;
         const EVENTS: u8 = 0x80;
@@ -508,6 +528,7 @@ impl ManagedSystem for BmcModel {
         match (request.netfn, request.command) {
             (netfn::APP, app::DEVICE_ID) => self.device_id(),
             (netfn::CHASSIS, chassis::STATUS) => self.chassis_status(),
+            (netfn::CHASSIS, chassis::CONTROL) => self.chassis_control(&request.data, privilege),
             (netfn::SENSOR, sensor::READING) => self.sensor_reading(&request.data),
             (netfn::STORAGE, storage::SDR_INFO) => self.sdr_info(),
             (netfn::STORAGE, storage::SDR_RESERVE | storage::SEL_RESERVE) => self.reserve(),

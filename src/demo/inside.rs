@@ -166,6 +166,7 @@ fn units(plan: &HostPlan, faults: &BTreeSet<Fault>) -> BTreeMap<String, Unit> {
             active: active.to_owned(),
             sub: sub.to_owned(),
             main_pid: (!failed).then_some(1037),
+            ..Unit::default()
         };
         units.insert(name.to_owned(), unit);
     }

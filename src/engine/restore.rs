@@ -104,12 +104,14 @@ fn tell_fresh(first: u64, newest: u64) {
 async fn again(parts: &Parts, engine: &mut Engine, turn: &Turn) -> Result<(), StoreError> {
     engine.begin_turn(turn.seq);
     let (mut events, mut notifications, mut deliveries) = (Vec::new(), Vec::new(), Vec::new());
+    let mut audit = Vec::new();
     for input in &turn.inputs {
         if let Input::Delivery(delivery) = input {
             deliveries.push(delivery);
         }
         let effects = engine.apply(turn.at, input);
         events.extend(effects.events);
+        audit.extend(effects.audit);
         notifications.extend(effects.notifications);
         let site = &engine.catalog().site;
         notifications.extend(effects.notices.into_iter().map(|notice| Notification::of_notice(notice, site)));
@@ -117,6 +119,7 @@ async fn again(parts: &Parts, engine: &mut Engine, turn: &Turn) -> Result<(), St
     if !events.is_empty() || !notifications.is_empty() {
         parts.store.commit_turn(turn.seq, &events, &notifications).await?;
     }
+    parts.store.append_audit(turn.seq, &audit).await?;
     // An outbox that was made anew must not send again what the journal knows to be sent.
     for delivery in deliveries {
         match &delivery.outcome {

@@ -44,6 +44,7 @@ async fn writer(dir: &std::path::Path, clock: &Clock) -> (Arc<SqliteJournal>, Ru
         turn_inputs: 16,
         unrecorded: mpsc::channel(1).0,
         retained: None,
+        orders: None,
         aside: None,
     };
     let catalog = Catalog { timing: Timing { pace: 30.0, ..Timing::default() }, ..Catalog::default() };

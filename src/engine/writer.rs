@@ -15,6 +15,7 @@ use stentor_core::engine::switch::Side;
 use stentor_core::engine::{AgentSeen, CheckRequest, CheckResult, Effects, Engine, Event, Input, Reply};
 use stentor_core::id::ObjectId;
 use stentor_core::model::{CommandRun, Notification, ObjectKey};
+use stentor_core::runbook::{AuditEntry, RunOrder};
 use stentor_core::{Span, Timestamp};
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -64,6 +65,8 @@ pub struct Parts {
     pub unrecorded: mpsc::Sender<Notification>,
     /// What another monitor left; used only if there is neither checkpoint nor journal.
     pub retained: Option<Arc<Retained>>,
+    /// Who carries out steps of runbooks; `None` = nobody, and such steps fail at their deadline.
+    pub orders: Option<mpsc::Sender<RunOrder>>,
     /// Who runs event handlers and writes `nagios.log`; `None` = nobody.
     pub aside: Option<mpsc::Sender<Aside>>,
 }
@@ -191,6 +194,7 @@ struct Uncommitted {
     seq: u64,
     events: Vec<Event>,
     notifications: Vec<Notification>,
+    audit: Vec<AuditEntry>,
 }
 
 struct Writer {
@@ -224,6 +228,8 @@ struct Applied {
     events: Vec<Event>,
     notifications: Vec<Notification>,
     checks: Vec<CheckRequest>,
+    orders: Vec<RunOrder>,
+    audit: Vec<AuditEntry>,
     aside: Aside,
 }
 
@@ -449,7 +455,7 @@ impl Writer {
         if !inputs.is_empty() {
             let turn = Turn { seq: self.engine.seq() + 1, at: self.parts.clock.now(), inputs };
             self.write_ahead(&turn).await;
-            let Applied { events, notifications, checks, aside } = self.apply(&turn, &mut replies);
+            let Applied { events, notifications, checks, orders, audit, aside } = self.apply(&turn, &mut replies);
             self.dirty = true;
             self.hand_aside(aside);
             if let Some(catalog) = catalog {
@@ -458,7 +464,9 @@ impl Writer {
             if !checks.is_empty() && self.to_collector.try_send(ToCollector::Checks(checks)).is_err() {
                 tracing::warn!("the collector is behind: reschedules were dropped, checks keep their phase");
             }
-            self.commit(turn.seq, turn.at, events, notifications).await;
+            // Recorded before it is done.
+            self.commit(Uncommitted { seq: turn.seq, events, notifications, audit }, turn.at).await;
+            self.hand_orders(orders);
         }
         if waiting.iter().any(|w| !matches!(w, Waiting::Result(..) | Waiting::Agent(..))) {
             self.publish();
@@ -530,16 +538,21 @@ impl Writer {
             events: Vec::new(),
             notifications: Vec::new(),
             checks: Vec::new(),
+            orders: Vec::new(),
+            audit: Vec::new(),
             aside: Aside { at: turn.at, log: Vec::new(), runs: Vec::new(), perfdata: Vec::new() },
         };
         for input in &turn.inputs {
             // What was withheld is told in words by the events.
             let done = self.engine.apply(turn.at, input);
-            let Effects { notifications, events, notices, runs, log, perfdata, checks, reply, .. } = done;
+            let Effects { notifications, events, notices, runs, log, perfdata, checks, orders, audit, reply, .. } =
+                done;
             applied.events.extend(events);
             applied.notifications.extend(notifications);
             applied.notifications.extend(notices.into_iter().map(|notice| Notification::of_notice(notice, &site)));
             applied.checks.extend(checks);
+            applied.orders.extend(orders);
+            applied.audit.extend(audit);
             applied.aside.log.extend(log);
             applied.aside.runs.extend(runs);
             applied.aside.perfdata.extend(perfdata);
@@ -571,13 +584,31 @@ impl Writer {
         }
     }
 
-    async fn commit(&mut self, seq: u64, at: Timestamp, events: Vec<Event>, notifications: Vec<Notification>) {
-        if !events.is_empty() || !notifications.is_empty() {
-            self.uncommitted.push_back(Uncommitted { seq, events, notifications });
+    fn hand_orders(&self, orders: Vec<RunOrder>) {
+        for order in orders {
+            if let Some(sender) = &self.parts.orders
+                && sender.try_send(order).is_err()
+            {
+                tracing::error!(
+                    "the executor of runbooks is behind: a step was not carried out and fails at its deadline"
+                );
+            }
+        }
+    }
+
+    async fn commit(&mut self, turn: Uncommitted, at: Timestamp) {
+        let seq = turn.seq;
+        if !turn.events.is_empty() || !turn.notifications.is_empty() || !turn.audit.is_empty() {
+            self.uncommitted.push_back(turn);
         }
         let mut woke = false;
         while let Some(next) = self.uncommitted.front() {
-            match self.parts.store.commit_turn(next.seq, &next.events, &next.notifications).await {
+            let done = self.parts.store.commit_turn(next.seq, &next.events, &next.notifications).await;
+            let done = match done {
+                Ok(()) => self.parts.store.append_audit(next.seq, &next.audit).await,
+                error => error,
+            };
+            match done {
                 Ok(()) => {
                     woke |= !next.notifications.is_empty();
                     let done = self.uncommitted.pop_front();

@@ -82,6 +82,9 @@ pub fn message(reason: Reason, address: &str) -> Message {
         resolved_at: ended.then(|| Timestamp::from_secs(1_795_226_531 + 26 * 60)),
         root: None,
         generation: 1,
+        stage: stentor_core::model::Stage::Failed,
+        going_on: Vec::new(),
+        links: stentor_core::model::Links::default(),
         timeline: vec![TimelineEntry {
             at: opened_at,
             kind: TimelineKind::Opened,

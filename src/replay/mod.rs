@@ -387,10 +387,11 @@ impl Run<'_> {
             | EventKind::BusinessChanged
             | EventKind::Unwatched
             | EventKind::CatalogLoaded
-            | EventKind::Note => return Ok(()),
+            | EventKind::Note
+            | EventKind::Runbook => return Ok(()),
         };
         let incident = event.incident.and_then(|number| self.engine.incident(number)).cloned();
-        incident.map_or(Ok(()), |incident| self.print(output::incident(at, phase, &incident)))
+        incident.map_or(Ok(()), |incident| self.print(output::incident(at, phase, &event.text, &incident)))
     }
 
     /// Prints an object's state if it differs from what was printed last.

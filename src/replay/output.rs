@@ -114,7 +114,7 @@ fn output(engine: &Engine, object: ObjectId) -> String {
     detail.observation.as_ref().map_or_else(String::new, |seen| seen.text.to_string())
 }
 
-pub fn incident(when: Timestamp, phase: &str, incident: &Incident) -> Json {
+pub fn incident(when: Timestamp, phase: &str, detail: &str, incident: &Incident) -> Json {
     let verdict = &incident.verdict;
     let target = &verdict.target;
     let effects: Vec<Json> = verdict
@@ -138,6 +138,10 @@ pub fn incident(when: Timestamp, phase: &str, incident: &Incident) -> Json {
         "root": incident.root,
         "effects": effects,
         "runbook": verdict.runbook,
+        "stage": incident.stage.as_str(),
+        "going_on": incident.going_on,
+        "links": incident.links,
+        "detail": detail,
     });
     line(when, "incident", keys)
 }

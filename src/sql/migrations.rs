@@ -10,10 +10,15 @@ pub type Step = (i64, &'static str, &'static str);
 
 pub const JOURNAL: &[Step] = &[(1, "turns", include_str!("../../migrations/journal/0001_turns.sql"))];
 
-pub const STORE_SQLITE: &[Step] = &[(1, "first light", include_str!("../../migrations/sqlite/0001_first_light.sql"))];
+pub const STORE_SQLITE: &[Step] = &[
+    (1, "first light", include_str!("../../migrations/sqlite/0001_first_light.sql")),
+    (2, "audit", include_str!("../../migrations/sqlite/0002_audit.sql")),
+];
 
-pub const STORE_POSTGRES: &[Step] =
-    &[(1, "first light", include_str!("../../migrations/postgres/0001_first_light.sql"))];
+pub const STORE_POSTGRES: &[Step] = &[
+    (1, "first light", include_str!("../../migrations/postgres/0001_first_light.sql")),
+    (2, "audit", include_str!("../../migrations/postgres/0002_audit.sql")),
+];
 
 /// The migrations as sqlx wants them.
 pub fn migrator(steps: &'static [Step]) -> Migrator {

@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
+use stentor::store::audit::Chain;
 use stentor::store::{HistoryQuery, Session, SessionKind, Store, User};
 use stentor_core::diagnosis::{Class, CoreState, Impact, Severity, Target, TargetKind, Verdict, Visibility};
 use stentor_core::engine::{Event, EventKind};
 use stentor_core::model::{Incident, Notification, ObjectKey, Phase, Reason};
+use stentor_core::runbook::AuditEntry;
 use stentor_core::{Span, Timestamp};
 
 pub const START: Timestamp = Timestamp::from_secs(1_795_000_000);
@@ -50,6 +52,9 @@ pub fn incident(number: u64) -> Incident {
         resolved_at: None,
         root: None,
         generation: 1,
+        stage: stentor_core::model::Stage::Failed,
+        going_on: Vec::new(),
+        links: stentor_core::model::Links::default(),
         timeline: vec![],
     }
 }
@@ -98,6 +103,7 @@ where
     checkpoints_keep_the_newest(&fresh().await).await;
     users_and_sessions_are_kept(&fresh().await).await;
     pruning_spares_what_is_pending(&fresh().await).await;
+    the_audit_is_one_chain_and_takes_nothing_twice(&fresh().await).await;
 }
 
 async fn keys(store: &dyn Store) -> Vec<(String, String)> {
@@ -311,4 +317,35 @@ async fn pruning_spares_what_is_pending(store: &dyn Store) {
     let mut left = left;
     left.sort();
     assert_eq!(left, expected);
+}
+
+async fn the_audit_is_one_chain_and_takes_nothing_twice(store: &dyn Store) {
+    let entry = |text: &str| AuditEntry {
+        at: at(1),
+        who: "mara".into(),
+        action: "begin".into(),
+        run: Some(3),
+        incident: Some(17),
+        runbook: "rb-euca-clc-software".into(),
+        step: Some(2),
+        target: "clc on clc1".into(),
+        done: true,
+        text: text.into(),
+    };
+    let turns =
+        [(7, vec![entry("a \0 b"), entry("same"), entry("same")]), (9, vec![entry("c")]), (9, vec![entry("other")])];
+    for _ in 0..2 {
+        for (seq, entries) in &turns {
+            store.append_audit(*seq, entries).await.unwrap();
+        }
+    }
+    let records = store.audit(0, 100).await.unwrap();
+    let texts: Vec<&str> = records.iter().map(|record| &*record.entry.text).collect();
+    // A turn number that came back with something else is news, and not a repetition.
+    assert_eq!(texts, ["a \0 b", "same", "same", "c", "other"]);
+    let mut chain = Chain::default();
+    for record in &records {
+        chain.take(record).unwrap();
+    }
+    assert_eq!(store.audit(3, 1).await.unwrap(), [records[3].clone()]);
 }

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use stentor_core::Timestamp;
 use stentor_core::engine::Event;
 use stentor_core::model::Notification;
+use stentor_core::runbook::AuditEntry;
 
+use super::audit::{self, AuditRecord};
 use super::{HistoryQuery, HistoryRow, OutboxEnd, OutboxRow, Session, Store, StoreError, User};
 
 #[derive(Default)]
@@ -22,6 +24,7 @@ struct Tables {
     history: BTreeMap<(u64, u32), Event>,
     /// Key -> incident; nothing delivers them, so they stay pending.
     outbox: BTreeMap<String, u64>,
+    audit: Vec<AuditRecord>,
     /// Every call fails, as if the database were gone.
     gone: bool,
 }
@@ -105,6 +108,23 @@ impl Store for MemoryStore {
     }
     async fn outbox_outcome_told(&self, _: &str) -> Result<(), StoreError> {
         Err(not_kept("mark an outcome told"))
+    }
+
+    async fn append_audit(&self, _: u64, entries: &[AuditEntry]) -> Result<(), StoreError> {
+        self.with(|all| {
+            for entry in entries {
+                let number = all.audit.len() as u64 + 1;
+                let previous = all.audit.last().map_or(audit::GENESIS, |record| record.hash);
+                let hash = audit::hash_of(number, &previous, entry);
+                all.audit.push(AuditRecord { number, entry: entry.clone(), previous, hash });
+            }
+        })
+    }
+    async fn audit(&self, after: u64, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
+        self.with(|all| {
+            let records = all.audit.iter().filter(|record| record.number > after);
+            records.take(limit as usize).cloned().collect()
+        })
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryRow>, StoreError> {

@@ -1,5 +1,6 @@
 //! SQL: history, outbox, checkpoints, users. One trait, two back ends (SQLite, PostgreSQL), one conformance suite.
 
+pub mod audit;
 pub mod postgres;
 mod rows;
 pub mod sqlite;
@@ -19,8 +20,10 @@ use async_trait::async_trait;
 use stentor_core::Timestamp;
 use stentor_core::engine::Event;
 use stentor_core::model::Notification;
+use stentor_core::runbook::AuditEntry;
 
 use crate::sql::{Cause, Fault, fault_of};
+use audit::AuditRecord;
 
 /// A store operation failed; the text says what was being done to which database.
 #[derive(Debug, thiserror::Error)]
@@ -154,6 +157,12 @@ pub trait Store: Send + Sync {
     /// Keys whose end (sent or failed) is recorded but may not have reached the engine before a crash.
     async fn outbox_undelivered_outcomes(&self) -> Result<Vec<OutboxEnd>, StoreError>;
     async fn outbox_outcome_told(&self, key: &str) -> Result<(), StoreError>;
+
+    /// Appends what one turn adds to the audit, each to the chain of those before it. Entries of that turn that are there
+    /// are left alone, so that a turn that is done again changes nothing.
+    async fn append_audit(&self, seq: u64, entries: &[AuditEntry]) -> Result<(), StoreError>;
+    /// Records after that number, oldest first.
+    async fn audit(&self, after: u64, limit: u32) -> Result<Vec<AuditRecord>, StoreError>;
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryRow>, StoreError>;
     /// Deletes history older than `before`, and outbox rows that ended before it; returns how many rows of history.

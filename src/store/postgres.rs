@@ -10,7 +10,9 @@ use sqlx::{Connection, PgPool};
 use stentor_core::Timestamp;
 use stentor_core::engine::Event;
 use stentor_core::model::Notification;
+use stentor_core::runbook::AuditEntry;
 
+use super::audit::{self, AuditRecord};
 use super::rows::{self, sql_store};
 use super::{HistoryQuery, HistoryRow, OutboxEnd, OutboxRow, Session, Store, StoreError, User, statements};
 use crate::sql::{Cause, Guarded, checksum, migrations, within};

@@ -31,6 +31,8 @@ pub enum RowError {
     SessionKind(String),
     #[error("history row {seq}/{ordinal} has the unknown kind `{kind}`")]
     EventKind { seq: i64, ordinal: i64, kind: String },
+    #[error("audit record {number} cannot be read: {why}")]
+    Audit { number: i64, why: String },
 }
 
 /// PostgreSQL keeps no NUL in text, and a plugin that prints one must not stop all paging.
@@ -194,8 +196,67 @@ macro_rules! sql_store {
             }
         }
 
+        impl $store {
+            async fn insert_audit(&self, seq: u64, entries: &[AuditEntry]) -> Result<(), Cause> {
+                let bodies = entries.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+                within(async {
+                    let mut guarded = Guarded::new(self.writer.acquire().await?);
+                    let mut transaction = guarded.connection().begin_with($begin).await?;
+                    let newest: Option<(i64, Vec<u8>)> =
+                        sqlx::query_as(statements::AUDIT_NEWEST).fetch_optional(&mut *transaction).await?;
+                    let (mut number, mut previous) = match newest {
+                        None => (0, audit::GENESIS),
+                        Some((number, hash)) => (number, audit::Hash::try_from(hash).unwrap_or(audit::GENESIS)),
+                    };
+                    for (ordinal, (entry, body)) in (0u32..).zip(entries.iter().zip(&bodies)) {
+                        let token = audit::token_of(seq, ordinal, entry);
+                        let known: Option<(i64,)> = sqlx::query_as(statements::AUDIT_KNOWN)
+                            .bind(token.as_slice())
+                            .fetch_optional(&mut *transaction)
+                            .await?;
+                        if known.is_some() {
+                            continue;
+                        }
+                        number += 1;
+                        let hash = audit::hash_of(number.cast_unsigned(), &previous, entry);
+                        sqlx::query(statements::AUDIT_ADD)
+                            .bind(number)
+                            .bind(token.as_slice())
+                            .bind(entry.at.as_millis())
+                            .bind(body)
+                            .bind(previous.as_slice())
+                            .bind(hash.as_slice())
+                            .execute(&mut *transaction)
+                            .await?;
+                        previous = hash;
+                    }
+                    transaction.commit().await?;
+                    guarded.keep();
+                    Ok(())
+                })
+                .await
+            }
+        }
+
         #[async_trait]
         impl Store for $store {
+            async fn append_audit(&self, seq: u64, entries: &[AuditEntry]) -> Result<(), StoreError> {
+                if entries.is_empty() {
+                    return Ok(());
+                }
+                let done = self.insert_audit(seq, entries).await;
+                done.map_err(|cause| StoreError::new(format!("write the audit of turn {seq}"), cause))
+            }
+
+            async fn audit(&self, after: u64, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
+                let failed = |cause: Cause| StoreError::new("read the audit", cause);
+                let query = sqlx::query_as(statements::AUDIT).bind(after.cast_signed()).bind(i64::from(limit));
+                let columns: Vec<audit::AuditColumns> =
+                    within(query.fetch_all(&self.reader)).await.map_err(failed)?;
+                let records: Result<_, _> = columns.into_iter().map(audit::record).collect();
+                records.map_err(|error: rows::RowError| failed(error.into()))
+            }
+
             async fn commit_turn(
                 &self,
                 seq: u64,

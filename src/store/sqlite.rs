@@ -7,7 +7,9 @@ use sqlx::{Connection, SqlitePool};
 use stentor_core::Timestamp;
 use stentor_core::engine::Event;
 use stentor_core::model::Notification;
+use stentor_core::runbook::AuditEntry;
 
+use super::audit::{self, AuditRecord};
 use super::rows::{self, sql_store};
 use super::{HistoryQuery, HistoryRow, OutboxEnd, OutboxRow, Session, Store, StoreError, User, statements};
 use crate::sql::{Access, Cause, Durability, Guarded, checksum, file, migrations, within};

@@ -88,6 +88,12 @@ pub const SESSION_PUT: &str = "INSERT INTO session (secret_sha256, account, kind
 pub const SESSION_DELETE: &str = "DELETE FROM session WHERE secret_sha256 = $1";
 pub const SESSION_PRUNE: &str = "DELETE FROM session WHERE expires_at IS NOT NULL AND expires_at < $1";
 
+pub const AUDIT_KNOWN: &str = "SELECT number FROM audit WHERE token = $1";
+pub const AUDIT_NEWEST: &str = "SELECT number, hash FROM audit ORDER BY number DESC LIMIT 1";
+pub const AUDIT_ADD: &str =
+    "INSERT INTO audit (number, token, at, body, previous, hash) VALUES ($1, $2, $3, $4, $5, $6)";
+pub const AUDIT: &str = "SELECT number, body, previous, hash FROM audit WHERE number > $1 ORDER BY number LIMIT $2";
+
 /// All of them, for the test that prepares each on each database.
 pub const ALL: &[&str] = &[
     OUTBOX_ADD,
@@ -117,4 +123,8 @@ pub const ALL: &[&str] = &[
     SESSION_PUT,
     SESSION_DELETE,
     SESSION_PRUNE,
+    AUDIT_KNOWN,
+    AUDIT_NEWEST,
+    AUDIT_ADD,
+    AUDIT,
 ];

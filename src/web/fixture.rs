@@ -311,6 +311,9 @@ fn incident(number: u64, title: &str, opened: Timestamp, verdict: Verdict) -> In
         resolved_at: None,
         root: None,
         generation: 1,
+        stage: stentor_core::model::Stage::Failed,
+        going_on: Vec::new(),
+        links: stentor_core::model::Links::default(),
         timeline: vec![TimelineEntry {
             at: opened,
             kind: TimelineKind::Opened,
@@ -710,6 +713,7 @@ fn build(b: Builder) -> Snapshot {
         downtimes: Arc::new(BTreeMap::new()),
         comments: Arc::default(),
         clouds: Arc::new(vec![]),
+        runs: Arc::default(),
         services_known: Arc::default(),
         agents: Arc::new([("clc-01".into(), ago(Span::from_secs(2))), ("ufs-01".into(), mins(30))].into()),
         counters: Counters { results_applied: 1_234_567, ..Counters::default() },

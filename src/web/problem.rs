@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::engine::Refused;
 use crate::store::StoreError;
 use stentor_core::engine::CommandError;
+use stentor_core::runbook::refusal::RefusalKind;
 
 /// Why a request was refused, in words for the person or program that sent it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +90,12 @@ impl From<Refused> for Problem {
                     CommandError::IncidentNotLive(_) | CommandError::NoProblem(_) | CommandError::NotImported(_) => {
                         (StatusCode::CONFLICT, "conflict")
                     }
+                    CommandError::Run(error) => match error.kind() {
+                        RefusalKind::NotFound => (StatusCode::NOT_FOUND, "not-found"),
+                        RefusalKind::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
+                        RefusalKind::Conflict => (StatusCode::CONFLICT, "conflict"),
+                        RefusalKind::Invalid => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"),
+                    },
                     CommandError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request"),
                 };
                 Problem::new(status, code, detail)

@@ -31,7 +31,7 @@ use super::WebState;
 use super::auth::Session;
 use super::filter::Filter;
 use super::pages::shell::{Ctx, Degraded, Foot, Scope, Vitals};
-use super::pages::{hosts, incident, incidents, matrix, object, overview, services};
+use super::pages::{design, hosts, incident, incidents, matrix, object, overview, services, time_left, topology};
 use super::parts::{Level, without_ages};
 use super::words;
 use crate::engine::Published;
@@ -155,6 +155,9 @@ fn render(wanted: &Wanted, id: &str, me: &str, snapshot: &Snapshot, now: stentor
         "risk" => overview::RiskFragment::build(ctx).render(),
         "matrix" => overview::MatrixFragment::build(ctx).render(),
         "sites" => overview::SitesFragment::build(ctx).render(),
+        "design" => design::DesignFragment::build(ctx).render(),
+        "topology" => topology::TopologyFragment::build(ctx).render(),
+        "left" => time_left::LeftFragment::build(ctx, the_incident(snapshot, wanted)?).render(),
         "fullmatrix" => matrix::FullMatrix::build(ctx).render(),
         "unhandled" => with_groups(ctx, wanted, incidents::GroupFragment::unhandled).render(),
         "handled" => with_groups(ctx, wanted, incidents::GroupFragment::handled).render(),

@@ -91,6 +91,7 @@ fn snapshot(hosts: usize) -> Snapshot {
         downtimes: Arc::default(),
         comments: Default::default(),
         clouds: Arc::default(),
+        runs: Arc::default(),
         services_known: Arc::default(),
         agents: Arc::default(),
         counters: Counters::default(),

@@ -65,6 +65,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("notify", &["clock", "engine", "notifiers", "store"]),
     ("probes", &["clock"]),
     ("replay", &["nagios", "probes"]),
+    ("runbook", &["engine", "probes"]),
     ("sql", &[]),
     ("store", &["sql"]),
     ("telemetry", &["config"]),

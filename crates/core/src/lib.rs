@@ -5,6 +5,7 @@
 
 pub mod availability;
 pub mod catalog;
+pub mod design;
 pub mod diagnosis;
 pub mod engine;
 pub mod id;
@@ -14,13 +15,17 @@ pub mod model;
 pub mod policy;
 pub mod reach;
 pub mod rules;
+pub mod runbook;
 pub mod schedule;
 pub mod seen;
+pub mod sight;
 pub mod signals;
 pub mod snapshot;
 pub mod status;
 pub mod time;
+pub mod timeleft;
 pub mod timeperiod;
+pub mod topology_view;
 pub mod whatif;
 
 pub use time::{Span, Timestamp};

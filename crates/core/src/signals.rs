@@ -13,6 +13,11 @@ use crate::model::{Observation, Value};
 use crate::rules::Judgement;
 use crate::{Span, Timestamp};
 
+mod kept;
+
+use kept::Kept;
+pub use kept::Maintained;
+
 /// The signal of a UPS, which may stand in no cloud and still feed one.
 const UPS: &str = "ups";
 
@@ -21,6 +26,20 @@ const UPS: &str = "ups";
 struct Voice {
     template: Signal,
     values: Vec<(Value, Timestamp)>,
+    /// It spoke since the classifier last listened.
+    is_news: bool,
+}
+
+impl Voice {
+    /// What it says at present; nothing if it never spoke or is silent now.
+    fn signals(&self) -> impl Iterator<Item = Signal> + '_ {
+        let speaks = self.template.observed_at != Timestamp::ZERO;
+        self.values.iter().filter(move |_| speaks).map(|(value, changed_at)| Signal {
+            value: value.clone(),
+            changed_at: *changed_at,
+            ..self.template.clone()
+        })
+    }
 }
 
 /// Signals of one group and whether anything changed since it was diagnosed.
@@ -34,21 +53,22 @@ pub struct Group {
     pub(crate) told: Vec<Signal>,
     pub dirty: bool,
     pub diagnosed_at: Timestamp,
+    kept: Kept,
 }
 
 impl Group {
     /// Everything that was said, in catalog order. What was never or no longer said is left out.
     pub fn signals(&self) -> Vec<Signal> {
-        let said = self.voices.iter().filter(|voice| voice.template.observed_at != Timestamp::ZERO);
-        said.flat_map(|voice| {
-            voice.values.iter().map(|(value, changed_at)| Signal {
-                value: value.clone(),
-                changed_at: *changed_at,
-                ..voice.template.clone()
-            })
-        })
-        .chain(self.told.iter().cloned())
-        .collect()
+        self.voices.iter().flat_map(Voice::signals).chain(self.told.iter().cloned()).collect()
+    }
+
+    /// The voice, whose next words the classifier has not heard yet.
+    fn speak(&mut self, voice: usize) -> &mut Voice {
+        let speaker = &mut self.voices[voice];
+        if !std::mem::replace(&mut speaker.is_news, true) {
+            self.kept.voices.push(voice as u32);
+        }
+        speaker
     }
 
     /// Nobody has said anything yet, so age changes nothing.
@@ -175,7 +195,7 @@ impl Board {
                 changed_at: Timestamp::ZERO,
                 every: check.every,
             };
-            voices.push(Voice { template, values: Vec::new() });
+            voices.push(Voice { template, values: Vec::new(), is_news: false });
         }
         Slot { group: group as u32, first: first as u32 }
     }
@@ -199,9 +219,9 @@ impl Board {
             if new.is_empty() {
                 continue;
             }
-            let voice = &mut group.voices[slot.first as usize + i];
+            let voice = group.speak(slot.first as usize + i);
             let silent = voice.template.observed_at == Timestamp::ZERO;
-            group.dirty |= silent || is_news(&spec.sig, &voice.values, &new);
+            let news = silent || is_news(&spec.sig, &voice.values, &new);
             let old = std::mem::take(&mut voice.values);
             voice.values = new
                 .into_iter()
@@ -212,6 +232,42 @@ impl Board {
                 })
                 .collect();
             voice.template.observed_at = from.observed_at;
+            group.dirty |= news;
+        }
+    }
+
+    /// Takes over what a result says about other hosts of the same cloud: a controller's view of its nodes. What it names
+    /// and the catalog does not have is passed over.
+    pub fn contribute_elsewhere(&mut self, catalog: &Catalog, check: &Check, from: &Contribution<'_>) {
+        let cloud_of = |host: HostId| catalog.hosts[host.index()].cloud;
+        let own = match from.object {
+            ObjectId::Host(host) => host,
+            ObjectId::Service(service) => catalog.services[service.index()].host,
+        };
+        for spec in &check.signals {
+            for told in spec.told_elsewhere(from.observation) {
+                let host = catalog.host_id(&told.host).or_else(|| catalog.host_by_address(&told.host));
+                let Some(host) = host.filter(|host| cloud_of(*host) == cloud_of(own)) else { continue };
+                let component = told.component.as_deref();
+                let parts = &catalog.hosts[host.index()].components;
+                let has = |key: &str| parts.iter().any(|id| *catalog.components[id.index()].key == *key);
+                if component.is_some_and(|key| !has(key)) {
+                    continue;
+                }
+                self.tell(
+                    catalog,
+                    &Signal {
+                        host: Some(Arc::clone(&catalog.hosts[host.index()].name)),
+                        component: component.map(Arc::from),
+                        sig: Arc::clone(&spec.sig),
+                        value: told.value,
+                        vantage: None,
+                        observed_at: from.observed_at,
+                        changed_at: from.observed_at,
+                        every: check.every,
+                    },
+                );
+            }
         }
     }
 
@@ -225,7 +281,7 @@ impl Board {
         let group = &mut self.groups[slot.group as usize];
         group.dirty = true;
         for (i, spec) in check.signals.iter().enumerate() {
-            let voice = &mut group.voices[slot.first as usize + i];
+            let voice = group.speak(slot.first as usize + i);
             if &*spec.sig == "agent" {
                 voice.values = vec![(Value::from("stale"), at)];
                 voice.template.observed_at = at;
@@ -244,6 +300,21 @@ impl Board {
         })
     }
 
+    /// What an object's check said last, whenever that was.
+    pub fn each_said_by(&self, object: ObjectId, check: &Check, hear: &mut impl FnMut(&Signal, &Value)) {
+        let slot = self.slot(object);
+        let Some(group) = self.groups.get(slot.group as usize) else { return };
+        let voices = group.voices.iter().skip(slot.first as usize).take(check.signals.len());
+        for voice in voices.filter(|voice| voice.template.observed_at != Timestamp::ZERO) {
+            voice.values.iter().for_each(|(value, _)| hear(&voice.template, value));
+        }
+    }
+
+    /// What was told directly about a host.
+    pub fn told_about<'a>(&'a self, host: &'a str) -> impl Iterator<Item = &'a Signal> {
+        self.groups.iter().flat_map(|group| &group.told).filter(move |signal| signal.host.as_deref() == Some(host))
+    }
+
     /// Takes over a fact that no check said. A newer one of the same origin replaces it.
     pub fn tell(&mut self, catalog: &Catalog, signal: &Signal) {
         let of_host = signal.host.as_deref().and_then(|name| catalog.host_id(name));
@@ -255,8 +326,9 @@ impl Board {
         };
         let Some(group) = self.groups.get_mut(index) else { return };
         let mut signal = signal.clone();
-        match group.told.iter_mut().find(|old| same_origin(old, &signal)) {
-            Some(old) => {
+        match group.told.iter_mut().enumerate().find(|(_, old)| same_origin(old, &signal)) {
+            Some((index, old)) => {
+                group.kept.told.push(index);
                 group.dirty |= is_news(&signal.sig, &[(old.value.clone(), old.changed_at)], &[signal.value.clone()]);
                 if old.value == signal.value {
                     signal.changed_at = old.changed_at;
@@ -265,6 +337,7 @@ impl Board {
             }
             None => {
                 group.dirty = true;
+                group.kept.told.push(group.told.len());
                 group.told.push(signal);
             }
         }
@@ -280,6 +353,7 @@ impl Board {
         for group in &mut self.groups {
             group.voices.iter_mut().for_each(|voice| later(&mut voice.template.observed_at));
             group.told.iter_mut().for_each(|signal| later(&mut signal.observed_at));
+            group.kept.forget();
         }
     }
 
@@ -304,6 +378,7 @@ impl Board {
         }
         for group in &mut self.groups {
             group.dirty = true;
+            group.kept.forget();
         }
     }
 
@@ -341,6 +416,7 @@ impl Board {
     pub fn restore(&mut self, said: Vec<Vec<Said>>) {
         for (group, said) in self.groups.iter_mut().zip(said) {
             group.dirty = true;
+            group.kept.forget();
             for (voice, said) in group.voices.iter_mut().zip(said) {
                 voice.values = said.values;
                 voice.template.observed_at = said.observed_at;

@@ -17,6 +17,8 @@ use crate::model::{
 };
 use crate::policy::notice::explain::{Explanation, explain};
 use crate::policy::notice::facts::{Asked, World};
+use crate::runbook::Run;
+use crate::timeleft::{self, Samples};
 use crate::{Span, Timestamp};
 
 #[derive(Clone, Debug)]
@@ -52,6 +54,8 @@ pub struct Snapshot {
     pub comments: Arc<BTreeMap<u64, Comment>>,
     /// Parallel to `catalog.clouds`.
     pub clouds: Arc<Vec<CloudStatus>>,
+    /// Runs of runbooks: live ones and the most recently ended, by number.
+    pub runs: Arc<BTreeMap<u64, Arc<Run>>>,
     /// Business services, and what incidents do to them.
     pub services_known: Arc<Services>,
     /// Agents by name and when they were last heard.
@@ -184,6 +188,9 @@ pub struct Detail {
     pub ack: Option<Box<Ack>>,
     /// About the run that gave the observation.
     pub run: RunFacts,
+    /// How its numbers have moved, of checks whose numbers have an end.
+    #[serde(default)]
+    pub samples: Option<Box<Samples>>,
 }
 
 /// What is known of the run of a check, beside what it saw.
@@ -324,10 +331,14 @@ impl Snapshot {
         self.catalog.service_id(host, service)
     }
 
-    /// Live incidents, worst first, then oldest first.
+    /// Live incidents, worst first, then those with the least time left, then oldest first.
     pub fn live_incidents(&self) -> Vec<&Arc<Incident>> {
         let mut live: Vec<_> = self.incidents.values().filter(|incident| incident.phase.is_live()).collect();
-        live.sort_by_key(|i| (std::cmp::Reverse(i.verdict.impact), std::cmp::Reverse(i.severity()), i.number));
+        live.sort_by_cached_key(|i| {
+            let deadline = timeleft::deadline(self, i);
+            let weight = (std::cmp::Reverse(i.verdict.impact), std::cmp::Reverse(i.severity()));
+            (weight, deadline.is_none(), deadline, i.number)
+        });
         live
     }
 }

@@ -8,6 +8,8 @@ mod gap;
 mod past;
 #[path = "engine/recurring.rs"]
 mod recurring;
+#[path = "engine/reopen.rs"]
+mod reopen;
 #[path = "engine/switches.rs"]
 mod switches;
 mod world;

@@ -8,7 +8,9 @@ use proptest::sample::{Index, select};
 use serde_json::{Value as Json, json};
 use stentor_core::availability::core::{Outs, ground_core, look};
 use stentor_core::availability::{Expr, State};
-use stentor_core::diagnosis::{Class, CoreState, Diagnosis, Signal, TargetKind, Timing, Topology, diagnose};
+use stentor_core::diagnosis::{
+    Class, Classifier, CoreState, Diagnosis, Signal, TargetKind, Timing, Topology, diagnose,
+};
 use stentor_core::model::Value;
 use stentor_core::{Span, Timestamp};
 
@@ -299,6 +301,39 @@ proptest! {
         for verdict in &answer.verdicts {
             prop_assert!((0.0..=0.99).contains(&verdict.confidence), "{:?}", verdict);
             prop_assert!(!verdict.evidence.is_empty(), "a verdict without evidence: {:?}", verdict);
+        }
+    }
+
+    #[test]
+    fn the_one_who_remembers_gives_the_same_answer(
+        which in any::<Index>(),
+        steps in vec((vec((0..40u64, proptest::option::weighted(0.9, any_signal())), 0..12), -20..120i64), 1..6),
+    ) {
+        let corpus = &*CORPUS;
+        let topology = &corpus.topologies[which.index(corpus.topologies.len())];
+        let mut classifier = Classifier::new(topology);
+        let mut told = std::collections::BTreeMap::<(Option<Arc<str>>, u64), Signal>::new();
+        let mut now = NOW;
+        for (said, later) in steps {
+            for (source, signal) in said {
+                match signal {
+                    Some(signal) => {
+                        classifier.say(source, signal.host.as_ref(), [signal.clone()]);
+                        told.insert((signal.host.clone(), source), signal);
+                    }
+                    None => {
+                        let hosts: Vec<_> = told.keys().filter(|(_, by)| *by == source).map(|(host, _)| host.clone()).collect();
+                        for host in hosts {
+                            classifier.say(source, host.as_ref(), []);
+                            told.remove(&(host, source));
+                        }
+                    }
+                }
+            }
+            now += Span::from_secs(later);
+            let signals: Vec<Signal> = told.values().cloned().collect();
+            let full = diagnose(topology, &signals, now, &Timing::default());
+            prop_assert_eq!(full, classifier.diagnose(now, &Timing::default()));
         }
     }
 

@@ -1,10 +1,11 @@
 //! `ceph`: a cluster by its manager's page for Prometheus, from outside; `ceph_cli`: by the tool on a host that has a key.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Deserialize;
 use stentor_core::model::{Observation, Value};
-use stentor_wire::ceph::{Cluster, add_details, is_read, of_page, parse_status};
+use stentor_wire::ceph::{Cluster, Daemon, add_details, is_read, of_page, parse_status};
 use stentor_wire::exposition::Page;
 
 use super::page::{Asked, Pages, Reach};
@@ -13,18 +14,35 @@ use super::{BuildError, Deadline, HostView, Probe, ProbeEnv, ProbeError, Target}
 
 /// Port of the manager's module `prometheus`.
 const PORT: u16 = 9283;
+/// Names in one fact.
+const NAMES_MAX: usize = 50;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub address: Option<Arc<str>>,
+    pub port: Option<u16>,
+    pub tls: bool,
+    pub insecure: bool,
+    pub ca_file: Option<PathBuf>,
+    /// Name of the host in the cluster whose daemons are told; the target's if missing.
+    pub node: Option<String>,
+}
 
 pub struct Ceph {
     pages: Pages,
+    node: Option<String>,
 }
 
 impl Probe for Ceph {
     const KIND: &'static str = "ceph";
     const DOC: &'static str = include_str!("../../../docs/probes/ceph.md");
-    type Config = Reach;
+    type Config = Config;
 
-    fn build(config: Reach, env: &ProbeEnv) -> Result<Self, BuildError> {
-        Ok(Ceph { pages: Pages::new("ceph", &config, PORT, env)? })
+    fn build(config: Config, env: &ProbeEnv) -> Result<Self, BuildError> {
+        let Config { address, port, tls, insecure, ca_file, node } = config;
+        let reach = Reach { address, port, tls, insecure, ca_file };
+        Ok(Ceph { pages: Pages::new("ceph", &reach, PORT, env)?, node })
     }
 
     async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
@@ -40,13 +58,44 @@ impl Probe for Ceph {
             Asked::Page { seen, status, body } => {
                 let page = Page::parse(&String::from_utf8_lossy(&body), is_read);
                 match of_page(&page) {
-                    Some(cluster) if status == 200 => observe(&cluster, seen),
+                    Some(cluster) if status == 200 => {
+                        let node = self.node.as_deref().unwrap_or(&target.host);
+                        of_node(observe(&cluster, seen), &cluster, node)
+                    }
                     // A standby answers with an empty page, or with an error where it is told to.
                     _ => blind(seen, "no_health", format!("status {status} and no health: a standby manager?")),
                 }
             }
         })
     }
+}
+
+/// What the cluster knows of the daemons of one host.
+fn of_node(seen: Observation, cluster: &Cluster, node: &str) -> Observation {
+    let own: Vec<&Daemon> = cluster.daemons.iter().filter(|daemon| daemon.is_on(node)).collect();
+    let of =
+        |kind: &str| own.iter().filter(|one| one.name.split('.').next() == Some(kind)).copied().collect::<Vec<_>>();
+    let osds = of("osd");
+    let mut seen = seen;
+    if !osds.is_empty() {
+        let down = osds.iter().filter(|one| one.is_up == Some(false)).take(NAMES_MAX);
+        let down: Vec<String> = down.map(|one| one.name.clone()).collect();
+        let all = osds.iter().all(|one| one.is_up == Some(false));
+        seen = seen.fact("osds_here", osds.len()).fact("osds_here_down", down).fact("osds_down_all", all);
+        if let Some(used) = osds.iter().filter_map(|one| one.used_pct).max_by(f64::total_cmp) {
+            seen = seen.fact("osd_here_used_pct_max", used).measure("osd_here_used_max", used, "%");
+        }
+    }
+    for (kind, fact, words) in [
+        ("mon", "mon_here", ["in_quorum", "out"]),
+        ("mgr", "mgr_here", ["active", "standby"]),
+        ("mds", "mds_here", ["up", "down"]),
+    ] {
+        if let Some(is_up) = of(kind).first().and_then(|one| one.is_up) {
+            seen = seen.fact(fact, if is_up { words[0] } else { words[1] });
+        }
+    }
+    seen
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -207,6 +256,21 @@ mod tests {
             (1.0, 0.0, 50.0)
         );
         assert!(seen.text.starts_with("HEALTH_WARN, 1 of 2 OSDs up, 32 placement groups degraded"), "{}", seen.text);
+    }
+
+    #[tokio::test]
+    async fn the_daemons_of_the_host_are_told() {
+        const OF_HOSTS: &str = "ceph_health_status 1.0\nceph_osd_metadata{ceph_daemon=\"osd.0\",hostname=\"h1\"} 1.0\n\
+            ceph_osd_metadata{ceph_daemon=\"osd.1\",hostname=\"h1\"} 1.0\nceph_osd_metadata{ceph_daemon=\"osd.2\",hostname=\"h2\"} 1.0\n\
+            ceph_osd_up{ceph_daemon=\"osd.0\"} 1.0\nceph_osd_up{ceph_daemon=\"osd.1\"} 0.0\nceph_osd_up{ceph_daemon=\"osd.2\"} 0.0\n\
+            ceph_osd_stat_bytes{ceph_daemon=\"osd.0\"} 1000\nceph_osd_stat_bytes_used{ceph_daemon=\"osd.0\"} 960\n\
+            ceph_mon_metadata{ceph_daemon=\"mon.a\",hostname=\"h1\"} 1.0\nceph_mon_quorum_status{ceph_daemon=\"mon.a\"} 0.0\n";
+        let port = serve_pages(&[("/metrics", "200 OK", OF_HOSTS)]).await;
+        let seen = run_at("ceph", &format!(r#"{{"port":{port}}}"#), 5000).await.expect("observed");
+        assert_eq!((number(&seen, "osds_here"), text(&seen, "osds_here_down")), (2.0, "[osd.1]".into()));
+        assert_eq!((number(&seen, "osd_here_used_pct_max"), text(&seen, "mon_here")), (96.0, "out".into()));
+        let seen = run_at("ceph", &format!(r#"{{"port":{port},"node":"h2"}}"#), 5000).await.expect("observed");
+        assert_eq!((text(&seen, "osds_here_down"), text(&seen, "mon_here")), ("[osd.2]".into(), String::new()));
     }
 
     #[tokio::test]

@@ -72,6 +72,10 @@ const TALKERS: &[(&str, &str)] = &[
     ("heartbeat", r#"{"port":PORT,"component":"eucalyptus"}"#),
     ("ceph", r#"{"port":PORT}"#),
     ("ceph", r#"{"port":PORT,"tls":true,"insecure":true}"#),
+    ("cloudstack", r#"{"port":PORT}"#),
+    ("cloudstack", r#"{"port":PORT,"ask":"host","tls":true,"insecure":true}"#),
+    ("cloudstack_vip", r#"{"port":PORT,"agents_port":PORT}"#),
+    ("cloudstack_vip", r#"{"port":PORT,"agents_port":0,"tls":true,"insecure":true}"#),
     ("riak", r#"{"port":PORT}"#),
     ("ldap", r#"{"port":PORT}"#),
     ("ldap", r#"{"port":PORT,"tls":"starttls","insecure":true}"#),
@@ -82,9 +86,19 @@ const TALKERS: &[(&str, &str)] = &[
     ("nrpe", r#"{"port":PORT,"command":"check_load","insecure":true}"#),
     ("nut", r#"{"port":PORT}"#),
     ("nut", r#"{"port":PORT,"ups":"rack3"}"#),
+    (
+        "openstack",
+        r#"{"url":"http://127.0.0.1:PORT/v3","user":"u","project":"p","password_file":"/dev/null","service":"compute"}"#,
+    ),
+    (
+        "openstack",
+        r#"{"url":"https://127.0.0.1:PORT/v3","application_credential_id":"a","secret_file":"/dev/null","insecure":true}"#,
+    ),
     ("postgres", r#"{"port":PORT,"peer":"127.0.0.1"}"#),
     ("postgres", r#"{"port":PORT,"tls":true,"insecure":true}"#),
     ("prometheus", r#"{"port":PORT,"expr":"up"}"#),
+    ("proxmox", r#"{"port":PORT,"token_id":"a@pve!b","token_file":"/dev/null","tls":false}"#),
+    ("proxmox", r#"{"port":PORT,"token_id":"a@pve!b","token_file":"/dev/null","insecure":true,"look":"ha"}"#),
     ("rabbitmq", r#"{"port":PORT}"#),
     ("rabbitmq", r#"{"port":PORT,"tls":true,"insecure":true}"#),
     ("redis", r#"{"port":PORT}"#),
@@ -120,6 +134,8 @@ async fn lying_datagrams_are_no_answer() {
 /// Kinds that say in a fact of this name how the conversation went, with their words for one that went well.
 const TOLD_BY: &[(&str, &str, &[&str])] = &[
     ("ceph", "ceph", &["ok"]),
+    ("cloudstack", "api", &["ok"]),
+    ("cloudstack_vip", "vip", &["ok"]),
     ("http_journey", "journey", &["ok"]),
     ("imap", "imap", &["ok"]),
     ("ldap", "ldap", &["ok"]),
@@ -127,8 +143,10 @@ const TOLD_BY: &[(&str, &str, &[&str])] = &[
     ("nats", "nats", &["ok"]),
     ("nrpe", "nrpe", &["answered"]),
     ("nut", "nut", &["ok"]),
+    ("openstack", "openstack", &["ok"]),
     ("postgres", "postgres", &["ok"]),
     ("prometheus", "metrics", &["ok", "no_value"]),
+    ("proxmox", "proxmox", &["ok"]),
     ("rabbitmq", "rabbitmq", &["ok"]),
     ("redis", "redis", &["ok"]),
     ("riak", "riak", &["ok"]),
@@ -211,7 +229,9 @@ async fn a_dark_host_is_silence_to_every_probe() {
 #[tokio::test]
 async fn a_name_that_cannot_resolve_is_never_a_failed_target() {
     for (kind, params) in TALKERS.iter().copied().chain([("ping", "{}")]) {
-        let probe = build(kind, &params.replace("PORT", "9"), &plain_env()).expect("built");
+        // Some have the address in their parameters.
+        let params = params.replace("PORT", "9").replace("//127.0.0.1", "//no-such-host.invalid");
+        let probe = build(kind, &params, &plain_env()).expect("built");
         let seen = probe.run(&target("no-such-host.invalid"), within(5000)).await;
         assert!(seen.is_err(), "{kind}: {seen:?}");
     }

@@ -3,11 +3,15 @@
 //! A new probe is one file and one line in [`REGISTRY`].
 
 pub mod api;
+pub mod backup;
 pub mod bond;
 pub mod bonding;
 pub mod bridge;
 pub mod ceph;
 pub mod clock;
+pub mod cloudstack;
+pub mod cloudstack_db;
+pub mod cloudstack_vip;
 #[cfg(test)]
 mod conformance;
 pub mod conntrack;
@@ -18,6 +22,8 @@ pub mod dns;
 pub mod dns_zone;
 pub mod docker;
 pub mod drbd;
+pub mod drill;
+pub mod euca;
 pub mod exec;
 pub mod fetch;
 pub mod follow;
@@ -29,6 +35,7 @@ pub mod icmp;
 pub mod imap;
 pub mod ipmi;
 pub mod iscsi;
+pub mod kvmha;
 pub mod ldap;
 pub mod libvirt;
 pub mod lldp;
@@ -48,10 +55,12 @@ pub mod nrpe;
 pub mod ntp;
 pub mod nut;
 pub mod nvme;
+pub mod openstack;
 pub mod page;
 pub mod ping;
 pub mod process;
 pub mod prometheus;
+pub mod proxmox;
 pub mod rabbitmq;
 pub mod raid_controller;
 pub mod reach;
@@ -232,10 +241,14 @@ fn build<P: Probe>(params: &Value, env: &ProbeEnv) -> Result<Arc<dyn ErasedProbe
 
 /// Every probe there is, by kind.
 pub const REGISTRY: &[Entry] = &[
+    entry::<backup::Backup>(),
     entry::<bond::Bond>(),
     entry::<bridge::Bridge>(),
     entry::<ceph::Ceph>(),
     entry::<ceph::CephCli>(),
+    entry::<cloudstack::CloudStack>(),
+    entry::<cloudstack_db::CloudStackDb>(),
+    entry::<cloudstack_vip::CloudStackVip>(),
     entry::<conntrack::Conntrack>(),
     entry::<database::mysql::Mysql>(),
     entry::<database::postgres::Postgres>(),
@@ -244,6 +257,10 @@ pub const REGISTRY: &[Entry] = &[
     entry::<dns_zone::DnsZone>(),
     entry::<docker::Docker>(),
     entry::<drbd::Drbd>(),
+    entry::<drill::Drill>(),
+    entry::<euca::faults::EucaFaults>(),
+    entry::<euca::properties::EucaProperties>(),
+    entry::<euca::services::EucaServices>(),
     entry::<exec::Exec>(),
     entry::<gluster::Gluster>(),
     entry::<heartbeat::Heartbeat>(),
@@ -253,6 +270,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<ipmi::Ipmi>(),
     entry::<ipmi::IpmiLocal>(),
     entry::<iscsi::Iscsi>(),
+    entry::<kvmha::KvmHa>(),
     entry::<ldap::Ldap>(),
     entry::<libvirt::Libvirt>(),
     entry::<lldp::Lldp>(),
@@ -268,9 +286,12 @@ pub const REGISTRY: &[Entry] = &[
     entry::<ntp::Ntp>(),
     entry::<nut::Nut>(),
     entry::<nvme::Nvme>(),
+    entry::<openstack::OpenStack>(),
     entry::<ping::Ping>(),
     entry::<process::Process>(),
     entry::<prometheus::Prometheus>(),
+    entry::<proxmox::Corosync>(),
+    entry::<proxmox::Proxmox>(),
     entry::<rabbitmq::RabbitMq>(),
     entry::<raid_controller::RaidController>(),
     entry::<redfish::Redfish>(),

@@ -181,7 +181,7 @@ impl HostView for LocalView {
         }
         let Some(program) = SYSTEMCTL.iter().find(|program| self.path(program).exists()) else { return Ok(None) };
         let mut command = Command::new(program);
-        command.args(["show", "--no-pager", "--property=Id,LoadState,ActiveState,SubState,MainPID", "--", name]);
+        command.args(["show", "--no-pager", UNIT_PROPERTIES, "--", name]);
         command.env_clear().env("LANG", "C").env("PATH", "/usr/bin:/bin");
         let text = run_briefly(command, Duration::from_millis(SYSTEMCTL_MS_MAX))?;
         Ok(parse_unit(name, &text))
@@ -229,6 +229,13 @@ fn run_briefly(mut command: Command, limit: Duration) -> io::Result<String> {
     Ok(text)
 }
 
+/// What is asked of a unit.
+pub(super) const UNIT_PROPERTIES: &str =
+    "--property=Id,LoadState,ActiveState,SubState,MainPID,ExecMainCode,ExecMainStatus,NRestarts,Result";
+
+/// `CLD_EXITED` of waitid(2): the process ended by itself.
+const EXITED: &str = "1";
+
 /// `None` if the service manager knows no such unit.
 pub(super) fn parse_unit(name: &str, text: &str) -> Option<Unit> {
     let value = |key: &str| {
@@ -244,6 +251,9 @@ pub(super) fn parse_unit(name: &str, text: &str) -> Option<Unit> {
         active: value("ActiveState"),
         sub: value("SubState"),
         main_pid: value("MainPID").parse().ok().filter(|pid| *pid != 0),
+        exit_code: value("ExecMainStatus").parse().ok().filter(|_| value("ExecMainCode") == EXITED),
+        restarts: value("NRestarts").parse().ok(),
+        result: value("Result"),
     })
 }
 
@@ -408,6 +418,13 @@ mod tests {
         let text = "Id=nginx.service\nLoadState=loaded\nActiveState=activating\nSubState=auto-restart\nMainPID=0\n";
         let unit = parse_unit("nginx", text).expect("known");
         assert_eq!((unit.active.as_str(), unit.sub.as_str(), unit.main_pid), ("activating", "auto-restart", None));
+        assert_eq!((unit.exit_code, unit.restarts, unit.result.as_str()), (None, None, ""));
+        let text = "LoadState=loaded\nActiveState=failed\nSubState=failed\nMainPID=0\nExecMainCode=1\nExecMainStatus=219\n\
+            NRestarts=3\nResult=exit-code\n";
+        let unit = parse_unit("x", text).expect("known");
+        assert_eq!((unit.exit_code, unit.restarts, unit.result.as_str()), (Some(219), Some(3), "exit-code"));
+        let killed = parse_unit("x", &text.replace("ExecMainCode=1", "ExecMainCode=2")).expect("known");
+        assert_eq!(killed.exit_code, None, "the number of a signal is no exit status");
         assert_eq!(parse_unit("x", "Id=x.service\nLoadState=not-found\nActiveState=inactive\n"), None);
         assert_eq!(parse_unit("x", ""), None);
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use super::local_view::{data_mounts, parse_mount, parse_unit};
+use super::local_view::{UNIT_PROPERTIES, data_mounts, parse_mount, parse_unit};
 use super::sim_view::holder;
 use super::ssh_link::{Link, Said, Trust};
 use super::view::{FsUsage, HostView, Process, RemoteTool, Tools, Unit};
@@ -122,7 +122,7 @@ impl HostView for SshView {
     }
 
     fn unit(&self, name: &str) -> io::Result<Option<Unit>> {
-        let properties = "--property=Id,LoadState,ActiveState,SubState,MainPID";
+        let properties = UNIT_PROPERTIES;
         let said = self.run(&["systemctl", "show", "--no-pager", properties, "--", name])?;
         match said.code {
             Some(0) => Ok(parse_unit(name, &String::from_utf8_lossy(&said.stdout))),

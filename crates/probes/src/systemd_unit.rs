@@ -58,6 +58,17 @@ fn observe(name: &str, unit: Option<&Unit>) -> Observation {
     if let Some(word) = process_word(active, sub) {
         seen = seen.fact("process", word);
     }
+    if !unit.result.is_empty() {
+        seen = seen.fact("result", unit.result.as_str());
+    }
+    // While it runs the last end says nothing; what is being started again ended a moment ago.
+    if let Some(code) = unit.exit_code.filter(|_| active != "active") {
+        seen = seen.fact("exit_code", i64::from(code));
+        seen.text = format!("{}, its main process ended with status {code}", seen.text).into();
+    }
+    if let Some(restarts) = unit.restarts {
+        seen = seen.fact("restarts", restarts).measure("restarts", f64::from(restarts), "");
+    }
     match unit.main_pid {
         Some(pid) => seen.fact("main_pid", pid),
         None => seen,
@@ -83,8 +94,16 @@ mod tests {
 
     fn host(active: &str, sub: &str) -> Arc<SimView> {
         let view = SimView::new();
-        let unit =
-            Unit { name: "x".into(), load: "loaded".into(), active: active.into(), sub: sub.into(), main_pid: Some(7) };
+        let unit = Unit {
+            name: "x".into(),
+            load: "loaded".into(),
+            active: active.into(),
+            sub: sub.into(),
+            main_pid: Some(7),
+            exit_code: Some(219),
+            restarts: Some(2),
+            result: "exit-code".into(),
+        };
         view.change(|host| {
             host.units.insert("x.service".into(), unit.clone());
         });
@@ -105,6 +124,16 @@ mod tests {
             let seen = run_on("systemd_unit", r#"{"unit":"x.service"}"#, host(active, sub)).await.expect("observed");
             assert_eq!(text(&seen, "process"), word, "{active}/{sub}");
             assert_eq!(text(&seen, "active"), active);
+        }
+    }
+
+    #[tokio::test]
+    async fn how_a_process_ended_is_told_only_once_it_has() {
+        for (active, sub, code) in
+            [("failed", "failed", "219"), ("activating", "auto-restart", "219"), ("active", "running", "")]
+        {
+            let seen = run_on("systemd_unit", r#"{"unit":"x.service"}"#, host(active, sub)).await.expect("observed");
+            assert_eq!((text(&seen, "exit_code").as_str(), text(&seen, "restarts").as_str()), (code, "2"), "{active}");
         }
     }
 

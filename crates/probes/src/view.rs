@@ -36,7 +36,7 @@ pub struct Process {
 }
 
 /// A service-manager unit.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Unit {
     pub name: String,
     /// `loaded`, `not-found`, `masked`.
@@ -46,6 +46,12 @@ pub struct Unit {
     /// `running`, `dead`, `exited`, `auto-restart`, …
     pub sub: String,
     pub main_pid: Option<u32>,
+    /// Status that its main process ended with; `None` while it runs, or if a signal ended it.
+    pub exit_code: Option<i32>,
+    /// Times that the service manager has started it again by itself.
+    pub restarts: Option<u32>,
+    /// Why it does not run: `exit-code`, `oom-kill`, `start-limit-hit`, …; `success` otherwise.
+    pub result: String,
 }
 
 /// What a tool of the host (`smartctl`, `storcli64`) printed and how it ended.

@@ -24,6 +24,28 @@ pub struct Check {
     pub is_muted: bool,
 }
 
+/// One daemon with the host it runs on, as the manager knows them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Daemon {
+    /// `osd.3`, `mon.a`
+    pub name: String,
+    pub host: String,
+    /// Up, in the quorum, active; `None` where nothing is told of it.
+    pub is_up: Option<bool>,
+    /// Of an OSD.
+    pub used_pct: Option<f64>,
+}
+
+impl Daemon {
+    /// Whether it runs on this host: names with and without a domain are the same host.
+    pub fn is_on(&self, host: &str) -> bool {
+        let short = |name: &str| name.split('.').next().unwrap_or_default().to_ascii_lowercase();
+        !self.host.is_empty()
+            && (self.host.eq_ignore_ascii_case(host)
+                || (self.host.contains('.') != host.contains('.') && short(&self.host) == short(host)))
+    }
+}
+
 /// A cluster; what was not told is `None`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cluster {
@@ -50,6 +72,8 @@ pub struct Cluster {
     pub used_bytes: Option<f64>,
     pub total_bytes: Option<f64>,
     pub mgr_standbys: Option<u64>,
+    /// Only the manager's page tells hosts.
+    pub daemons: Vec<Daemon>,
 }
 
 impl Cluster {
@@ -165,7 +189,11 @@ pub fn is_read(metric: &str) -> bool {
     metric.starts_with("ceph_health_")
         || metric.starts_with("ceph_num_objects")
         || metric.starts_with("ceph_cluster_total_")
+        || (metric.starts_with("ceph_") && metric.ends_with("_metadata"))
         || [
+            "ceph_mgr_status",
+            "ceph_osd_stat_bytes",
+            "ceph_osd_stat_bytes_used",
             "ceph_mon_quorum_status",
             "ceph_osd_up",
             "ceph_osd_in",
@@ -213,8 +241,36 @@ pub fn of_page(page: &Page) -> Option<Cluster> {
         objects_unfound: count("ceph_num_objects_unfound"),
         used_bytes: sum("ceph_cluster_total_used_bytes"),
         total_bytes: sum("ceph_cluster_total_bytes"),
+        daemons: daemons(page),
         ..Cluster::default()
     })
+}
+
+fn daemons(page: &Page) -> Vec<Daemon> {
+    let mut all: Vec<Daemon> = Vec::new();
+    for kind in ["mon", "mgr", "osd", "mds", "rgw"] {
+        let metric = format!("ceph_{kind}_metadata");
+        let told = page.samples.iter().filter(|one| one.name == metric);
+        all.extend(told.map(|one| Daemon {
+            name: one.label("ceph_daemon").to_owned(),
+            host: one.label("hostname").to_owned(),
+            ..Daemon::default()
+        }));
+    }
+    let numbers = |metric: &str| -> BTreeMap<&str, f64> {
+        let told = page.samples.iter().filter(|one| one.name == metric && one.value.is_finite());
+        told.map(|one| (one.label("ceph_daemon"), one.value)).collect()
+    };
+    let states = ["ceph_osd_up", "ceph_mon_quorum_status", "ceph_mgr_status"].map(numbers);
+    let (used, size) = (numbers("ceph_osd_stat_bytes_used"), numbers("ceph_osd_stat_bytes"));
+    for daemon in &mut all {
+        let name = daemon.name.as_str();
+        daemon.is_up = states.iter().find_map(|states| states.get(name)).map(|state| *state > 0.0);
+        let size = size.get(name).filter(|size| **size > 0.0);
+        daemon.used_pct = used.get(name).zip(size).map(|(used, size)| (used / size * 1000.0).round() / 10.0);
+    }
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
 }
 
 #[cfg(test)]
@@ -262,6 +318,23 @@ mod tests {
         ceph_pg_total{pool_id=\"1\"} 64.0\nceph_pg_total{pool_id=\"2\"} 32.0\nceph_pg_active{pool_id=\"1\"} 64.0\n\
         ceph_pg_active{pool_id=\"2\"} 30.0\nceph_pg_degraded{pool_id=\"2\"} 4.0\nceph_num_objects_unfound 3.0\n\
         ceph_cluster_total_bytes 1000\nceph_cluster_total_used_bytes 955\nceph_osd_op{ceph_daemon=\"osd.0\"} 7\n";
+
+    #[test]
+    fn each_daemon_is_known_with_its_host() {
+        let page = "ceph_health_status 0.0\nceph_osd_metadata{ceph_daemon=\"osd.0\",hostname=\"ceph1.example.org\"} 1.0\n\
+            ceph_osd_metadata{ceph_daemon=\"osd.1\",hostname=\"ceph2\"} 1.0\nceph_osd_up{ceph_daemon=\"osd.0\"} 1.0\n\
+            ceph_osd_up{ceph_daemon=\"osd.1\"} 0.0\nceph_osd_stat_bytes{ceph_daemon=\"osd.0\"} 1000\n\
+            ceph_osd_stat_bytes_used{ceph_daemon=\"osd.0\"} 955\nceph_mon_metadata{ceph_daemon=\"mon.a\",hostname=\"ceph1\"} 1.0\n\
+            ceph_mon_quorum_status{ceph_daemon=\"mon.a\"} 1.0\n";
+        let seen = of_page(&Page::parse(page, is_read)).expect("a cluster").daemons;
+        let told: Vec<_> = seen.iter().map(|one| (one.name.as_str(), one.is_up, one.used_pct)).collect();
+        assert_eq!(
+            told,
+            [("mon.a", Some(true), None), ("osd.0", Some(true), Some(95.5)), ("osd.1", Some(false), None)]
+        );
+        assert_eq!(seen.iter().map(|one| one.is_on("ceph1")).collect::<Vec<_>>(), [true, true, false]);
+        assert!(!seen[1].is_on("ceph1.elsewhere.org"));
+    }
 
     #[test]
     fn the_managers_page_says_the_same() {

@@ -1,9 +1,13 @@
 //! Pure codecs of Stentor: bytes to values and back. No sockets, no clock.
 
+pub mod backup;
 pub mod ceph;
+pub mod cloudstack;
 pub mod containers;
 pub mod dns;
 pub mod drbd;
+pub mod drill;
+pub mod euca;
 pub mod exposition;
 pub mod gluster;
 pub mod greeting;
@@ -20,6 +24,8 @@ pub mod nearest;
 pub mod nrpe;
 pub mod ntp;
 pub mod nut;
+pub mod openstack;
+pub mod proxmox;
 pub mod rabbitmq;
 pub mod raid;
 pub mod redfish;

@@ -196,6 +196,7 @@ async fn start(folder: &Path, text: Option<&str>) -> (Arc<SqliteJournal>, Runnin
         turn_inputs: 16,
         unrecorded: mpsc::channel(1).0,
         retained,
+        orders: None,
         aside: None,
     };
     (journal, writer::start(parts, loaded.catalog).await.unwrap(), was_read)

@@ -105,7 +105,7 @@ pub async fn schedule(
 fn find<'a>(snapshot: &'a Snapshot, reply: &Reply, wanted: &input::DowntimeRequest) -> Option<&'a Downtime> {
     match reply {
         Reply::DowntimeScheduled(id) => snapshot.downtimes.get(id),
-        Reply::Repeated | Reply::Done | Reply::TestsSent(_) | Reply::CommentAdded(_) => {
+        Reply::Repeated | Reply::Done | Reply::TestsSent(_) | Reply::CommentAdded(_) | Reply::Run(_) => {
             (snapshot.downtimes.values().rev())
                 .find(|d| d.target == wanted.target && d.author == wanted.author && d.comment == wanted.comment)
         }

@@ -8,6 +8,7 @@ use stentor_core::engine::switch::Switch;
 use stentor_core::id::{HostId, ObjectId, ServiceId};
 use stentor_core::model::{self, Measurement, ObjectKey, StateKind, Sticky, TimelineKind};
 use stentor_core::snapshot::{Detail, Flags, Row, Snapshot};
+use stentor_core::timeleft;
 
 /// A page of a list at one journal sequence.
 #[derive(Serialize)]
@@ -117,6 +118,13 @@ fn timeline_kind(kind: TimelineKind) -> &'static str {
         TimelineKind::Relapsed => "relapsed",
         TimelineKind::Resolved => "resolved",
         TimelineKind::Closed => "closed",
+        TimelineKind::Evidence => "evidence",
+        TimelineKind::Stage => "stage",
+        TimelineKind::Replaced => "replaced",
+        TimelineKind::Reopened => "reopened",
+        TimelineKind::Split => "split",
+        TimelineKind::Merged => "merged",
+        TimelineKind::Runbook => "runbook",
     }
 }
 
@@ -127,6 +135,24 @@ pub struct Redundancy {
     pub of: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min: Option<u32>,
+}
+
+/// How long until something fails or is well.
+#[derive(Serialize)]
+pub struct TimeLeft<'a> {
+    /// `ups`, `disk`, `rebuild`, …
+    pub what: &'static str,
+    pub subject: String,
+    /// `failure` or `relief`.
+    pub ends: &'static str,
+    pub at: String,
+    /// `told` by the thing itself, or read from its `trend`.
+    pub basis: &'static str,
+    pub confidence: f64,
+    pub why: String,
+    /// The check that knows.
+    pub host: &'a str,
+    pub service: &'a str,
 }
 
 #[derive(Serialize)]
@@ -145,6 +171,12 @@ impl<'a> From<&'a ObjectKey> for Key<'a> {
 pub struct Incident<'a> {
     pub number: u64,
     pub phase: &'static str,
+    /// `failed`, `failing_over`, `recovering`, `well`, `merged`.
+    pub stage: &'static str,
+    /// What still goes on before the next stage.
+    pub going_on: &'a [String],
+    /// Rises with every change that people are told of, and when it is opened again.
+    pub generation: u32,
     pub title: &'a str,
     pub class: &'static str,
     pub subtype: &'a str,
@@ -158,8 +190,12 @@ pub struct Incident<'a> {
     pub core: &'static str,
     pub confidence: f64,
     pub redundancy: Option<Redundancy>,
+    /// The most pressing end in sight: what fails first, else what is well last.
+    pub time_left: Option<TimeLeft<'a>>,
     /// Number of the incident that causes this one.
     pub root: Option<u64>,
+    /// Other incidents that it has to do with: the same cause before and after, split and merged.
+    pub links: &'a model::Links,
     pub effects: Vec<Effect<'a>>,
     pub evidence: Vec<Evidence<'a>>,
     pub rejected: Vec<Rejected<'a>>,
@@ -183,6 +219,9 @@ impl<'a> From<&'a model::Incident> for Incident<'a> {
         Incident {
             number: incident.number,
             phase: incident.phase.as_str(),
+            stage: incident.stage.as_str(),
+            going_on: &incident.going_on,
+            generation: incident.generation,
             title: &incident.title,
             class: verdict.class.as_str(),
             subtype: &verdict.subtype,
@@ -199,7 +238,9 @@ impl<'a> From<&'a model::Incident> for Incident<'a> {
             core: verdict.core.as_str(),
             confidence: verdict.confidence,
             redundancy: verdict.redundancy.map(|(left, of)| Redundancy { left, of, min: None }),
+            time_left: None,
             root: incident.root,
+            links: &incident.links,
             effects: (verdict.suppressed.iter())
                 .map(|s| Effect { host: s.host.as_deref(), component: s.component.as_deref(), class: s.class.as_str() })
                 .collect(),
@@ -227,6 +268,28 @@ impl<'a> From<&'a model::Incident> for Incident<'a> {
                 })
                 .collect(),
         }
+    }
+}
+
+impl<'a> Incident<'a> {
+    /// What only the checks of the incident know.
+    #[must_use]
+    pub fn with_time_left(mut self, snapshot: &'a Snapshot, incident: &model::Incident) -> Self {
+        self.time_left = timeleft::of_incident(snapshot, incident).into_iter().next().map(|left| {
+            let service = &snapshot.catalog.services[left.service.index()];
+            TimeLeft {
+                what: left.what.as_str(),
+                subject: left.subject,
+                ends: left.what.ends().as_str(),
+                at: left.at.to_rfc3339(),
+                basis: left.basis.as_str(),
+                confidence: left.confidence,
+                why: left.why,
+                host: &snapshot.catalog.hosts[service.host.index()].name,
+                service: &service.name,
+            }
+        });
+        self
     }
 }
 

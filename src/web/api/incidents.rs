@@ -36,7 +36,13 @@ pub async fn list(
         filter.matches(&IncidentSubject { snapshot: &snapshot, incident, now }, &session.user)
     };
     let rows = snapshot.incidents.range(..after).rev().map(|(_, incident)| incident).filter(selects);
-    let list = page(snapshot.seq, query.limit(), rows, |i| i.number.to_string(), |i| dto::Incident::from(&***i));
+    let list = page(
+        snapshot.seq,
+        query.limit(),
+        rows,
+        |i| i.number.to_string(),
+        |i| dto::Incident::from(&***i).with_time_left(&snapshot, i),
+    );
     Ok(json(StatusCode::OK, &list))
 }
 
@@ -94,7 +100,7 @@ pub async fn note(
 fn answer(state: &WebState, number: u64) -> Result<Response, Problem> {
     let snapshot = state.engine.snapshot();
     let incident = snapshot.incidents.get(&number).ok_or_else(|| Problem::not_found(format!("INC-{number}")))?;
-    Ok(json(StatusCode::OK, &dto::Incident::from(&**incident)))
+    Ok(json(StatusCode::OK, &dto::Incident::from(&**incident).with_time_left(&snapshot, incident)))
 }
 
 /// `17` or `INC-17`.

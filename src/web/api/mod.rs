@@ -3,6 +3,7 @@
 pub mod availability;
 pub mod cloud;
 pub mod commands;
+pub mod design;
 pub mod downtimes;
 pub mod dto;
 pub mod extract;
@@ -11,7 +12,10 @@ pub mod incidents;
 pub mod ingest;
 pub mod matrix;
 pub mod objects;
+pub mod run_dto;
+pub mod runs;
 pub mod select;
+pub mod topology;
 pub mod traps;
 pub mod trial;
 
@@ -60,12 +64,24 @@ pub fn routes() -> Router<WebState> {
         .route("/api/v1/downtimes", get(downtimes::list).post(downtimes::schedule))
         .route("/api/v1/downtimes/{id}", delete(downtimes::cancel))
         .route("/api/v1/matrix", get(matrix::list))
+        .route("/api/v1/design", get(design::list))
+        .route("/api/v1/topology", get(topology::show))
         .route("/api/v1/components", get(cloud::components))
         .route("/api/v1/core", get(availability::core))
         .route("/api/v1/availability", get(availability::list))
         .route("/api/v1/pairs", get(availability::all_pairs))
         .route("/api/v1/what-if", post(availability::what_if))
         .route("/api/v1/counts", get(cloud::counts))
+        .route("/api/v1/incidents/{number}/run", post(runs::start))
+        .route("/api/v1/runbooks", get(runs::runbooks))
+        .route("/api/v1/runbooks/{id}", get(runs::runbook))
+        .route("/api/v1/runbooks/{id}/run", post(runs::start_procedure))
+        .route("/api/v1/runs", get(runs::list))
+        .route("/api/v1/runs/{run}", get(runs::one))
+        .route("/api/v1/runs/{run}/finish", post(runs::finish))
+        .route("/api/v1/runs/{run}/abort", post(runs::abort))
+        .route("/api/v1/runs/{run}/steps/{step}/{action}", post(runs::step))
+        .route("/api/v1/audit", get(runs::audit))
         .route("/api/v1/history", get(history::list))
         .route("/api/v1/traps", get(traps::list))
         .route("/api/v1/notify/test", post(trial::notify))

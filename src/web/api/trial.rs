@@ -67,7 +67,7 @@ pub async fn notify(
     };
     let keys = match state.engine.command(command, id.id()).await? {
         Reply::TestsSent(keys) => keys,
-        Reply::Repeated | Reply::Done | Reply::DowntimeScheduled(_) | Reply::CommentAdded(_) => {
+        Reply::Repeated | Reply::Done | Reply::DowntimeScheduled(_) | Reply::CommentAdded(_) | Reply::Run(_) => {
             return Err(Problem::new(StatusCode::CONFLICT, "conflict", "this test was asked for before"));
         }
     };

@@ -11,6 +11,7 @@ use stentor_core::engine::input::{DowntimeRequest, Notify, Spread};
 use stentor_core::engine::{Command, CommandError};
 use stentor_core::id::{ObjectId, ServiceId};
 use stentor_core::model::{Ack, Covers, DowntimeKind, ObjectKey, Sticky};
+use stentor_core::runbook::refusal::RefusalKind;
 use stentor_core::{Span, Timestamp};
 
 use super::login;
@@ -102,6 +103,12 @@ impl From<Refused> for Refusal {
         let status = match &refused {
             Refused::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Refused::Command(CommandError::Invalid(_)) => StatusCode::BAD_REQUEST,
+            Refused::Command(CommandError::Run(error)) => match error.kind() {
+                RefusalKind::NotFound => StatusCode::NOT_FOUND,
+                RefusalKind::Forbidden => StatusCode::FORBIDDEN,
+                RefusalKind::Conflict => StatusCode::CONFLICT,
+                RefusalKind::Invalid => StatusCode::BAD_REQUEST,
+            },
             Refused::Command(
                 CommandError::NoIncident(_)
                 | CommandError::NoObject(_)

@@ -1,9 +1,12 @@
 //! `/c/{cloud}/matrix/{component}/{type}`: one failure: what users notice, how it is told, how it is restored.
 
 use askama::Template;
+use stentor_core::Timestamp;
 use stentor_core::catalog::platform::Founded;
 use stentor_core::diagnosis::FailureType;
-use stentor_core::id::CloudId;
+use stentor_core::id::{CloudId, ObjectId, ServiceId};
+use stentor_core::model::Value;
+use stentor_core::snapshot::Snapshot;
 
 use super::incident::RunbookView;
 use super::matrix;
@@ -50,7 +53,7 @@ pub struct Known {
     pub expected_time: String,
     pub data_risk: String,
     pub escalate: String,
-    pub founded: &'static str,
+    pub founded: String,
     pub unverified: bool,
     pub sources: Vec<String>,
 }
@@ -63,6 +66,9 @@ pub struct InstanceRow {
     pub checks_href: String,
 }
 
+/// Kind of the probe that reads records of drills.
+const DRILL: &str = "drill";
+
 /// How well the cell is founded, and whether it needs the mark "unverified".
 pub const fn founded_words(founded: Founded) -> (&'static str, bool) {
     match founded {
@@ -71,6 +77,27 @@ pub const fn founded_words(founded: Founded) -> (&'static str, bool) {
         Founded::Source => ("from the platform’s source code", false),
         Founded::Inference => ("inferred, not confirmed by a source or a drill", true),
     }
+}
+
+/// The drill that confirmed a cell, in words: a service with the probe `drill` knows its records.
+pub fn drilled(snapshot: &Snapshot, cell: &str) -> Option<String> {
+    let catalog = &snapshot.catalog;
+    catalog.services.iter().enumerate().find_map(|(index, service)| {
+        if *catalog.checks[service.check.index()].probe != *DRILL {
+            return None;
+        }
+        let detail = snapshot.detail(ObjectId::Service(ServiceId::from_index(index)));
+        let facts = &detail.observation.as_deref()?.facts;
+        facts.get("of").and_then(Value::text).filter(|of| *of == cell)?;
+        let passed = Timestamp::from_secs(facts.get("passed_at_s").and_then(Value::number)? as i64).to_rfc3339();
+        let day = passed.get(..10).unwrap_or(&passed);
+        let figures = facts.get("figures").and_then(Value::text).unwrap_or_default();
+        Some(if figures.is_empty() {
+            format!("verified by drill {day}")
+        } else {
+            format!("verified by drill {day} ({figures})")
+        })
+    })
 }
 
 pub const fn type_words(failure_type: FailureType) -> &'static str {
@@ -101,6 +128,9 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, id: CloudId, key: &str, failure_type: F
     let mut runbook = described.and_then(|cell| catalog.runbook(&cell.runbook)).map(RunbookView::build);
     if let (Some(view), Some(cell)) = (&mut runbook, described) {
         (view.founded, view.unverified) = founded_words(cell.founded);
+        if drilled(ctx.snapshot, &cell.key.to_string()).is_some() {
+            (view.founded, view.unverified) = ("verified by a drill", false);
+        }
     }
     let incidents: Vec<(String, String)> = cell
         .incidents
@@ -133,15 +163,19 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, id: CloudId, key: &str, failure_type: F
                 current: *kind == failure_type,
             })
             .collect(),
-        known: described.map(known),
+        known: described.map(|cell| known(ctx, cell)),
         runbook,
         instances: row.instances.iter().map(|(id, state)| instance(ctx, &scope, key, *id, *state)).collect(),
         role: matrix::role(row),
     })
 }
 
-fn known(cell: &stentor_core::catalog::Cell) -> Known {
-    let (founded, unverified) = founded_words(cell.founded);
+fn known(ctx: Ctx<'_>, cell: &stentor_core::catalog::Cell) -> Known {
+    let (words, unverified) = founded_words(cell.founded);
+    let (founded, unverified) = match drilled(ctx.snapshot, &cell.key.to_string()) {
+        Some(drill) => (format!("{words}; {drill}"), false),
+        None => (words.to_owned(), unverified),
+    };
     Known {
         behaviour: cell.behaviour.clone(),
         still_works: cell.still_works.clone(),

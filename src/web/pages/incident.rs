@@ -7,10 +7,11 @@ use askama::Template;
 use stentor_core::Timestamp;
 use stentor_core::catalog::{Runbook, Step, StepKind};
 use stentor_core::diagnosis::{Class, Target, TargetKind, Visibility};
-use stentor_core::model::{Incident, ObjectKey, Phase, TimelineEntry, TimelineKind};
+use stentor_core::model::{Incident, ObjectKey, Phase, Stage, TimelineEntry, TimelineKind};
 
 use super::services::ServiceRow;
 use super::shell::{Ctx, OPEN, Scope, Shell, reason};
+use super::time_left::LeftFragment;
 use crate::web::links::encode;
 use crate::web::parts::{self as p, Mark};
 use crate::web::subject;
@@ -22,6 +23,8 @@ const EFFECT_NAMES_MAX: usize = 24;
 const PROBLEMS_MAX: usize = 50;
 /// Characters of one piece of evidence.
 const VALUE_CHARS_MAX: usize = 400;
+/// Linked incidents of one kind.
+const KIN_MAX: usize = 24;
 /// Newest entries of the timeline.
 const TIMELINE_MAX: usize = 100;
 
@@ -38,9 +41,11 @@ pub struct IncidentPage {
     pub acked: bool,
     pub ended: Option<String>,
     pub root: Option<(String, String)>,
+    pub kin: Vec<Kin>,
     pub notice: String,
     pub still_works: String,
     pub cell: Option<(String, String)>,
+    pub left: LeftFragment,
     pub cause: CauseFragment,
     pub evidence: Vec<EvidenceRow>,
     pub rejected: Vec<(String, String)>,
@@ -54,6 +59,12 @@ pub struct IncidentPage {
     pub downtime: Option<DowntimeForm>,
 }
 
+/// Other incidents that this one has to do with, and how.
+pub struct Kin {
+    pub how: &'static str,
+    pub links: Vec<(String, String)>,
+}
+
 /// State, impact, since when, who has it: changes while one looks.
 #[derive(Template)]
 #[template(path = "frag_head.html")]
@@ -65,6 +76,10 @@ pub struct HeadFragment {
     pub age: p::Age,
     pub tags: Vec<p::Tag>,
     pub phase: &'static str,
+    /// Colour of the phase.
+    pub phase_mark: &'static str,
+    /// What still goes on before it is well.
+    pub going_on: Vec<String>,
 }
 
 pub struct EvidenceRow {
@@ -237,12 +252,15 @@ impl HeadFragment {
             since: p::When { at: incident.opened_at, now: ctx.now },
             age: p::Age { since: incident.opened_at, now: ctx.now },
             tags,
-            phase: match incident.phase {
-                Phase::Open => "",
-                Phase::Recovering => "recovering",
-                Phase::Resolved => "resolved",
-                Phase::Closed => "closed",
+            phase: match (incident.phase, incident.stage) {
+                (Phase::Open, Stage::FailingOver) => "failing over",
+                (Phase::Recovering, _) | (Phase::Open, Stage::Recovering) => "recovering",
+                (Phase::Open, Stage::Failed | Stage::Well | Stage::Merged) => "",
+                (Phase::Resolved, _) => "resolved",
+                (Phase::Closed, _) => "closed",
             },
+            phase_mark: if incident.stage == Stage::FailingOver { "warn" } else { "ok" },
+            going_on: incident.going_on.iter().map(|text| words::sentence(&words::printable(text))).collect(),
         }
     }
 }
@@ -314,17 +332,22 @@ impl TimelineFragment {
 
 fn timeline_entry(now: Timestamp, incident: &Incident, entry: &TimelineEntry) -> Entry {
     let icon = match entry.kind {
-        TimelineKind::Opened | TimelineKind::Changed | TimelineKind::Relapsed => {
-            Sign::Glyph(Mark::of_severity(incident.severity()).glyph())
-        }
+        TimelineKind::Opened
+        | TimelineKind::Changed
+        | TimelineKind::Relapsed
+        | TimelineKind::Replaced
+        | TimelineKind::Reopened => Sign::Glyph(Mark::of_severity(incident.severity()).glyph()),
         TimelineKind::Effect => Sign::Glyph(Mark::Unk.glyph()),
         TimelineKind::Acknowledged => Sign::Icon("user"),
         TimelineKind::Unacknowledged => Sign::Icon("x"),
         TimelineKind::Note => Sign::Icon("chat"),
+        TimelineKind::Runbook => Sign::Icon("book"),
         TimelineKind::Paged => Sign::Icon("mail"),
         TimelineKind::PageFailed => Sign::Glyph(Mark::Warn.glyph()),
         TimelineKind::Withheld => Sign::Icon("bell"),
-        TimelineKind::Recovering => Sign::Icon("life"),
+        TimelineKind::Recovering | TimelineKind::Stage => Sign::Icon("life"),
+        TimelineKind::Evidence => Sign::Icon("eye"),
+        TimelineKind::Split | TimelineKind::Merged => Sign::Icon("link"),
         TimelineKind::Resolved | TimelineKind::Closed => Sign::Glyph(Mark::Ok.glyph()),
     };
     Entry {
@@ -439,9 +462,11 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, incident: &Arc<Incident>, notices: Noti
         acked: incident.ack.is_some(),
         ended,
         root,
+        kin: kin(ctx, incident),
         notice: users_notice(incident),
         still_works: cell.map(|cell| cell.still_works.clone()).unwrap_or_default(),
         cell: cell_link,
+        left: LeftFragment::build(ctx, incident),
         cause: CauseFragment::build(ctx, incident),
         evidence: verdict
             .evidence
@@ -463,6 +488,24 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, incident: &Arc<Incident>, notices: Noti
         notices,
         downtime: downtime_form(ctx, incident),
     }
+}
+
+fn kin(ctx: Ctx<'_>, incident: &Incident) -> Vec<Kin> {
+    let links = &incident.links;
+    let one = |number: Option<u64>| number.into_iter().collect::<Vec<_>>();
+    let all = [
+        ("The same cause before: ", one(links.was)),
+        ("The same cause again: ", one(links.again)),
+        ("Was taken for an effect of ", one(links.split_from)),
+        ("Were taken for effects of this and have causes of their own: ", links.split_off.clone()),
+        ("Turned out to be a part of this: ", links.merged.clone()),
+    ];
+    let link = |number: &u64| {
+        let title = ctx.snapshot.incidents.get(number).map_or_else(String::new, |kin| format!(" {}", kin.title));
+        (format!("/i/{number}"), format!("INC-{number}{title}"))
+    };
+    let known = all.into_iter().filter(|(_, numbers)| !numbers.is_empty());
+    known.map(|(how, numbers)| Kin { how, links: numbers.iter().take(KIN_MAX).map(link).collect() }).collect()
 }
 
 fn rejected_words(rejected: &stentor_core::diagnosis::Rejected) -> String {

@@ -118,7 +118,13 @@ fn full_row(ctx: Ctx<'_>, scope: &Scope, board: &Board, row: &BoardRow) -> FullR
 pub fn runbook_state(ctx: Ctx<'_>, cell: Option<&Cell>) -> Runbook {
     match cell {
         Some(cell) if ctx.snapshot.catalog.runbook(&cell.runbook).is_some() => {
-            if super::cell::founded_words(cell.founded).1 { Runbook::Unverified } else { Runbook::Written }
+            if super::cell::founded_words(cell.founded).1
+                && super::cell::drilled(ctx.snapshot, &cell.key.to_string()).is_none()
+            {
+                Runbook::Unverified
+            } else {
+                Runbook::Written
+            }
         }
         Some(_) | None => Runbook::Missing,
     }

@@ -5,6 +5,7 @@
 pub mod actions;
 pub mod availability;
 pub mod cell;
+pub mod design;
 pub mod downtimes;
 pub mod hosts;
 pub mod incident;
@@ -15,8 +16,12 @@ pub mod object;
 pub mod overview;
 pub mod services;
 pub mod shell;
+pub mod time_left;
+pub mod topology;
 pub mod what_if;
 
+#[cfg(test)]
+mod estate_tests;
 #[cfg(test)]
 mod tests;
 
@@ -63,6 +68,10 @@ pub fn routes() -> Router<WebState> {
         .route("/c/{cloud}/incidents", get(show_incidents))
         .route("/c/{cloud}/matrix", get(show_matrix))
         .route("/c/{cloud}/matrix/{component}/{failure_type}", get(show_cell))
+        .route("/design", get(home_design))
+        .route("/topology", get(home_topology))
+        .route("/c/{cloud}/design", get(show_design))
+        .route("/c/{cloud}/topology", get(show_topology))
         .route("/c/{cloud}/hosts", get(show_hosts))
         .route("/c/{cloud}/services", get(show_services))
         .route("/c/{cloud}/downtimes", get(show_downtimes))
@@ -295,6 +304,24 @@ async fn show_cell(
     }
 }
 
+async fn home_design(State(state): State<WebState>, _session: Session) -> Redirect {
+    Redirect::to(&Scope::home(&state.engine.snapshot()).path("/design"))
+}
+
+async fn home_topology(State(state): State<WebState>, _session: Session) -> Redirect {
+    Redirect::to(&Scope::home(&state.engine.snapshot()).path("/topology"))
+}
+
+async fn show_design(Scoped { visit, asked }: Scoped) -> Response {
+    let shell = visit.shell(Section::Design, &["design"], "", &asked);
+    html(&design::build(visit.ctx(), shell))
+}
+
+async fn show_topology(Scoped { visit, asked }: Scoped) -> Response {
+    let shell = visit.shell(Section::Topology, &["topology"], "", &asked);
+    html(&topology::build(visit.ctx(), shell))
+}
+
 async fn show_hosts(Scoped { visit, asked }: Scoped) -> Response {
     let shell = visit.shell(Section::Hosts, &["hosts"], &live_query(&asked), &asked);
     html(&hosts::build(visit.ctx(), shell, &asked.q, asked.after.as_deref()))
@@ -338,7 +365,7 @@ async fn show_incident(
     };
     let visit = Visit { now: state.clock.now(), scope, session, snapshot, is_demo: state.demo.is_some() };
     let more = format!("&i={number}");
-    let shell = visit.shell(Section::Incidents, &["head", "cause", "timeline"], &more, &asked);
+    let shell = visit.shell(Section::Incidents, &["head", "left", "cause", "timeline"], &more, &asked);
     Ok(html(&incident::build(visit.ctx(), shell, &found, notices)))
 }
 

@@ -175,6 +175,7 @@ fn event_sign(kind: EventKind, text: &str) -> super::incident::Sign {
         EventKind::NotificationFailed => Sign::Glyph(Mark::Warn.glyph()),
         EventKind::Withheld => Sign::Icon("bell"),
         EventKind::Note => Sign::Icon("note"),
+        EventKind::Runbook => Sign::Icon("book"),
         EventKind::IncidentOpened
         | EventKind::IncidentChanged
         | EventKind::IncidentResolved

@@ -38,6 +38,8 @@ pub struct OverviewPage {
     pub matrix: MatrixFragment,
     pub sites: SitesFragment,
     pub setup: Option<SetUp>,
+    /// Weak points of the design: how many, and where they are told.
+    pub design: Option<(String, String)>,
     pub machine: Option<Machine>,
 }
 
@@ -75,6 +77,7 @@ pub fn build(ctx: Ctx<'_>, shell: Shell) -> OverviewPage {
         risk: RiskFragment::build(ctx),
         matrix: MatrixFragment::build(ctx),
         sites: SitesFragment::build(ctx),
+        design: super::design::note(ctx),
         machine: setup.is_some().then(|| Machine {
             hosts: HostsTable::build(ctx, &Filter::default(), None),
             services: ServicesTable::build(ctx, "", &Filter::default(), None).0,
@@ -335,6 +338,8 @@ pub struct RiskRow {
     pub place: String,
     pub pips: Option<Pips>,
     pub left: String,
+    /// How long it lasts, where that is known.
+    pub until: Option<p::Tag>,
     /// Nothing can be said, which is not the same as nothing to count.
     pub unseen: bool,
     pub age: p::Age,
@@ -393,6 +398,7 @@ impl RiskRow {
                 None if unseen => "can’t tell".to_owned(),
                 None => "not counted".to_owned(),
             },
+            until: super::time_left::tag(ctx, incident),
             unseen,
             pips,
             age: p::Age { since: incident.opened_at, now: ctx.now },

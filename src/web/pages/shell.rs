@@ -7,6 +7,7 @@ use stentor_core::diagnosis::{Class, Evidence, Severity, Verdict};
 use stentor_core::id::CloudId;
 use stentor_core::model::Incident;
 use stentor_core::snapshot::Snapshot;
+use stentor_core::timeleft;
 use stentor_core::{Span, Timestamp};
 
 use crate::web::assets;
@@ -111,7 +112,20 @@ impl<'a> Ctx<'a> {
     /// Incidents of the scope that a filter lets through, worst first. Lists and the numbers that link to them both
     /// come from here.
     pub fn incidents(&self, filter: &Filter) -> Vec<&'a Arc<Incident>> {
-        let mut found: Vec<&Arc<Incident>> = self
+        let mut found = self.matching(filter);
+        found.sort_by_cached_key(|incident| {
+            let level = std::cmp::Reverse(p::Level::of(&incident.verdict));
+            // In whole minutes: a trend that wavers by seconds must not make rows change places.
+            let deadline = timeleft::deadline(self.snapshot, incident).map(|at| at.as_secs() / 60);
+            let left = (deadline.is_none(), deadline);
+            (level, std::cmp::Reverse(incident.severity()), left, incident.opened_at, incident.number)
+        });
+        found
+    }
+
+    /// The same in no order.
+    fn matching(&self, filter: &Filter) -> Vec<&'a Arc<Incident>> {
+        let found = self
             .snapshot
             .incidents
             .values()
@@ -119,13 +133,8 @@ impl<'a> Ctx<'a> {
             .filter(|incident| {
                 let subject = IncidentSubject { snapshot: self.snapshot, incident, now: self.now };
                 filter.matches(&subject, self.me)
-            })
-            .collect();
-        found.sort_by_key(|incident| {
-            let level = std::cmp::Reverse(p::Level::of(&incident.verdict));
-            (level, std::cmp::Reverse(incident.severity()), incident.opened_at, incident.number)
-        });
-        found
+            });
+        found.collect()
     }
 
     pub fn incident_subject(&self, incident: &'a Incident) -> IncidentSubject<'a> {
@@ -134,7 +143,7 @@ impl<'a> Ctx<'a> {
 
     /// Live incidents by filter text, for numbers on links.
     pub fn count_incidents(&self, query: &str) -> usize {
-        self.incidents(&Filter::parse(query)).len()
+        self.matching(&Filter::parse(query)).len()
     }
 }
 
@@ -262,6 +271,8 @@ pub enum Section {
     Matrix,
     Hosts,
     Services,
+    Topology,
+    Design,
     Downtimes,
     Availability,
     WhatIf,
@@ -309,8 +320,10 @@ impl Shell {
             estate: vec![
                 item(Section::Hosts, "/hosts", "host", "Hosts", "h", false),
                 item(Section::Services, "/services", "svc", "Services", "s", true),
+                item(Section::Topology, "/topology", "site", "Topology", "t", false),
             ],
             plan: vec![
+                item(Section::Design, "/design", "hw", "Weak points", "p", false),
                 item(Section::Downtimes, "/downtimes", "cal", "Downtimes", "d", false),
                 item(Section::Availability, "/availability", "rep", "Availability", "a", false),
                 item(Section::WhatIf, "/what-if", "pow", "What if", "w", false),
@@ -383,7 +396,7 @@ fn scope_links(snapshot: &Snapshot) -> Vec<ScopeLink> {
 
 /// The colour of the line on top of every page.
 fn worst_unhandled(ctx: Ctx<'_>) -> Mark {
-    let open = ctx.incidents(&Filter::parse(UNHANDLED));
+    let open = ctx.matching(&Filter::parse(UNHANDLED));
     let worst = open.iter().map(|incident| incident.severity()).max();
     worst.filter(|severity| *severity > Severity::Info).map_or(Mark::Ok, Mark::of_severity)
 }
@@ -411,7 +424,7 @@ impl IncidentRow {
     pub fn build(ctx: Ctx<'_>, incident: &Incident) -> IncidentRow {
         let handled = subject::is_handled(ctx.snapshot, incident);
         let subject = ctx.incident_subject(incident);
-        let mut tags = Vec::new();
+        let mut tags: Vec<p::Tag> = super::time_left::tag(ctx, incident).into_iter().collect();
         if let Some(ack) = &incident.ack {
             let until = ack.until.map(|until| format!(" until {}", words::clock(until, ctx.now))).unwrap_or_default();
             tags.push(p::Tag::new("user", format!("{}{until}", ack.by), "info"));
@@ -424,6 +437,9 @@ impl IncidentRow {
         }
         if subject.is(crate::web::filter::Fact::Recovering) {
             tags.push(p::Tag::new("check", "Recovering", ""));
+        }
+        if incident.stage == stentor_core::model::Stage::FailingOver {
+            tags.push(p::Tag::new("life", "Failing over", "warn"));
         }
         if let Some(root) = incident.root {
             tags.push(p::Tag::new("link", format!("Effect of INC-{root}"), ""));

@@ -29,7 +29,7 @@ async fn get(fixture: &Fixture, path: &str) -> (StatusCode, String) {
     (response.status(), text(response).await)
 }
 
-async fn page(fixture: &Fixture, path: &str) -> String {
+pub(super) async fn page(fixture: &Fixture, path: &str) -> String {
     let (status, html) = get(fixture, path).await;
     assert_eq!(status, StatusCode::OK, "{path}: {html}");
     html
@@ -61,6 +61,8 @@ fn all_paths() -> Vec<(&'static str, String)> {
         ("cell", "/c/ecc/matrix/cc/server".into()),
         ("cell-unverified", "/c/ecc/matrix/elb/software".into()),
         ("cell-missing", "/c/ecc/matrix/elb/resource".into()),
+        ("design", "/c/ecc/design".into()),
+        ("topology", "/c/ecc/topology".into()),
         ("hosts", "/c/all/hosts".into()),
         ("host", "/h/cc-osl-01".into()),
         ("host-evil", format!("/h/{}", encode(EVIL_HOST))),
@@ -79,7 +81,7 @@ fn all_paths() -> Vec<(&'static str, String)> {
 const VOID: [&str; 6] = ["meta", "link", "input", "br", "img", "col"];
 
 /// Walks the tags of a page; the error says where it is not well-formed.
-fn tags(html: &str) -> Result<Vec<(String, String)>, String> {
+pub(super) fn tags(html: &str) -> Result<Vec<(String, String)>, String> {
     let mut open: Vec<String> = Vec::new();
     let mut seen = Vec::new();
     let mut rest = html;
@@ -246,9 +248,16 @@ async fn without_a_cloud_the_overview_leads_through_the_set_up() {
     assert!(html.contains("No cloud is configured yet"));
     assert!(html.contains("/h/localhost"), "the machine itself is listed");
     tags(&html).unwrap();
-    for path in
-        ["/c/all/matrix", "/c/all/incidents", "/c/all/services", "/c/all/hosts", "/c/all/downtimes", "/h/localhost"]
-    {
+    for path in [
+        "/c/all/matrix",
+        "/c/all/design",
+        "/c/all/topology",
+        "/c/all/incidents",
+        "/c/all/services",
+        "/c/all/hosts",
+        "/c/all/downtimes",
+        "/h/localhost",
+    ] {
         tags(&page(&fixture, path).await).unwrap();
     }
 }

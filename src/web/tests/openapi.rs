@@ -44,6 +44,8 @@ fn examples() -> Vec<(&'static str, &'static str, &'static str, String)> {
         get("/api/v1/downtimes", "/api/v1/downtimes"),
         delete("/api/v1/downtimes/{id}", "/api/v1/downtimes/1"),
         get("/api/v1/matrix", "/api/v1/matrix"),
+        get("/api/v1/design", "/api/v1/design"),
+        get("/api/v1/topology", "/api/v1/topology"),
         get("/api/v1/components", "/api/v1/components"),
         get("/api/v1/core", "/api/v1/core"),
         get("/api/v1/availability", "/api/v1/availability?window=week"),

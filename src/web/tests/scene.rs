@@ -66,6 +66,7 @@ pub fn scene() -> Snapshot {
         downtimes: Arc::new(BTreeMap::from([(1, downtime())])),
         comments: Arc::default(),
         clouds: Arc::new(vec![CloudStatus { core: CoreState::Degraded, core_since: NOW, diagnosis: diagnosis() }]),
+        runs: Arc::default(),
         services_known: Arc::default(),
         agents: Arc::default(),
         counters: Counters { inputs_applied: 1234, ..Counters::default() },
@@ -268,6 +269,9 @@ fn incident() -> Incident {
         resolved_at: None,
         root: None,
         generation: 1,
+        stage: stentor_core::model::Stage::Failed,
+        going_on: Vec::new(),
+        links: stentor_core::model::Links::default(),
         timeline: vec![TimelineEntry {
             at: NOW - Span::from_mins(4),
             kind: TimelineKind::Opened,

@@ -303,6 +303,7 @@ fn apply(snapshot: &mut Snapshot, command: Command) -> Result<Reply, CommandErro
         | Command::ScheduleChecks { .. }
         | Command::Log { .. }
         | Command::SkipCheck { .. }
+        | Command::Run(_)
         | Command::Nothing => Ok(Reply::Done),
         Command::AddComment(_) => Ok(Reply::CommentAdded(1)),
         Command::TestContact { contact, .. } if &*contact == "nobody" => Err(CommandError::NoContact(contact)),

@@ -2,6 +2,7 @@
 //! recorded in the journal as one input, compared by key on reload.
 
 pub mod diff;
+pub mod layout;
 pub mod nagios;
 pub mod platform;
 pub mod recurrence;
@@ -16,10 +17,12 @@ use crate::diagnosis::{Severity, Topology};
 use crate::id::{CheckId, CloudId, ComponentId, ContactId, HostId, ObjectId, ServiceId, TimeperiodId, ZoneId};
 use crate::model::{ObjectKey, Value};
 use crate::rules::Rule;
+use crate::runbook::RunPolicy;
 use crate::timeperiod::DateRule;
 use crate::{Span, Timestamp};
 
 pub use diff::{Carried, CatalogDiff, diff};
+pub use layout::Layout;
 pub use nagios::Nagios;
 pub use platform::{Action, Cell, CellKey, ComponentType, Platform, PowerAction, Runbook, Step, StepKind};
 pub use recurrence::{Occurrence, Recurrence};
@@ -52,6 +55,12 @@ pub struct Catalog {
     /// What people call a service (`[[business]]`).
     #[serde(default)]
     pub businesses: Vec<Business>,
+    /// Cables, feeds and switches as declared.
+    #[serde(default)]
+    pub layout: Layout,
+    /// What runs of runbooks may do (`[runbook]`).
+    #[serde(default)]
+    pub runs: RunPolicy,
     #[serde(skip)]
     pub index: Index,
 }
@@ -90,6 +99,9 @@ pub struct Timing {
     pub collapse: Span,
     /// An incident resolves after its cause has been gone this long.
     pub recovery: Span,
+    /// The same cause back within this time opens its incident again; zero = never.
+    #[serde(default)]
+    pub reopen: Span,
     pub renotify_critical: Span,
     pub renotify_major: Span,
     pub renotify_warning: Span,
@@ -107,6 +119,7 @@ impl Default for Timing {
             hold_group: Span::from_secs(20),
             collapse: Span::from_secs(30),
             recovery: Span::from_secs(30),
+            reopen: Span::from_mins(30),
             renotify_critical: Span::from_mins(30),
             renotify_major: Span::from_hours(4),
             renotify_warning: Span::from_hours(24),
@@ -127,6 +140,7 @@ impl Timing {
             hold_group: fast(full.hold_group),
             collapse: fast(full.collapse),
             recovery: fast(full.recovery),
+            reopen: fast(full.reopen),
             renotify_critical: fast(full.renotify_critical),
             renotify_major: fast(full.renotify_major),
             renotify_warning: fast(full.renotify_warning),
@@ -245,6 +259,9 @@ pub enum SignalValue {
     Each(Arc<str>),
     /// The fact's text translated word by word (`not_enabled` -> `NOTREADY`); a word without a translation gives no signal.
     Translated { fact: Arc<str>, words: BTreeMap<Arc<str>, Arc<str>> },
+    /// What a controller says of others: one signal per element `{"host", "component"?, "value"}` of the list fact of that
+    /// name, about that host (by name or address) of the same cloud.
+    Elsewhere(Arc<str>),
 }
 
 /// A check bound to a host: the unit of state.

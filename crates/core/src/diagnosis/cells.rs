@@ -6,34 +6,33 @@ use super::draft::Draft;
 use super::verdict::{Class, FailureType};
 use super::world::World;
 
-/// Order in which a host or JVM verdict looks for the component that names its cell.
-const ORDER: [&str; 10] = ["clc", "ufs", "walrus", "cc", "sc", "vb", "nc", "console", "elb", "iw"];
+/// Where nobody knows the target better: look at what contradicts or is missing.
+pub(super) const LOOK: &str = "rb-mon-check";
 
 /// Types of the members, the naming one first, each once.
-pub(super) fn kinds<'a>(world: &World<'a>, draft: &Draft<'a>) -> Vec<&'a str> {
-    let mut kinds: Vec<&'a str> = Vec::new();
+pub(super) fn kinds<'w>(world: &'w World, draft: &Draft<'_>) -> Vec<&'w str> {
+    let topology = &world.topology;
     let mut members: Vec<usize> = draft.members.clone();
-    members.sort_by_key(|comp| {
-        let kind = world.comps[*comp].kind;
-        (ORDER.iter().position(|known| *known == kind).unwrap_or(ORDER.len()), *comp)
-    });
+    members.sort_by_key(|comp| (topology.knowledge.rank(&topology.platform, &world.comps[*comp].kind), *comp));
+    let mut kinds: Vec<&'w str> = Vec::new();
     for comp in members {
-        if !kinds.contains(&world.comps[comp].kind) {
-            kinds.push(world.comps[comp].kind);
+        let kind = &*world.comps[comp].kind;
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
         }
     }
     kinds
 }
 
 /// The cells of a verdict, its own first.
-pub(super) fn cells(world: &World<'_>, draft: &Draft<'_>) -> Vec<Arc<str>> {
+pub(super) fn cells(world: &World, draft: &Draft<'_>) -> Vec<Arc<str>> {
     let Some(column) = draft.class.failure_type() else { return Vec::new() };
     let platform = &world.topology.platform;
     let name = |kind: &&str| Arc::from(format!("{platform}/{kind}/{}", column.as_str()));
     kinds(world, draft).iter().map(name).collect()
 }
 
-pub(super) fn runbook(world: &World<'_>, draft: &Draft<'_>) -> Arc<str> {
+pub(super) fn runbook(world: &World, draft: &Draft<'_>) -> Arc<str> {
     if let Some(runbook) = &draft.runbook {
         return runbook.clone();
     }
@@ -47,44 +46,15 @@ pub(super) fn runbook(world: &World<'_>, draft: &Draft<'_>) -> Arc<str> {
         Class::MonitorIsolated => return Arc::from("rb-mon-isolated"),
         Class::SiteDown => return Arc::from("rb-mon-site"),
         Class::SplitBrain => return Arc::from("rb-mon-dual-active"),
-        Class::RedundancyLost | Class::Flapping | Class::Unknown => return Arc::from("rb-mon-check"),
+        Class::RedundancyLost | Class::Flapping | Class::Unknown => return Arc::from(LOOK),
     };
-    match kinds(world, draft).first() {
-        Some(kind) => of_cell(&world.topology.platform, kind, column),
-        // A host without components has no cell; what is known about any silent server helps.
+    let topology = &world.topology;
+    let of_cell =
+        kinds(world, draft).into_iter().find_map(|kind| topology.knowledge.runbook(&topology.platform, kind, column));
+    match of_cell {
+        Some(runbook) => runbook,
+        // A host whose cell nobody has described: what is known about any silent server helps.
         None if column == FailureType::Server => Arc::from("RB-H42"),
-        None => Arc::from("rb-mon-check"),
-    }
-}
-
-fn of_cell(platform: &str, kind: &str, column: FailureType) -> Arc<str> {
-    match platform {
-        "cloudstack" => Arc::from(match kind {
-            "lb" => "cs-4.2",
-            "usage" => "cs-4.3",
-            "mysql" | "mysql_replica" => "cs-4.4",
-            "kvm_agent" => "cs-4.5",
-            "ssvm" => "cs-4.6",
-            "cpvm" => "cs-4.7",
-            "vr" => "cs-4.8",
-            "primary" => "cs-4.9",
-            "secondary" => "cs-4.10",
-            _ => "cs-4.1",
-        }),
-        "openstack" => Arc::from(match kind {
-            "galera" => "RB-OS-galera",
-            "rabbitmq" => "RB-OS-rabbit",
-            "nova_compute" => "RB-OS-compute",
-            kind if kind.starts_with("neutron") => "RB-OS-neutron",
-            kind if kind.starts_with("ceph") => "RB-CEPH",
-            _ => "RB-OS-controller",
-        }),
-        "proxmox" => Arc::from(match kind {
-            "pmxcfs" | "pve_cluster" => "RB-PVE-pmxcfs",
-            "zfs" => "RB-PVE-zfs",
-            _ => "RB-PVE-quorum",
-        }),
-        "eucalyptus" => Arc::from(format!("rb-euca-{kind}-{}", column.as_str())),
-        other => Arc::from(format!("rb-{other}-{kind}-{}", column.as_str())),
+        None => Arc::from(LOOK),
     }
 }

@@ -1,22 +1,23 @@
 //! Truth table of one component on a living host (specification 10, sections 4.2 and 4.3).
 
 use super::component_view::{Answer, Port, Process, Resource, View};
+use super::confidence::GUESS;
 use super::draft::{Board, Explained, Fate, Finding, reject};
 use super::verdict::{Class, Rejected};
 use super::world::World;
 
 /// Writes the finding of one component on the board, unless its host or its maintenance explains it.
-pub(super) fn look_at<'a>(world: &World<'a>, board: &mut Board<'a>, comp: usize) {
+pub(super) fn look_at<'a>(world: &'a World, board: &mut Board<'a>, comp: usize) {
     if board.host_root[world.comps[comp].host].is_some() || board.fate[comp] != Fate::Fine {
         return;
     }
-    board.findings[comp] = judge(world, comp);
+    board.findings[comp] = judge(world, comp).map(Box::new);
     board.passive[comp] =
         board.findings[comp].is_none() && world.comps[comp].facts.saying("service_state", "DISABLED").is_some();
 }
 
 /// What the own signals of a component say; `None` when it is well or nothing is known.
-fn judge<'a>(world: &World<'a>, comp: usize) -> Option<Finding<'a>> {
+pub(super) fn judge<'a>(world: &'a World, comp: usize) -> Option<Finding<'a>> {
     let view = View::read(world, comp);
     if view.facts.is_empty() {
         return None;
@@ -75,6 +76,13 @@ fn absent<'a>(view: &View<'a>, base: f64) -> Finding<'a> {
     let base = if view.log_has("start request repeated too quickly") { base + 0.03 } else { base };
     let mut finding = view.software("crashed", base, Explained::Never, rejected);
     finding.absent = true;
+    if view.blind {
+        let why = "what it needs to start was looked at, and is not any more: it may be gone";
+        finding.rejected.push(reject(Class::ResourceUnavailable, why));
+        finding.missing.push("resource");
+        // No further plane speaks of that.
+        (finding.base, finding.row_planes) = (finding.base.min(GUESS), usize::MAX);
+    }
     finding.contradicted = view.answer() == Answer::Serving;
     finding
 }

@@ -1,9 +1,10 @@
 //! The signals of one component in the words of the truth table; reads, never decides a class by itself.
 
 use super::draft::{Explained, Finding};
+use super::facts::Facts;
 use super::signal::Signal;
 use super::verdict::{Class, Rejected};
-use super::world::{Facts, World};
+use super::world::World;
 use crate::Span;
 use crate::model::Value;
 
@@ -132,13 +133,15 @@ pub(super) struct View<'a> {
     resources: Vec<(Resource<'a>, bool)>,
     /// Missing on the host as a whole: explains a failure, and is no risk of this component alone.
     of_host: Vec<Resource<'a>>,
+    /// A resource was looked at once, and nobody has for too long.
+    pub blind: bool,
     started: Option<Span>,
     state_age: Option<Span>,
     grace: Span,
 }
 
 impl<'a> View<'a> {
-    pub fn read(world: &World<'a>, index: usize) -> Self {
+    pub fn read(world: &'a World, index: usize) -> Self {
         let comp = &world.comps[index];
         let facts = &comp.facts;
         let state = facts.newest("service_state");
@@ -160,9 +163,10 @@ impl<'a> View<'a> {
                 }
             }),
             state: state.and_then(|signal| signal.value.text()),
-            kind: comp.kind,
+            kind: &comp.kind,
             resources: resources(facts),
             of_host: of_host(&world.hosts[comp.host].facts),
+            blind: facts.has_stale("resource") || world.hosts[comp.host].facts.has_stale("resource"),
             started: uptime.or_else(|| process.filter(|_| runs).and_then(|signal| world.age_of_value(signal))),
             state_age: state.and_then(|signal| world.age_of_value(signal)),
             grace: world.grace(index),
@@ -323,6 +327,7 @@ impl<'a> View<'a> {
             explained_by,
             critical: true,
             absent: false,
+            missing: Vec::new(),
         }
     }
 
@@ -362,7 +367,7 @@ impl<'a> View<'a> {
 }
 
 /// A process that was last seen running before its port began to refuse: nobody has looked since.
-fn is_overtaken(facts: &Facts<'_>, process: &Signal) -> bool {
+fn is_overtaken(facts: &Facts, process: &Signal) -> bool {
     process.value.text() == Some("running")
         && facts.all("port").all(|port| {
             port.value.text() == Some("refused") && port.every > Span::ZERO && process.observed_at < port.changed_at
@@ -371,7 +376,7 @@ fn is_overtaken(facts: &Facts<'_>, process: &Signal) -> bool {
 }
 
 /// Open for anybody is open: the others have a path problem.
-fn port(facts: &Facts<'_>) -> Option<Port> {
+fn port(facts: &Facts) -> Option<Port> {
     let mut best = None;
     for signal in facts.all("port") {
         let port = match signal.value.text() {
@@ -387,11 +392,11 @@ fn port(facts: &Facts<'_>) -> Option<Port> {
     best
 }
 
-fn of_host<'a>(facts: &Facts<'a>) -> Vec<Resource<'a>> {
+fn of_host<'a>(facts: &'a Facts) -> Vec<Resource<'a>> {
     resources(facts).into_iter().filter(|(_, critical)| *critical).map(|(resource, _)| resource).collect()
 }
 
-fn resources<'a>(facts: &Facts<'a>) -> Vec<(Resource<'a>, bool)> {
+fn resources<'a>(facts: &'a Facts) -> Vec<(Resource<'a>, bool)> {
     let read = |signal: &'a Signal| {
         let critical = match signal.value.get("level").and_then(Value::text) {
             Some("crit") => true,

@@ -17,7 +17,7 @@ use super::world::{Condition, World};
 /// More facts than this help nobody who reads at night.
 const EVIDENCE_MAX: usize = 24;
 
-pub(super) fn conclude<'a>(world: &World<'a>, mut board: Board<'a>) -> Diagnosis {
+pub(super) fn conclude<'a>(world: &'a World, mut board: Board<'a>) -> Diagnosis {
     let standing = standing::list(world, &board);
     let core = core_state::assess(world, &board, &standing);
     let mut suppressed: Vec<Suppressed> = Vec::new();
@@ -28,8 +28,9 @@ pub(super) fn conclude<'a>(world: &World<'a>, mut board: Board<'a>) -> Diagnosis
     }
     suppressed.sort_unstable();
     suppressed.dedup();
+    let serving = impact::Serving::count(world, &board);
     let mut verdicts: Vec<Verdict> =
-        board.drafts.iter().map(|draft| verdict(world, &board, draft, core.state)).collect();
+        board.drafts.iter().map(|draft| verdict(world, &board, &serving, draft, core.state)).collect();
     verdicts.sort_by(|a, b| {
         b.severity
             .cmp(&a.severity)
@@ -41,20 +42,20 @@ pub(super) fn conclude<'a>(world: &World<'a>, mut board: Board<'a>) -> Diagnosis
         core: core.state,
         core_because: core.because,
         redundancy_lost: core.redundancy_lost,
-        unknown: missing(world),
+        unknown: missing(world, &board),
         standing,
     }
 }
 
-fn verdict(world: &World<'_>, board: &Board<'_>, draft: &Draft<'_>, core: CoreState) -> Verdict {
+fn verdict(world: &World, board: &Board<'_>, serving: &impact::Serving, draft: &Draft<'_>, core: CoreState) -> Verdict {
     let confidence = Weighing {
         base: draft.base,
         row_planes: draft.row_planes,
         support: &draft.support,
         contradicted: draft.contradicted,
     }
-    .confidence(world.at, world.timing);
-    let weight = impact::weigh(world, board, draft);
+    .confidence(world.at, &world.timing);
+    let weight = impact::weigh(world, board, serving, draft);
     let mut rejected = draft.rejected.clone();
     let (mut class, mut subtype, mut runbook) = (draft.class, draft.subtype, cells::runbook(world, draft));
     let (mut severity, mut visibility) = (weight.severity, weight.visibility);
@@ -89,7 +90,7 @@ fn verdict(world: &World<'_>, board: &Board<'_>, draft: &Draft<'_>, core: CoreSt
     }
 }
 
-fn since(world: &World<'_>, support: &[&Signal]) -> crate::Timestamp {
+fn since(world: &World, support: &[&Signal]) -> crate::Timestamp {
     let trouble = support.iter().filter(|signal| Plane::tells_trouble(signal)).map(|signal| signal.changed_at);
     known_since(world, support).or_else(|| trouble.min()).unwrap_or(world.at)
 }
@@ -124,27 +125,31 @@ fn in_words(signal: &Signal) -> Evidence {
     }
 }
 
-/// Targets about which too little is known: a lone failed signal, or only signals that went stale.
-fn missing(world: &World<'_>) -> Vec<Missing> {
-    let mut missing = Vec::new();
-    for host in &world.hosts {
+/// Targets about which too little is known: a verdict that could be another, a lone failed signal, or only signals that
+/// went stale.
+fn missing(world: &World, board: &Board<'_>) -> Vec<Missing> {
+    let unsure = board.drafts.iter().filter(|draft| !draft.missing.is_empty());
+    let mut missing: Vec<Missing> =
+        unsure.map(|draft| Missing { target: draft.target.clone(), missing: draft.missing.clone() }).collect();
+    missing.sort_by(|a, b| a.target.cmp(&b.target));
+    for host in world.notable().map(|host| &world.hosts[host]) {
         if host.condition == Condition::Thin {
             let wanted = ["ping", "ssh", "agent", "power"];
             let absent = wanted.iter().filter(|sig| host.facts.newest(sig).is_none()).map(|sig| (*sig).to_owned());
-            missing.push(Missing { target: target(TargetKind::Host, host.name), missing: absent.collect() });
+            missing.push(Missing { target: target(TargetKind::Host, &host.name), missing: absent.collect() });
         } else if host.facts.is_empty() && !host.facts.stale.is_empty() {
-            let stale = host.facts.stale.iter().map(|sig| (*sig).to_owned()).collect();
-            missing.push(Missing { target: target(TargetKind::Host, host.name), missing: stale });
+            let stale = host.facts.stale.iter().map(|sig| sig.to_string()).collect();
+            missing.push(Missing { target: target(TargetKind::Host, &host.name), missing: stale });
         }
     }
-    for comp in &world.comps {
+    for comp in world.notable_comps().map(|comp| &world.comps[comp]) {
         if comp.facts.is_empty() && !comp.facts.stale.is_empty() {
             let of_comp = Target {
                 kind: TargetKind::Component,
                 host: Some(world.hosts[comp.host].name.clone()),
                 component: Some(comp.key.clone()),
             };
-            let stale = comp.facts.stale.iter().map(|sig| (*sig).to_owned()).collect();
+            let stale = comp.facts.stale.iter().map(|sig| sig.to_string()).collect();
             missing.push(Missing { target: of_comp, missing: stale });
         }
     }

@@ -53,6 +53,8 @@ const AGED: f64 = 0.1;
 const CEILING: f64 = 0.99;
 /// Below this a verdict is not believed and becomes `unknown`.
 pub(super) const BELIEVED: f64 = 0.5;
+/// Of a verdict that a signal which is missing could overturn; whatever agrees with it, it is no certainty.
+pub(super) const GUESS: f64 = 0.75;
 /// Below this nobody is paged critically.
 pub(super) const CRITICAL: f64 = 0.6;
 

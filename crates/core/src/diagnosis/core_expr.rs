@@ -3,14 +3,14 @@
 
 use super::draft::Board;
 use super::verdict::Class;
-use super::world::{World, is_zonal};
+use super::world::World;
 use crate::availability::State;
 use crate::availability::evaluate::reached;
 use crate::availability::expr::{Leaf, Need, Place, Term, What, Zones};
 use crate::availability::ground::needed;
 
 pub(super) struct Eye<'w, 'a> {
-    pub world: &'w World<'a>,
+    pub world: &'w World,
     pub board: &'w Board<'a>,
 }
 
@@ -59,7 +59,7 @@ impl Eye<'_, '_> {
     }
 
     fn zones(&self, zones: Zones) -> impl Iterator<Item = &str> {
-        let topology = self.world.topology;
+        let topology = &self.world.topology;
         let fits = move |zone: &&std::sync::Arc<str>| {
             let vmware = topology.vmware_zones.contains(zone);
             match zones {
@@ -76,7 +76,7 @@ impl Eye<'_, '_> {
             Leaf::Kind(kind) => self.instances(kind, weight, zone, found),
             Leaf::Component { host, key } => {
                 let comps = self.world.host(host).map(|host| self.world.hosts[host].comps.clone());
-                let comp = comps.into_iter().flatten().find(|comp| self.world.comps[*comp].key == key);
+                let comp = comps.into_iter().flatten().find(|comp| self.world.comps[*comp].key == *key);
                 found.extend(comp.map(|comp| (weight, self.of(comp))));
             }
             Leaf::Host(name) => found.extend(self.world.host(name).map(|host| {
@@ -102,13 +102,13 @@ impl Eye<'_, '_> {
                     found.extend(group.iter().map(|comp| (weight, self.of(*comp))));
                 }
             }
-            Some(zone) if is_zonal(kind) => {
+            Some(zone) if self.world.topology.is_zonal(kind) => {
                 let group = self.world.group(kind, Some(zone));
                 found.extend(group.iter().map(|comp| (weight, self.of(*comp))));
             }
             Some(zone) => {
                 let in_zone = |comp: &&usize| {
-                    let host = self.world.hosts[self.world.comps[**comp].host].name;
+                    let host = &self.world.hosts[self.world.comps[**comp].host].name;
                     let first = self.world.topology.zones.iter().find(|(_, hosts)| hosts.contains(host));
                     first.is_some_and(|(name, _)| &**name == zone)
                 };

@@ -4,7 +4,7 @@ use super::core_expr::Eye;
 use super::draft::{Board, Fate};
 use super::standing::Standing;
 use super::verdict::{Class, CoreState};
-use super::world::{World, is_zonal};
+use super::world::World;
 use crate::availability::{self, Expr, State};
 
 pub(super) struct Core {
@@ -27,7 +27,7 @@ enum Piece {
 const NODES_SHARE: f64 = 0.7;
 
 /// By the expression of the cloud, or as built in where it has none; both agree on the expressions that are shipped.
-pub(super) fn assess(world: &World<'_>, board: &Board<'_>, standing: &[Standing]) -> Core {
+pub(super) fn assess(world: &World, board: &Board<'_>, standing: &[Standing]) -> Core {
     let isolated = board.drafts.iter().any(|draft| draft.class == Class::MonitorIsolated);
     if isolated || world.topology.platform == "mesh" {
         let because =
@@ -41,22 +41,22 @@ pub(super) fn assess(world: &World<'_>, board: &Board<'_>, standing: &[Standing]
 }
 
 /// The expression says what is needed; what only degrades a Core stays with the rules of section 8, for what it names.
-fn by_expression(world: &World<'_>, board: &Board<'_>, standing: &[Standing], expr: &Expr) -> Core {
+fn by_expression(world: &World, board: &Board<'_>, standing: &[Standing], expr: &Expr) -> Core {
     let known = Eye { world, board }.state(&expr.0, None).unwrap_or(State::Available);
     let mut words = Vec::new();
     if known < State::Available {
         let lost = board.drafts.iter().filter(|draft| draft.class == Class::ResourceUnavailable);
         let backends = lost.filter_map(|draft| draft.target.host.as_deref()).collect();
         let outs = availability::core::Outs::new(standing, backends);
-        let grounded = availability::core::ground_core(&"".into(), world.topology, expr);
+        let grounded = availability::core::ground_core(&"".into(), &world.topology, expr);
         words = availability::core::look(&grounded, &outs).words;
     }
     let (mut aside, mut weak) = (Vec::new(), Vec::new());
     let kinds = expr.kinds();
-    for kind in kinds.iter().filter(|kind| !is_zonal(kind) && !world.group(kind, None).is_empty()) {
+    for kind in kinds.iter().filter(|kind| !world.topology.is_zonal(kind) && !world.group(kind, None).is_empty()) {
         note(kind, best(world, board, world.group(kind, None)), &mut aside, &mut weak);
     }
-    if kinds.iter().any(|kind| is_zonal(kind)) {
+    if kinds.iter().any(|kind| world.topology.is_zonal(kind)) {
         zones(world, board, &mut aside, &mut weak);
     }
     if kinds.iter().any(|kind| &**kind == "nc") {
@@ -87,7 +87,7 @@ fn split(board: &Board<'_>, weak: &mut Vec<String>) {
     }
 }
 
-fn built_in(world: &World<'_>, board: &Board<'_>) -> Core {
+fn built_in(world: &World, board: &Board<'_>) -> Core {
     let mut gone: Vec<String> = Vec::new();
     let mut weak: Vec<String> = Vec::new();
     for kind in required(world) {
@@ -110,17 +110,18 @@ fn built_in(world: &World<'_>, board: &Board<'_>) -> Core {
 }
 
 /// Types of which one must serve, as far as they are registered.
-fn required(world: &World<'_>) -> Vec<&'static str> {
-    let kinds: &[&'static str] = match world.topology.platform.as_str() {
-        "eucalyptus" => &["clc", "ufs", "walrus"],
-        "cloudstack" => &["ms", "mysql", "primary"],
-        "openstack" => &["nova_api", "rabbitmq", "galera", "nova_compute"],
-        _ => &[],
+fn required<'w>(world: &'w World) -> Vec<&'w str> {
+    let kinds: Vec<&str> = match world.topology.platform.as_str() {
+        "eucalyptus" => vec!["clc", "ufs", "walrus"],
+        "cloudstack" => vec!["ms", "mysql", "primary"],
+        "openstack" => vec!["nova_api", "rabbitmq", "galera", "nova_compute"],
+        "proxmox" => Vec::new(),
+        _ => world.topology.knowledge.core.iter().map(|kind| &**kind).collect(),
     };
-    kinds.iter().filter(|kind| !world.group(kind, None).is_empty()).copied().collect()
+    kinds.into_iter().filter(|kind| !world.group(kind, None).is_empty()).collect()
 }
 
-fn piece(world: &World<'_>, board: &Board<'_>, comp: usize) -> Piece {
+fn piece(world: &World, board: &Board<'_>, comp: usize) -> Piece {
     if !board.is_in_service(world, comp) {
         return Piece::Gone;
     }
@@ -138,16 +139,16 @@ fn piece(world: &World<'_>, board: &Board<'_>, comp: usize) -> Piece {
     if risk { Piece::AtRisk } else { Piece::Well }
 }
 
-fn is_slow(world: &World<'_>, comp: usize) -> bool {
+fn is_slow(world: &World, comp: usize) -> bool {
     world.comps[comp].facts.saying("probe", "slow").is_some()
 }
 
-fn best(world: &World<'_>, board: &Board<'_>, group: &[usize]) -> Piece {
+fn best(world: &World, board: &Board<'_>, group: &[usize]) -> Piece {
     group.iter().map(|comp| piece(world, board, *comp)).min().unwrap_or(Piece::Well)
 }
 
 /// Proxmox: the majority of the votes.
-fn majority(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>, weak: &mut Vec<String>) {
+fn majority(world: &World, board: &Board<'_>, gone: &mut Vec<String>, weak: &mut Vec<String>) {
     if world.topology.platform != "proxmox" {
         return;
     }
@@ -160,7 +161,7 @@ fn majority(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>, weak: 
     note("corosync", best(world, board, group), &mut Vec::new(), weak);
 }
 
-fn zones(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>, weak: &mut Vec<String>) {
+fn zones(world: &World, board: &Board<'_>, gone: &mut Vec<String>, weak: &mut Vec<String>) {
     if world.topology.platform != "eucalyptus" || world.topology.zones.is_empty() {
         return;
     }
@@ -199,7 +200,7 @@ fn zones(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>, weak: &mu
 }
 
 /// A backend such as Riak that every UFS uses is the object store path.
-fn object_store(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>) {
+fn object_store(world: &World, board: &Board<'_>, gone: &mut Vec<String>) {
     let lost = |kinds: &[std::sync::Arc<str>], backend: &str| {
         kinds.iter().any(|kind| &**kind == "ufs")
             && board
@@ -215,8 +216,8 @@ fn object_store(world: &World<'_>, board: &Board<'_>, gone: &mut Vec<String>) {
     }
 }
 
-fn nodes(world: &World<'_>, board: &Board<'_>, weak: &mut Vec<String>) {
-    let nodes: Vec<usize> = (0..world.comps.len()).filter(|comp| world.comps[*comp].kind == "nc").collect();
+fn nodes(world: &World, board: &Board<'_>, weak: &mut Vec<String>) {
+    let nodes: Vec<usize> = (0..world.comps.len()).filter(|comp| &*world.comps[*comp].kind == "nc").collect();
     let serving = nodes.iter().filter(|comp| board.is_in_service(world, **comp)).count();
     if !nodes.is_empty() && (serving as f64) < NODES_SHARE * nodes.len() as f64 {
         weak.push(format!("{serving} of {} node controllers in service", nodes.len()));
@@ -228,7 +229,7 @@ fn nodes(world: &World<'_>, board: &Board<'_>, weak: &mut Vec<String>) {
 }
 
 /// Something has no spare left although the service is intact.
-fn redundancy_lost(world: &World<'_>, board: &Board<'_>) -> bool {
+fn redundancy_lost(world: &World, board: &Board<'_>) -> bool {
     let reduced = board.drafts.iter().any(|draft| {
         draft.class == Class::RedundancyLost || (draft.class == Class::PowerEvent && draft.subtype == "on_battery")
     });

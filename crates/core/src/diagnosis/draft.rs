@@ -26,6 +26,8 @@ pub(super) struct Finding<'a> {
     pub critical: bool,
     /// The process itself is gone.
     pub absent: bool,
+    /// Signals that could have told more, and went silent.
+    pub missing: Vec<&'static str>,
 }
 
 /// Which kind of upstream failure may explain a finding (specification 10, section 7).
@@ -59,6 +61,8 @@ pub(super) struct Draft<'a> {
     pub runbook: Option<Arc<str>>,
     pub redundancy: Option<(u32, u32)>,
     pub critical: bool,
+    /// What would make it surer.
+    pub missing: Vec<String>,
 }
 
 impl<'a> Draft<'a> {
@@ -78,6 +82,7 @@ impl<'a> Draft<'a> {
             runbook: None,
             redundancy: None,
             critical: true,
+            missing: Vec::new(),
         }
     }
 
@@ -101,8 +106,13 @@ impl<'a> Draft<'a> {
         self
     }
 
+    pub fn without(mut self, missing: impl IntoIterator<Item = String>) -> Self {
+        self.missing.extend(missing);
+        self
+    }
+
     /// Oldest change among the failing facts behind it; `None` where no source knows.
-    pub fn known_since(&self, world: &World<'_>) -> Option<Timestamp> {
+    pub fn known_since(&self, world: &World) -> Option<Timestamp> {
         known_since(world, &self.support)
     }
 
@@ -113,7 +123,7 @@ impl<'a> Draft<'a> {
 }
 
 /// Oldest change among facts that tell trouble.
-pub(super) fn known_since(world: &World<'_>, support: &[&Signal]) -> Option<Timestamp> {
+pub(super) fn known_since(world: &World, support: &[&Signal]) -> Option<Timestamp> {
     support
         .iter()
         .filter(|signal| Plane::tells_trouble(signal) && world.age_of_value(signal).is_some())
@@ -144,14 +154,14 @@ pub(super) struct Board<'a> {
     pub drafts: Vec<Draft<'a>>,
     /// The draft that explains why a host does not answer or is out of service.
     pub host_root: Vec<Option<usize>>,
-    pub findings: Vec<Option<Finding<'a>>>,
+    pub findings: Vec<Option<Box<Finding<'a>>>>,
     pub fate: Vec<Fate>,
     /// DISABLED, and otherwise well: the passive half of a pair.
     pub passive: Vec<bool>,
 }
 
 impl<'a> Board<'a> {
-    pub fn new(world: &World<'a>) -> Self {
+    pub fn new(world: &'a World) -> Self {
         let comps = world.comps.len();
         Board {
             drafts: Vec::new(),
@@ -168,7 +178,7 @@ impl<'a> Board<'a> {
     }
 
     /// The draft that puts a component out of service, if any.
-    pub fn out_by(&self, world: &World<'_>, comp: usize) -> Option<usize> {
+    pub fn out_by(&self, world: &World, comp: usize) -> Option<usize> {
         if let Some(root) = self.host_root[world.comps[comp].host] {
             return Some(root);
         }
@@ -179,7 +189,7 @@ impl<'a> Board<'a> {
         }
     }
 
-    pub fn is_in_service(&self, world: &World<'_>, comp: usize) -> bool {
+    pub fn is_in_service(&self, world: &World, comp: usize) -> bool {
         self.out_by(world, comp).is_none()
     }
 }

@@ -4,21 +4,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::draft::{Board, Draft, target};
+use super::facts::Facts;
 use super::hardware::{self, Fault};
 use super::power;
 use super::shared::switch_state;
 use super::signal::Signal;
 use super::verdict::{Class, Severity, TargetKind, Visibility};
-use super::world::{Facts, World};
+use super::world::World;
 use crate::model::Value;
+
+/// What each host has lost, and no shared cause explains yet.
+pub(super) type Losses<'a> = BTreeMap<usize, Vec<Fault<'a>>>;
 
 /// CISCO-STACKWISE-MIB `cswSwitchState`.
 const MEMBER_READY: f64 = 4.0;
 
 /// Judges elements first, then each host's own losses that no element explains.
-pub(super) fn judge_hardware<'a>(world: &World<'a>, board: &mut Board<'a>) {
-    let mut faults: Vec<Vec<Fault<'a>>> = (0..world.hosts.len()).map(|host| hardware::faults(world, host)).collect();
-    for (host, faults) in faults.iter_mut().enumerate() {
+pub(super) fn judge_hardware<'a>(world: &'a World, board: &mut Board<'a>) {
+    let notable = world.notable().map(|host| (host, hardware::faults(world, host)));
+    let mut faults: Losses<'a> = notable.filter(|(_, faults)| !faults.is_empty()).collect();
+    for (&host, faults) in &mut faults {
         if let Some(root) = board.host_root[host] {
             let planned = board.drafts[root].class == Class::AdminStopped;
             faults.retain(|fault| planned && hardware::pages_in_maintenance(fault));
@@ -28,27 +33,27 @@ pub(super) fn judge_hardware<'a>(world: &World<'a>, board: &mut Board<'a>) {
     power::common_feed(world, board, &mut faults);
     switches(world, board, &mut faults, battery);
     mgmt_switch(world, board, &mut faults);
-    for (host, faults) in faults.into_iter().enumerate() {
+    for (host, faults) in faults {
         let faults = faults.into_iter().filter(|fault| !told_by_component(world, board, host, fault)).collect();
         hardware::raise(world, board, host, faults);
     }
 }
 
 /// A lost map or array that a component of the host already reports as its missing resource.
-fn told_by_component(world: &World<'_>, board: &Board<'_>, host: usize, fault: &Fault<'_>) -> bool {
+fn told_by_component(world: &World, board: &Board<'_>, host: usize, fault: &Fault<'_>) -> bool {
     fault.class == Class::ResourceUnavailable
         && world.hosts[host].comps.clone().any(|comp| {
             board.findings[comp].as_ref().is_some_and(|finding| finding.subtype == fault.subtype && finding.critical)
         })
 }
 
-pub(super) fn named<'a, 'w>(world: &'w World<'a>) -> impl Iterator<Item = (&'a str, &'w Facts<'a>)> {
-    let hosts = world.hosts.iter().map(|host| (&**host.name, &host.facts));
-    hosts.chain(world.elements.iter().map(|(name, facts)| (*name, facts)))
+pub(super) fn named(world: &World) -> impl Iterator<Item = (&str, &Facts)> {
+    let hosts = world.notable().map(|host| (&*world.hosts[host].name, &world.hosts[host].facts));
+    hosts.chain(world.elements.iter().map(|(name, facts)| (&**name, facts)))
 }
 
 pub(super) fn hide_if<'a>(
-    world: &World<'a>,
+    world: &'a World,
     board: &mut Board<'a>,
     id: usize,
     host: usize,
@@ -57,7 +62,7 @@ pub(super) fn hide_if<'a>(
 ) {
     faults.retain(|fault| {
         if explained(fault) {
-            board.drafts[id].hide(world.hosts[host].name, None, Class::RedundancyLost);
+            board.drafts[id].hide(&world.hosts[host].name, None, Class::RedundancyLost);
             board.drafts[id].support.push(fault.signal);
             return false;
         }
@@ -66,7 +71,7 @@ pub(super) fn hide_if<'a>(
 }
 
 /// Rule 8c, and switches that fell with the mains.
-fn switches<'a>(world: &World<'a>, board: &mut Board<'a>, faults: &mut [Vec<Fault<'a>>], battery: Option<usize>) {
+fn switches<'a>(world: &'a World, board: &mut Board<'a>, faults: &mut Losses<'a>, battery: Option<usize>) {
     let mut names: BTreeSet<&str> = world.topology.switches.keys().map(|name| &**name).collect();
     names.extend(named(world).filter(|(_, facts)| facts.newest("stack").is_some()).map(|(name, _)| name));
     for name in names {
@@ -100,7 +105,7 @@ fn switches<'a>(world: &World<'a>, board: &mut Board<'a>, faults: &mut [Vec<Faul
             }
         };
         let slave = common_slave(faults);
-        for (host, faults) in faults.iter_mut().enumerate() {
+        for (&host, faults) in faults.iter_mut() {
             hide_if(world, board, id, host, faults, |fault| {
                 fault.subtype == "bond_slave" && down_slaves(fault.signal) == slave
             });
@@ -108,7 +113,7 @@ fn switches<'a>(world: &World<'a>, board: &mut Board<'a>, faults: &mut [Vec<Faul
     }
 }
 
-fn trouble<'a>(facts: &Facts<'a>) -> Option<&'a Signal> {
+pub(super) fn trouble<'a>(facts: &'a Facts) -> Option<&'a Signal> {
     let not_ready = |signal: &&'a Signal| {
         let state = signal.value.get("cswSwitchState").and_then(Value::number);
         // ENTITY-STATE-MIB: operational state 2 is disabled.
@@ -127,7 +132,7 @@ fn is_explained(board: &Board<'_>, name: &Arc<str>) -> bool {
     })
 }
 
-fn hangs_on_mains(world: &World<'_>, name: &str) -> bool {
+fn hangs_on_mains(world: &World, name: &str) -> bool {
     let Some(feeds) = world.topology.fed_by.get(name) else { return false };
     !feeds.is_empty() && feeds.iter().all(|feed| world.topology.feeds.get(feed).is_some_and(|source| source == "mains"))
 }
@@ -148,9 +153,9 @@ fn down_slaves(signal: &Signal) -> String {
 }
 
 /// The slave that most hosts lost: the cabling map in one word. Another host's other slave is its own cause.
-fn common_slave(faults: &[Vec<Fault<'_>>]) -> String {
+fn common_slave(faults: &Losses<'_>) -> String {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    for fault in faults.iter().flatten().filter(|fault| fault.subtype == "bond_slave") {
+    for fault in faults.values().flatten().filter(|fault| fault.subtype == "bond_slave") {
         *counts.entry(down_slaves(fault.signal)).or_default() += 1;
     }
     let most = counts.values().copied().max().unwrap_or_default();
@@ -158,12 +163,11 @@ fn common_slave(faults: &[Vec<Fault<'_>>]) -> String {
 }
 
 /// All BMCs silent at once is the management network, not so many BMCs.
-fn mgmt_switch<'a>(world: &World<'a>, board: &mut Board<'a>, faults: &mut [Vec<Fault<'a>>]) {
+fn mgmt_switch<'a>(world: &'a World, board: &mut Board<'a>, faults: &mut Losses<'a>) {
     let Some(name) = &world.topology.mgmt_switch else { return };
-    let silent = faults.iter().flatten().filter(|fault| fault.subtype == "bmc_unreachable").count();
-    let answering = world.hosts.iter().any(|host| host.bmc_is("ok"));
+    let silent = faults.values().flatten().filter(|fault| fault.subtype == "bmc_unreachable").count();
     let state = world.element(name).and_then(switch_state);
-    if silent < 2 || answering || state == Some("up") {
+    if silent < 2 || state == Some("up") || world.hosts.iter().any(|host| host.bmc_is("ok")) {
         return;
     }
     let draft = Draft::new(target(TargetKind::Switch, name), Class::RedundancyLost, "bmc_unreachable", 0.8)
@@ -172,7 +176,7 @@ fn mgmt_switch<'a>(world: &World<'a>, board: &mut Board<'a>, faults: &mut [Vec<F
         .backed_by(world.element(name).and_then(|facts| facts.newest("switch")))
         .not(Class::ServerDown, "the hosts answer over the data network");
     let id = board.add(draft);
-    for (host, faults) in faults.iter_mut().enumerate() {
+    for (&host, faults) in faults.iter_mut() {
         hide_if(world, board, id, host, faults, |fault| fault.subtype == "bmc_unreachable");
     }
 }

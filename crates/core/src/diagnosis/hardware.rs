@@ -64,7 +64,7 @@ fn is_word(signal: &Signal, words: &[&str]) -> bool {
 }
 
 /// All faults of a host; the caller decides which a shared cause explains.
-pub(super) fn faults<'a>(world: &World<'a>, index: usize) -> Vec<Fault<'a>> {
+pub(super) fn faults<'a>(world: &'a World, index: usize) -> Vec<Fault<'a>> {
     let host = &world.hosts[index];
     let mut faults = Vec::new();
     for signal in host.facts.iter() {
@@ -256,10 +256,10 @@ pub(super) fn pages_in_maintenance(fault: &Fault<'_>) -> bool {
 }
 
 /// One verdict per host and kind of loss.
-pub(super) fn raise<'a>(world: &World<'a>, board: &mut Board<'a>, index: usize, faults: Vec<Fault<'a>>) {
+pub(super) fn raise<'a>(world: &'a World, board: &mut Board<'a>, index: usize, faults: Vec<Fault<'a>>) {
     let mut open = faults;
     open.sort_by(|a, b| (a.class, a.subtype).cmp(&(b.class, b.subtype)));
-    let name = world.hosts[index].name;
+    let name = &world.hosts[index].name;
     let mut last: Option<usize> = None;
     for fault in open {
         if let Some(id) = last

@@ -1,18 +1,22 @@
 //! Truth table of one host (specification 10, section 4.1): off, dead, dark, unreachable, or seen from elsewhere.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use super::confidence::GUESS;
 use super::draft::{Board, Draft, target};
+use super::elements::trouble;
+use super::shared::switch_state;
 use super::signal::Signal;
 use super::verdict::{Class, Severity, TargetKind, Visibility};
-use super::world::{Condition, Host, World};
+use super::world::{Condition, Host, Shared, World, is_overdue};
 use crate::Span;
 use crate::model::Value;
 
 /// Judges every host that no shared cause explains yet; nodes before the machines they carry.
-pub(super) fn judge_hosts<'a>(world: &World<'a>, board: &mut Board<'a>) {
+pub(super) fn judge_hosts<'a>(world: &'a World, board: &mut Board<'a>) {
     for carried in [false, true] {
-        for index in 0..world.hosts.len() {
+        for index in world.notable() {
             if world.hosts[index].on.is_some() == carried && board.host_root[index].is_none() {
                 judge(world, board, index);
             }
@@ -20,12 +24,12 @@ pub(super) fn judge_hosts<'a>(world: &World<'a>, board: &mut Board<'a>) {
     }
 }
 
-fn judge<'a>(world: &World<'a>, board: &mut Board<'a>, index: usize) {
+fn judge<'a>(world: &'a World, board: &mut Board<'a>, index: usize) {
     let host = &world.hosts[index];
     match host.condition {
         Condition::Dark => dark(world, board, index),
         Condition::Thin if nothing_else(world, host) => {
-            let draft = Draft::new(target(TargetKind::Host, host.name), Class::Unknown, "insufficient", 0.4)
+            let draft = Draft::new(target(TargetKind::Host, &host.name), Class::Unknown, "insufficient", 0.4)
                 .weighing(Severity::Unknown, Visibility::Invisible)
                 .with_runbook("rb-mon-check")
                 .backed_by(failed(host))
@@ -33,16 +37,16 @@ fn judge<'a>(world: &World<'a>, board: &mut Board<'a>, index: usize) {
             board.add(draft);
         }
         Condition::Thin => {}
-        Condition::Alive => path(board, host),
+        Condition::Alive => path(world, board, host),
     }
 }
 
-fn failed<'a>(host: &Host<'a>) -> Vec<&'a Signal> {
-    host.life.ping_fail.iter().chain(&host.life.tcp_timeout).copied().collect()
+fn failed<'a>(host: &'a Host) -> Vec<&'a Signal> {
+    host.life.ping_fail.iter().chain(&host.life.tcp_timeout).map(|signal| &**signal).collect()
 }
 
 /// Nothing fresh besides the failed signal and what cannot speak for the operating system.
-fn nothing_else(world: &World<'_>, host: &Host<'_>) -> bool {
+fn nothing_else(world: &World, host: &Host) -> bool {
     let quiet = |signal: &Signal| match &*signal.sig {
         "ping" | "ssh" | "port" => true,
         "agent" => signal.value.text() == Some("stale"),
@@ -53,17 +57,17 @@ fn nothing_else(world: &World<'_>, host: &Host<'_>) -> bool {
     own && world.comps[host.comps.clone()].iter().all(|comp| comp.facts.iter().all(quiet))
 }
 
-fn dark<'a>(world: &World<'a>, board: &mut Board<'a>, index: usize) {
+fn dark<'a>(world: &'a World, board: &mut Board<'a>, index: usize) {
     let host = &world.hosts[index];
-    if let Some(node) = host.on.and_then(|name| world.host(name))
+    if let Some(node) = host.on.as_deref().and_then(|name| world.host(name))
         && let Some(root) = board.host_root[node]
     {
         board.host_root[index] = Some(root);
         let planned = board.drafts[root].class == Class::AdminStopped;
         let class = if planned { Class::AdminStopped } else { Class::ServerDown };
-        board.drafts[root].hide(host.name, None, class);
+        board.drafts[root].hide(&host.name, None, class);
         for comp in host.comps.clone() {
-            board.drafts[root].hide(host.name, Some(world.comps[comp].key), class);
+            board.drafts[root].hide(&host.name, Some(&world.comps[comp].key), class);
             board.drafts[root].members.push(comp);
         }
         return;
@@ -72,19 +76,19 @@ fn dark<'a>(world: &World<'a>, board: &mut Board<'a>, index: usize) {
     draft.members = host.comps.clone().collect();
     if draft.class == Class::ServerDown {
         for comp in host.comps.clone() {
-            draft.hide(host.name, Some(world.comps[comp].key), Class::ServerDown);
+            draft.hide(&host.name, Some(&world.comps[comp].key), Class::ServerDown);
         }
     }
     board.host_root[index] = Some(board.add(draft));
 }
 
-fn witnesses<'a>(host: &Host<'a>) -> Vec<&'a Signal> {
+fn witnesses<'a>(host: &'a Host) -> Vec<&'a Signal> {
     let kinds = ["agent", "bmc", "power", "sel", "instance_state", "bond", "link"];
     kinds.iter().flat_map(|kind| host.facts.all(kind)).collect()
 }
 
-fn verdict<'a>(world: &World<'a>, host: &Host<'a>) -> Draft<'a> {
-    let of_host = target(TargetKind::Host, host.name);
+fn verdict<'a>(world: &'a World, host: &'a Host) -> Draft<'a> {
+    let of_host = target(TargetKind::Host, &host.name);
     let no_life = "no sign of life from the host: its processes cannot be asked";
     let server =
         |subtype, base| Draft::new(of_host.clone(), Class::ServerDown, subtype, base).not(Class::SoftwareDown, no_life);
@@ -98,23 +102,62 @@ fn verdict<'a>(world: &World<'a>, host: &Host<'a>) -> Draft<'a> {
             .with_runbook("RB-H25")
             .not(Class::ServerDown, "its BMC says power on and all its links are down: it is cut off, not dead");
     }
+    let unseen = unseen_links(world, host);
+    if host.known_on() && !unseen.is_empty() {
+        let why = format!("cut off by its links or its switch it would look the same; missing: {}", unseen.join(", "));
+        return server("os_dead", GUESS)
+            .not(Class::Network, why)
+            .not(Class::PowerEvent, "its BMC says power on")
+            .without(unseen);
+    }
     if host.known_on() {
         return server("os_dead", 0.85)
             .not(Class::Network, "its links are not reported down")
             .not(Class::PowerEvent, "its BMC says power on");
     }
     if host.bmc_is("unreachable") {
-        let neighbour = world.hosts.iter().any(|other| other.name != host.name && !other.life.signs.is_empty());
-        let base = if links && neighbour { 0.75 } else { 0.6 };
+        let base = if links && world.living > 0 { 0.75 } else { 0.6 };
         return server("bmc_dark", base).not(Class::Network, "its BMC is silent too, so the power may be gone");
     }
     let running = host.facts.saying("instance_state", "running").is_some();
-    let base = if running { 0.8 } else { 0.7 };
-    server("os_dead", base).not(Class::PowerEvent, "nobody reports its power")
+    let base = match running {
+        true if unseen.is_empty() => 0.8,
+        true => GUESS,
+        false => 0.7,
+    };
+    server("os_dead", base).not(Class::PowerEvent, "nobody reports its power").without(unseen)
+}
+
+/// What would tell a dead host from one that is only cut off, is looked at here, and does not speak.
+fn unseen_links(world: &World, host: &Host) -> Vec<String> {
+    let mut unseen = Vec::new();
+    if let Some(node) = &host.on {
+        let alive = world.host(node).is_none_or(|node| !world.hosts[node].life.signs.is_empty());
+        return if alive { unseen } else { vec![format!("signs of life of {node}")] };
+    }
+    if host.facts.lost_sight_of("link") {
+        unseen.push("link".to_owned());
+    }
+    let Some(switch) = host.switch else {
+        // Some switch is down; whether this host hangs on it by now is not seen.
+        let broken = |name: &Arc<str>| world.element(name).and_then(trouble).is_some();
+        if host.facts.all("link").next().is_none() && world.topology.switches.keys().any(broken) {
+            unseen.push("link".to_owned());
+            unseen.dedup();
+        }
+        return unseen;
+    };
+    let Shared { name, hosts } = &world.switches[switch];
+    let up = world.element(name).and_then(switch_state) == Some("up");
+    // Whoever answers behind the same switch vouches for it.
+    if !up && !hosts.iter().any(|other| !world.hosts[*other].life.signs.is_empty()) {
+        unseen.push(format!("state of {name}"));
+    }
+    unseen
 }
 
 /// All slaves of a bond, or all switch ports of the host, are down.
-fn links_are_down(host: &Host<'_>) -> bool {
+fn links_are_down(host: &Host) -> bool {
     let bonds = host.facts.all("bond").filter_map(|signal| signal.value.get("up").and_then(Value::number));
     let bonds: Vec<f64> = bonds.collect();
     if !bonds.is_empty() && bonds.iter().all(|up| *up == 0.0) {
@@ -125,11 +168,11 @@ fn links_are_down(host: &Host<'_>) -> bool {
 }
 
 /// Rule 3: some see the host and others do not.
-fn path<'a>(board: &mut Board<'a>, host: &Host<'a>) {
+fn path<'a>(world: &'a World, board: &mut Board<'a>, host: &'a Host) {
     let failing: BTreeSet<_> = host.life.ping_fail.iter().map(|signal| &signal.vantage).collect();
     let fine: BTreeSet<_> =
         host.facts.all("ping").filter(|s| s.value.text() == Some("ok")).map(|s| &s.vantage).collect();
-    let of_host = target(TargetKind::Host, host.name);
+    let of_host = target(TargetKind::Host, &host.name);
     if !failing.is_empty() && !fine.is_empty() {
         let single = failing.len() == 1;
         let severity = if single && failing.len() + fine.len() >= 3 { Severity::Info } else { Severity::Warning };
@@ -146,18 +189,21 @@ fn path<'a>(board: &mut Board<'a>, host: &Host<'a>) {
     }
     let answers = host.life.signs.iter().any(|s| matches!(&*s.sig, "ping" | "ssh" | "port"));
     if !answers && !failing.is_empty() && !host.life.tcp_timeout.is_empty() {
-        let draft = Draft::new(of_host, Class::NetworkPath, "partial", 0.8)
+        // Whoever should have spoken again by now is a weak witness.
+        let base =
+            if host.life.signs.iter().all(|sign| is_overdue(sign, world.at, world.timing.soft)) { GUESS } else { 0.8 };
+        let draft = Draft::new(of_host, Class::NetworkPath, "partial", base)
             .weighing(Severity::Warning, Visibility::Invisible)
             .with_runbook("rb-mon-path")
             .backed_by(failed(host))
-            .backed_by(host.life.signs.iter().copied())
+            .backed_by(host.life.signs.iter().map(|signal| &**signal))
             .not(Class::ServerDown, "its agent still reports over another path");
         board.add(draft);
     }
 }
 
 /// Whether no vantage can reach the host over the network although it lives (its agent reports another way).
-pub(super) fn is_cut_off(host: &Host<'_>) -> bool {
+pub(super) fn is_cut_off(host: &Host) -> bool {
     let answers = host.life.signs.iter().any(|s| matches!(&*s.sig, "ping" | "ssh" | "port"));
     host.condition == Condition::Alive
         && !answers
@@ -166,7 +212,7 @@ pub(super) fn is_cut_off(host: &Host<'_>) -> bool {
 }
 
 /// The host came up a moment ago (rule 7: rebooting while its components start).
-pub(super) fn booted_recently<'a>(world: &World<'a>, host: &Host<'a>) -> Option<&'a Signal> {
+pub(super) fn booted_recently<'a>(world: &'a World, host: &'a Host) -> Option<&'a Signal> {
     let signal = host.facts.newest("uptime_s")?;
     let seconds = signal.value.number().filter(|seconds| seconds.is_finite() && *seconds >= 0.0)?;
     let uptime = Span::from_millis((seconds * 1000.0) as i64) + world.at.since(signal.observed_at);

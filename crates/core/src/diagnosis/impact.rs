@@ -1,7 +1,5 @@
 //! How bad it is: severity, visibility and impact from the redundancy that is left (rule 12).
 
-use std::collections::BTreeMap;
-
 use super::draft::{Board, Draft, puts_out};
 use super::verdict::{Class, CoreState, Impact, Severity, TargetKind, Visibility};
 use super::world::World;
@@ -13,14 +11,14 @@ pub(super) struct Weight {
     pub redundancy: Option<(u32, u32)>,
 }
 
-pub(super) fn weigh(world: &World<'_>, board: &Board<'_>, draft: &Draft<'_>) -> Weight {
-    let left = Left::count(world, board, draft);
+pub(super) fn weigh(world: &World, board: &Board<'_>, serving: &Serving, draft: &Draft<'_>) -> Weight {
+    let left = Left::of(world, board, serving, draft);
     let counted = least_left(world, &left, draft);
     let (severity, visibility) = draft.weight.unwrap_or_else(|| by_class(world, &left, draft));
     Weight { severity, visibility, redundancy: draft.redundancy.or(counted) }
 }
 
-fn by_class(world: &World<'_>, left: &Left<'_>, draft: &Draft<'_>) -> (Severity, Visibility) {
+fn by_class(world: &World, left: &Left<'_, '_>, draft: &Draft<'_>) -> (Severity, Visibility) {
     match draft.class {
         Class::SoftwareDown | Class::ResourceUnavailable | Class::ServerDown | Class::Network => {
             by_members(world, left, draft)
@@ -40,7 +38,7 @@ fn by_class(world: &World<'_>, left: &Left<'_>, draft: &Draft<'_>) -> (Severity,
     }
 }
 
-fn by_members(world: &World<'_>, left: &Left<'_>, draft: &Draft<'_>) -> (Severity, Visibility) {
+fn by_members(world: &World, left: &Left<'_, '_>, draft: &Draft<'_>) -> (Severity, Visibility) {
     let mut worst: Option<(Severity, Visibility)> = None;
     for &comp in &draft.members {
         // A virtual machine that fell with its node counts through the node.
@@ -57,70 +55,80 @@ fn by_members(world: &World<'_>, left: &Left<'_>, draft: &Draft<'_>) -> (Severit
     worst.unwrap_or((Severity::Critical, Visibility::Visible))
 }
 
-fn host_name<'w>(world: &'w World<'_>, comp: usize) -> &'w std::sync::Arc<str> {
-    world.hosts[world.comps[comp].host].name
+fn host_name<'w>(world: &'w World, comp: usize) -> &'w std::sync::Arc<str> {
+    &world.hosts[world.comps[comp].host].name
 }
 
-/// Machines that carry the virtual machines of users.
-fn carries_guests(kind: &str) -> bool {
-    matches!(kind, "nc" | "kvm_agent" | "nova_compute")
-}
-
-fn of_member(world: &World<'_>, left: &Left<'_>, draft: &Draft<'_>, comp: usize) -> (Severity, Visibility) {
-    let kind = world.comps[comp].kind;
+fn of_member(world: &World, left: &Left<'_, '_>, draft: &Draft<'_>, comp: usize) -> (Severity, Visibility) {
+    let kind = &*world.comps[comp].kind;
     let of_host = matches!(draft.class, Class::ServerDown | Class::Network) && draft.target.kind == TargetKind::Host;
-    if of_host && draft.subtype != "rebooting" && carries_guests(kind) {
+    if of_host && draft.subtype != "rebooting" && world.topology.carries_guests(kind) {
         return (Severity::Critical, Visibility::Visible);
     }
     let others = left.others(world, comp);
-    if kind == "nc" {
-        let enough = others >= world.topology.min_nc.unwrap_or(1) as usize;
-        return if enough {
-            (Severity::Warning, Visibility::Invisible)
-        } else {
-            (Severity::Critical, Visibility::Visible)
-        };
-    }
-    if kind == "iw" {
+    // Only those who import an image just then notice.
+    if kind == "iw" && world.topology.platform == "eucalyptus" {
         return (Severity::Warning, Visibility::Invisible);
     }
+    let (many, min) = redundancy(world, kind);
     match others {
-        0 => (Severity::Critical, Visibility::Visible),
-        1 => (Severity::Major, Visibility::Invisible),
+        others if others < min => (Severity::Critical, Visibility::Visible),
+        _ if many => (Severity::Warning, Visibility::Invisible),
+        others if others == min => (Severity::Major, Visibility::Invisible),
         _ if of_host => (Severity::Major, Visibility::Invisible),
         _ => (Severity::Warning, Visibility::Invisible),
     }
 }
 
-/// How many of each kind serve, or may still take over.
-struct Left<'a> {
-    serving: BTreeMap<(&'a str, Option<&'a str>), Vec<usize>>,
+/// Whether any one of many alike can go, and how many must be left.
+fn redundancy(world: &World, kind: &str) -> (bool, usize) {
+    let known = world.topology.knowledge.redundancy.get(kind);
+    let (many, min) = known.map_or((kind == "nc", 1), |known| (known.many, known.min));
+    let min = if kind == "nc" { world.topology.min_nc.unwrap_or(min) } else { min };
+    (many, min as usize)
 }
 
-impl<'a> Left<'a> {
-    fn count(world: &World<'a>, board: &Board<'_>, draft: &Draft<'_>) -> Self {
-        let may_take_over = draft.known_since(world).is_none_or(|since| world.at.since(since) < world.timing.takeover);
-        let serves = |peer: &usize| board.is_in_service(world, *peer) && (!board.passive[*peer] || may_take_over);
-        let mut serving = BTreeMap::new();
-        for &comp in &draft.members {
-            let kind = (world.comps[comp].kind, world.comps[comp].partition);
-            serving
-                .entry(kind)
-                .or_insert_with(|| world.peers(comp).iter().copied().filter(serves).collect::<Vec<usize>>());
+/// How many of each group of equals serve, and how many more may take over.
+pub(super) struct Serving {
+    active: Vec<usize>,
+    passive: Vec<usize>,
+}
+
+impl Serving {
+    pub fn count(world: &World, board: &Board<'_>) -> Self {
+        let mut serving = Serving { active: vec![0; world.groups_count], passive: vec![0; world.groups_count] };
+        for (i, comp) in world.comps.iter().enumerate().filter(|(i, _)| board.is_in_service(world, *i)) {
+            let counts = if board.passive[i] { &mut serving.passive } else { &mut serving.active };
+            counts[comp.group] += 1;
         }
-        Left { serving }
-    }
-
-    /// Equal instances beside this one; groups are ascending.
-    fn others(&self, world: &World<'_>, comp: usize) -> usize {
-        let serving = self.serving.iter().find(|((kind, partition), _)| {
-            *kind == world.comps[comp].kind && *partition == world.comps[comp].partition
-        });
-        serving.map_or(0, |(_, serving)| serving.len() - usize::from(serving.binary_search(&comp).is_ok()))
+        serving
     }
 }
 
-fn least_left(world: &World<'_>, left: &Left<'_>, draft: &Draft<'_>) -> Option<(u32, u32)> {
+/// The same from the side of one verdict.
+struct Left<'b, 'a> {
+    serving: &'b Serving,
+    board: &'b Board<'a>,
+    may_take_over: bool,
+}
+
+impl<'b, 'a> Left<'b, 'a> {
+    fn of(world: &World, board: &'b Board<'a>, serving: &'b Serving, draft: &Draft<'_>) -> Self {
+        let may_take_over = draft.known_since(world).is_none_or(|since| world.at.since(since) < world.timing.takeover);
+        Left { serving, board, may_take_over }
+    }
+
+    /// Equal instances beside this one.
+    fn others(&self, world: &World, comp: usize) -> usize {
+        let group = world.comps[comp].group;
+        let may = |passive: bool| self.may_take_over || !passive;
+        let itself = self.board.is_in_service(world, comp) && may(self.board.passive[comp]);
+        let all = self.serving.active[group] + if may(true) { self.serving.passive[group] } else { 0 };
+        all - usize::from(itself)
+    }
+}
+
+fn least_left(world: &World, left: &Left<'_, '_>, draft: &Draft<'_>) -> Option<(u32, u32)> {
     if !puts_out(draft.class) {
         return None;
     }
@@ -129,7 +137,7 @@ fn least_left(world: &World<'_>, left: &Left<'_>, draft: &Draft<'_>) -> Option<(
 }
 
 pub(super) fn impact(
-    world: &World<'_>,
+    world: &World,
     draft: &Draft<'_>,
     class: Class,
     visibility: Visibility,
@@ -139,7 +147,7 @@ pub(super) fn impact(
         Class::SiteDown => Impact::Site,
         Class::SplitBrain => Impact::Partial,
         Class::SoftwareDown | Class::ServerDown | Class::ResourceUnavailable | Class::Network | Class::PowerEvent => {
-            let guests = draft.members.iter().any(|comp| carries_guests(world.comps[*comp].kind));
+            let guests = draft.members.iter().any(|comp| world.topology.carries_guests(&world.comps[*comp].kind));
             match (visibility, core) {
                 (Visibility::Invisible, _) if guests => Impact::Capacity,
                 (Visibility::Invisible, _) => Impact::None,
@@ -158,7 +166,7 @@ pub(super) fn impact(
     }
 }
 
-fn touches_core(world: &World<'_>, draft: &Draft<'_>) -> bool {
+fn touches_core(world: &World, draft: &Draft<'_>) -> bool {
     let aside = |kind: &str| matches!(kind, "console" | "elb" | "iw");
-    draft.members.is_empty() || draft.members.iter().any(|comp| !aside(world.comps[*comp].kind))
+    draft.members.is_empty() || draft.members.iter().any(|comp| !aside(&world.comps[*comp].kind))
 }

@@ -6,8 +6,9 @@ use super::verdict::{Class, Severity, TargetKind, Visibility};
 use super::world::World;
 
 /// Rule 8.
-pub(super) fn judge_jvms<'a>(world: &World<'a>, board: &mut Board<'a>) {
-    for (index, host) in world.hosts.iter().enumerate() {
+pub(super) fn judge_jvms<'a>(world: &'a World, board: &mut Board<'a>) {
+    for index in world.notable() {
+        let host = &world.hosts[index];
         if board.host_root[index].is_some() {
             continue;
         }
@@ -21,11 +22,11 @@ pub(super) fn judge_jvms<'a>(world: &World<'a>, board: &mut Board<'a>) {
     }
 }
 
-fn judge<'a>(world: &World<'a>, board: &mut Board<'a>, host: usize, told: &[usize]) {
+fn judge<'a>(world: &'a World, board: &mut Board<'a>, host: usize, told: &[usize]) {
     let all = |board: &Board<'a>, holds: fn(&Finding<'_>) -> bool| {
-        told.iter().all(|comp| board.fate[*comp] == Fate::Fine && board.findings[*comp].as_ref().is_some_and(holds))
+        told.iter().all(|comp| board.fate[*comp] == Fate::Fine && board.findings[*comp].as_deref().is_some_and(holds))
     };
-    let name = world.hosts[host].name;
+    let name = &world.hosts[host].name;
     if all(board, |finding| finding.absent) {
         let blocked = |comp: &&usize| {
             board.findings[**comp].as_ref().is_some_and(|finding| finding.class == Class::ResourceUnavailable)
@@ -33,7 +34,7 @@ fn judge<'a>(world: &World<'a>, board: &mut Board<'a>, host: usize, told: &[usiz
         if let Some(&root) = told.iter().find(blocked) {
             let id = raise(world, board, root);
             for &comp in told.iter().filter(|comp| **comp != root) {
-                board.drafts[id].hide(name, Some(world.comps[comp].key), Class::SoftwareDown);
+                board.drafts[id].hide(name, Some(&world.comps[comp].key), Class::SoftwareDown);
                 board.fate[comp] = Fate::Under(id, Class::SoftwareDown);
             }
             return;
@@ -44,8 +45,8 @@ fn judge<'a>(world: &World<'a>, board: &mut Board<'a>, host: usize, told: &[usiz
     }
 }
 
-fn group<'a>(world: &World<'a>, board: &mut Board<'a>, host: usize, told: &[usize], base: f64) {
-    let name = world.hosts[host].name;
+fn group<'a>(world: &'a World, board: &mut Board<'a>, host: usize, told: &[usize], base: f64) {
+    let name = &world.hosts[host].name;
     let mut draft = Draft::new(target(TargetKind::Jvm, name), Class::SoftwareDown, "jvm", base)
         .not(Class::ServerDown, "the host shows signs of life")
         .not(Class::ResourceUnavailable, "no member reports a resource that blocks its start");
@@ -53,7 +54,7 @@ fn group<'a>(world: &World<'a>, board: &mut Board<'a>, host: usize, told: &[usiz
     draft.members = told.to_vec();
     for &comp in told {
         draft.support.extend(world.comps[comp].facts.iter());
-        draft.hide(name, Some(world.comps[comp].key), Class::SoftwareDown);
+        draft.hide(name, Some(&world.comps[comp].key), Class::SoftwareDown);
     }
     let id = board.add(draft);
     for &comp in told {
@@ -62,7 +63,7 @@ fn group<'a>(world: &World<'a>, board: &mut Board<'a>, host: usize, told: &[usiz
 }
 
 /// Rule 8b: one backend lost on several hosts is one failure.
-pub(super) fn judge_backends<'a>(world: &World<'a>, board: &mut Board<'a>) {
+pub(super) fn judge_backends<'a>(world: &'a World, board: &mut Board<'a>) {
     for (backend, kinds) in &world.topology.backends {
         let lost = |comp: &usize| {
             kinds.iter().any(|kind| **kind == *world.comps[*comp].kind)
@@ -73,7 +74,7 @@ pub(super) fn judge_backends<'a>(world: &World<'a>, board: &mut Board<'a>) {
                         && matches!(finding.class, Class::ResourceUnavailable | Class::ResourceAtRisk)
                 })
         };
-        let members: Vec<usize> = (0..world.comps.len()).filter(lost).collect();
+        let members: Vec<usize> = world.notable_comps().filter(lost).collect();
         let first = members.first().map(|comp| world.comps[*comp].host);
         if !members.iter().any(|comp| Some(world.comps[*comp].host) != first) {
             continue;
@@ -91,7 +92,7 @@ pub(super) fn judge_backends<'a>(world: &World<'a>, board: &mut Board<'a>) {
         for &comp in &members {
             let enabled = state_says_enabled(world, comp);
             let class = if enabled { Class::ResourceAtRisk } else { Class::ResourceUnavailable };
-            draft.hide(world.hosts[world.comps[comp].host].name, Some(world.comps[comp].key), class);
+            draft.hide(&world.hosts[world.comps[comp].host].name, Some(&world.comps[comp].key), class);
             draft.support.extend(world.comps[comp].facts.all("resource"));
             board.fate[comp] = Fate::Under(id, class);
         }

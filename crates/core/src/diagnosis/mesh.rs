@@ -15,7 +15,7 @@ pub(super) enum Reach {
     Isolated,
 }
 
-pub(super) fn judge_sites<'a>(world: &World<'a>, board: &mut Board<'a>) -> Reach {
+pub(super) fn judge_sites<'a>(world: &'a World, board: &mut Board<'a>) -> Reach {
     let sites = world.topology.sites.len() as u32;
     let quorum = world.topology.quorum.unwrap_or(sites / 2 + 1);
     let Some(side_signal) = world.global.newest("side") else { return Reach::Connected };
@@ -38,7 +38,7 @@ fn site(name: &str) -> Target {
     Target { kind: TargetKind::Site, host: Some(Arc::from(name)), component: None }
 }
 
-fn judge_site<'a>(world: &World<'a>, board: &mut Board<'a>, report: &'a Signal, side: f64) {
+fn judge_site<'a>(world: &'a World, board: &mut Board<'a>, report: &'a Signal, side: f64) {
     let Some(about) = report.value.get("about").and_then(Value::text) else { return };
     let (alive, unresponsive) = (names(&report.value, "alive"), names(&report.value, "unresponsive"));
     if unresponsive.is_empty() {
@@ -70,7 +70,7 @@ fn judge_site<'a>(world: &World<'a>, board: &mut Board<'a>, report: &'a Signal, 
     board.add(draft);
 }
 
-fn isolated<'a>(world: &World<'a>, board: &mut Board<'a>, side: &'a Signal) {
+fn isolated<'a>(world: &'a World, board: &mut Board<'a>, side: &'a Signal) {
     let arbitrators = world.global.newest("arbitrators");
     let answering = arbitrators.and_then(|signal| signal.value.get("ok")).and_then(Value::number);
     let subtype = if answering == Some(0.0) { "uplink" } else { "inter_site" };

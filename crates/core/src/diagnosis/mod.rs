@@ -13,10 +13,12 @@ mod core_state;
 mod draft;
 mod elements;
 mod evidence;
+mod facts;
 mod hardware;
 mod host;
 mod impact;
 mod jvm;
+pub mod knowledge;
 mod mesh;
 mod power;
 mod shared;
@@ -29,6 +31,7 @@ pub mod topology;
 pub mod verdict;
 mod world;
 
+pub use knowledge::{Knowledge, Redundancy};
 pub use signal::Signal;
 pub use standing::{Footing, Standing};
 pub use suppression::upstream_hosts;
@@ -39,29 +42,61 @@ pub use verdict::{
     TargetKind, Verdict, Visibility,
 };
 
+use std::sync::Arc;
+
 use crate::Timestamp;
 
 /// Says what failed: one verdict per root cause, everything that it explains, and the state of the Core.
 ///
 /// The order of `signals` does not matter; of two about the same thing the newer counts.
 pub fn diagnose(topology: &Topology, signals: &[Signal], at: Timestamp, timing: &Timing) -> Diagnosis {
-    let world = world::World::new(topology, signals, at, timing);
-    let mut board = draft::Board::new(&world);
-    if mesh::judge_sites(&world, &mut board) == mesh::Reach::Isolated {
-        shared::hide_everything(&world, &mut board);
-        return conclude::conclude(&world, board);
+    let mut world = world::World::new(Arc::new(topology.clone()), true);
+    for (source, signal) in (0..).zip(signals) {
+        world.say(source, signal.host.as_ref(), [signal.clone()]);
     }
-    shared::judge_maintenance(&world, &mut board);
-    shared::judge_shared(&world, &mut board);
-    host::judge_hosts(&world, &mut board);
-    for comp in 0..world.comps.len() {
-        component::look_at(&world, &mut board, comp);
+    world.bring_to(at, timing);
+    judge(&world)
+}
+
+/// The same for one who asks again and again: what changed is looked at anew, what did not is remembered.
+///
+/// The answer is always that of [`diagnose`] for the same signals and moment.
+pub struct Classifier(world::World);
+
+impl Classifier {
+    /// Nobody has said anything yet.
+    pub fn new(topology: &Topology) -> Self {
+        Classifier(world::World::new(Arc::new(topology.clone()), false))
     }
-    splitbrain::judge_drbd(&world, &mut board);
-    jvm::judge_jvms(&world, &mut board);
-    jvm::judge_backends(&world, &mut board);
-    splitbrain::judge_dual_active(&world, &mut board);
-    suppression::resolve(&world, &mut board);
-    elements::judge_hardware(&world, &mut board);
-    conclude::conclude(&world, board)
+
+    /// What `source` says about `host` from now on, instead of what it said before; nothing = it is silent.
+    pub fn say(&mut self, source: u64, host: Option<&Arc<str>>, signals: impl IntoIterator<Item = Signal>) {
+        self.0.say(source, host, signals);
+    }
+
+    pub fn diagnose(&mut self, at: Timestamp, timing: &Timing) -> Diagnosis {
+        self.0.bring_to(at, timing);
+        judge(&self.0)
+    }
+}
+
+fn judge(world: &world::World) -> Diagnosis {
+    let mut board = draft::Board::new(world);
+    if mesh::judge_sites(world, &mut board) == mesh::Reach::Isolated {
+        shared::hide_everything(world, &mut board);
+        return conclude::conclude(world, board);
+    }
+    shared::judge_maintenance(world, &mut board);
+    shared::judge_shared(world, &mut board);
+    host::judge_hosts(world, &mut board);
+    for comp in world.notable_comps() {
+        component::look_at(world, &mut board, comp);
+    }
+    splitbrain::judge_drbd(world, &mut board);
+    jvm::judge_jvms(world, &mut board);
+    jvm::judge_backends(world, &mut board);
+    splitbrain::judge_dual_active(world, &mut board);
+    suppression::resolve(world, &mut board);
+    elements::judge_hardware(world, &mut board);
+    conclude::conclude(world, board)
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::draft::{Board, Draft, target};
-use super::elements::{hide_if, named};
+use super::elements::{Losses, hide_if, named};
 use super::hardware::Fault;
 use super::signal::Signal;
 use super::verdict::{Class, Severity, TargetKind, Visibility};
@@ -36,7 +36,7 @@ fn number(signal: &Signal, key: &str) -> Option<f64> {
 }
 
 /// Judges every UPS; the losses that the mains explain go into the one verdict about the battery, which is returned.
-pub(super) fn judge<'a>(world: &World<'a>, board: &mut Board<'a>, faults: &mut [Vec<Fault<'a>>]) -> Option<usize> {
+pub(super) fn judge<'a>(world: &'a World, board: &mut Board<'a>, faults: &mut Losses<'a>) -> Option<usize> {
     let mut batteries = Vec::new();
     for (name, facts) in named(world) {
         let Some(signal) = facts.newest("ups") else { continue };
@@ -65,7 +65,7 @@ pub(super) fn judge<'a>(world: &World<'a>, board: &mut Board<'a>, faults: &mut [
         }
     }
     let first = on_battery(board, &batteries)?;
-    for (host, faults) in faults.iter_mut().enumerate() {
+    for (&host, faults) in faults.iter_mut() {
         hide_if(world, board, first, host, faults, |fault| {
             fault.subtype == "psu_input" && is_of_the_mains(world, host, fault, &batteries)
         });
@@ -94,9 +94,13 @@ fn on_battery<'a>(board: &mut Board<'a>, batteries: &[OnBattery<'a>]) -> Option<
 }
 
 /// The feed of a power supply: `PS2` or `PSU 2` is the second that the host names. `None` if that cannot be told.
-fn feed_of<'w>(world: &'w World<'_>, host: usize, fault: &Fault<'_>) -> Option<&'w Arc<str>> {
-    let feeds = world.topology.fed_by.get(world.hosts[host].name.as_ref())?;
-    let id = fault.signal.value.get("id").and_then(Value::text)?;
+fn feed_of<'w>(world: &'w World, host: usize, fault: &Fault<'_>) -> Option<&'w Arc<str>> {
+    feed_at(world, host, fault.signal)
+}
+
+fn feed_at<'w>(world: &'w World, host: usize, supply: &Signal) -> Option<&'w Arc<str>> {
+    let feeds = world.topology.fed_by.get(&world.hosts[host].name)?;
+    let id = supply.value.get("id").and_then(Value::text)?;
     let digits = id.len() - id.bytes().rev().take_while(u8::is_ascii_digit).count();
     let position = id.get(digits..)?.parse::<usize>().ok()?;
     // A host with one feed has all of its supplies there.
@@ -108,24 +112,35 @@ fn feed_of<'w>(world: &'w World<'_>, host: usize, fault: &Fault<'_>) -> Option<&
 
 /// Whether the mains that the UPSes miss explain this loss. A supply behind one of these batteries has another trouble: its
 /// cable, its strip, the output of the UPS.
-fn is_of_the_mains(world: &World<'_>, host: usize, fault: &Fault<'_>, batteries: &[OnBattery<'_>]) -> bool {
+fn is_of_the_mains(world: &World, host: usize, fault: &Fault<'_>, batteries: &[OnBattery<'_>]) -> bool {
     let source = |feed: &Arc<str>| world.topology.feeds.get(feed).map_or("mains", String::as_str);
     let on_battery = |source: &str| batteries.iter().any(|ups| ups.name == source);
     if let Some(feed) = feed_of(world, host, fault) {
         return source(feed) == "mains";
     }
-    match world.topology.fed_by.get(world.hosts[host].name.as_ref()) {
+    match world.topology.fed_by.get(&world.hosts[host].name) {
         // Nothing is said of the host's feeds: the mains are the likeliest.
         None => true,
         Some(feeds) => feeds.iter().any(|feed| source(feed) == "mains" && !on_battery(feed)),
     }
 }
 
+/// A supply of this host on that feed that has its input.
+fn supply<'a>(world: &'a World, host: usize, feed: &Arc<str>) -> Option<&'a Signal> {
+    let well = |signal: &&Signal| {
+        let offsets = signal.value.get("offsets").and_then(Value::list).unwrap_or_default();
+        let fails = |offset: &Value| offset.number().is_some_and(|offset| (1.0..=6.0).contains(&offset));
+        !offsets.is_empty() && !offsets.iter().any(fails)
+    };
+    let mut supplies = world.hosts[host].facts.all("psu");
+    supplies.find(|signal| well(signal) && feed_at(world, host, signal) == Some(feed))
+}
+
 /// Several hosts lost the input of their supplies on one feed, and no battery says that the mains are gone: the feed, its
 /// strip or breaker, is the one cause (H02).
-pub(super) fn common_feed<'a>(world: &World<'a>, board: &mut Board<'a>, faults: &mut [Vec<Fault<'a>>]) {
+pub(super) fn common_feed<'a>(world: &'a World, board: &mut Board<'a>, faults: &mut Losses<'a>) {
     let mut lost: BTreeMap<Arc<str>, Vec<usize>> = BTreeMap::new();
-    for (host, faults) in faults.iter().enumerate() {
+    for (&host, faults) in faults.iter() {
         for fault in faults.iter().filter(|fault| fault.subtype == "psu_input") {
             if let Some(feed) = feed_of(world, host, fault) {
                 let hosts = lost.entry(Arc::clone(feed)).or_default();
@@ -140,9 +155,19 @@ pub(super) fn common_feed<'a>(world: &World<'a>, board: &mut Board<'a>, faults: 
             .weighing(Severity::Major, Visibility::Invisible)
             .with_runbook("RB-H02")
             .not(Class::ServerDown, "their other supplies carry the load");
+        let mut draft = draft;
+        // Whoever still gets power from it says that it is the cables, or one strip of several.
+        let fed = |name: &str| world.host(name).filter(|host| !hosts.contains(host));
+        let supplied =
+            world.topology.fed_by.keys().filter_map(|name| fed(name)).find_map(|host| supply(world, host, &feed));
+        if let Some(signal) = supplied {
+            draft.contradicted = true;
+            draft = draft.not(Class::PowerEvent, "others still get power from this feed").backed_by([signal]);
+        }
         let id = board.add(draft);
         for host in hosts {
-            hide_if(world, board, id, host, &mut faults[host], |fault| {
+            let Some(faults) = faults.get_mut(&host) else { continue };
+            hide_if(world, board, id, host, faults, |fault| {
                 fault.subtype == "psu_input" && feed_of(world, host, fault) == Some(&feed)
             });
         }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::draft::{Board, Draft, Fate, target};
+use super::confidence::GUESS;
+use super::draft::{Board, Draft, Fate, reject, target};
 use super::signal::Signal;
 use super::suppression::state_says_enabled;
 use super::verdict::{Class, Severity, Target, TargetKind, Visibility};
@@ -30,10 +31,10 @@ impl<'a> Side<'a> {
     }
 }
 
-pub(super) fn judge_drbd<'a>(world: &World<'a>, board: &mut Board<'a>) {
+pub(super) fn judge_drbd<'a>(world: &'a World, board: &mut Board<'a>) {
     let mut pairs: BTreeMap<String, Vec<Side<'a>>> = BTreeMap::new();
-    for (host, facts) in world.hosts.iter().map(|host| &host.facts).enumerate() {
-        for signal in facts.all("drbd") {
+    for host in world.notable() {
+        for signal in world.hosts[host].facts.all("drbd") {
             if let Some(res) = signal.value.get("res") {
                 pairs.entry(res.to_string()).or_default().push(Side { host, signal });
             }
@@ -41,7 +42,9 @@ pub(super) fn judge_drbd<'a>(world: &World<'a>, board: &mut Board<'a>) {
     }
     let alone = |res: &str| !pairs.contains_key(res);
     let mut told: BTreeMap<String, Vec<&'a Signal>> = BTreeMap::new();
-    for signal in world.hosts.iter().flat_map(|host| host.facts.all("split_brain")).filter(|signal| is_found(signal)) {
+    for signal in
+        world.notable().flat_map(|host| world.hosts[host].facts.all("split_brain")).filter(|signal| is_found(signal))
+    {
         if let Some(res) = signal.value.get("res").map(Value::to_string).filter(|res| alone(res)) {
             told.entry(res).or_default().push(signal);
         }
@@ -70,13 +73,17 @@ fn is_found(signal: &Signal) -> bool {
 
 /// The kernel's own words; the one log line that is a verdict by itself. It names no resource, so it counts only for
 /// hosts that do not tell for each resource whether it has split.
-fn split_line<'a>(world: &World<'a>, host: usize) -> Option<&'a Signal> {
+fn split_line<'a>(world: &'a World, host: usize) -> Option<&'a Signal> {
     let host = &world.hosts[host];
     if host.facts.all("split_brain").next().is_some() {
         return None;
     }
     let mut lines = host.facts.all("log").chain(host.parts.all("log"));
-    lines.find(|signal| signal.value.text().is_some_and(|text| text.contains("Split-Brain detected")))
+    lines.find(|signal| is_split_line(signal))
+}
+
+pub(super) fn is_split_line(signal: &Signal) -> bool {
+    signal.value.text().is_some_and(|text| text.contains("Split-Brain detected"))
 }
 
 fn split<'a>(res: &Arc<str>, support: impl IntoIterator<Item = &'a Signal>) -> Draft<'a> {
@@ -87,7 +94,7 @@ fn split<'a>(res: &Arc<str>, support: impl IntoIterator<Item = &'a Signal>) -> D
         .not(Class::RedundancyLost, "both sides take writes: the copies diverge")
 }
 
-fn judge_pair<'a>(world: &World<'a>, board: &mut Board<'a>, res: &Arc<str>, sides: &[Side<'a>]) {
+fn judge_pair<'a>(world: &'a World, board: &mut Board<'a>, res: &Arc<str>, sides: &[Side<'a>]) {
     let primaries = sides.iter().filter(|side| side.local("ro") == "Primary").count();
     let standalone = sides.iter().any(|side| side.text("cs") == "StandAlone");
     let dual = sides.iter().any(|side| side.local("ro") == "Primary" && side.peer("ro") == "Primary");
@@ -113,7 +120,11 @@ fn judge_pair<'a>(world: &World<'a>, board: &mut Board<'a>, res: &Arc<str>, side
             return;
         }
         let why = "one copy is left and it serves".to_owned();
-        reduced(board, res, "drbd_connection", Severity::Major, "RB-H37", support, why);
+        let draft = reduced(board, res, "drbd_connection", Severity::Major, "RB-H37", support, why);
+        if sides.len() < 2 {
+            let peer = peers(world, res, side.host).next().map_or("the peer", |peer| &*world.hosts[peer].name);
+            doubt_split(draft, peer);
+        }
         return;
     }
     // What one side says of the other counts too: the other may have nobody who tells.
@@ -128,25 +139,25 @@ fn judge_pair<'a>(world: &World<'a>, board: &mut Board<'a>, res: &Arc<str>, side
 }
 
 /// A disk that a side has lost, or that it says its peer has lost.
-fn disk_gone(world: &World<'_>, side: &Side<'_>) -> Option<(Severity, String)> {
+fn disk_gone(world: &World, side: &Side<'_>) -> Option<(Severity, String)> {
     let gone = |disk: &str| matches!(disk, "Diskless" | "Failed");
     let of = |role: &str| if role == "Primary" { Severity::Critical } else { Severity::Major };
-    let on = world.hosts[side.host].name;
+    let on = &world.hosts[side.host].name;
     if gone(side.local("ds")) {
         return Some((of(side.local("ro")), format!("the disk of {on} is gone, its peer serves")));
     }
     gone(side.peer("ds")).then(|| (of(side.peer("ro")), format!("the disk of the peer of {on} is gone")))
 }
 
-fn reduced<'a>(
-    board: &mut Board<'a>,
+fn reduced<'a, 'b>(
+    board: &'b mut Board<'a>,
     res: &Arc<str>,
     subtype: &'static str,
     severity: Severity,
     runbook: &str,
     support: Vec<&'a Signal>,
     why: String,
-) {
+) -> &'b mut Draft<'a> {
     let mut draft = Draft::new(target(TargetKind::Drbd, res), Class::RedundancyLost, subtype, 0.92)
         .weighing(severity, Visibility::Invisible)
         .with_runbook(runbook)
@@ -154,31 +165,39 @@ fn reduced<'a>(
         .not(Class::ResourceUnavailable, why)
         .not(Class::SplitBrain, "only one side is primary");
     draft.redundancy = Some((1, 2));
-    board.add(draft);
+    let id = board.add(draft);
+    &mut board.drafts[id]
+}
+
+/// Only one side tells: the other may have become primary as well.
+fn doubt_split(draft: &mut Draft<'_>, peer: &str) {
+    (draft.base, draft.row_planes) = (GUESS, usize::MAX);
+    draft.rejected.retain(|rejected| rejected.class != Class::SplitBrain);
+    draft.rejected.push(reject(Class::SplitBrain, format!("{peer} does not tell its side; missing: drbd of {peer}")));
+    draft.missing.push(format!("drbd of {peer}"));
 }
 
 /// The verdict that explains why the other side does not answer.
-fn peer_root(world: &World<'_>, board: &Board<'_>, res: &str, host: usize) -> Option<usize> {
-    let pair = world.topology.drbd.get(res)?;
-    let peers = pair.iter().filter_map(|name| world.host(name)).filter(|peer| *peer != host);
-    peers.filter_map(|peer| board.host_root[peer]).next()
+fn peer_root(world: &World, board: &Board<'_>, res: &str, host: usize) -> Option<usize> {
+    peers(world, res, host).find_map(|peer| board.host_root[peer])
+}
+
+fn peers<'w>(world: &'w World, res: &str, host: usize) -> impl Iterator<Item = usize> + 'w {
+    let pair = world.topology.drbd.get(res).into_iter().flatten();
+    pair.filter_map(|name| world.host(name)).filter(move |peer| *peer != host)
 }
 
 /// Two ENABLED of a type that must be unique, and CLCs that refuse to start after a partition (faults 1010, 1011).
-pub(super) fn judge_dual_active<'a>(world: &World<'a>, board: &mut Board<'a>) {
+pub(super) fn judge_dual_active<'a>(world: &'a World, board: &mut Board<'a>) {
     locked_out(world, board);
     for kind in &world.topology.unique {
-        let mut partitions: Vec<Option<&str>> =
-            world.comps.iter().filter(|comp| *comp.kind == **kind).map(|comp| comp.partition).collect();
-        partitions.sort_unstable();
-        partitions.dedup();
-        for partition in partitions {
+        for group in world.groups_of(kind) {
             let active = |comp: &&usize| {
                 let index = **comp;
                 let well = board.findings[index].as_ref().is_none_or(|f| f.class == Class::ResourceAtRisk);
                 well && board.host_root[world.comps[index].host].is_none() && state_says_enabled(world, index)
             };
-            let active: Vec<usize> = world.group(kind, partition).iter().filter(active).copied().collect();
+            let active: Vec<usize> = group.iter().filter(active).copied().collect();
             if active.len() >= 2 && !explained_by_drbd(world, board, &active) {
                 let mut draft = dual(kind).backed_by(active.iter().flat_map(|c| world.comps[*c].facts.iter()));
                 draft.members = active;
@@ -196,20 +215,20 @@ fn dual<'a>(kind: &Arc<str>) -> Draft<'a> {
         .not(Class::SoftwareDown, "both answer; a restart now would make it worse")
 }
 
-fn locked_out<'a>(world: &World<'a>, board: &mut Board<'a>) {
+fn locked_out<'a>(world: &'a World, board: &mut Board<'a>) {
     let told = |comp: &usize| {
         let fault = |signal: &&Signal| matches!(signal.value.to_string().as_str(), "1010" | "1011");
         board.host_root[world.comps[*comp].host].is_none() && world.comps[*comp].facts.all("fault").any(|s| fault(&s))
     };
-    let members: Vec<usize> = (0..world.comps.len()).filter(told).collect();
+    let members: Vec<usize> = world.notable_comps().filter(told).collect();
     let Some(&first) = members.first() else { return };
-    let mut draft = dual(world.comps[first].key);
+    let mut draft = dual(&world.comps[first].key);
     let id = board.drafts.len();
     for &comp in &members {
         draft.support.extend(world.comps[comp].facts.iter());
         if board.findings[comp].is_some() && board.fate[comp] == Fate::Fine {
-            let host = world.hosts[world.comps[comp].host].name;
-            draft.hide(host, Some(world.comps[comp].key), Class::ResourceUnavailable);
+            let host = &world.hosts[world.comps[comp].host].name;
+            draft.hide(host, Some(&world.comps[comp].key), Class::ResourceUnavailable);
             board.fate[comp] = Fate::Under(id, Class::ResourceUnavailable);
         }
     }
@@ -217,9 +236,9 @@ fn locked_out<'a>(world: &World<'a>, board: &mut Board<'a>) {
     board.add(draft);
 }
 
-fn explained_by_drbd(world: &World<'_>, board: &Board<'_>, active: &[usize]) -> bool {
+fn explained_by_drbd(world: &World, board: &Board<'_>, active: &[usize]) -> bool {
     board.drafts.iter().filter(|draft| draft.class == Class::SplitBrain).any(|draft| {
         let pair = draft.target.host.as_ref().and_then(|res| world.topology.drbd.get(res));
-        pair.is_some_and(|pair| active.iter().all(|comp| pair.contains(world.hosts[world.comps[*comp].host].name)))
+        pair.is_some_and(|pair| active.iter().all(|comp| pair.contains(&world.hosts[world.comps[*comp].host].name)))
     })
 }

@@ -45,17 +45,17 @@ pub struct Standing {
 }
 
 /// All of them, hosts by name, each before its components.
-pub(super) fn list(world: &World<'_>, board: &Board<'_>) -> Vec<Standing> {
+pub(super) fn list(world: &World, board: &Board<'_>) -> Vec<Standing> {
     let mut list = Vec::new();
     for (index, host) in world.hosts.iter().enumerate() {
         if let Some(draft) = board.host_root[index] {
             let draft = &board.drafts[draft];
-            list.push(entry(host.name, None, out(draft.class), Some(draft)));
+            list.push(entry(&host.name, None, out(draft.class), Some(draft)));
         }
         for comp in host.comps.clone() {
             let key = &world.comps[comp].key;
             if let Some((footing, draft)) = of_component(world, board, comp) {
-                list.push(entry(host.name, Some(key), footing, draft));
+                list.push(entry(&host.name, Some(key), footing, draft));
             }
         }
     }
@@ -91,11 +91,7 @@ fn out(class: Class) -> Footing {
     }
 }
 
-fn of_component<'b, 'a>(
-    world: &World<'_>,
-    board: &'b Board<'a>,
-    comp: usize,
-) -> Option<(Footing, Option<&'b Draft<'a>>)> {
+fn of_component<'b, 'a>(world: &World, board: &'b Board<'a>, comp: usize) -> Option<(Footing, Option<&'b Draft<'a>>)> {
     if let Some(draft) = board.out_by(world, comp) {
         // What is stopped because its upstream is gone was not stopped on purpose.
         let class = match board.fate[comp] {

@@ -7,7 +7,7 @@ use super::host::{booted_recently, is_cut_off};
 use super::signal::Signal;
 use super::topology::Topology;
 use super::verdict::{Class, Target, TargetKind};
-use super::world::{World, is_zonal};
+use super::world::World;
 use crate::Span;
 
 /// What the failure of an upstream group can explain.
@@ -17,6 +17,8 @@ enum Edge {
     Control,
     /// The store behind a service.
     Store,
+    /// The pack says no more than that it cannot work without.
+    Needs,
     /// The host in the data path: only lost paths follow from it, and only from a lost host or resource.
     DataPath,
 }
@@ -25,6 +27,7 @@ impl Edge {
     fn explains(self, explained: Explained) -> bool {
         match (self, explained) {
             (_, Explained::Never) => false,
+            (Edge::Needs, Explained::Control | Explained::Storage | Explained::Any) => true,
             (Edge::Control, Explained::Control | Explained::Any) => true,
             (Edge::Store, Explained::Storage | Explained::Any) => true,
             (Edge::DataPath, Explained::Storage) => true,
@@ -36,10 +39,11 @@ impl Edge {
 }
 
 /// Upstream groups of a component: all of a group must be out of service to explain anything.
-fn upstream<'w>(world: &'w World<'_>, comp: usize) -> Vec<(Edge, &'w [usize])> {
-    let zone = world.comps[comp].partition;
-    let groups = upstream_kinds(world.topology, world.comps[comp].kind).into_iter();
-    groups.map(|(edge, kind)| (edge, world.group(kind, zone.filter(|_| is_zonal(kind))))).collect()
+fn upstream<'w>(world: &'w World, comp: usize) -> Vec<(Edge, &'w [usize])> {
+    let zone = world.comps[comp].partition.as_deref();
+    let groups = upstream_kinds(&world.topology, &world.comps[comp].kind).into_iter();
+    let zonal = |kind: &str| world.topology.is_zonal(kind);
+    groups.map(|(edge, kind)| (edge, world.group(kind, zone.filter(|_| zonal(kind))))).collect()
 }
 
 /// Hosts whose failure, or that of a component on them, could explain what `component` looks like. More than need be
@@ -53,7 +57,19 @@ pub fn upstream_hosts<'t>(topology: &'t Topology, component: &str) -> BTreeMap<&
     hosts.collect()
 }
 
-fn upstream_kinds(topology: &Topology, kind: &str) -> Vec<(Edge, &'static str)> {
+/// What is built in tells controllers from stores; where it knows nothing, or its pack knows more, the pack is followed.
+fn upstream_kinds<'t>(topology: &'t Topology, kind: &str) -> Vec<(Edge, &'t str)> {
+    let needs = topology.knowledge.upstream.get(kind).filter(|needs| !needs.is_empty());
+    let built_in = built_in_upstream(topology, kind);
+    match needs {
+        Some(needs) if built_in.is_empty() || topology.platform == "openstack" => {
+            needs.iter().map(|above| (Edge::Needs, &**above)).collect()
+        }
+        Some(_) | None => built_in,
+    }
+}
+
+fn built_in_upstream(topology: &Topology, kind: &str) -> Vec<(Edge, &'static str)> {
     match (topology.platform.as_str(), kind) {
         ("eucalyptus", "ufs") => vec![(Edge::Control, "clc"), (Edge::Store, "walrus")],
         ("eucalyptus", "walrus" | "sc" | "vb" | "cc") => vec![(Edge::Control, "clc")],
@@ -82,22 +98,35 @@ fn upstream_kinds(topology: &Topology, kind: &str) -> Vec<(Edge, &'static str)> 
     }
 }
 
-/// Order in which components are decided, so that every upstream comes before what hangs on it.
-fn rank(kind: &str) -> u8 {
-    match kind {
-        "clc" | "mysql" | "rabbitmq" | "galera" | "primary" | "secondary" | "lb" => 0,
-        "walrus" | "sc" | "vb" | "cc" | "ms" => 1,
-        "ufs" | "nc" => 2,
-        _ => 3,
+/// Longer chains are cut: only a cycle is longer, which the reading of packs refuses.
+const DEPTH_MAX: usize = 32;
+
+/// How far a type is below what hangs on nothing. Components are decided in this order, so that every upstream comes
+/// before what hangs on it.
+pub(super) fn depth(topology: &Topology, kind: &str) -> usize {
+    fn below(topology: &Topology, kind: &str, room: usize, known: &mut BTreeMap<String, usize>) -> usize {
+        if let Some(depth) = known.get(kind) {
+            return *depth;
+        }
+        if room == 0 {
+            return 0;
+        }
+        // Met again on the way down, it counts as a top.
+        known.insert(kind.to_owned(), 0);
+        let above = upstream_kinds(topology, kind);
+        let depth = above.iter().map(|(_, kind)| 1 + below(topology, kind, room - 1, known)).max().unwrap_or(0);
+        known.insert(kind.to_owned(), depth);
+        depth
     }
+    below(topology, kind, DEPTH_MAX, &mut BTreeMap::new())
 }
 
 /// Decides every finding that no group has taken: explained by an upstream verdict, by a reboot, or a verdict itself.
-pub(super) fn resolve<'a>(world: &World<'a>, board: &mut Board<'a>) {
+pub(super) fn resolve<'a>(world: &'a World, board: &mut Board<'a>) {
     serving_but_harmful(world, board);
     passive_halves(world, board);
-    let mut order: Vec<usize> = (0..world.comps.len()).filter(|comp| board.findings[*comp].is_some()).collect();
-    order.sort_by_key(|comp| (rank(world.comps[*comp].kind), *comp));
+    let mut order: Vec<usize> = world.notable_comps().filter(|comp| board.findings[*comp].is_some()).collect();
+    order.sort_by_key(|comp| (world.comps[*comp].depth, *comp));
     let mut rebooting: Vec<Option<usize>> = vec![None; world.hosts.len()];
     // First what nothing can explain: it is a cause for others of any rank.
     for explainable in [false, true] {
@@ -129,27 +158,27 @@ fn is_boot_like(finding: &Finding<'_>) -> bool {
 }
 
 fn under_reboot<'a>(
-    world: &World<'a>,
+    world: &'a World,
     board: &mut Board<'a>,
     slot: &mut Option<usize>,
     comp: usize,
     uptime: &'a Signal,
 ) {
-    let name = world.hosts[world.comps[comp].host].name;
+    let name = &world.hosts[world.comps[comp].host].name;
     let id = *slot.get_or_insert_with(|| {
         let draft = Draft::new(target(TargetKind::Host, name), Class::ServerDown, "rebooting", 0.8)
             .backed_by([uptime])
             .not(Class::SoftwareDown, "the host came up a moment ago; its components are starting");
         board.add(draft)
     });
-    board.drafts[id].hide(name, Some(world.comps[comp].key), Class::ServerDown);
+    board.drafts[id].hide(name, Some(&world.comps[comp].key), Class::ServerDown);
     board.drafts[id].members.push(comp);
     board.drafts[id].support.extend(world.comps[comp].facts.iter());
     board.fate[comp] = Fate::Under(id, Class::ServerDown);
 }
 
 /// The verdict that explains this finding, if the failure above began early enough.
-fn explained_by(world: &World<'_>, board: &Board<'_>, comp: usize, finding: &Finding<'_>) -> Option<usize> {
+fn explained_by(world: &World, board: &Board<'_>, comp: usize, finding: &Finding<'_>) -> Option<usize> {
     if finding.class == Class::Network
         && let Some(path) = path_verdict(world, board, comp)
     {
@@ -184,7 +213,7 @@ fn explained_by(world: &World<'_>, board: &Board<'_>, comp: usize, finding: &Fin
 }
 
 /// A port that times out on a host that only its agent can reach is the path of the host.
-fn path_verdict(world: &World<'_>, board: &Board<'_>, comp: usize) -> Option<usize> {
+fn path_verdict(world: &World, board: &Board<'_>, comp: usize) -> Option<usize> {
     let host = &world.hosts[world.comps[comp].host];
     if !is_cut_off(host) {
         return None;
@@ -192,7 +221,7 @@ fn path_verdict(world: &World<'_>, board: &Board<'_>, comp: usize) -> Option<usi
     board
         .drafts
         .iter()
-        .position(|draft| draft.class == Class::NetworkPath && draft.target.host.as_ref() == Some(host.name))
+        .position(|draft| draft.class == Class::NetworkPath && draft.target.host.as_ref() == Some(&host.name))
 }
 
 fn is_early_enough(above: Option<crate::Timestamp>, below: Option<crate::Timestamp>, lag: Span) -> bool {
@@ -202,19 +231,19 @@ fn is_early_enough(above: Option<crate::Timestamp>, below: Option<crate::Timesta
     }
 }
 
-fn hide_under(world: &World<'_>, board: &mut Board<'_>, comp: usize, root: usize) {
+fn hide_under(world: &World, board: &mut Board<'_>, comp: usize, root: usize) {
     let class = match board.findings[comp].as_ref().map(|finding| finding.class) {
         Some(Class::ResourceAtRisk) => Class::ResourceAtRisk,
         Some(Class::Unknown) => Class::Unknown,
         Some(Class::Network) => Class::NetworkPath,
         _ => Class::ResourceUnavailable,
     };
-    board.drafts[root].hide(world.hosts[world.comps[comp].host].name, Some(world.comps[comp].key), class);
+    board.drafts[root].hide(&world.hosts[world.comps[comp].host].name, Some(&world.comps[comp].key), class);
     board.fate[comp] = Fate::Under(root, class);
 }
 
 /// Turns the finding of a component into a verdict of its own.
-pub(super) fn raise<'a>(world: &World<'a>, board: &mut Board<'a>, comp: usize) -> usize {
+pub(super) fn raise<'a>(world: &'a World, board: &mut Board<'a>, comp: usize) -> usize {
     let of_comp = Target {
         kind: TargetKind::Component,
         host: Some(world.hosts[world.comps[comp].host].name.clone()),
@@ -232,6 +261,7 @@ pub(super) fn raise<'a>(world: &World<'a>, board: &mut Board<'a>, comp: usize) -
         draft.critical = finding.critical;
         draft.support = finding.support.clone();
         draft.rejected = std::mem::take(&mut finding.rejected);
+        draft.missing = finding.missing.iter().map(|sig| (*sig).to_owned()).collect();
     }
     draft.members = vec![comp];
     let memory = out_of_memory(world, comp).filter(|_| draft.subtype == "crashed");
@@ -242,7 +272,7 @@ pub(super) fn raise<'a>(world: &World<'a>, board: &mut Board<'a>, comp: usize) -
     id
 }
 
-fn out_of_memory<'a>(world: &World<'a>, comp: usize) -> Option<&'a Signal> {
+fn out_of_memory<'a>(world: &'a World, comp: usize) -> Option<&'a Signal> {
     let host = &world.hosts[world.comps[comp].host];
     let mut lines = world.comps[comp].facts.all("log").chain(host.facts.all("log"));
     lines.find(|signal| {
@@ -251,8 +281,8 @@ fn out_of_memory<'a>(world: &World<'a>, comp: usize) -> Option<&'a Signal> {
 }
 
 /// The kernel killed the process for memory (section 4.3): the host itself is at risk too.
-fn starved<'a>(world: &World<'a>, board: &mut Board<'a>, comp: usize, line: &'a Signal) {
-    let name = world.hosts[world.comps[comp].host].name;
+fn starved<'a>(world: &'a World, board: &mut Board<'a>, comp: usize, line: &'a Signal) {
+    let name = &world.hosts[world.comps[comp].host].name;
     let of_host = target(TargetKind::Host, name);
     if board.drafts.iter().any(|draft| draft.target == of_host && draft.subtype == "capacity") {
         return;
@@ -265,14 +295,14 @@ fn starved<'a>(world: &World<'a>, board: &mut Board<'a>, comp: usize, line: &'a 
     board.add(draft);
 }
 
-pub(super) fn state_says_enabled(world: &World<'_>, comp: usize) -> bool {
+pub(super) fn state_says_enabled(world: &World, comp: usize) -> bool {
     world.comps[comp].facts.saying("service_state", "ENABLED").is_some()
 }
 
 /// Table 4.2: ENABLED in its own view while everything that hangs on it is not ready is a failure, not a risk.
-fn serving_but_harmful(world: &World<'_>, board: &mut Board<'_>) {
+fn serving_but_harmful(world: &World, board: &mut Board<'_>) {
     let mut harmful: Vec<usize> = Vec::new();
-    for comp in 0..world.comps.len() {
+    for comp in world.notable_comps() {
         let waits = board.findings[comp].as_ref().is_some_and(|finding| {
             finding.class == Class::ResourceUnavailable && finding.explained_by == Explained::Any
         });
@@ -307,8 +337,8 @@ fn serving_but_harmful(world: &World<'_>, board: &mut Board<'_>) {
 }
 
 /// DISABLED is well beside an active peer, a start within the grace, and a lost view after it.
-fn passive_halves<'a>(world: &World<'a>, board: &mut Board<'a>) {
-    for comp in 0..world.comps.len() {
+fn passive_halves<'a>(world: &'a World, board: &mut Board<'a>) {
+    for comp in world.notable_comps() {
         if !board.passive[comp] || board.host_root[world.comps[comp].host].is_some() {
             continue;
         }
@@ -331,13 +361,13 @@ fn passive_halves<'a>(world: &World<'a>, board: &mut Board<'a>) {
         }
         let view = super::component_view::View::read(world, comp);
         let young = age.is_some_and(|age| age < world.grace(comp));
-        board.findings[comp] =
-            Some(if young { view.starting() } else { view.unavailable("membership", 0.6, Explained::Control) });
+        let finding = if young { view.starting() } else { view.unavailable("membership", 0.6, Explained::Control) };
+        board.findings[comp] = Some(Box::new(finding));
     }
 }
 
 /// Whether the active peer failed, and since when if that is known.
-fn failed_at(world: &World<'_>, board: &Board<'_>, peer: usize) -> Option<Option<crate::Timestamp>> {
+fn failed_at(world: &World, board: &Board<'_>, peer: usize) -> Option<Option<crate::Timestamp>> {
     if let Some(root) = board.out_by(world, peer) {
         return Some(board.drafts[root].known_since(world));
     }

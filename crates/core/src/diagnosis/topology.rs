@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::knowledge::Knowledge;
 use crate::availability::Expr;
 
 type Name = Arc<str>;
@@ -57,6 +58,18 @@ pub struct Topology {
     /// Site -> rank (mesh).
     pub sites: BTreeMap<Name, u32>,
     pub quorum: Option<u32>,
+    /// What the pack of the platform knows; empty where nobody gave one.
+    pub knowledge: Knowledge,
     /// Addresses outside the site that tell a dead switch from a cut-off monitor.
     pub arbitrators: Vec<Name>,
+}
+
+impl Topology {
+    pub(crate) fn is_zonal(&self, kind: &str) -> bool {
+        self.knowledge.is_zonal(&self.platform, kind)
+    }
+
+    pub(super) fn carries_guests(&self, kind: &str) -> bool {
+        self.knowledge.carries_guests(&self.platform, kind)
+    }
 }

@@ -1,136 +1,32 @@
-//! The fresh facts of one diagnosis, indexed by host and component; the stages only read it.
+//! The world as the newest signals show it, host by host; the stages only read it.
+//!
+//! It is kept: a signal changes its own host, time changes the hosts whose facts come of age, and everything else stands.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::confidence::Plane;
+use super::component;
+use super::facts::{Facts, Said};
+use super::hardware;
 use super::signal::Signal;
+use super::suppression;
 use super::timing::Timing;
 use super::topology::Topology;
 use crate::model::Value;
 use crate::{Span, Timestamp};
 
-/// Component types that exist once per zone; all others exist once per cloud.
-const ZONAL: [&str; 4] = ["cc", "sc", "vb", "nc"];
-
-pub(super) fn is_zonal(kind: &str) -> bool {
-    ZONAL.contains(&kind)
-}
-
-/// What is known about one host, component or element: at most one fresh fact per source and kind.
-#[derive(Default)]
-pub(super) struct Facts<'a> {
-    fresh: Vec<&'a Signal>,
-    /// Kinds of signals that were seen once and are too old now.
-    pub stale: Vec<&'a str>,
-}
-
-impl<'a> Facts<'a> {
-    fn push(&mut self, signal: &'a Signal, fresh: bool) {
-        if fresh {
-            self.fresh.push(signal);
-        } else {
-            self.stale.push(&signal.sig);
-        }
-    }
-
-    /// Keeps one fact per (kind, vantage, thing); equal candidates are decided by value, so that order never matters.
-    fn settle(&mut self, at: Timestamp) {
-        self.fresh.sort_by(|a, b| {
-            (&a.sig, &a.vantage)
-                .cmp(&(&b.sig, &b.vantage))
-                .then_with(|| thing(a).cmp(&thing(b)))
-                .then_with(|| prefer(a, b, at))
-                .then_with(|| b.observed_at.cmp(&a.observed_at))
-                .then_with(|| b.value.to_string().cmp(&a.value.to_string()))
-                .then_with(|| b.changed_at.cmp(&a.changed_at))
-                .then_with(|| b.every.cmp(&a.every))
-        });
-        self.fresh.dedup_by(|b, a| a.sig == b.sig && a.vantage == b.vantage && thing(a) == thing(b));
-        self.stale.sort_unstable();
-        self.stale.dedup();
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.fresh.is_empty()
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &'a Signal> + '_ {
-        self.fresh.iter().copied()
-    }
-
-    pub fn all<'s>(&'s self, sig: &'s str) -> impl Iterator<Item = &'a Signal> + 's {
-        self.fresh.iter().copied().filter(move |signal| &*signal.sig == sig)
-    }
-
-    /// The newest fact of a kind; this site's own view where two are equally new.
-    pub fn newest(&self, sig: &str) -> Option<&'a Signal> {
-        let mut best: Option<&'a Signal> = None;
-        for signal in self.all(sig) {
-            if best.is_none_or(|held| signal.observed_at > held.observed_at) {
-                best = Some(signal);
-            }
-        }
-        best
-    }
-
-    /// A fact of this kind with exactly this text.
-    pub fn saying(&self, sig: &str, text: &str) -> Option<&'a Signal> {
-        self.all(sig).find(|signal| signal.value.text().is_some_and(|value| value.eq_ignore_ascii_case(text)))
-    }
-}
-
-/// Several checks may speak about one thing (two processes of one component). While all of them run, the choice must
-/// not swing with whoever spoke last: a living network stack wins over silence, everywhere else trouble wins.
-fn prefer(a: &Signal, b: &Signal, at: Timestamp) -> Ordering {
-    let current = |signal: &Signal| signal.every > Span::ZERO && at.since(signal.observed_at) <= signal.every * 3;
-    match (current(a), current(b)) {
-        (true, true) => {
-            let order = Plane::tells_trouble(b).cmp(&Plane::tells_trouble(a));
-            if matches!(&*a.sig, "ping" | "ssh" | "port" | "agent") { order.reverse() } else { order }
-        }
-        (true, false) => Ordering::Less,
-        (false, true) => Ordering::Greater,
-        (false, false) => Ordering::Equal,
-    }
-}
-
-/// What tells two facts of one kind apart: the disk, the power supply, the bond, the text of the log line.
-fn thing(signal: &Signal) -> String {
-    let member = |key: &str| signal.value.get(key).map(Value::to_string).unwrap_or_default();
-    match &*signal.sig {
-        "raid" => member("vd"),
-        "psu" | "fan" | "temp" | "mem" | "smart" => {
-            let id = member("id");
-            if id.is_empty() { member("name") } else { id }
-        }
-        "bond" => member("name"),
-        "path" => member("map"),
-        "drbd" | "split_brain" => member("res"),
-        "stack" => member("member"),
-        "reports" => member("about"),
-        // Two checks of one kind (two file systems) count side by side; a `name` ties the values of one check together.
-        "resource" => {
-            let name = member("name");
-            let which = if name.is_empty() { member("detail") } else { name };
-            format!("{}/{which}", member("kind"))
-        }
-        "log" | "sel" | "fault" => signal.value.to_string(),
-        _ => String::new(),
-    }
-}
+type Name = Arc<str>;
 
 /// What the network says about a host.
 #[derive(Default)]
-pub(super) struct Life<'a> {
+pub(super) struct Life {
     /// Signs of life (specification 10, section 2); one is enough.
-    pub signs: Vec<&'a Signal>,
+    pub signs: Vec<Arc<Signal>>,
     /// Failed pings, one per vantage.
-    pub ping_fail: Vec<&'a Signal>,
+    pub ping_fail: Vec<Arc<Signal>>,
     /// TCP connections that timed out.
-    pub tcp_timeout: Vec<&'a Signal>,
+    pub tcp_timeout: Vec<Arc<Signal>>,
 }
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -143,21 +39,23 @@ pub(super) enum Condition {
     Thin,
 }
 
-pub(super) struct Host<'a> {
-    pub name: &'a Arc<str>,
-    pub facts: Facts<'a>,
+pub(super) struct Host {
+    pub name: Name,
+    pub facts: Facts,
     /// Facts about parts that refine a component (`postgres`, `ufs_compute`).
-    pub parts: Facts<'a>,
+    pub parts: Facts,
     pub comps: Range<usize>,
     /// The node that carries this virtual machine.
-    pub on: Option<&'a str>,
-    pub life: Life<'a>,
+    pub on: Option<Name>,
+    /// The one switch that it depends on, in [`World::switches`].
+    pub switch: Option<usize>,
+    pub life: Life,
     pub condition: Condition,
-    pub maintenance: Option<&'a Signal>,
+    pub in_maintenance: bool,
 }
 
-impl<'a> Host<'a> {
-    pub fn power(&self) -> Option<&'a str> {
+impl Host {
+    pub fn power(&self) -> Option<&str> {
         self.facts.newest("power").and_then(|signal| signal.value.text())
     }
 
@@ -174,7 +72,7 @@ impl<'a> Host<'a> {
         self.power() == Some("on")
     }
 
-    pub fn instance_gone(&self) -> Option<&'a Signal> {
+    pub fn instance_gone(&self) -> Option<&Signal> {
         let state = self.facts.newest("instance_state")?;
         let word = state.value.text()?;
         ["terminated", "stopped", "shutting-down"].iter().any(|w| word.eq_ignore_ascii_case(w)).then_some(state)
@@ -185,64 +83,119 @@ impl<'a> Host<'a> {
     }
 }
 
-pub(super) struct Comp<'a> {
+pub(super) struct Comp {
     pub host: usize,
-    pub key: &'a Arc<str>,
+    pub key: Name,
     /// Type of the component: its key, for a numbered system VM (`vr1`) the key without the number.
-    pub kind: &'a str,
+    pub kind: Name,
     /// Zone, for types that exist once per zone.
-    pub partition: Option<&'a str>,
-    pub facts: Facts<'a>,
-    pub maintenance: Option<&'a Signal>,
+    pub partition: Option<Name>,
+    /// Number of the group of its equals.
+    pub group: usize,
+    /// How far its type is below those that hang on nothing.
+    pub depth: usize,
+    pub facts: Facts,
+    pub in_maintenance: bool,
 }
 
-pub(super) struct World<'a> {
-    pub topology: &'a Topology,
+/// A host, an element or everything without a host: what is said there, and until when it means the same.
+#[derive(Default)]
+struct Spot {
+    said: Vec<Said>,
+    until: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Place {
+    Host(usize),
+    Element(Name),
+    Global,
+}
+
+/// Somebody, and the hosts that hang on it alone.
+pub(super) struct Shared {
+    pub name: Name,
+    pub hosts: Vec<usize>,
+}
+
+pub(super) struct World {
+    pub topology: Arc<Topology>,
     pub at: Timestamp,
-    pub timing: &'a Timing,
+    pub timing: Timing,
     /// In the order of their names.
-    pub hosts: Vec<Host<'a>>,
+    pub hosts: Vec<Host>,
     /// Grouped by host.
-    pub comps: Vec<Comp<'a>>,
+    pub comps: Vec<Comp>,
     /// Switches, UPSes, arbitrators and whatever else signals speak about.
-    pub elements: BTreeMap<&'a str, Facts<'a>>,
+    pub elements: BTreeMap<Name, Facts>,
     /// Facts without a host (the mesh).
-    pub global: Facts<'a>,
+    pub global: Facts,
+    pub zones: Vec<Shared>,
+    pub feeds: Vec<Shared>,
+    pub switches: Vec<Shared>,
+    /// Hosts that are not perfectly well, or where something is told that other hosts' verdicts hang on.
+    notable: BTreeSet<usize>,
+    /// Every host counts as notable: the slow way, which the quick one must agree with.
+    all_notable: bool,
+    /// Hosts that show signs of life, and those of them that are not in maintenance.
+    pub living: usize,
+    pub living_in_use: usize,
+    /// Who pings, and how many hosts.
+    vantages: BTreeMap<Option<Name>, usize>,
     /// Type -> partition (empty for the whole cloud) -> components.
-    groups: BTreeMap<&'a str, BTreeMap<&'a str, Vec<usize>>>,
-    index: HashMap<&'a str, usize>,
+    groups: BTreeMap<Name, BTreeMap<Name, Vec<usize>>>,
+    pub groups_count: usize,
+    index: HashMap<Name, usize>,
+    spots: Vec<Spot>,
+    element_spots: BTreeMap<Name, Spot>,
+    global_spot: Spot,
+    /// Where something was said since the last look.
+    dirty: BTreeSet<Place>,
+    /// When time alone changes what is said there means.
+    due: BTreeSet<(Timestamp, Place)>,
 }
 
-impl<'a> World<'a> {
-    pub fn new(topology: &'a Topology, signals: &'a [Signal], at: Timestamp, timing: &'a Timing) -> Self {
+impl World {
+    /// Nobody has said anything yet.
+    pub fn new(topology: Arc<Topology>, all_notable: bool) -> Self {
         let mut world = World {
-            topology,
-            at,
-            timing,
+            at: Timestamp::ZERO,
+            timing: Timing::default(),
             hosts: Vec::with_capacity(topology.hosts.len()),
             comps: Vec::new(),
             elements: BTreeMap::new(),
             global: Facts::default(),
+            zones: Vec::new(),
+            feeds: Vec::new(),
+            switches: Vec::new(),
+            notable: BTreeSet::new(),
+            all_notable,
+            living: 0,
+            living_in_use: 0,
+            vantages: BTreeMap::new(),
             groups: BTreeMap::new(),
+            groups_count: 0,
             index: HashMap::with_capacity(topology.hosts.len()),
+            spots: Vec::new(),
+            element_spots: BTreeMap::new(),
+            global_spot: Spot::default(),
+            dirty: BTreeSet::new(),
+            due: BTreeSet::new(),
+            topology,
         };
         world.lay_out();
-        world.take_in(signals);
-        for host in 0..world.hosts.len() {
-            world.assess(host);
-        }
         world
     }
 
     fn lay_out(&mut self) {
-        let topology = self.topology;
-        let mut zone_of: HashMap<&'a str, &'a str> = HashMap::new();
+        let topology = Arc::clone(&self.topology);
+        let mut zone_of: HashMap<&str, &Name> = HashMap::new();
         for (zone, hosts) in &topology.zones {
             for host in hosts {
-                zone_of.entry(&**host).or_insert(&**zone);
+                zone_of.entry(&**host).or_insert(zone);
             }
         }
-        let on = |name: &str| topology.vm_on.get(name).or_else(|| topology.sysvms.get(name)).map(|node| &**node);
+        let on = |name: &str| topology.vm_on.get(name).or_else(|| topology.sysvms.get(name)).cloned();
         for (name, keys) in &topology.hosts {
             self.add_host(name, keys, zone_of.get(&**name).copied(), on(name));
         }
@@ -251,12 +204,40 @@ impl<'a> World<'a> {
                 self.add_host(name, std::slice::from_ref(name), zone_of.get(&**name).copied(), on(name));
             }
         }
-        for (i, comp) in self.comps.iter().enumerate() {
-            self.groups.entry(comp.kind).or_default().entry(comp.partition.unwrap_or_default()).or_default().push(i);
+        self.spots.resize_with(self.hosts.len(), Spot::default);
+        let shared = |index: &HashMap<Name, usize>, of: &BTreeMap<Name, Vec<Name>>| {
+            let hosts = |names: &[Name]| names.iter().filter_map(|name| index.get(name).copied()).collect();
+            of.iter().map(|(name, names)| Shared { name: Arc::clone(name), hosts: hosts(names) }).collect()
+        };
+        self.zones = shared(&self.index, &topology.zones);
+        self.feeds = shared(&self.index, &topology.single_fed);
+        self.switches = shared(&self.index, &topology.single_homed);
+        for (i, switch) in self.switches.iter().enumerate() {
+            for host in &switch.hosts {
+                self.hosts[*host].switch.get_or_insert(i);
+            }
+        }
+        self.form_groups();
+        if self.all_notable {
+            self.notable = (0..self.hosts.len()).collect();
         }
     }
 
-    fn add_host(&mut self, name: &'a Arc<str>, keys: &'a [Arc<str>], zone: Option<&'a str>, on: Option<&'a str>) {
+    fn form_groups(&mut self) {
+        let mut depths: HashMap<Name, usize> = HashMap::new();
+        for (i, comp) in self.comps.iter_mut().enumerate() {
+            let kind = &comp.kind;
+            comp.depth = *depths.entry(Arc::clone(kind)).or_insert_with(|| suppression::depth(&self.topology, kind));
+            let partition = comp.partition.clone().unwrap_or_default();
+            self.groups.entry(Arc::clone(kind)).or_default().entry(partition).or_default().push(i);
+        }
+        for members in self.groups.values().flat_map(BTreeMap::values) {
+            members.iter().for_each(|comp| self.comps[*comp].group = self.groups_count);
+            self.groups_count += 1;
+        }
+    }
+
+    fn add_host(&mut self, name: &Name, keys: &[Name], zone: Option<&Name>, on: Option<Name>) {
         let host = self.hosts.len();
         let first = self.comps.len();
         let system_vm = !self.topology.hosts.contains_key(name);
@@ -264,55 +245,160 @@ impl<'a> World<'a> {
             if keys[..i].contains(key) {
                 continue;
             }
-            let kind: &'a str = if system_vm { key.trim_end_matches(|c: char| c.is_ascii_digit()) } else { key };
-            let partition = if is_zonal(kind) { zone } else { None };
-            self.comps.push(Comp { host, key, kind, partition, facts: Facts::default(), maintenance: None });
+            let kind: Name = match key.trim_end_matches(|c: char| c.is_ascii_digit()) {
+                bare if system_vm && bare != &**key => Arc::from(bare),
+                _ => Arc::clone(key),
+            };
+            let partition = zone.filter(|_| self.topology.is_zonal(&kind)).cloned();
+            self.comps.push(Comp {
+                host,
+                key: Arc::clone(key),
+                kind,
+                partition,
+                group: 0,
+                depth: 0,
+                facts: Facts::default(),
+                in_maintenance: false,
+            });
         }
-        self.index.insert(&**name, host);
+        self.index.insert(Arc::clone(name), host);
         self.hosts.push(Host {
-            name,
+            name: Arc::clone(name),
             facts: Facts::default(),
             parts: Facts::default(),
             comps: first..self.comps.len(),
             on,
+            switch: None,
             life: Life::default(),
             condition: Condition::Alive,
-            maintenance: None,
+            in_maintenance: false,
         });
     }
 
-    fn take_in(&mut self, signals: &'a [Signal]) {
-        for signal in signals {
-            let fresh = signal.is_fresh(self.at, self.timing.fresh_floor);
-            let Some(name) = &signal.host else {
-                self.global.push(signal, fresh);
-                continue;
-            };
-            let Some(&host) = self.index.get(&**name) else {
-                self.elements.entry(&**name).or_default().push(signal, fresh);
-                continue;
-            };
-            let Some(key) = &signal.component else {
-                self.hosts[host].facts.push(signal, fresh);
-                continue;
-            };
-            let range = self.hosts[host].comps.clone();
-            match self.comps[range].iter_mut().find(|comp| comp.key == key) {
-                Some(comp) => comp.facts.push(signal, fresh),
-                None => self.hosts[host].parts.push(signal, fresh),
+    /// What `source` says from now on; all that it says is about one host, and replaces what it said before there.
+    pub fn say(&mut self, source: u64, host: Option<&Name>, signals: impl IntoIterator<Item = Signal>) {
+        let place = match host {
+            None => Place::Global,
+            Some(name) => match self.index.get(name) {
+                Some(&host) => Place::Host(host),
+                None => Place::Element(Arc::clone(name)),
+            },
+        };
+        let spot = match &place {
+            Place::Host(host) => &mut self.spots[*host],
+            Place::Element(name) => self.element_spots.entry(Arc::clone(name)).or_default(),
+            Place::Global => &mut self.global_spot,
+        };
+        spot.said.retain(|said| said.source != source);
+        spot.said.extend(signals.into_iter().map(|signal| Said { source, signal: Arc::new(signal) }));
+        self.dirty.insert(place);
+    }
+
+    /// Looks again wherever something was said, or time has made something else of it.
+    pub fn bring_to(&mut self, at: Timestamp, timing: &Timing) {
+        if at < self.at || *timing != self.timing {
+            self.dirty.extend((0..self.hosts.len()).map(Place::Host));
+            self.dirty.extend(self.element_spots.keys().cloned().map(Place::Element));
+            self.dirty.insert(Place::Global);
+        }
+        self.at = at;
+        self.timing = timing.clone();
+        while let Some((_, place)) = self.due.first().filter(|(when, _)| *when <= at) {
+            self.dirty.insert(place.clone());
+            self.due.pop_first();
+        }
+        for place in std::mem::take(&mut self.dirty) {
+            self.look_at(place);
+        }
+    }
+
+    fn look_at(&mut self, place: Place) {
+        let (at, floor) = (self.at, self.timing.fresh_floor);
+        match &place {
+            Place::Host(host) => self.look_at_host(*host),
+            Place::Element(name) => {
+                let said = self.element_spots.get(name).map_or(&[][..], |spot| &spot.said);
+                let facts = Facts::settle(said.iter().map(|said| &said.signal), at, floor);
+                self.elements.insert(Arc::clone(name), facts);
+            }
+            Place::Global => {
+                self.global = Facts::settle(self.global_spot.said.iter().map(|said| &said.signal), at, floor);
             }
         }
-        let at = self.at;
-        self.global.settle(at);
-        self.elements.values_mut().for_each(|facts| facts.settle(at));
-        for host in &mut self.hosts {
-            host.facts.settle(at);
-            host.parts.settle(at);
-            host.maintenance = host.facts.newest("maintenance").filter(|signal| is_yes(&signal.value));
+        let timing = self.timing.clone();
+        let spot = match &place {
+            Place::Host(host) => &mut self.spots[*host],
+            Place::Element(name) => self.element_spots.entry(Arc::clone(name)).or_default(),
+            Place::Global => &mut self.global_spot,
+        };
+        let until = spot.said.iter().filter_map(|said| next_turn(&said.signal, at, &timing)).min();
+        let before = std::mem::replace(&mut spot.until, until);
+        if before != until {
+            if let Some(before) = before {
+                self.due.remove(&(before, place.clone()));
+            }
         }
-        for comp in &mut self.comps {
-            comp.facts.settle(at);
-            comp.maintenance = comp.facts.newest("maintenance").filter(|signal| is_yes(&signal.value));
+        if let Some(until) = until {
+            self.due.insert((until, place));
+        }
+    }
+
+    fn look_at_host(&mut self, host: usize) {
+        self.count(host, false);
+        let (at, floor) = (self.at, self.timing.fresh_floor);
+        let range = self.hosts[host].comps.clone();
+        let mut own: Vec<&Arc<Signal>> = Vec::new();
+        let mut parts: Vec<&Arc<Signal>> = Vec::new();
+        let mut of_comps: Vec<Vec<&Arc<Signal>>> = vec![Vec::new(); range.len()];
+        for said in &self.spots[host].said {
+            let Some(key) = &said.signal.component else {
+                own.push(&said.signal);
+                continue;
+            };
+            // A system VM is its own component; both its name and its type say which.
+            match self.comps[range.clone()].iter().position(|comp| comp.key == *key || comp.kind == *key) {
+                Some(comp) => of_comps[comp].push(&said.signal),
+                None => parts.push(&said.signal),
+            }
+        }
+        let maintained = |facts: &Facts| facts.newest("maintenance").is_some_and(|signal| is_yes(&signal.value));
+        for (comp, signals) in range.zip(of_comps) {
+            let facts = Facts::settle(signals.into_iter(), at, floor);
+            self.comps[comp].in_maintenance = maintained(&facts);
+            self.comps[comp].facts = facts;
+        }
+        let facts = Facts::settle(own.into_iter(), at, floor);
+        let parts = Facts::settle(parts.into_iter(), at, floor);
+        let found = &mut self.hosts[host];
+        found.in_maintenance = maintained(&facts);
+        (found.facts, found.parts) = (facts, parts);
+        self.assess(host);
+        self.count(host, true);
+        if !self.all_notable {
+            if is_notable(self, host) {
+                self.notable.insert(host)
+            } else {
+                self.notable.remove(&host)
+            };
+        }
+    }
+
+    /// Adds a host to what is known of all of them, or takes it out.
+    fn count(&mut self, host: usize, add: bool) {
+        let step = |count: &mut usize| if add { *count += 1 } else { *count -= 1 };
+        let host = &self.hosts[host];
+        if !host.life.signs.is_empty() {
+            step(&mut self.living);
+            if !host.in_maintenance {
+                step(&mut self.living_in_use);
+            }
+        }
+        for ping in host.facts.all("ping") {
+            let count = self.vantages.entry(ping.vantage.clone()).or_default();
+            step(count);
+            if *count == 0 {
+                self.vantages.remove(&ping.vantage);
+            }
         }
     }
 
@@ -320,8 +406,8 @@ impl<'a> World<'a> {
     fn assess(&mut self, index: usize) {
         let host = &self.hosts[index];
         let mut life = Life::default();
-        let of_comps = self.comps[host.comps.clone()].iter().flat_map(|comp| comp.facts.all("port"));
-        for signal in host.facts.iter().chain(of_comps).chain(host.parts.all("port")) {
+        let of_comps = self.comps[host.comps.clone()].iter().flat_map(|comp| comp.facts.shared("port"));
+        for signal in host.facts.everything().chain(of_comps).chain(host.parts.shared("port")) {
             match (&*signal.sig, signal.value.text()) {
                 ("ping", Some("ok"))
                 | ("ssh" | "port", Some("open" | "refused"))
@@ -329,15 +415,19 @@ impl<'a> World<'a> {
                 | ("uptime_s", None)
                     if signal.value != Value::Null =>
                 {
-                    life.signs.push(signal);
+                    life.signs.push(Arc::clone(signal));
                 }
-                ("ping", Some("fail")) => life.ping_fail.push(signal),
-                ("ssh" | "port", Some("timeout")) => life.tcp_timeout.push(signal),
+                ("ping", Some("fail")) => life.ping_fail.push(Arc::clone(signal)),
+                ("ssh" | "port", Some("timeout")) => life.tcp_timeout.push(Arc::clone(signal)),
                 _ => {}
             }
         }
         let (at, soft) = (self.at, self.timing.soft);
-        let onset = life.ping_fail.iter().chain(&life.tcp_timeout).map(|signal| signal.changed_at).min();
+        // Two failures make a silent host (rule 7): what was said before both of them began is what counts as before.
+        let mut began: Vec<Timestamp> =
+            life.ping_fail.iter().chain(&life.tcp_timeout).map(|signal| signal.changed_at).collect();
+        began.sort_unstable_by(|a, b| b.cmp(a));
+        let onset = began.get(1).or(began.first()).copied();
         life.signs.retain(|sign| !is_overtaken(sign, onset, at, soft));
         let condition = condition(host, &life);
         let host = &mut self.hosts[index];
@@ -349,13 +439,27 @@ impl<'a> World<'a> {
         self.index.get(name).copied()
     }
 
+    /// Hosts worth a look, in the order of their names; nothing can be said of the others.
+    pub fn notable(&self) -> impl Iterator<Item = usize> + '_ {
+        self.notable.iter().copied()
+    }
+
+    /// Components of the hosts worth a look.
+    pub fn notable_comps(&self) -> impl Iterator<Item = usize> + '_ {
+        self.notable().flat_map(|host| self.hosts[host].comps.clone())
+    }
+
+    pub fn vantages(&self) -> usize {
+        self.vantages.len()
+    }
+
     /// All components of a type in one partition (`None` for types that exist once per cloud).
     pub fn group(&self, kind: &str, partition: Option<&str>) -> &[usize] {
         let group = self.groups.get(kind).and_then(|partitions| partitions.get(partition.unwrap_or_default()));
         group.map_or(&[], Vec::as_slice)
     }
 
-    /// The groups of one type, one for each zone or one for the cloud.
+    /// The groups of equal components of one type.
     pub fn groups_of(&self, kind: &str) -> impl Iterator<Item = &[usize]> {
         self.groups.get(kind).into_iter().flat_map(BTreeMap::values).map(Vec::as_slice)
     }
@@ -368,10 +472,10 @@ impl<'a> World<'a> {
     /// All components of the type and partition of this one, itself included.
     pub fn peers(&self, comp: usize) -> &[usize] {
         let comp = &self.comps[comp];
-        self.group(comp.kind, comp.partition)
+        self.group(&comp.kind, comp.partition.as_deref())
     }
 
-    pub fn element(&self, name: &str) -> Option<&Facts<'a>> {
+    pub fn element(&self, name: &str) -> Option<&Facts> {
         self.elements.get(name).or_else(|| self.host(name).map(|host| &self.hosts[host].facts))
     }
 
@@ -381,13 +485,54 @@ impl<'a> World<'a> {
     }
 
     pub fn grace(&self, comp: usize) -> Span {
-        let kind = self.comps[comp].kind;
-        if self.topology.jvm.iter().any(|key| &**key == kind) {
+        if self.topology.jvm.contains(&self.comps[comp].kind) {
             self.timing.jvm_grace
         } else {
             self.timing.component_grace
         }
     }
+}
+
+/// Whether anything could be said of this host, its components, or of others because of it.
+fn is_notable(world: &World, index: usize) -> bool {
+    let host = &world.hosts[index];
+    let silent = |facts: &Facts| facts.is_empty() && !facts.stale.is_empty();
+    let told_for_others = |signal: &Signal| {
+        matches!(&*signal.sig, "ups" | "stack" | "switch" | "drbd" | "split_brain")
+            || (&*signal.sig == "log" && super::splitbrain::is_split_line(signal))
+    };
+    host.condition != Condition::Alive
+        || !host.life.ping_fail.is_empty()
+        || !host.life.tcp_timeout.is_empty()
+        || host.in_maintenance
+        || silent(&host.facts)
+        || host.facts.iter().chain(host.parts.iter()).any(told_for_others)
+        || !hardware::faults(world, index).is_empty()
+        || host.comps.clone().any(|comp| {
+            let facts = &world.comps[comp].facts;
+            world.comps[comp].in_maintenance
+                || silent(facts)
+                || facts.all("fault").next().is_some()
+                || facts.saying("service_state", "DISABLED").is_some()
+                || component::judge(world, comp).is_some()
+        })
+}
+
+/// The next moment at which time alone changes what a signal means: it grows too old, a grace or a boot is over.
+fn next_turn(signal: &Signal, at: Timestamp, timing: &Timing) -> Option<Timestamp> {
+    let tick = Span::from_millis(1);
+    let patience = (signal.every + signal.every / 2).min(timing.soft);
+    let seen = [timing.fresh_floor.max(signal.every * 3), signal.every * 3, patience];
+    let stood = [timing.jvm_grace, timing.component_grace];
+    let mut turns: Vec<Timestamp> = seen.into_iter().map(|age| signal.observed_at + age).collect();
+    turns.extend(stood.into_iter().map(|age| signal.changed_at + age));
+    let up = signal.value.number().filter(|seconds| &*signal.sig == "uptime_s" && seconds.is_finite());
+    if let Some(seconds) = up {
+        let since = signal.observed_at - Span::from_millis((seconds * 1000.0) as i64);
+        let lengths = [timing.reboot, timing.jvm_grace, timing.component_grace];
+        turns.extend(lengths.into_iter().map(|length| since + length));
+    }
+    turns.into_iter().flat_map(|turn| [turn, turn + tick]).filter(|turn| *turn > at).min()
 }
 
 fn is_yes(value: &Value) -> bool {
@@ -396,14 +541,17 @@ fn is_yes(value: &Value) -> bool {
 
 /// A sign of life from before the failure began, whose own check has had its turn since, does not speak for the present.
 fn is_overtaken(sign: &Signal, onset: Option<Timestamp>, at: Timestamp, soft: Span) -> bool {
+    onset.is_some_and(|onset| sign.observed_at <= onset) && is_overdue(sign, at, soft)
+}
+
+/// Its check has had its turn since, and nothing came.
+pub(super) fn is_overdue(sign: &Signal, at: Timestamp, soft: Span) -> bool {
     let patience = (sign.every + sign.every / 2).min(soft);
-    onset.is_some_and(|onset| sign.observed_at < onset)
-        && sign.every > Span::ZERO
-        && at.since(sign.observed_at) > patience
+    sign.every > Span::ZERO && at.since(sign.observed_at) > patience
 }
 
 /// Rule 7 of specification 10: two failed network signals, or one that an off power state confirms.
-fn condition(host: &Host<'_>, life: &Life<'_>) -> Condition {
+fn condition(host: &Host, life: &Life) -> Condition {
     if !life.signs.is_empty() {
         return Condition::Alive;
     }

@@ -56,6 +56,8 @@ pub struct Checkpoint {
     recurred: BTreeMap<super::recurring::Series, crate::catalog::Occurrence>,
     behind: BTreeMap<Arc<str>, super::Behind>,
     #[serde(default)]
+    runs: super::runs::Runs,
+    #[serde(default)]
     services_known: super::business::Services,
 }
 
@@ -95,6 +97,7 @@ impl Engine {
             gaps: self.gaps.clone(),
             recurred: self.recurred.clone(),
             behind: self.behind.clone(),
+            runs: self.runs.clone(),
             services_known: (*self.services_known).clone(),
         }
     }
@@ -153,6 +156,7 @@ impl Engine {
             gaps: checkpoint.gaps,
             recurred: checkpoint.recurred,
             behind: checkpoint.behind,
+            runs: checkpoint.runs,
             services_known: Arc::new(checkpoint.services_known),
             ..Engine::default()
         };

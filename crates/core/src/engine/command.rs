@@ -77,6 +77,7 @@ impl Engine {
                 Ok(Reply::Done)
             }
             Command::Nothing => Ok(Reply::Done),
+            Command::Run(request) => self.apply_run(request, effects),
             Command::SkipCheck { object, state, why } => self.skip_check(object, *state, why),
             Command::TestContact { contact, channel, by } => {
                 let test = Test { channel: channel.as_ref(), by, at: self.at, seq: self.seq };

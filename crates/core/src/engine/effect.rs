@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::id::ObjectId;
 use crate::model::{CommandRun, HeldNotice, Notice, Notification, ObjectKey, Withheld};
+use crate::runbook::{AuditEntry, RunOrder};
 
 use super::input::{CommandError, Reply};
 use super::switch::Side;
@@ -31,6 +32,10 @@ pub struct Effects {
     pub perfdata: Vec<(Side, String)>,
     /// To the collector.
     pub checks: Vec<CheckRequest>,
+    /// To the executor of runbook steps, in this order.
+    pub orders: Vec<RunOrder>,
+    /// To the audit, in this order: what was refused too.
+    pub audit: Vec<AuditEntry>,
     /// Answer to a command.
     pub reply: Option<Result<Reply, CommandError>>,
 }
@@ -89,6 +94,8 @@ pub enum EventKind {
     Unwatched,
     CatalogLoaded,
     Note,
+    /// Something happened in a run of a runbook.
+    Runbook,
 }
 
 impl EventKind {
@@ -119,6 +126,7 @@ impl EventKind {
             EventKind::Unwatched => "unwatched",
             EventKind::CatalogLoaded => "catalog_loaded",
             EventKind::Note => "note",
+            EventKind::Runbook => "runbook",
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::catalog::Catalog;
 use crate::diagnosis::Signal;
 use crate::id::ObjectId;
 use crate::model::{Ack, Covers, Delivery, DowntimeKind, ObjectKey, Observation};
+use crate::runbook::{RunError, RunRequest};
 use crate::{Span, Timestamp};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -199,6 +200,8 @@ pub enum Command {
         state: u8,
         why: Arc<str>,
     },
+    /// About a run of a runbook.
+    Run(RunRequest),
 }
 
 /// Whether an acknowledgement is told to the contacts.
@@ -268,6 +271,8 @@ pub enum Reply {
     TestsSent(Vec<Arc<str>>),
     /// The id was seen before; the first answer stands.
     Repeated,
+    /// Number of the run it was about.
+    Run(u64),
 }
 
 /// Why a command was refused; the text is for the person who sent it.
@@ -291,4 +296,6 @@ pub enum CommandError {
     NoContact(Arc<str>),
     #[error("{0}")]
     Invalid(String),
+    #[error(transparent)]
+    Run(#[from] RunError),
 }

@@ -10,6 +10,7 @@ mod behind;
 pub mod business;
 pub mod change;
 pub mod checkpoint;
+mod clearance;
 mod command;
 mod comment;
 mod downtime;
@@ -28,10 +29,13 @@ mod recurring;
 mod reload;
 mod result;
 pub mod retained;
+mod run_watch;
+mod runs;
 mod skip;
 pub mod switch;
 pub mod tick;
 pub mod track;
+mod underway;
 mod unflap;
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
@@ -114,6 +118,7 @@ pub struct Engine {
     agents: Arc<BTreeMap<Arc<str>, AgentState>>,
     /// Hosts whose agents have more to tell than they have told.
     behind: BTreeMap<Arc<str>, Behind>,
+    runs: runs::Runs,
     seen: Seen,
     counters: Counters,
     /// The expressions of the catalog on its topologies.
@@ -157,6 +162,7 @@ impl Default for Engine {
             watched: freshness::Watched::default(),
             agents: Arc::default(),
             behind: BTreeMap::new(),
+            runs: runs::Runs::default(),
             seen: Seen::default(),
             counters: Counters::default(),
             prepared: Arc::default(),
@@ -282,6 +288,7 @@ impl Engine {
             downtimes: Arc::clone(&self.downtimes),
             comments: Arc::clone(&self.comments),
             clouds: Arc::clone(&self.clouds),
+            runs: Arc::clone(&self.runs.all),
             services_known: Arc::clone(&self.services_known),
             agents: Arc::new(self.agents.iter().map(|(name, agent)| (Arc::clone(name), agent.seen_at)).collect()),
             counters: self.counters,

@@ -15,6 +15,7 @@ use crate::rules::{self, Judgement};
 use crate::signals::Contribution;
 use crate::snapshot::{Counters, Flags, Row, RunFacts};
 use crate::status::{self, HostResult, ServiceResult};
+use crate::timeleft;
 
 /// Name of the passive service that says whether a host's agent is heard.
 pub(super) const AGENT_SERVICE: &str = "agent";
@@ -50,6 +51,7 @@ impl Engine {
             ObjectId::Host(id) => self.apply_host_result(id, observed_at, result, effects),
             ObjectId::Service(id) => self.apply_service_result(id, observed_at, result, effects),
         }
+        self.run_sees(result.object, effects);
     }
 
     fn count_check(&mut self, object: ObjectId, source: ResultSource) {
@@ -102,7 +104,9 @@ impl Engine {
         if before.is_pending() && directives.is_none() {
             self.watch_freshness(object);
         }
-        self.board.contribute(check, &Contribution { object, observation, judgement: &judgement, observed_at });
+        let contribution = Contribution { object, observation, judgement: &judgement, observed_at };
+        self.board.contribute(check, &contribution);
+        self.board.contribute_elsewhere(&catalog, check, &contribution);
         let output_changed = self.keep(object, result, judgement, stalked);
         let change = Change { before, transition, source: result.source, output_changed, seen_at };
         self.look_at_host_of(id, &change, effects);
@@ -188,7 +192,12 @@ impl Engine {
     /// Keeps what was seen; whether the short output of a stalked object differs from what was seen before.
     fn keep(&mut self, object: ObjectId, result: &CheckResult, judgement: Judgement, stalked: bool) -> bool {
         let observation = &result.observation;
+        let catalog = Arc::clone(&self.catalog);
+        let observed_at = result.observed_at.min(self.at);
         let detail = self.detail_mut(object);
+        if let Some(check) = catalog.check_of(object) {
+            timeleft::remember(&mut detail.samples, &check.probe, observation, observed_at);
+        }
         let output_changed = stalked && detail.observation.as_ref().map_or("", |was| &was.text) != &*observation.text;
         detail.observation = Some(Arc::clone(observation));
         detail.unknown_cause = judgement.cause;

@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::effect::{CheckRequest, Effects, Event, EventKind};
-use super::result::AGENT_SERVICE;
 use crate::catalog::{Check, View};
-use crate::diagnosis::{self, Class, Diagnosis, Signal, Target, TargetKind, Verdict};
+use crate::diagnosis::{self, Class, Diagnosis, Target, TargetKind, Verdict};
 use crate::id::{ObjectId, ServiceId};
 use crate::incident::cover::{self, CoverIndex, World};
-use crate::incident::{CauseKey, Clearance, Wanted};
-use crate::model::{Incident, ObjectKey, Phase, Reason, Sticky, TimelineEntry, TimelineKind, Value};
+use crate::incident::{CauseKey, Supported, Wanted};
+use crate::model::{Incident, ObjectKey, Phase, Reason, Sticky, TimelineEntry, TimelineKind};
 use crate::policy::notice::dependency::Purpose;
 use crate::policy::{Decisions, Situation};
-use crate::signals::REDIAGNOSE_AFTER;
+use crate::signals::{Maintained, REDIAGNOSE_AFTER};
 use crate::snapshot::{Flags, Row};
 use crate::{Span, Timestamp};
 
@@ -29,8 +28,9 @@ impl Engine {
         self.end_acks(effects);
         self.expire_comments();
         let diagnosed = self.diagnose(effects);
-        let wanted = self.wanted();
-        self.reconcile(&wanted, diagnosed, effects);
+        let supported = self.supported();
+        self.reconcile(&supported, diagnosed, effects);
+        self.advance_runs(effects);
         self.assess_services(diagnosed, effects);
         self.page(effects);
     }
@@ -60,16 +60,15 @@ impl Engine {
         // check's deadline when it arrives is not an old answer, nor is the one before it.
         timing.fresh_floor = catalog.timing.fresh_floor.max(self.board.answer_max * 3);
         let again = REDIAGNOSE_AFTER.at_pace(catalog.timing.pace);
+        let maintained = self.in_downtime_since();
         let mut ran = false;
         for index in 0..self.board.groups.len() {
             let group = &self.board.groups[index];
             if !group.dirty && self.at.since(group.diagnosed_at) < again {
                 continue;
             }
-            let mut signals = group.signals();
-            self.add_maintenance(&mut signals);
             let group = &mut self.board.groups[index];
-            let found = diagnosis::diagnose(&group.topology, &signals, self.at, &timing);
+            let found = group.diagnose(self.at, &timing, &maintained);
             group.dirty = false;
             group.diagnosed_at = self.at;
             ran = true;
@@ -78,19 +77,14 @@ impl Engine {
         ran
     }
 
-    fn add_maintenance(&self, signals: &mut Vec<Signal>) {
+    /// Hosts that are in downtime, and since when.
+    fn in_downtime_since(&self) -> Maintained {
+        let mut maintained = Maintained::new();
         for downtime in self.downtimes.values().filter(|d| d.active && d.target.service.is_none()) {
-            signals.push(Signal {
-                host: Some(Arc::clone(&downtime.target.host)),
-                component: None,
-                sig: "maintenance".into(),
-                value: Value::Bool(true),
-                vantage: None,
-                observed_at: self.at,
-                changed_at: downtime.started_at.unwrap_or(downtime.start),
-                every: Span::ZERO,
-            });
+            let since = maintained.entry(Arc::clone(&downtime.target.host)).or_default();
+            since.push(downtime.started_at.unwrap_or(downtime.start));
         }
+        maintained
     }
 
     fn take_over(&mut self, index: usize, found: diagnosis::Diagnosis, effects: &mut Effects) {
@@ -115,12 +109,12 @@ impl Engine {
     }
 
     /// Every cause that the present evidence supports: the verdicts, and the problems that no verdict covers.
-    fn wanted(&self) -> BTreeMap<CauseKey, Wanted> {
+    fn supported(&self) -> Supported {
         let timing = &self.catalog.timing;
         let mut wanted = BTreeMap::new();
         for (cloud, diagnosis) in self.diagnoses() {
             for verdict in diagnosis.verdicts.iter().filter(|verdict| opens(verdict.class)) {
-                let key = CauseKey { cloud: cloud.clone(), target: verdict.target.clone(), class: verdict.class };
+                let key = CauseKey::of(cloud.clone(), verdict);
                 let hold = match verdict.class {
                     Class::ServerDown | Class::SiteDown => timing.hold_server,
                     Class::Network | Class::PowerEvent | Class::MonitorIsolated => {
@@ -141,17 +135,17 @@ impl Engine {
             }
         }
         let plain = self.plain_causes(&wanted);
-        wanted.extend(plain);
+        wanted.extend(plain.causes);
         // What an agent tells of the past may be over: no new cause until it has told the rest.
         wanted.retain(|key, _| {
             let host = key.target.host.as_deref();
             !host.is_some_and(|host| self.is_told_of_the_past(host)) || self.tracker.live().any(|(live, _)| live == key)
         });
-        wanted
+        Supported { causes: wanted, roots: plain.roots }
     }
 
     /// The newest diagnosis of each cloud, and of the hosts outside clouds.
-    fn diagnoses(&self) -> impl Iterator<Item = (Option<Arc<str>>, &Diagnosis)> {
+    pub(super) fn diagnoses(&self) -> impl Iterator<Item = (Option<Arc<str>>, &Diagnosis)> {
         let clouds = self.catalog.clouds.iter().map(|cloud| Some(Arc::clone(&cloud.name)));
         clouds.zip(self.clouds.iter().map(|status| &status.diagnosis)).chain([(None, &self.outside)])
     }
@@ -166,8 +160,8 @@ impl Engine {
         }
     }
 
-    fn plain_causes(&self, wanted: &BTreeMap<CauseKey, Wanted>) -> BTreeMap<CauseKey, Wanted> {
-        let mut plain = BTreeMap::new();
+    fn plain_causes(&self, wanted: &BTreeMap<CauseKey, Wanted>) -> Supported {
+        let mut plain = Supported::default();
         if self.problems.is_empty() {
             return plain;
         }
@@ -182,7 +176,7 @@ impl Engine {
             .diagnoses()
             .flat_map(|(cloud, diagnosis)| diagnosis.verdicts.iter().map(move |verdict| (cloud.clone(), verdict)))
             .filter(|(_, verdict)| matches!(verdict.class, Class::Starting | Class::AdminStopped))
-            .map(|(cloud, v)| (CauseKey { cloud, target: v.target.clone(), class: v.class }, v))
+            .map(|(cloud, verdict)| (CauseKey::of(cloud, verdict), verdict))
             .collect();
         let causes = wanted
             .iter()
@@ -193,11 +187,21 @@ impl Engine {
         let maintained = self.maintained();
         let world = self.world();
         for &object in &self.problems {
-            if index.find(&self.catalog, object).is_some() || maintained.contains(&object) || self.is_released(object) {
-                continue;
+            let covering = index.find(&self.catalog, object);
+            let cause = match covering {
+                Some(key) => Some((key.clone(), None)),
+                None => cover::plain_cause(&world, object).map(|(key, want)| (key, Some(want))),
+            };
+            let Some((key, want)) = cause else { continue };
+            let own = cover::own_key(&self.catalog, object);
+            if own != key && self.tracker.is_live(&own) {
+                plain.roots.insert(own, key.clone());
             }
-            if let Some((key, want)) = cover::plain_cause(&world, object) {
-                plain.entry(key).or_insert(want);
+            if let Some(want) = want
+                && !maintained.contains(&object)
+                && !self.is_released(object)
+            {
+                plain.causes.entry(key).or_insert(want);
             }
         }
         plain
@@ -219,10 +223,10 @@ impl Engine {
             .collect()
     }
 
-    fn reconcile(&mut self, wanted: &BTreeMap<CauseKey, Wanted>, diagnosed: bool, effects: &mut Effects) {
+    fn reconcile(&mut self, supported: &Supported, diagnosed: bool, effects: &mut Effects) {
         let catalog = Arc::clone(&self.catalog);
         let mut tracker = std::mem::take(&mut self.tracker);
-        let outcome = tracker.reconcile(&catalog, wanted, &*self, self.at);
+        let outcome = tracker.reconcile(&catalog, supported, &*self, self.at);
         self.tracker = tracker;
         for suspect in &outcome.suspects {
             self.expedite(suspect, effects);
@@ -230,6 +234,9 @@ impl Engine {
         effects.events.extend(outcome.events);
         for number in &outcome.resolved {
             self.tell_resolved(*number, effects);
+        }
+        for number in &outcome.settled {
+            self.ledger.forget(*number);
         }
         if outcome.changed || diagnosed || self.problems_dirty {
             self.attach_problems(effects);
@@ -255,14 +262,14 @@ impl Engine {
         effects.checks.extend(above);
     }
 
-    fn tells_power(&self, object: ObjectId) -> bool {
+    pub(super) fn tells_power(&self, object: ObjectId) -> bool {
         self.catalog.check_of(object).is_some_and(|check| check.signals.iter().any(|spec| &*spec.sig == "power"))
     }
 
     /// Objects whose checks decide whether a component fails by itself: its own, and those of everything whose failure
     /// could explain it. Of a host as a whole: all of its checks. Only checks that this process runs: an agent speaks
     /// when it speaks, if its host lives. Of a problem by itself: the checks that may tell of what it is a part.
-    fn witnesses(&self, suspect: &Target) -> Vec<ObjectId> {
+    pub(super) fn witnesses(&self, suspect: &Target) -> Vec<ObjectId> {
         let Some(host) = &suspect.host else { return Vec::new() };
         let Some(id) = self.catalog.host_id(host) else { return Vec::new() };
         if suspect.kind == TargetKind::Service {
@@ -303,7 +310,7 @@ impl Engine {
         let catalog = Arc::clone(&self.catalog);
         let decisions = self.ledger.follow_up(&catalog, &incident, Reason::Recovery, None, self.at, self.seq);
         self.carry(decisions, effects);
-        self.ledger.forget(number);
+        self.ledger.rest(number);
     }
 
     /// Gives every problem to the live incident that covers it.
@@ -327,7 +334,7 @@ impl Engine {
             }
         }
         for (number, problems) in of_incident {
-            self.tracker.set_problems(number, problems);
+            self.tracker.set_problems(number, problems, self.at);
         }
         self.release(&owner, effects);
         let at = self.at;
@@ -484,97 +491,5 @@ fn set_owner(rows: &mut [Row], at: Timestamp, owner: impl Fn(usize) -> Option<u6
             row.incident = incident;
             row.changed = at;
         }
-    }
-}
-
-impl Engine {
-    /// Whether what tells of a lost resource was looked at since then, by an agent too: mended, it is told later than
-    /// the component that works again, and what is left of the evidence looks like a risk.
-    fn resource_seen(&self, verdict: &Verdict, since: Timestamp) -> bool {
-        let of_resource = matches!(verdict.class, Class::ResourceUnavailable | Class::ResourceAtRisk);
-        let host = verdict.target.host.as_deref().and_then(|name| self.catalog.host_id(name));
-        let (true, Some(host)) = (of_resource, host) else { return true };
-        self.catalog.hosts[host.index()].services.iter().all(|&id| {
-            let (service, row) = (&self.catalog.services[id.index()], &self.services[id.index()]);
-            let of = service.component.map(|of| &*self.catalog.components[of.index()].key);
-            let speaks = of == verdict.target.component.as_deref() && cover::speaks(&self.catalog, id, verdict);
-            !speaks || row.state == 0 || row.last_check >= since
-        })
-    }
-
-    /// Whether a host's agent, which is all that tells a lost path from a dead host, said anything since then. Its last
-    /// words before the host died are fresh for a while.
-    fn agent_spoke(&self, target: &Target, since: Timestamp) -> bool {
-        let agent = target.host.as_deref().and_then(|host| self.catalog.service_id(host, AGENT_SERVICE));
-        agent.is_none_or(|id| self.services[id.index()].last_check >= since)
-    }
-}
-
-impl Clearance for Engine {
-    /// A component that is not ready looks the same whether it fails or what it needs does; a host that came back looks
-    /// cut off while the last of its checks still waits. Whichever check is slower, the second must not be taken for the
-    /// first. Checks that do not come in any time they may take are not waited for.
-    fn is_looked_into(&self, want: &Wanted, since: Timestamp) -> bool {
-        let verdict = &want.verdict;
-        if self.at.since(since) >= want.hold + self.board.answer_max * 3 {
-            return true;
-        }
-        let seen = |object: &ObjectId| match object {
-            ObjectId::Host(id) => self.hosts[id.index()].last_check,
-            ObjectId::Service(id) => self.services[id.index()].last_check,
-        };
-        if verdict.class == Class::NetworkPath && !self.agent_spoke(&verdict.target, since) {
-            return false;
-        }
-        if !self.resource_seen(verdict, since) {
-            return false;
-        }
-        let witnesses = self.witnesses(&verdict.target);
-        if verdict.target.component.is_none() && verdict.class != Class::NetworkPath {
-            // Of a dead host every check waits for its deadline, and they all say the same; only its BMC knows
-            // whether it has power.
-            let mut bmc = witnesses.iter().filter(|object| self.tells_power(**object));
-            let is_told = verdict.class != Class::ServerDown || &*verdict.subtype == "power_off";
-            return is_told || bmc.all(|object| seen(object) >= since);
-        }
-        witnesses.iter().all(|object| seen(object) >= since)
-    }
-
-    fn is_said_again(&self, want: &Wanted, since: Timestamp) -> bool {
-        if self.at.since(since) >= want.hold + self.board.answer_max * 3 {
-            return true;
-        }
-        let hosts = cover::hosts_of(&want.verdict).into_iter().filter_map(|name| self.catalog.host_id(name));
-        let services = hosts.flat_map(|host| &self.catalog.hosts[host.index()].services);
-        let mut speaking = services.filter(|id| cover::speaks(&self.catalog, **id, &want.verdict));
-        speaking.all(|id| self.services[id.index()].last_check >= since)
-    }
-
-    /// Absence is never recovery: the checks that spoke for the verdict must have answered, and well.
-    fn is_clear(&self, incident: &Incident) -> bool {
-        let verdict: &Verdict = &incident.verdict;
-        if self.board.told_has_aged(&verdict.target, self.at, self.catalog.timing.fresh_floor) {
-            return false;
-        }
-        let Some(host) = verdict.target.host.as_deref().and_then(|name| self.catalog.host_id(name)) else {
-            return true;
-        };
-        if verdict.target.kind == TargetKind::Service {
-            let service = verdict.target.component.as_deref().and_then(|name| self.catalog.service_on(host, name));
-            return service.is_none_or(|id| self.services[id.index()].state == 0);
-        }
-        let host_speaks = verdict.target.component.is_none()
-            && matches!(verdict.class, Class::ServerDown | Class::Unknown | Class::Network);
-        if host_speaks && self.hosts[host.index()].state != 0 {
-            return false;
-        }
-        self.catalog.hosts[host.index()].services.iter().all(|&id| {
-            let row = &self.services[id.index()];
-            let service = &self.catalog.services[id.index()];
-            let component = service.component.map(|c| &*self.catalog.components[c.index()].key);
-            let concerned = verdict.target.component.is_none() || component == verdict.target.component.as_deref();
-            let failing = row.state >= 2;
-            !(concerned && failing && cover::speaks(&self.catalog, id, verdict))
-        })
     }
 }

@@ -171,10 +171,29 @@ pub fn speaks(catalog: &Catalog, service: ServiceId, verdict: &Verdict) -> bool 
         SignalValue::Resource { kind, .. } => {
             *kind == verdict.subtype && verdict.evidence.iter().any(|evidence| evidence.sig == "resource")
         }
+        SignalValue::Elsewhere(_) => false,
         SignalValue::Fact(_) | SignalValue::Each(_) | SignalValue::Translated { .. } | SignalValue::ByState(_) => {
             verdict.evidence.iter().any(|evidence| *evidence.sig == *spec.sig)
         }
     })
+}
+
+/// The key of the incident that a problem would be by itself.
+pub fn own_key(catalog: &Catalog, object: ObjectId) -> CauseKey {
+    let (host, kind, component) = match object {
+        ObjectId::Host(id) => (id, TargetKind::Host, None),
+        ObjectId::Service(id) => {
+            let service = &catalog.services[id.index()];
+            (service.host, TargetKind::Service, Some(Arc::clone(&service.name)))
+        }
+    };
+    let host = &catalog.hosts[host.index()];
+    CauseKey {
+        cloud: host.cloud.map(|id| Arc::clone(&catalog.clouds[id.index()].name)),
+        target: Target { kind, host: Some(Arc::clone(&host.name)), component },
+        class: Class::Unknown,
+        part: None,
+    }
 }
 
 /// The cause of a problem that no diagnosis covers: its unreachable parent, its host, its silent agent, or itself.
@@ -271,11 +290,7 @@ fn hold_of(world: &World<'_>, service: Option<ServiceId>) -> Span {
 
 fn key_of(world: &World<'_>, host: HostId, verdict: &Verdict) -> CauseKey {
     let cloud = world.catalog.hosts[host.index()].cloud;
-    CauseKey {
-        cloud: cloud.map(|id| Arc::clone(&world.catalog.clouds[id.index()].name)),
-        target: verdict.target.clone(),
-        class: verdict.class,
-    }
+    CauseKey::of(cloud.map(|id| Arc::clone(&world.catalog.clouds[id.index()].name)), verdict)
 }
 
 fn output_of(detail: &Detail) -> String {

@@ -2,7 +2,11 @@
 //!
 //! Decides nothing about who is told: that is `policy`.
 
+mod change;
 pub mod cover;
+mod lineage;
+pub mod notice;
+mod stage;
 pub mod title;
 
 use std::collections::BTreeMap;
@@ -11,10 +15,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, Timing};
-use crate::diagnosis::{Class, Target, Verdict};
+use crate::diagnosis::{Class, Target, TargetKind, Verdict};
 use crate::engine::{Event, EventKind};
-use crate::model::{Incident, ObjectKey, Phase, TimelineEntry, TimelineKind};
+use crate::model::{Incident, Links, ObjectKey, Phase, Stage, TimelineEntry, TimelineKind};
 use crate::{Span, Timestamp};
+
+use lineage::{Ended, Gone, Left};
 
 /// Ended incidents that stay in the read model; older ones live in history only.
 pub const ENDED_KEPT: usize = 500;
@@ -29,6 +35,24 @@ pub struct CauseKey {
     pub cloud: Option<Arc<str>>,
     pub target: Target,
     pub class: Class,
+    /// Of a machine's hardware: which part of it. A failed power supply and a failed disk are two failures.
+    pub part: Option<Arc<str>>,
+}
+
+impl CauseKey {
+    pub fn of(cloud: Option<Arc<str>>, verdict: &Verdict) -> CauseKey {
+        let part = (verdict.target.kind == TargetKind::Hardware).then(|| part_of(&verdict.subtype).into());
+        CauseKey { cloud, target: verdict.target.clone(), class: verdict.class, part }
+    }
+}
+
+/// A rebuild is the second half of a lost disk, and links that do not aggregate of a lost link: one failure each.
+fn part_of(subtype: &str) -> &str {
+    match subtype {
+        "raid_degraded" | "raid_rebuilding" => "raid",
+        "bond_slave" | "lacp_mismatch" | "lacp_partner" => "bond",
+        other => other,
+    }
 }
 
 /// A cause that the present evidence supports.
@@ -37,6 +61,14 @@ pub struct Wanted {
     pub verdict: Verdict,
     /// Must hold this long before it is believed.
     pub hold: Span,
+}
+
+/// Everything that the present evidence says about causes.
+#[derive(Clone, Debug, Default)]
+pub struct Supported {
+    pub causes: BTreeMap<CauseKey, Wanted>,
+    /// Live incidents of single checks and hosts that belong to a wider cause now.
+    pub roots: BTreeMap<CauseKey, CauseKey>,
 }
 
 /// A cause on its way to an incident.
@@ -60,6 +92,10 @@ pub struct Tracker {
     newest: u64,
     candidates: BTreeMap<CauseKey, Candidate>,
     live: BTreeMap<CauseKey, Live>,
+    /// The newest ended incident of each cause.
+    ended: BTreeMap<CauseKey, Ended>,
+    /// What incidents let go of lately: it may turn out to be a failure of its own.
+    left: Left,
 }
 
 /// What a reconciliation did that others must react to.
@@ -69,6 +105,8 @@ pub struct Outcome {
     /// New candidates: their hosts deserve an immediate look at every check.
     pub suspects: Vec<Target>,
     pub resolved: Vec<u64>,
+    /// Ended, and too long ago to be opened again: what was told about them need not be known any more.
+    pub settled: Vec<u64>,
     /// Anything about incidents differs from before.
     pub changed: bool,
 }
@@ -81,6 +119,10 @@ pub trait Clearance {
     fn is_looked_into(&self, want: &Wanted, since: Timestamp) -> bool;
     /// Whether the checks that spoke for a cause have done so again since.
     fn is_said_again(&self, want: &Wanted, since: Timestamp) -> bool;
+    /// Who may still take over for what failed.
+    fn takes_over(&self, incident: &Incident) -> Vec<String>;
+    /// What is still going on at what failed, though it is up: starts, resyncs, rebuilds.
+    fn goes_on(&self, incident: &Incident, up_since: Timestamp) -> Vec<String>;
 }
 
 impl Tracker {
@@ -88,10 +130,15 @@ impl Tracker {
         self.live.iter()
     }
 
+    pub fn is_live(&self, key: &CauseKey) -> bool {
+        self.live.contains_key(key)
+    }
+
     /// Whether a hold or a recovery runs: the next tick may open or resolve something.
     pub fn is_waiting(&self) -> bool {
-        let recovering = |live: &Live| self.incidents.get(&live.number).is_some_and(|i| i.phase == Phase::Recovering);
-        !self.candidates.is_empty() || self.live.values().any(recovering)
+        let waits = |i: &Arc<Incident>| i.phase == Phase::Recovering || i.stage == Stage::FailingOver;
+        !self.candidates.is_empty()
+            || self.live.values().any(|live| self.incidents.get(&live.number).is_some_and(waits))
     }
 
     /// Time that counts for no hold and no recovery: both go on where they stood.
@@ -102,6 +149,7 @@ impl Tracker {
         for absent_since in self.live.values_mut().filter_map(|live| live.absent_since.as_mut()) {
             *absent_since = (*absent_since + gap).min(at);
         }
+        self.left.pass_over(gap, at);
     }
 
     pub fn get(&self, number: u64) -> Option<&Arc<Incident>> {
@@ -123,12 +171,14 @@ impl Tracker {
     pub fn reconcile(
         &mut self,
         catalog: &Catalog,
-        wanted: &BTreeMap<CauseKey, Wanted>,
+        supported: &Supported,
         clearance: &dyn Clearance,
         at: Timestamp,
     ) -> Outcome {
         let mut outcome = Outcome::default();
+        let wanted = &supported.causes;
         self.candidates.retain(|key, _| wanted.contains_key(key));
+        let mut begin: Vec<(&CauseKey, &Verdict, Timestamp)> = Vec::new();
         for (key, want) in wanted {
             if let Some(live) = self.live.get_mut(key) {
                 live.absent_since = None;
@@ -144,11 +194,17 @@ impl Tracker {
             let is_known = !self.was_let_go(want, since) || clearance.is_said_again(want, since);
             if at.since(since) >= want.hold && is_known && clearance.is_looked_into(want, since) {
                 self.candidates.remove(key);
-                self.open(catalog, key, &want.verdict, since, at, &mut outcome);
+                begin.push((key, &want.verdict, since));
             }
         }
-        self.replace_explained(at, &mut outcome);
+        let gone = if begin.is_empty() { Gone::default() } else { self.gone(supported) };
+        for (key, verdict, since) in begin {
+            self.begin(catalog, &gone, Beginning { key, verdict, since, at }, &mut outcome);
+        }
+        self.merge(catalog, supported, at, &mut outcome);
         self.recover(wanted, &catalog.timing, clearance, at, &mut outcome);
+        self.restage(clearance, at, &mut outcome);
+        self.settle(&catalog.timing, at, &mut outcome);
         outcome
     }
 
@@ -170,37 +226,37 @@ impl Tracker {
         })
     }
 
-    fn open(
-        &mut self,
-        catalog: &Catalog,
-        key: &CauseKey,
-        verdict: &Verdict,
-        since: Timestamp,
-        at: Timestamp,
-        outcome: &mut Outcome,
-    ) {
+    /// A cause is believed: it is what an open incident really is, an old one again, or a new one.
+    fn begin(&mut self, catalog: &Catalog, gone: &Gone, new: Beginning<'_>, outcome: &mut Outcome) {
+        if let Some(old) = self.replaceable(gone, &new) {
+            self.replace(catalog, &old, &new, outcome);
+        } else if let Some(number) = self.reopenable(&catalog.timing, &new) {
+            self.reopen(catalog, number, &new, outcome);
+        } else {
+            self.open(catalog, &new, outcome);
+        }
+    }
+
+    fn open(&mut self, catalog: &Catalog, new: &Beginning<'_>, outcome: &mut Outcome) {
+        let Beginning { key, verdict, since, at } = *new;
         self.newest += 1;
         let number = self.newest;
         let title = title::title(catalog, verdict);
-        let zone = key.target.host.as_deref().and_then(|host| catalog.host_id(host)).map(|id| {
-            let zone = catalog.hosts[id.index()].zone;
-            Arc::clone(&catalog.zones[zone.index()].name)
-        });
-        let users_notice = verdict
-            .cell
-            .as_deref()
-            .and_then(|cell| catalog.cell(cell))
-            .map_or_else(String::new, |cell| cell.behaviour.clone());
+        let links = Links {
+            was: self.ended.get(key).map(|ended| ended.number),
+            split_from: self.left.root_of(&verdict.target, since, catalog.timing.collapse),
+            ..Links::default()
+        };
         let mut incident = Incident {
             number,
             phase: Phase::Open,
             title: title.clone(),
             cloud: key.cloud.clone(),
             site: Some(Arc::clone(&catalog.site)),
-            zone,
+            zone: zone_of(catalog, verdict),
             verdict: verdict.clone(),
             problems: Vec::new(),
-            users_notice,
+            users_notice: notice::of(catalog, verdict),
             owner: None,
             ack: None,
             opened_at: at,
@@ -209,6 +265,9 @@ impl Tracker {
             root: None,
             generation: 1,
             timeline: Vec::new(),
+            stage: Stage::Failed,
+            going_on: Vec::new(),
+            links: links.clone(),
         };
         // Whole seconds: finer is noise of the tick.
         let held = Span::from_secs(at.since(since).as_millis() / 1000);
@@ -218,95 +277,7 @@ impl Tracker {
         self.live.insert(key.clone(), Live { number, absent_since: None });
         outcome.events.push(Event::of_incident(at, EventKind::IncidentOpened, number, text));
         outcome.changed = true;
-    }
-
-    fn update(&mut self, catalog: &Catalog, number: u64, verdict: &Verdict, at: Timestamp, outcome: &mut Outcome) {
-        let Some(old) = self.incidents.get(&number) else { return };
-        let relapsed = old.phase == Phase::Recovering;
-        if old.verdict == *verdict && !relapsed {
-            return;
-        }
-        let worse = verdict.severity > old.verdict.severity || verdict.impact > old.verdict.impact;
-        let other_subtype = verdict.subtype != old.verdict.subtype;
-        let other_effects = verdict.suppressed != old.verdict.suppressed;
-        let new_title = title::title(catalog, verdict);
-        let words = if relapsed {
-            Some((TimelineKind::Relapsed, "The cause is back".to_owned()))
-        } else if worse || other_subtype {
-            let text = format!(
-                "{new_title}: {}, {}, impact {}",
-                cause_words(verdict),
-                verdict.severity.as_str(),
-                verdict.impact.as_str()
-            );
-            Some((TimelineKind::Changed, text))
-        } else if other_effects {
-            Some((TimelineKind::Effect, format!("{} effects folded in", verdict.suppressed.len())))
-        } else {
-            None
-        };
-        self.edit(number, |incident| {
-            incident.phase = Phase::Open;
-            incident.verdict = verdict.clone();
-            incident.title = new_title;
-            if let Some((kind, text)) = &words {
-                incident.changed_at = at;
-                push_timeline(incident, TimelineEntry { at, kind: *kind, by: None, text: text.clone() });
-            }
-            if worse {
-                incident.generation += 1;
-            }
-        });
-        if let Some((_, text)) = words {
-            outcome.events.push(Event::of_incident(at, EventKind::IncidentChanged, number, text));
-        }
-        outcome.changed = true;
-    }
-
-    /// A live incident whose target another live incident explains is closed as its effect.
-    fn replace_explained(&mut self, at: Timestamp, outcome: &mut Outcome) {
-        let gone: Vec<(&CauseKey, u64)> = self
-            .live
-            .iter()
-            .filter(|(_, live)| live.absent_since.is_some())
-            .map(|(key, live)| (key, live.number))
-            .collect();
-        if gone.is_empty() {
-            return;
-        }
-        // Roots by the hosts they take with them: a storm must not compare every incident with every other.
-        let mut roots: BTreeMap<&str, Vec<(&CauseKey, &Arc<Incident>)>> = BTreeMap::new();
-        for (key, live) in self.live.iter().filter(|(_, live)| live.absent_since.is_none()) {
-            let Some(incident) = self.incidents.get(&live.number) else { continue };
-            for effect in &incident.verdict.suppressed {
-                if let Some(host) = effect.host.as_deref() {
-                    roots.entry(host).or_default().push((key, incident));
-                }
-            }
-        }
-        let explained: Vec<(CauseKey, u64, u64)> = gone
-            .into_iter()
-            .filter_map(|(key, number)| {
-                let candidates = roots.get(key.target.host.as_deref()?)?;
-                let root = candidates.iter().find(|(other, root)| {
-                    *other != key && other.cloud == key.cloud && explains(&root.verdict, &key.target)
-                })?;
-                Some((key.clone(), number, root.1.number))
-            })
-            .collect();
-        for (key, number, root) in explained {
-            self.live.remove(&key);
-            let text = format!("Caused by INC-{root}");
-            self.edit(number, |incident| {
-                incident.phase = Phase::Closed;
-                incident.root = Some(root);
-                incident.resolved_at = Some(at);
-                incident.changed_at = at;
-                push_timeline(incident, TimelineEntry { at, kind: TimelineKind::Closed, by: None, text: text.clone() });
-            });
-            outcome.events.push(Event::of_incident(at, EventKind::IncidentClosed, number, text));
-            outcome.changed = true;
-        }
+        self.link(number, &links, at);
     }
 
     fn recover(
@@ -333,23 +304,9 @@ impl Tracker {
                 moves.push((key.clone(), live.number, Phase::Recovering));
                 continue;
             }
-            let wait = match key.class {
-                Class::ResourceUnavailable | Class::ResourceAtRisk => timing.recovery * RESOURCE_RECOVERY_FACTOR,
-                Class::SoftwareDown
-                | Class::ServerDown
-                | Class::Network
-                | Class::PowerEvent
-                | Class::NetworkPath
-                | Class::MonitorIsolated
-                | Class::SiteDown
-                | Class::SplitBrain
-                | Class::RedundancyLost
-                | Class::AdminStopped
-                | Class::Starting
-                | Class::Flapping
-                | Class::Unknown => timing.recovery,
-            };
-            if at.since(*live.absent_since.get_or_insert(at)) >= wait {
+            let up_since = *live.absent_since.get_or_insert(at);
+            if at.since(up_since) >= recovery_of(key.class, timing) && clearance.goes_on(incident, up_since).is_empty()
+            {
                 moves.push((key.clone(), live.number, Phase::Resolved));
             }
         }
@@ -359,12 +316,14 @@ impl Tracker {
             let kind = if resolved { TimelineKind::Resolved } else { TimelineKind::Recovering };
             self.edit(number, |incident| {
                 incident.phase = phase;
+                incident.stage = if resolved { Stage::Well } else { Stage::Recovering };
+                incident.going_on.clear();
                 incident.changed_at = at;
                 incident.resolved_at = resolved.then_some(at);
                 push_timeline(incident, TimelineEntry { at, kind, by: None, text: text.to_owned() });
             });
             if resolved {
-                self.live.remove(&key);
+                self.end(&key, number, at, outcome);
                 outcome.resolved.push(number);
                 outcome.events.push(Event::of_incident(at, EventKind::IncidentResolved, number, text));
             } else {
@@ -372,10 +331,10 @@ impl Tracker {
             }
             outcome.changed = true;
         }
-        self.forget_old();
+        self.forget_old(outcome);
     }
 
-    fn forget_old(&mut self) {
+    fn forget_old(&mut self, outcome: &mut Outcome) {
         let ended = self.incidents.len().saturating_sub(self.live.len());
         if ended <= ENDED_KEPT {
             return;
@@ -387,19 +346,58 @@ impl Tracker {
             .take(ended - ENDED_KEPT)
             .map(|(number, _)| *number)
             .collect();
-        for number in old {
-            incidents.remove(&number);
+        for number in &old {
+            incidents.remove(number);
         }
+        self.ended.retain(|_, ended| incidents.contains_key(&ended.number));
+        outcome.settled.extend(old);
     }
 
     /// Sets which problems belong to a live incident.
-    pub fn set_problems(&mut self, number: u64, problems: Vec<ObjectKey>) -> bool {
+    pub fn set_problems(&mut self, number: u64, problems: Vec<ObjectKey>, at: Timestamp) -> bool {
         let same = self.incidents.get(&number).is_none_or(|incident| incident.problems == problems);
         if !same {
+            self.let_go_of_problems(number, &problems, at);
             self.edit(number, |incident| incident.problems = problems);
         }
         !same
     }
+}
+
+/// A cause that is believed from now on.
+#[derive(Copy, Clone)]
+struct Beginning<'a> {
+    key: &'a CauseKey,
+    verdict: &'a Verdict,
+    since: Timestamp,
+    at: Timestamp,
+}
+
+/// How long a cause must be gone before it is believed.
+fn recovery_of(class: Class, timing: &Timing) -> Span {
+    match class {
+        Class::ResourceUnavailable | Class::ResourceAtRisk => timing.recovery * RESOURCE_RECOVERY_FACTOR,
+        Class::SoftwareDown
+        | Class::ServerDown
+        | Class::Network
+        | Class::PowerEvent
+        | Class::NetworkPath
+        | Class::MonitorIsolated
+        | Class::SiteDown
+        | Class::SplitBrain
+        | Class::RedundancyLost
+        | Class::AdminStopped
+        | Class::Starting
+        | Class::Flapping
+        | Class::Unknown => timing.recovery,
+    }
+}
+
+/// The zone of what failed.
+fn zone_of(catalog: &Catalog, verdict: &Verdict) -> Option<Arc<str>> {
+    let host = catalog.host_id(verdict.target.host.as_deref()?)?;
+    let zone = catalog.hosts[host.index()].zone;
+    Some(Arc::clone(&catalog.zones[zone.index()].name))
 }
 
 /// Whether `verdict` names `target` among what it takes with it.

@@ -34,6 +34,49 @@ impl Phase {
     }
 }
 
+/// Where a failure stands between its beginning and well, in the words of people; finer than [`Phase`].
+#[derive(Copy, Clone, Debug, Default, Eq, Hash, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    #[default]
+    Failed,
+    /// The passive half of the pair may still take over.
+    FailingOver,
+    /// It is up, and something is still going on: a start, cold caches, a resync, a rebuild.
+    Recovering,
+    Well,
+    /// It was no failure of its own.
+    Merged,
+}
+
+impl Stage {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Stage::Failed => "failed",
+            Stage::FailingOver => "failing_over",
+            Stage::Recovering => "recovering",
+            Stage::Well => "well",
+            Stage::Merged => "merged",
+        }
+    }
+}
+
+/// Numbers of the incidents that this one has to do with; each link is there both ways.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Links {
+    /// The same cause, too long ago to open that incident again.
+    pub was: Option<u64>,
+    /// The same cause, later.
+    pub again: Option<u64>,
+    /// It was taken for a part of that one.
+    pub split_from: Option<u64>,
+    /// These were taken for parts of it.
+    pub split_off: Vec<u64>,
+    /// These turned out to be the same failure and were closed into it.
+    pub merged: Vec<u64>,
+}
+
 /// A host (`service` = `None`) or service by name: stable across reloads.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct ObjectKey {
@@ -66,6 +109,13 @@ pub struct Incident {
     /// Rises with every change that people must be told of; part of the notification key.
     pub generation: u32,
     pub timeline: Vec<TimelineEntry>,
+    #[serde(default)]
+    pub stage: Stage,
+    /// What fails over or recovers still, one sentence each.
+    #[serde(default)]
+    pub going_on: Vec<String>,
+    #[serde(default)]
+    pub links: Links,
 }
 
 impl Incident {
@@ -106,6 +156,9 @@ impl Incident {
             root: None,
             generation: 0,
             timeline: Vec::new(),
+            stage: Stage::Well,
+            going_on: Vec::new(),
+            links: Links::default(),
         }
     }
 
@@ -149,6 +202,20 @@ pub enum TimelineKind {
     Relapsed,
     Resolved,
     Closed,
+    /// A fact that speaks for the cause came, changed or went.
+    Evidence,
+    /// Failing over, recovering, or neither any more.
+    Stage,
+    /// Another cause turned out to be the one.
+    Replaced,
+    /// The same cause is back soon after it was well.
+    Reopened,
+    /// What was taken for a part of it has a cause of its own.
+    Split,
+    /// Another incident turned out to be the same failure.
+    Merged,
+    /// Something happened in a run of its runbook.
+    Runbook,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

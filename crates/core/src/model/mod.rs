@@ -13,7 +13,7 @@ pub mod value;
 pub use comment::{Comment, CommentSource, CommentType};
 pub use downtime::{Covers, Downtime, DowntimeKind};
 pub use facts::Facts;
-pub use incident::{Ack, Incident, ObjectKey, Phase, Sticky, TimelineEntry, TimelineKind};
+pub use incident::{Ack, Incident, Links, ObjectKey, Phase, Stage, Sticky, TimelineEntry, TimelineKind};
 pub use notice::{CommandRun, HeldNotice, Notice, NoticeKind};
 pub use notification::{COMMAND_CHANNEL, Delivery, DeliveryOutcome, Notification, Reason, Withheld};
 pub use observation::{Measurement, Observation, Outcome};

@@ -34,6 +34,8 @@ pub struct Told {
     pub at: Timestamp,
     /// Messages so far; part of the key of re-notifications.
     pub count: u32,
+    /// The last of them said that it is over: if it comes back, that is a problem again and no change.
+    pub is_over: bool,
 }
 
 /// Everything that was told or withheld about live incidents.
@@ -163,8 +165,9 @@ impl Ledger {
                 if self.is_held(&case, &slot, &mut decisions) {
                     continue;
                 }
-                let told = self.told.entry(slot).or_insert(Told { generation: 0, at, count: 0 });
+                let told = self.told.entry(slot).or_insert(Told { generation: 0, at, count: 0, is_over: false });
                 told.generation = incident.generation;
+                told.is_over = false;
                 told.at = at;
                 told.count += 1;
                 let message = Outgoing { reason, count: told.count, channel, address, by: None };
@@ -226,6 +229,9 @@ impl Ledger {
                 continue;
             };
             let Some(address) = contact.channels.get(&slot.2) else { continue };
+            if let Some(told) = self.told.get_mut(&slot) {
+                told.is_over = reason == Reason::Recovery;
+            }
             let situation = Situation::default();
             let case = Case { catalog, incident, situation: &situation, contact, route_period: None, reason, at };
             if self.is_held(&case, &slot, &mut decisions) {
@@ -251,7 +257,14 @@ impl Ledger {
         told.min()
     }
 
-    /// Drops the bookkeeping of an incident that has ended.
+    /// An incident has ended, and may be opened again: what was held back is over, what was told is not forgotten.
+    pub fn rest(&mut self, incident: u64) {
+        for slot in of_incident(&self.held, incident) {
+            self.held.remove(&slot);
+        }
+    }
+
+    /// Drops the bookkeeping of an incident that has ended for good.
     pub fn forget(&mut self, incident: u64) {
         for slot in of_incident(&self.told, incident) {
             self.told.remove(&slot);
@@ -265,7 +278,7 @@ impl Ledger {
 fn due_reason(catalog: &Catalog, incident: &Incident, told: Option<&Told>, at: Timestamp) -> Option<Reason> {
     let Some(told) = told else { return Some(Reason::Problem) };
     if told.generation < incident.generation {
-        return Some(Reason::Changed);
+        return Some(if told.is_over { Reason::Problem } else { Reason::Changed });
     }
     let every = renotify_every(catalog, incident.severity());
     (incident.ack.is_none() && every > Span::ZERO && at.since(told.at) >= every).then_some(Reason::Renotify)

@@ -22,6 +22,8 @@ impl SignalSpec {
                 let translated = word.and_then(|word| words.get(word.as_str()).cloned());
                 translated.into_iter().map(|word| Value::from(&*word)).collect()
             }
+            // Not about the object that was looked at; see `told_elsewhere`.
+            SignalValue::Elsewhere(_) => Vec::new(),
             SignalValue::ByState(words) => {
                 by_state(judgement, [&*words[0], &*words[1], &*words[2]]).into_iter().map(Value::from).collect()
             }
@@ -41,6 +43,29 @@ impl SignalSpec {
     }
 }
 
+/// What an observation says about another host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// Name or address.
+    pub host: String,
+    pub component: Option<String>,
+    pub value: Value,
+}
+
+impl SignalSpec {
+    /// What this signal says of other hosts; elements without a host or a value say nothing.
+    pub fn told_elsewhere(&self, observation: &Observation) -> Vec<Told> {
+        let SignalValue::Elsewhere(name) = &self.value else { return Vec::new() };
+        let list = observation.facts.get(&**name).and_then(Value::list).unwrap_or_default();
+        let told = list.iter().filter_map(|element| {
+            let text = |key: &str| element.get(key).and_then(Value::text).filter(|text| !text.is_empty());
+            let value = element.get("value").filter(|value| **value != Value::Null)?.clone();
+            Some(Told { host: text("host")?.to_owned(), component: text("component").map(str::to_owned), value })
+        });
+        told.collect()
+    }
+}
+
 fn by_state<'a>(judgement: &Judgement, words: [&'a str; 3]) -> Option<&'a str> {
     match judgement.state {
         ServiceState::Ok => Some(words[0]),
@@ -56,6 +81,25 @@ mod tests {
 
     use super::*;
     use crate::model::UnknownCause;
+
+    #[test]
+    fn what_is_told_of_others_is_no_value_of_ones_own() {
+        let element = |pairs: &[(&str, &str)]| -> Value {
+            pairs.iter().map(|(key, text)| ((*key).to_owned(), Value::from(*text))).collect()
+        };
+        let list = vec![
+            element(&[("host", "10.0.0.1"), ("component", "nc"), ("value", "ENABLED")]),
+            element(&[("host", "cc1"), ("value", "DISABLED")]),
+            element(&[("component", "nc"), ("value", "ENABLED")]),
+            element(&[("host", "10.0.0.2")]),
+        ];
+        let seen = Observation::observed("x").fact("others", Value::List(list));
+        let told = spec(SignalValue::Elsewhere("others".into())).told_elsewhere(&seen);
+        assert_eq!(told.len(), 2);
+        assert_eq!((told[0].host.as_str(), told[0].component.as_deref()), ("10.0.0.1", Some("nc")));
+        assert_eq!((told[1].host.as_str(), told[1].component.as_deref()), ("cc1", None));
+        assert!(spec(SignalValue::Fact("others".into())).told_elsewhere(&seen).is_empty());
+    }
 
     fn spec(value: SignalValue) -> SignalSpec {
         SignalSpec { sig: "s".into(), value, of_host: false }

@@ -131,6 +131,10 @@ impl BmcClient {
         }
     }
 
+    pub(super) fn transport(&self) -> &Arc<Transport> {
+        &self.inner.transport
+    }
+
     /// Datagrams that belonged to nobody or came faster than they were taken.
     pub fn dropped_datagrams(&self) -> u64 {
         self.inner.transport.dropped()

@@ -2,6 +2,7 @@
 
 mod breaker;
 mod client;
+mod control;
 mod conversation;
 mod event_log;
 mod last_good;
@@ -30,6 +31,7 @@ use super::clock::Clock;
 use super::{BuildError, Deadline, Network, Probe, ProbeEnv, ProbeError, Target};
 
 pub use client::{BmcClient, Look, SHARE_FOR};
+pub use control::switch;
 pub use event_log::{LogEntry, LogNews};
 pub use last_good::{LastGood, unreachable_since};
 pub use local::IpmiLocal;

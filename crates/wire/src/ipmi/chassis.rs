@@ -5,6 +5,56 @@ use super::cursor::Cursor;
 use super::netfn;
 use super::sel_detail::watchdog_use;
 
+/// Chassis Control (section 28.3).
+#[derive(Clone, Copy, Debug)]
+pub struct ChassisControl(pub Control);
+
+/// What it is told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Hard, without asking the operating system.
+    PowerDown,
+    PowerUp,
+    /// Off for at least a second, then on.
+    PowerCycle,
+}
+
+impl Control {
+    pub const ALL: [Control; 3] = [Control::PowerDown, Control::PowerUp, Control::PowerCycle];
+
+    pub const fn code(self) -> u8 {
+        match self {
+            Control::PowerDown => 0,
+            Control::PowerUp => 1,
+            Control::PowerCycle => 2,
+        }
+    }
+
+    /// As `ipmitool chassis power` has it.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Control::PowerDown => "power down",
+            Control::PowerUp => "power up",
+            Control::PowerCycle => "power cycle",
+        }
+    }
+}
+
+impl Command for ChassisControl {
+    type Answer = ();
+    const NAME: &'static str = "Chassis Control";
+    const NETFN: u8 = netfn::CHASSIS;
+    const COMMAND: u8 = chassis::CONTROL;
+
+    fn data(&self) -> Vec<u8> {
+        vec![self.0.code()]
+    }
+
+    fn parse(&self, _: &[u8]) -> Option<()> {
+        Some(())
+    }
+}
+
 /// Get System Restart Cause (section 28.11).
 #[derive(Clone, Copy, Debug)]
 pub struct GetRestartCause;

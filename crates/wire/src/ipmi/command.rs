@@ -20,6 +20,7 @@ pub mod app {
 /// Command numbers of the Chassis network function.
 pub mod chassis {
     pub const STATUS: u8 = 0x01;
+    pub const CONTROL: u8 = 0x02;
     pub const RESTART_CAUSE: u8 = 0x07;
     pub const POWER_ON_HOURS: u8 = 0x0F;
 }

@@ -206,6 +206,7 @@ fn engine_of(catalog: &Arc<Catalog>) -> (Handle, mpsc::Receiver<KeyedResult>) {
         clouds: Arc::default(),
         services_known: Arc::default(),
         agents: Arc::default(),
+        runs: Arc::default(),
         counters: Counters::default(),
         degraded: None,
         refused: None,

@@ -1,0 +1,282 @@
+//! `stentor runbook run`: leads a person through a runbook step by step, does what Stentor does itself, waits until it is
+//! verified well.
+
+use std::io::{BufRead, Write};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use serde_json::{Value as Json, json};
+use tokio::time::sleep;
+
+use super::super::ack::incident_number;
+use super::super::client::{Client, ClientArgs, field, shown};
+use super::print_block;
+use crate::web::links::encode;
+
+/// Between two looks at a step that is under way.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// INC-17 for the runbook of its cause, or the id of a procedure
+    #[arg(value_name = "INCIDENT|RUNBOOK")]
+    pub what: String,
+    /// Target of a procedure
+    #[arg(long)]
+    pub host: Option<String>,
+    /// Its component, where the procedure is about one
+    #[arg(long)]
+    pub component: Option<String>,
+    /// Only say what would be done, where, and whether it may be done now
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Ask nothing: manual steps count as done. For drills and tests
+    #[arg(long)]
+    pub yes_manual: bool,
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+/// # Errors
+/// It cannot be started, or the service cannot be reached.
+pub async fn run(args: &RunArgs, input: &mut dyn BufRead, out: &mut dyn Write) -> anyhow::Result<u8> {
+    let client = Client::new(&args.client)?;
+    let (path, body) = match incident_number(&args.what) {
+        Some(number) => (format!("/incidents/{number}/run"), json!({"dry_run": args.dry_run})),
+        None => {
+            let host =
+                args.host.as_ref().context("a procedure needs --host; of an incident give its number, INC-17")?;
+            let body = json!({"host": host, "component": args.component, "dry_run": args.dry_run});
+            (format!("/runbooks/{}/run", encode(&args.what)), body)
+        }
+    };
+    let begun = client.post(&path, &body).await?;
+    if args.dry_run {
+        return plan(&begun, out);
+    }
+    writeln!(out, "{}  {}: {}", field(&begun, "name"), field(&begun, "runbook"), field(&begun, "title"))?;
+    writeln!(out, "for {}", field(&begun, "target"))?;
+    Lead { client, run: begun["number"].as_u64().unwrap_or_default(), yes: args.yes_manual, input, out }.all().await
+}
+
+/// What would be done where; 1 if something of it may not be done now.
+fn plan(plan: &Json, out: &mut dyn Write) -> anyhow::Result<u8> {
+    writeln!(out, "{}: {} (dry run)", field(plan, "runbook"), field(plan, "title"))?;
+    writeln!(out, "for {}\n", field(plan, "target"))?;
+    let mut stands = 0;
+    for step in plan["steps"].as_array().into_iter().flatten() {
+        print_step(step, out)?;
+        stands += usize::from(!step["refused"].is_null());
+        stands += step["needs"].as_array().map_or(0, |n| n.iter().filter(|n| n["holds"] != true).count());
+    }
+    let checks = plan["verification"]["checks"].as_array().into_iter().flatten();
+    let names: Vec<String> = checks.map(check_name).collect();
+    let intervals = &plan["verification"]["intervals"];
+    writeln!(
+        out,
+        "Over when {} are well {intervals} times in a row.",
+        if names.is_empty() { "its checks".to_owned() } else { names.join(", ") }
+    )?;
+    for name in plan["verification"]["unwatched"].as_array().into_iter().flatten().filter_map(Json::as_str) {
+        writeln!(out, "Not there to verify with: {}", shown(name))?;
+    }
+    Ok(u8::from(stands > 0))
+}
+
+fn check_name(check: &Json) -> String {
+    match check["service"].as_str() {
+        Some(service) => format!("{}/{}", field(check, "host"), shown(service)),
+        None => field(check, "host").into_owned(),
+    }
+}
+
+pub(super) fn print_step(step: &Json, out: &mut dyn Write) -> anyhow::Result<()> {
+    let text = |key: &str| step[key].as_str().filter(|text| !text.is_empty()).map(shown);
+    let second = if step["second_person"] == true { ", needs a second person" } else { "" };
+    let state = text("state").unwrap_or_default();
+    writeln!(out, "{}. {} [{}{second}] {state}", step["step"], field(step, "kind"), field(step, "do"))?;
+    for (label, key) in [("", "text"), ("When: ", "when"), ("Go on if: ", "gate"), ("To undo: ", "rollback")] {
+        if let Some(text) = text(key) {
+            print_block(out, "   ", &format!("{label}{text}"))?;
+        }
+    }
+    for (mark, key) in
+        [("     $ ", "command"), ("   Does: ", "runs"), ("   Refused: ", "refused"), ("   Note: ", "note")]
+    {
+        if let Some(text) = text(key) {
+            writeln!(out, "{mark}{text}")?;
+        }
+    }
+    for need in step["needs"].as_array().into_iter().flatten() {
+        let holds = match need["holds"].as_bool() {
+            Some(true) => "holds".to_owned(),
+            Some(false) => "does not hold".to_owned(),
+            None => format!("is not known: {}", field(need, "why")),
+        };
+        writeln!(out, "   Needs: {} — {holds}", field(need, "condition"))?;
+    }
+    for line in step["output"].as_str().unwrap_or_default().lines() {
+        writeln!(out, "     | {}", shown(line))?;
+    }
+    Ok(())
+}
+
+/// What a person answered.
+enum Answer {
+    Done,
+    Skip(String),
+    Failed(String),
+    Leave,
+}
+
+/// One run, led from a terminal.
+struct Lead<'a> {
+    client: Client,
+    run: u64,
+    yes: bool,
+    input: &'a mut dyn BufRead,
+    out: &'a mut dyn Write,
+}
+
+impl Lead<'_> {
+    async fn all(mut self) -> anyhow::Result<u8> {
+        loop {
+            let now = self.client.get(&format!("/runs/{}", self.run)).await?;
+            let Some(number) = now["next_step"].as_u64() else { break };
+            let index = usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
+            let step = now["steps"][index].clone();
+            writeln!(self.out)?;
+            print_step(&step, self.out)?;
+            let goes_on = match &*field(&step, "state") {
+                "running" | "asked" => self.wait(number).await?,
+                _ => self.one(number, &step).await?,
+            };
+            if !goes_on {
+                writeln!(
+                    self.out,
+                    "\nRUN-{} stays open: `stentor runbook status RUN-{}` shows it.",
+                    self.run, self.run
+                )?;
+                return Ok(1);
+            }
+        }
+        self.verify().await
+    }
+
+    /// One step from ready to settled; false = it is left as it is.
+    async fn one(&mut self, number: u64, step: &Json) -> anyhow::Result<bool> {
+        let manual = step["do"] == "manual";
+        let failed = step["state"] == "failed";
+        if self.yes && failed {
+            return Ok(false);
+        }
+        let answer = if self.yes { Answer::Done } else { self.ask(manual)? };
+        let (action, body) = match answer {
+            Answer::Leave => return Ok(false),
+            Answer::Done if manual => {
+                let note = if self.yes { "taken as done" } else { "" };
+                ("done", json!({"note": note}))
+            }
+            Answer::Done => ("begin", json!({"attempt": step["attempt"].as_u64().unwrap_or(0) + 1})),
+            Answer::Skip(reason) => ("skip", json!({"reason": reason})),
+            Answer::Failed(note) => ("fail", json!({"note": note})),
+        };
+        let path = format!("/runs/{}/steps/{number}/{action}", self.run);
+        match self.client.post(&path, &body).await {
+            Ok(_) if action == "begin" || action == "done" => self.wait(number).await,
+            Ok(_) => Ok(true),
+            Err(error) => {
+                writeln!(self.out, "   Refused: {error}")?;
+                Ok(!self.yes)
+            }
+        }
+    }
+
+    fn ask(&mut self, manual: bool) -> anyhow::Result<Answer> {
+        loop {
+            let go = if manual { "d = done" } else { "g = go" };
+            write!(self.out, "   [{go}, s = skip, f = failed, q = leave it] ")?;
+            self.out.flush()?;
+            let mut line = String::new();
+            if self.input.read_line(&mut line).context("standard input cannot be read")? == 0 {
+                return Ok(Answer::Leave);
+            }
+            let (word, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
+            match word {
+                "d" | "g" | "y" => return Ok(Answer::Done),
+                "s" if !rest.is_empty() => return Ok(Answer::Skip(rest.to_owned())),
+                "s" => writeln!(self.out, "   say why: s REASON")?,
+                "f" => return Ok(Answer::Failed(rest.to_owned())),
+                "q" => return Ok(Answer::Leave),
+                _ => {}
+            }
+        }
+    }
+
+    /// Until the step is settled or failed; says once whom it waits for.
+    async fn wait(&mut self, number: u64) -> anyhow::Result<bool> {
+        let mut told = false;
+        loop {
+            let now = self.client.get(&format!("/runs/{}", self.run)).await?;
+            let step = &now["steps"][usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1)];
+            match step["state"].as_str().unwrap_or_default() {
+                "done" | "skipped" => {
+                    for line in step["output"].as_str().unwrap_or_default().lines() {
+                        writeln!(self.out, "     | {}", shown(line))?;
+                    }
+                    writeln!(self.out, "   done")?;
+                    return Ok(true);
+                }
+                "asked" if !told => {
+                    told = true;
+                    writeln!(
+                        self.out,
+                        "   Another person must approve: `stentor runbook approve RUN-{} {number}`",
+                        self.run
+                    )?;
+                }
+                "asked" | "running" => {}
+                _ => {
+                    for line in step["output"].as_str().unwrap_or_default().lines() {
+                        writeln!(self.out, "     | {}", shown(line))?;
+                    }
+                    writeln!(self.out, "   failed: {}", field(step, "note"))?;
+                    return Ok(!self.yes);
+                }
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Waits for the verification, then finishes.
+    async fn verify(&mut self) -> anyhow::Result<u8> {
+        let mut shown_before = String::new();
+        loop {
+            let now = self.client.get(&format!("/runs/{}", self.run)).await?;
+            if now["may_finish"] == true {
+                match self.client.post(&format!("/runs/{}/finish", self.run), &json!({})).await {
+                    Ok(_) => {
+                        writeln!(self.out, "\nRUN-{} finished: verified well.", self.run)?;
+                        return Ok(0);
+                    }
+                    // A result may have come in between.
+                    Err(error) => writeln!(self.out, "   not yet: {error}")?,
+                }
+            }
+            if !matches!(now["phase"].as_str(), Some("running" | "verifying" | "reopened")) {
+                bail!("RUN-{} is {}", self.run, field(&now, "phase"));
+            }
+            let verification = &now["verification"];
+            let line = format!("verification: {} of {} well", verification["well"], verification["intervals"]);
+            if line != shown_before {
+                writeln!(self.out, "   {line}")?;
+                for missing in now["missing"].as_array().into_iter().flatten().filter_map(Json::as_str) {
+                    writeln!(self.out, "     - {}", shown(missing))?;
+                }
+                shown_before = line;
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+}
