@@ -7,13 +7,13 @@ use axum::response::Response;
 use serde::Deserialize;
 use stentor_core::availability::State;
 use stentor_core::availability::history::{Downtimes, Stretch, Subject};
-use stentor_core::availability::pairs::{Pair, PairState, pairs};
-use stentor_core::{Span, Timestamp, whatif};
+use stentor_core::availability::pairs::{Pair, PairState};
+use stentor_core::{Span, Timestamp};
 
 use super::shell::{Ctx, Section, Shell};
 use super::{Scoped, html};
 use crate::web::WebState;
-use crate::web::availability::{Report, Service, Wanted, Window, report};
+use crate::web::availability::{Report, Service, Wanted, Window, pairs_of, report};
 use crate::web::parts::{self as p, Mark};
 use crate::web::words;
 
@@ -301,10 +301,9 @@ fn outages(ctx: Ctx<'_>, services: &[&Service]) -> Vec<OutageRow> {
 }
 
 fn maps(ctx: Ctx<'_>) -> Vec<ZoneMap> {
-    let (signals, _) = whatif::present(ctx.snapshot);
-    let clouds = ctx.snapshot.catalog.clouds.iter().zip(ctx.snapshot.clouds.iter()).zip(&signals);
-    let here = clouds.filter(|((cloud, _), _)| ctx.scope.cloud_name().is_none_or(|name| name == &*cloud.name));
-    let zones = here.flat_map(|((cloud, status), signals)| pairs(&cloud.topology, signals, &status.diagnosis));
+    let here = pairs_of(ctx.snapshot).into_iter();
+    let here = here.filter(|(cloud, _)| ctx.scope.cloud_name().is_none_or(|name| name == &***cloud));
+    let zones = here.flat_map(|(_, zones)| zones);
     zones
         .map(|zone| ZoneMap {
             zone: zone.zone.to_string(),

@@ -266,21 +266,7 @@ impl<'a> Grounding<'_, 'a> {
         };
         match leaf {
             Leaf::Kind(kind) => self.instances(kind, scope),
-            Leaf::Component { host, key } => {
-                let of_cloud = self.known.clouds.iter().find(|(_, topology)| {
-                    topology.hosts.get(host).is_some_and(|keys| keys.contains(key))
-                        || (topology.sysvms.contains_key(host) && host == key)
-                });
-                let Some((cloud, _)) = of_cloud else {
-                    let on_host = |(_, topology): &(&Name, &Topology)| topology.hosts.get(host).cloned();
-                    let keys = self.known.clouds.iter().find_map(on_host).unwrap_or_default();
-                    let known = keys.iter().map(|key| format!("{host}/{key}")).collect();
-                    self.lose("component", &format!("{host}/{key}"), known);
-                    return Vec::new();
-                };
-                let piece = single(PieceKind::Component, host, Some(key), Some(Arc::clone(cloud)));
-                vec![self.piece(piece)]
-            }
+            Leaf::Component { host, key } => self.component(host, key),
             Leaf::Host(name) => {
                 let of_cloud = self.known.clouds.iter().find(|(_, topology)| topology.hosts.contains_key(name));
                 let outside = self.known.catalog.is_some_and(|catalog| catalog.host_id(name).is_some());
@@ -329,6 +315,27 @@ impl<'a> Grounding<'_, 'a> {
                 vec![self.piece(single(PieceKind::Core, name, None, Some(Arc::clone(name))))]
             }
         }
+    }
+
+    fn component(&mut self, host: &Name, key: &Name) -> Vec<(u64, Node)> {
+        let of_cloud = self.known.clouds.iter().find(|(_, topology)| {
+            topology.hosts.get(host).is_some_and(|keys| keys.contains(key))
+                || (topology.sysvms.contains_key(host) && host == key)
+        });
+        let Some((cloud, _)) = of_cloud else {
+            let on_host = |(_, topology): &(&Name, &Topology)| topology.hosts.get(host).cloned();
+            let keys = self.known.clouds.iter().find_map(on_host).unwrap_or_default();
+            let known = keys.iter().map(|key| format!("{host}/{key}")).collect();
+            self.lose("component", &format!("{host}/{key}"), known);
+            return Vec::new();
+        };
+        let piece = Piece {
+            kind: PieceKind::Component,
+            cloud: Some(Arc::clone(cloud)),
+            name: Arc::clone(host),
+            part: Some(Arc::clone(key)),
+        };
+        vec![self.piece(piece)]
     }
 
     fn backend(&mut self, name: &Name) -> Vec<(u64, Node)> {

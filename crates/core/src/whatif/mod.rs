@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use element::{Element, Mode, UnknownElement};
-pub use present::{PresentWorld, present};
+pub use present::{PresentWorld, present, signals_of};
 
 use crate::Timestamp;
 use crate::availability::assess::{self, Prepared, Seen, Stands, Status};
