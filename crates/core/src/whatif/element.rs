@@ -52,11 +52,13 @@ pub enum Mode {
     Bond,
     /// The paths to one controller of the SAN.
     Path,
+    /// Every path to the SAN.
+    Paths,
     Drbd,
     SplitBrain,
 }
 
-const MODES: [(&str, Mode); 18] = [
+const MODES: [(&str, Mode); 19] = [
     ("host", Mode::Host),
     ("zone", Mode::Zone),
     ("feed", Mode::Feed),
@@ -73,6 +75,7 @@ const MODES: [(&str, Mode); 18] = [
     ("raid", Mode::Raid),
     ("bond", Mode::Bond),
     ("path", Mode::Path),
+    ("paths", Mode::Paths),
     ("drbd", Mode::Drbd),
     ("splitbrain", Mode::SplitBrain),
 ];
@@ -181,7 +184,7 @@ pub fn known(mode: Mode, catalog: &Catalog) -> BTreeSet<String> {
     let topologies = || catalog.clouds.iter().map(|cloud| &cloud.topology);
     let text = |name: &Name| name.to_string();
     match mode {
-        Mode::Host | Mode::Psu | Mode::Raid | Mode::Bond | Mode::Path | Mode::Drbd | Mode::SplitBrain => {
+        Mode::Host | Mode::Psu | Mode::Raid | Mode::Bond | Mode::Path | Mode::Paths | Mode::Drbd | Mode::SplitBrain => {
             let vms = topologies().flat_map(|topology| topology.sysvms.keys());
             catalog.hosts.iter().map(|host| &host.name).chain(vms).map(text).collect()
         }
