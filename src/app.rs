@@ -138,20 +138,16 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         auth::ensure_admin(&*store, &base.clock).await.context("the first administrator cannot be created")?;
     let door = Door::open(&settings).await?;
     show_under(&mut catalog, &door.url);
-    let retained = match &nagios {
-        Some(nagios) => takeover::at_first_start(&*journal, &store, nagios).await,
-        None => None,
-    };
+    let retained = left_by_nagios(nagios.as_ref(), &*journal, &store).await;
     let disk = Disk { journal, store: Arc::clone(&store), retained };
     let (desk, orders_to_program) = Desk::new();
-    let (to_executor, orders_of_runs) = mpsc::channel(runbook::ORDERS_MAX);
-    let core = start_core(&base, &settings, nagios.clone(), disk, (&catalog, &desk.seen), to_executor).await?;
-    let Core { writer, notify, aside, perfdata } = core;
+    let core = start_core(&base, &settings, nagios.clone(), disk, (&catalog, &desk.seen)).await?;
+    let Core { writer, notify, aside, perfdata, run_orders } = core;
     let engine = writer.handle.clone();
     let files = nagios.as_ref().map(|nagios| Files::start(nagios, &engine, &base.clock, &desk));
     let env = ProbeEnv { net: options.network.clone(), view: options.view, clock: base.clock.clone() };
     let ssh = Arc::new(Ssh::new(settings.ssh.clone()).context("SSH cannot be set up")?);
-    let executor = runbook::Parts { engine: engine.clone(), env: env.clone(), ssh: Arc::clone(&ssh) };
+    let runs = runbook::Parts { engine: engine.clone(), env: env.clone(), ssh: Arc::clone(&ssh) };
     let watched = Watched { catalog, env, factory: options.factory, imported: imported(nagios.as_ref()), ssh };
     let (handle, collector) = start_collector(&base, &settings, watched, &engine)?;
     let orders = tokio::spawn(relay(writer.to_collector, handle.clone()));
@@ -172,8 +168,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         demo: options.demo,
     };
     let web = tokio::spawn(serve::serve(door.listener, door.tls, router::router(state), stop.clone()));
-    takers.push(tokio::spawn(afterwards(cache)));
-    takers.push(runbook::start(executor, orders_of_runs, stop.clone()));
+    takers.extend([tokio::spawn(afterwards(cache)), runbook::start(runs, run_orders, stop.clone())]);
     let prune = tokio::spawn(prune(Arc::clone(&store), base.clock, settings.storage.keep, stop.clone()));
     Ok(Service {
         engine,
@@ -199,6 +194,15 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         prune,
         lock,
     })
+}
+
+/// What another monitor of the same objects left, at the very first start.
+async fn left_by_nagios(
+    nagios: Option<&NagiosSettings>,
+    journal: &dyn Journal,
+    store: &SharedStore,
+) -> Option<Arc<Retained>> {
+    takeover::at_first_start(journal, store, nagios?).await
 }
 
 /// An event makes what the collector shares of a controller old.
@@ -274,6 +278,7 @@ struct Core {
     notify: notify::Running,
     aside: JoinHandle<()>,
     perfdata: watch::Sender<PerfdataSettings>,
+    run_orders: mpsc::Receiver<RunOrder>,
 }
 
 /// What a `nagios.cfg` says of the service itself, where the configuration of Stentor does not; and its lock.
@@ -344,11 +349,11 @@ async fn start_core(
     nagios: Option<NagiosSettings>,
     disk: Disk,
     (catalog, seen): (&Arc<Catalog>, &Seen),
-    orders: mpsc::Sender<RunOrder>,
 ) -> anyhow::Result<Core> {
     let paging = nagios.as_ref().map_or(HANDLER_TIMEOUT, |nagios| nagios.notification_timeout);
     let notifiers = notifiers(settings)?.with(Pager { timeout: paging });
     let (to_aside, from_writer_aside) = mpsc::channel(ASIDE_MAX);
+    let (to_executor, run_orders) = mpsc::channel(runbook::ORDERS_MAX);
     let outbox = Arc::new(Notify::new());
     let (unrecorded, from_writer) = mpsc::channel(notify::UNRECORDED_MAX);
     let parts = writer::Parts {
@@ -362,7 +367,7 @@ async fn start_core(
         inbox: settings.engine.inbox,
         turn_inputs: settings.engine.turn_inputs,
         unrecorded,
-        orders: Some(orders),
+        orders: Some(to_executor),
         aside: Some(to_aside),
         retained: disk.retained,
     };
@@ -382,7 +387,7 @@ async fn start_core(
     let settings = nagios.as_ref().map(|nagios| nagios.perfdata.clone()).unwrap_or_default();
     let (perfdata, changes) = watch::channel(settings);
     let aside = start_aside(base, nagios, from_writer_aside, (&writer.handle, seen), &changes)?;
-    Ok(Core { writer, notify, aside, perfdata })
+    Ok(Core { writer, notify, aside, perfdata, run_orders })
 }
 
 /// What the collector looks at, and with what.

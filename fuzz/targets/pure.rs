@@ -50,6 +50,9 @@ use stentor_wire::{
     backup, ceph, containers, dns, drbd, drill, euca, exposition, gluster, greeting, hostnet, iscsi, journey, ldap,
     lvm, multipath, nats, nrpe, ntp, nut, openstack, proxmox, rabbitmq, redfish, redis, riak, smartctl, tool_json, xml,
     zpool,
+    backup, ceph, cloudstack, containers, dns, drbd, drill, euca, exposition, gluster, greeting, hostnet, iscsi,
+    journey, ldap, lvm, manifest, multipath, nats, nrpe, ntp, nut, openstack, proxmox, rabbitmq, redfish, redis, riak,
+    smartctl, tool_json, xml, zpool,
 };
 
 /// Name and entry of a target.
@@ -92,6 +95,7 @@ pub const TARGETS: &[Target] = &[
     ("snmp", snmp),
     ("drbd", drbd),
     ("ceph", ceph),
+    ("cloudstack", cloudstack),
     ("gluster", gluster),
     ("host_network", host_network),
     ("iscsi", iscsi),
@@ -242,6 +246,8 @@ fn backup(data: &[u8]) {
     let artifacts = backup::parse_listing(&text);
     assert!(artifacts.windows(2).all(|pair| pair[0].at_s >= pair[1].at_s), "{artifacts:?}");
     let _ = (backup::median(artifacts.iter().map(|artifact| artifact.bytes).collect()), backup::parse_mark(&text));
+    let manifest = manifest::parse(&text);
+    assert!(manifest::differences(&manifest, &manifest).is_empty());
     let records = drill::Records::parse(&text);
     let again: String = records.drills.iter().map(drill::Drill::line).collect();
     assert_eq!(drill::Records::parse(&again).drills, records.drills);
@@ -746,6 +752,27 @@ fn gluster(data: &[u8]) {
     for volume in &volumes {
         assert!(volume.sets().len() <= volume.bricks.len(), "{volume:?}");
     }
+}
+
+/// The first byte chooses the status; the rest is an answer, a file of properties, a table of sockets.
+fn cloudstack(data: &[u8]) {
+    let (status, body) = data.split_first().map_or((200, data), |(first, rest)| (200 + u16::from(*first) * 2, rest));
+    for item in ["host", "systemvm", "storagepool"] {
+        for one in cloudstack::read(status, body, item).map(|answer| answer.items).unwrap_or_default() {
+            let _ = (cloudstack::Host::read(&one), cloudstack::SystemVm::read(&one), cloudstack::Pool::read(&one));
+            let _ = (cloudstack::ManagementServer::read(&one), cloudstack::Vm::read(&one));
+            if let Some(store) = cloudstack::ImageStore::read(&one) {
+                assert!(!store.url.contains('?'), "a login could stand in {store:?}");
+            }
+        }
+    }
+    let text = String::from_utf8_lossy(data);
+    if let Some(database) = cloudstack::properties::database(&text, "cloud") {
+        assert!(!database.host.is_empty(), "{database:?}");
+    }
+    assert!(cloudstack::sockets::peers(&text, 3306).len() <= text.lines().count());
+    let query = cloudstack::query("listHosts", &[("name", &text)], None);
+    assert!(query.is_ascii() && !query.contains(' '), "{query}");
 }
 
 fn riak(data: &[u8]) {

@@ -169,6 +169,7 @@ fn main_param(kind: &str) -> &'static str {
         "raid_controller" => "tool",
         "backup" => "path",
         "drill" => "of",
+        "parity" => "files",
         "euca_faults" => "logs",
         "euca_properties" | "euca_services" => "region",
         _ => "port",

@@ -280,8 +280,12 @@ mod tests {
         let cells: Vec<&str> =
             lines.iter().flat_map(|line| line["cells"].as_array().expect("cells")).filter_map(Json::as_str).collect();
         assert_eq!(cells.iter().filter(|cell| cell.starts_with("eucalyptus/")).count(), 30);
+        // Read once: there are hundreds of cells.
+        let platforms = platforms(&Source { config: None, json: true }).expect("packs");
         for cell in cells {
-            let shown: Json = serde_json::from_str(&show(cell, true).expect("shown")).expect("JSON");
+            let mut out = Vec::new();
+            super::show(&platforms, cell, true, &mut out).expect("shown");
+            let shown: Json = serde_json::from_slice(&out).expect("JSON");
             assert_eq!(shown["cells"][0]["cell"], cell);
             assert!(!shown["steps"].as_array().expect("steps").is_empty(), "{cell}");
         }

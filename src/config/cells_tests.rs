@@ -25,9 +25,9 @@ cloud = "euca"
 "#;
 
 const KEYS: [&str; 10] = ["console", "ufs", "clc", "walrus", "sc", "cc", "vb", "iw", "elb", "nc"];
-const AT: Timestamp = Timestamp::from_secs(1_795_226_531);
+pub(super) const AT: Timestamp = Timestamp::from_secs(1_795_226_531);
 
-fn cloud() -> Loaded {
+pub(super) fn cloud() -> Loaded {
     let mut text = CLOUD.to_owned();
     for key in KEYS {
         let zone = if ["sc", "cc", "nc", "vb"].contains(&key) { "zone = \"one\"\n" } else { "cloud = \"euca\"\n" };
@@ -40,7 +40,7 @@ fn cloud() -> Loaded {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Fault {
+pub(super) enum Fault {
     Software,
     Server,
     Resource,
@@ -48,7 +48,13 @@ enum Fault {
 }
 
 /// What a check of the failing host sees; `None` = no result comes.
-fn failing(check: &str, component: bool, host_side: bool, fault: Fault, ok: &Observation) -> Option<Observation> {
+pub(super) fn failing(
+    check: &str,
+    component: bool,
+    host_side: bool,
+    fault: Fault,
+    ok: &Observation,
+) -> Option<Observation> {
     let seen = |facts: &[(&str, &str)]| {
         facts.iter().fold(Observation::observed("seen"), |seen, (name, value)| seen.fact(name, *value))
     };

@@ -44,7 +44,9 @@ fn of_pack(pack: &Pack, packs: &[Pack]) -> Vec<Hole> {
     }
     for runbook in &pack.platform.runbooks {
         let mut missing = of_runbook(runbook);
-        let named = pack.platform.cells.iter().any(|cell| cell.runbook == runbook.id);
+        // What Stentor says of itself (`monitor`) has runbooks without components.
+        let named =
+            pack.platform.components.is_empty() || pack.platform.cells.iter().any(|cell| cell.runbook == runbook.id);
         if !named && !runbook.procedure {
             missing.push("no cell names it, and it is no `procedure`".to_owned());
         }

@@ -305,7 +305,7 @@ fn settle_cloud(
     match (own, of_platform.as_slice()) {
         (Some(own), _) if of_platform.contains(&own) => true,
         // Ceph stands on hosts of other clouds too.
-        (Some(_), _) if platform == "ceph" => true,
+        (Some(_), _) if super::topology::is_guest(platform) => true,
         (None, [only]) => {
             row.cloud = Some(CloudId::from_index(*only));
             true

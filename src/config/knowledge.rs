@@ -36,17 +36,29 @@ pub(super) fn complete(knowledge: &mut Knowledge, platform: &Platform, at: &Plac
         if component.core {
             knowledge.core.push(Arc::clone(&component.key));
         }
-        let redundancy = Redundancy { many: &*component.redundancy_kind == "many", min: component.redundancy_min };
+        let is = |kind: &str| &*component.redundancy_kind == kind;
+        let redundancy = Redundancy { many: is("many"), min: component.redundancy_min, each: is("each") };
         knowledge.redundancy.insert(Arc::clone(&component.key), redundancy);
         if !component.depends_on.is_empty() {
             knowledge.upstream.insert(Arc::clone(&component.key), component.depends_on.clone());
+        }
+    }
+    let known = |name: &Arc<str>| platform.components.iter().any(|known| known.key == *name);
+    for (key, name) in knowledge.beside.iter().flat_map(|(key, names)| names.iter().map(move |name| (key, name))) {
+        if !known(name) {
+            let help = super::finding::suggest(name, platform.components.iter().map(|known| &*known.key));
+            found.error("unknown-component", at, format!("`{key}` stands beside unknown `{name}`"), help);
         }
     }
     for cell in &platform.cells {
         let of_type = knowledge.runbooks.entry(Arc::clone(&cell.key.component)).or_default();
         of_type.insert(cell.key.failure_type, Arc::clone(&cell.runbook));
     }
-    refuse_circles(&knowledge.upstream, at, found);
+    let mut needs = knowledge.upstream.clone();
+    for (key, beside) in &knowledge.beside {
+        needs.entry(Arc::clone(key)).or_default().extend(beside.iter().cloned());
+    }
+    refuse_circles(&needs, at, found);
 }
 
 /// Components that need each other could each explain the other's failure away.

@@ -283,9 +283,15 @@ fn named_file(text: &At<&str>, folder: &Path, found: &mut Diagnostics) -> PathBu
 #[cfg(test)]
 mod knowledge_tests;
 #[cfg(test)]
+mod platforms_tests;
+#[cfg(test)]
 mod rules_tests;
 #[cfg(test)]
 mod tests;
 
 #[cfg(test)]
 mod cells_tests;
+#[cfg(test)]
+mod cloudstack_tests;
+#[cfg(test)]
+mod runs_tests;

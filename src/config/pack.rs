@@ -198,6 +198,10 @@ pub fn read_pack(files: Vec<(PathBuf, Arc<str>)>, found: &mut Diagnostics) -> Op
         for component in section.sections("component", "[[component]]", found) {
             if let Some(read) = read_component(&component, found) {
                 places.insert(read.key.to_string(), component.at.clone());
+                let beside = component.names("beside", found);
+                if !beside.is_empty() {
+                    knowledge.beside.insert(Arc::clone(&read.key), beside);
+                }
                 platform.components.push(read);
             }
         }
@@ -282,6 +286,7 @@ fn read_component(section: &Section<'_>, found: &mut Diagnostics) -> Option<Comp
         ("active_passive", "active_passive"),
         ("single", "single"),
         ("many", "many"),
+        ("each", "each"),
     ];
     let kind = redundancy.as_ref().and_then(|section| section.text("kind", found));
     let kind = kind.and_then(|text| word(&text, "kind", REDUNDANCY, found)).unwrap_or("single");

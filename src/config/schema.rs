@@ -156,7 +156,10 @@ pub const CONFIG: &[(&str, &[&str])] = &[
 pub const PACK: &[(&str, &[&str])] = &[
     ("pack file", &["pack", "component", "check", "usual", "cell", "runbook", "trap"]),
     ("[pack]", &["platform", "core", "version", "schema", "order", "precedence", "zonal", "guests"]),
-    ("[[component]]", &["key", "name", "core", "units", "processes", "ports", "jvm", "redundancy", "depends_on"]),
+    (
+        "[[component]]",
+        &["key", "name", "core", "units", "processes", "ports", "jvm", "redundancy", "depends_on", "beside"],
+    ),
     ("redundancy", &["kind", "min"]),
     (
         "[[check]]",

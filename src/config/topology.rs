@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use stentor_core::catalog::Catalog;
 use stentor_core::catalog::layout::{Feed, Link, MAINS, Switch, Wiring};
 use stentor_core::diagnosis::Topology;
 use stentor_core::id::{CloudId, HostId, ZoneId};
@@ -14,6 +15,11 @@ use super::objects::{Builder, Names};
 use super::tree::{At, Section, word};
 
 type Name = Arc<str>;
+
+/// Platforms whose components may stand on hosts of clouds of another one.
+pub(super) fn is_guest(platform: &str) -> bool {
+    platform == "ceph"
+}
 
 /// The parts that all clouds of a site share: power and switches.
 #[derive(Default)]
@@ -39,9 +45,8 @@ pub(super) fn build(
         place_host(HostId::from_index(row), builder);
     }
     for host in hosts {
-        let Some(cloud) = builder.catalog.hosts[host.id.index()].cloud else { continue };
         place_host(host.id, builder);
-        add_links(host, cloud, &shared, builder, found);
+        add_links(host, &shared, builder, found);
     }
     for (i, zone) in builder.catalog.zones.iter().enumerate() {
         let Some(cloud) = zone.cloud else { continue };
@@ -52,12 +57,27 @@ pub(super) fn build(
     for cloud in &mut builder.catalog.clouds {
         let platform = builder.packs.iter().find(|pack| pack.platform.key == cloud.platform);
         cloud.topology.knowledge = platform.map(|pack| pack.knowledge.clone()).unwrap_or_default();
+        let guest =
+            builder.packs.iter().find(|pack| is_guest(&pack.platform.key) && pack.platform.key != cloud.platform);
+        if let Some(guest) = guest {
+            let stands = |key: &Name| guest.platform.components.iter().any(|component| component.key == *key);
+            if cloud.topology.hosts.values().flatten().any(stands) {
+                cloud.topology.knowledge.take_in(&guest.platform.key, &guest.knowledge);
+            }
+        }
         let components = platform.map_or(&[][..], |pack| &pack.platform.components);
         cloud.topology.jvm = components.iter().filter(|c| c.jvm).map(|c| Arc::clone(&c.key)).collect();
         cloud.topology.switches = shared.switches.clone();
         cloud.topology.feeds = shared.feeds.clone();
         cloud.topology.mgmt_switch = shared.mgmt_switch.clone();
         hang_switches(&mut cloud.topology, &shared);
+    }
+    let outside = &mut builder.catalog.outside;
+    if !outside.fed_by.is_empty() || !outside.single_homed.is_empty() {
+        outside.switches = shared.switches.clone();
+        outside.feeds = shared.feeds.clone();
+        outside.mgmt_switch = shared.mgmt_switch.clone();
+        hang_switches(outside, &shared);
     }
     read_backends(roots, builder, found);
     read_pairs(roots, builder, found);
@@ -164,11 +184,19 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
     names.collect()
 }
 
+/// The topology of a host's cloud, or of the hosts outside clouds.
+fn topology_of<'a>(catalog: &'a mut Catalog, cloud: Option<CloudId>) -> &'a mut Topology {
+    match cloud {
+        Some(cloud) => &mut catalog.clouds[cloud.index()].topology,
+        None => &mut catalog.outside,
+    }
+}
+
 /// Adds a host with its components and its zone to its cloud.
 fn place_host(host: HostId, builder: &mut Builder<'_>) {
     let row = &builder.catalog.hosts[host.index()];
-    let Some(cloud) = row.cloud else { return };
     let name: Name = Arc::clone(&row.name);
+    let Some(cloud) = row.cloud else { return };
     let components = row.components.iter().map(|id| Arc::clone(&builder.catalog.components[id.index()].key)).collect();
     let zone = &builder.catalog.zones[row.zone.index()];
     let zone = (zone.cloud == Some(cloud)).then(|| Arc::clone(&zone.name));
@@ -180,10 +208,11 @@ fn place_host(host: HostId, builder: &mut Builder<'_>) {
 }
 
 /// What the host hangs on.
-fn add_links(host: &ReadHost<'_>, cloud: CloudId, shared: &Shared, builder: &mut Builder<'_>, found: &mut Diagnostics) {
-    let name: Name = Arc::clone(&builder.catalog.hosts[host.id.index()].name);
+fn add_links(host: &ReadHost<'_>, shared: &Shared, builder: &mut Builder<'_>, found: &mut Diagnostics) {
+    let row = &builder.catalog.hosts[host.id.index()];
+    let (name, cloud): (Name, _) = (Arc::clone(&row.name), row.cloud);
     let on = host.vm_on.as_ref().filter(|text| builder.hosts.find(text, found).is_some());
-    let topology = &mut builder.catalog.clouds[cloud.index()].topology;
+    let topology = topology_of(&mut builder.catalog, cloud);
     let switches = distinct(host.switches.iter().map(|port| switch_of(port).value));
     if let (Some(only), 1) = (switches.first(), switches.len())
         && shared.switches.contains_key(*only)

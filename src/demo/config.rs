@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::device_model::cabled;
-use super::plan::{BACKED, HOSTS, HostPlan, MAINS, Net, SWITCH, UPS, ZONES, shifted};
+use super::plan::{BACKED, HOSTS, HostPlan, MAINS, Net, RACK, SWITCH, UPS, ZONES, shifted};
 use super::sim::BMC_USER;
 
 /// What the file needs to know.
@@ -40,7 +40,7 @@ fn write_all(out: &mut String, wish: &Wish<'_>) -> std::fmt::Result {
         "[[cloud]]\nname = \"euca\"\nplatform = \"eucalyptus\"\nrelease = \"4.4\"\nmin_nc = 1\nnetwork_mode = \"EDGE\"\n\
          ebs = \"overlay\"\nobject = \"walrus\"\n"
     )?;
-    for (feed, source) in [(MAINS, "mains"), (BACKED, UPS)] {
+    for (feed, source) in [(MAINS, "mains"), (BACKED, UPS), (RACK, UPS)] {
         writeln!(out, "[[feed]]\nname = \"{feed}\"\nsource = \"{source}\"\n")?;
     }
     writeln!(out, "[[switch]]\nname = \"{SWITCH}\"\nkind = \"stack\"\nfeeds = [\"{MAINS}\", \"{BACKED}\"]\n")?;
@@ -68,7 +68,9 @@ fn write_device(out: &mut String, name: &str, check: &str, params: &str, wish: &
     writeln!(out, "[[host]]\nname = \"{name}\"\naddress = \"{}\"", wish.net.device(name))?;
     writeln!(out, "zone = \"{}\"\ncloud = \"euca\"", ZONES[0])?;
     writeln!(out, "[host.checks.ping]\n{}\n[host.checks.ssh]\nenabled = false", network(None, ""))?;
-    writeln!(out, "[host.checks.{check}]\nenabled = true\nevery = \"10s\"\n{}\n", network(Some(161), params))
+    // A walk over many ports, by an unoptimised build on a machine with too much to do, may miss its deadline now and then.
+    let walk = network(Some(161), params);
+    writeln!(out, "[host.checks.{check}]\nenabled = true\nevery = \"10s\"\nattempts = 6\n{walk}\n")
 }
 
 fn write_host(out: &mut String, host: &HostPlan, wish: &Wish<'_>) -> std::fmt::Result {
@@ -87,7 +89,8 @@ fn write_host(out: &mut String, host: &HostPlan, wish: &Wish<'_>) -> std::fmt::R
             shifted(623)
         )?;
         let port = cabled().find(|(_, name)| *name == host.name).map_or(0, |(port, _)| port);
-        writeln!(out, "psu_feeds = [\"{MAINS}\", \"{BACKED}\"]")?;
+        let feeds: Vec<String> = host.feeds().iter().map(|feed| format!("\"{feed}\"")).collect();
+        writeln!(out, "psu_feeds = [{}]", feeds.join(", "))?;
         writeln!(out, "switch_ports = [\"{SWITCH}/1/{port}\", \"{SWITCH}/2/{port}\"]")?;
     }
     let mut checks = vec![("ping".to_owned(), network(None, "")), ("ssh".to_owned(), network(Some(22), ""))];

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::plan::{HOSTS, HostPlan, MAINS, SWITCH, TARGETS, UPS, find};
+use super::plan::{HOSTS, HostPlan, MAINS, RACK, SWITCH, TARGETS, UPS, find};
 
 /// What goes wrong.
 #[derive(Copy, Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -22,6 +22,8 @@ pub enum Kind {
     Bond,
     /// A controller of the SAN.
     Path,
+    /// Every path to the SAN.
+    Paths,
     /// The peer of a replicated disk.
     Drbd,
     SplitBrain,
@@ -31,6 +33,8 @@ pub enum Kind {
     Feed,
     /// The UPS alone loses its input.
     Ups,
+    /// The only feed of a rack: its hosts go dark with their controllers.
+    Rack,
 }
 
 /// One fault and where it strikes.
@@ -68,14 +72,19 @@ impl Fault {
             all.extend(physical.map(|host| Fault { kind, host: host.name, component: None }));
         }
         for host in HOSTS {
-            let kinds =
-                [(Kind::Path, host.has_san()), (Kind::Drbd, host.has_drbd()), (Kind::SplitBrain, host.has_drbd())];
+            let kinds = [
+                (Kind::Path, host.has_san()),
+                (Kind::Paths, host.has_san()),
+                (Kind::Drbd, host.has_drbd()),
+                (Kind::SplitBrain, host.has_drbd()),
+            ];
             let there = kinds.into_iter().filter(|(_, is_there)| *is_there);
             all.extend(there.map(|(kind, _)| Fault { kind, host: host.name, component: None }));
         }
         all.push(Fault { kind: Kind::Stack, host: SWITCH, component: None });
         all.push(Fault { kind: Kind::Feed, host: UPS, component: None });
         all.push(Fault { kind: Kind::Ups, host: UPS, component: None });
+        all.push(Fault { kind: Kind::Rack, host: RACK, component: None });
         all
     }
 
@@ -95,11 +104,13 @@ impl Fault {
             (Kind::Raid, _) => format!("raid/{}", self.host),
             (Kind::Bond, _) => format!("bond/{}", self.host),
             (Kind::Path, _) => format!("path/{}", self.host),
+            (Kind::Paths, _) => format!("paths/{}", self.host),
             (Kind::Drbd, _) => format!("drbd/{}", self.host),
             (Kind::SplitBrain, _) => format!("splitbrain/{}", self.host),
             (Kind::Stack, _) => format!("stack/{}", self.host),
             (Kind::Feed, _) => format!("feed/{MAINS}"),
             (Kind::Ups, _) => format!("ups/{}", self.host),
+            (Kind::Rack, _) => format!("rack/{}", self.host),
             (Kind::Software | Kind::Server | Kind::Resource | Kind::Hang, None) => format!("host/{}", self.host),
         }
     }
@@ -116,11 +127,13 @@ impl Fault {
             (Kind::Raid, _) => format!("fail a disk of md0 on {host}"),
             (Kind::Bond, _) => format!("take a link of bond0 down on {host}"),
             (Kind::Path, _) => format!("take the paths of {host} to one SAN controller"),
+            (Kind::Paths, _) => format!("take every path of {host} to the SAN"),
             (Kind::Drbd, _) => format!("cut {host} off from the peer of its replicated disk"),
             (Kind::SplitBrain, _) => format!("let the copies of {host}'s replicated disk diverge"),
             (Kind::Stack, _) => format!("take member 2 from the stack {host}"),
             (Kind::Feed, _) => format!("cut the mains: no host has feed {MAINS}, {host} runs on its battery"),
             (Kind::Ups, _) => format!("take the input from {host}: it runs on its battery"),
+            (Kind::Rack, _) => format!("cut feed {host}: the rack that has no other goes dark"),
             (Kind::Server, _) | (Kind::Software | Kind::Hang | Kind::Resource, None) => format!("power {host} off"),
         }
     }
@@ -156,10 +169,12 @@ impl Fault {
             Kind::Raid => hardware("raid_degraded", "RB-H15"),
             Kind::Bond => hardware("bond_slave", "RB-H24"),
             Kind::Path => hardware("path", "RB-H35"),
+            Kind::Paths => Expect { class: "resource_unavailable", ..hardware("san_path", "RB-H36") },
             Kind::Drbd => hardware("drbd_connection", "RB-H37"),
             Kind::SplitBrain => Expect { class: "split_brain", ..hardware("drbd", "RB-H38") },
             Kind::Stack => hardware("stack_member", "RB-H30"),
             Kind::Feed | Kind::Ups => Expect { class: "power_event", ..hardware("on_battery", "RB-H05") },
+            Kind::Rack => Expect { class: "power_event", ..hardware("feed_lost", "RB-H05") },
         }
     }
 }

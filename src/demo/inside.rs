@@ -18,6 +18,7 @@ pub fn inside(plan: &HostPlan, faults: &BTreeSet<Fault>) -> SimHost {
     let wounds = Wounds {
         disk_failed: has(plan, faults, Kind::Raid),
         controller_lost: has(plan, faults, Kind::Path),
+        paths_lost: has(plan, faults, Kind::Paths),
         peer_lost: has(plan, faults, Kind::Drbd),
         split_brain: has(plan, faults, Kind::SplitBrain),
     };
@@ -49,8 +50,8 @@ pub fn is_killed(plan: &HostPlan, faults: &BTreeSet<Fault>, component: &str) -> 
                 Kind::Software => fault.component == Some(component),
                 Kind::Jvm => is_java(component),
                 Kind::Hang | Kind::Resource | Kind::Server => false,
-                Kind::Psu | Kind::Raid | Kind::Bond | Kind::Path | Kind::Drbd | Kind::SplitBrain => false,
-                Kind::Stack | Kind::Feed | Kind::Ups => false,
+                Kind::Psu | Kind::Raid | Kind::Bond | Kind::Path | Kind::Paths => false,
+                Kind::Drbd | Kind::SplitBrain | Kind::Stack | Kind::Feed | Kind::Ups | Kind::Rack => false,
             }
     })
 }

@@ -173,9 +173,9 @@ fn group_key(fault: Fault) -> &'static str {
         (Kind::Psu, _) => "psu",
         (Kind::Raid, _) => "raid",
         (Kind::Bond, _) => "bond",
-        (Kind::Path, _) => "path",
+        (Kind::Path | Kind::Paths, _) => "path",
         (Kind::Drbd | Kind::SplitBrain, _) => "drbd",
-        (Kind::Stack | Kind::Feed | Kind::Ups, _) => "shared",
+        (Kind::Stack | Kind::Feed | Kind::Ups | Kind::Rack, _) => "shared",
         (Kind::Jvm, _) | (_, None) => "jvm",
         (_, Some(component)) => component,
     }
@@ -204,9 +204,9 @@ fn group_words(snapshot: &Snapshot, fault: Fault) -> (String, String) {
         (Kind::Psu, _) => hardware("Power supplies"),
         (Kind::Raid, _) => hardware("RAID"),
         (Kind::Bond, _) => hardware("Bonded links"),
-        (Kind::Path, _) => hardware("SAN paths"),
+        (Kind::Path | Kind::Paths, _) => hardware("SAN paths"),
         (Kind::Drbd | Kind::SplitBrain, _) => hardware("Replicated disks"),
-        (Kind::Stack | Kind::Feed | Kind::Ups, _) => {
+        (Kind::Stack | Kind::Feed | Kind::Ups | Kind::Rack, _) => {
             ("Switches and power".to_owned(), "every host loses a spare at once".to_owned())
         }
         (Kind::Jvm, _) | (_, None) => ("Java process".to_owned(), "several components at once".to_owned()),

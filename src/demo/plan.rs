@@ -25,13 +25,15 @@ pub struct HostPlan {
     pub components: &'static [&'static str],
     /// Runs as an instance on this node; instances have no BMC, power supplies or RAID of their own.
     pub vm_on: Option<&'static str>,
+    /// Stands in the rack that has one feed for everything.
+    pub in_rack: bool,
 }
 
 /// Zone names by third octet.
 pub const ZONES: [&str; 3] = ["front", "kvm", "vmware"];
 
 const fn host(name: &'static str, zone: u8, number: u8, components: &'static [&'static str]) -> HostPlan {
-    HostPlan { name, zone, number, components, vm_on: None }
+    HostPlan { name, zone, number, components, vm_on: None, in_rack: false }
 }
 
 /// One component a host, except `front1`, whose three Java components share one JVM.
@@ -45,8 +47,10 @@ pub const HOSTS: &[HostPlan] = &[
     host("nc1", 1, 21, &["nc"]),
     host("nc2", 1, 22, &["nc"]),
     host("nc3", 1, 23, &["nc"]),
-    HostPlan { name: "iw1", zone: 1, number: 31, components: &["iw"], vm_on: Some("nc2") },
-    HostPlan { name: "elb1", zone: 1, number: 32, components: &["elb"], vm_on: Some("nc3") },
+    HostPlan { in_rack: true, ..host("nc4", 1, 24, &["nc"]) },
+    HostPlan { in_rack: true, ..host("nc5", 1, 25, &["nc"]) },
+    HostPlan { vm_on: Some("nc2"), ..host("iw1", 1, 31, &["iw"]) },
+    HostPlan { vm_on: Some("nc3"), ..host("elb1", 1, 32, &["elb"]) },
     host("cc2", 2, 11, &["cc"]),
     host("front1", 2, 12, &["ufs", "sc", "vb"]),
     host("vb1", 2, 13, &["vb"]),
@@ -69,9 +73,11 @@ pub const TARGETS: &[(&str, &str)] = &[
 /// The stack of switches that every physical host is cabled to twice, and the UPS. Both answer SNMP.
 pub const SWITCH: &str = "sw1";
 pub const UPS: &str = "ups1";
-/// Every physical host has its first supply on the mains, the second on the UPS.
+/// Every physical host has its first supply on the mains, the second on the UPS; those in the rack have one feed, behind the
+/// UPS.
 pub const MAINS: &str = "A";
 pub const BACKED: &str = "B";
+pub const RACK: &str = "R";
 /// A device's address is in the zone of the front, below the hosts.
 const DEVICES: [(&str, u8); 2] = [(SWITCH, 2), (UPS, 3)];
 
@@ -110,6 +116,11 @@ impl HostPlan {
         self.vm_on.is_none()
     }
 
+    /// The feeds of its power supplies.
+    pub const fn feeds(&self) -> &'static [&'static str] {
+        if self.in_rack { &[RACK] } else { &[MAINS, BACKED] }
+    }
+
     /// Its volumes lie on a SAN, by two adapters and two controllers.
     pub fn has_san(&self) -> bool {
         self.name == "sc1"
@@ -133,7 +144,7 @@ pub fn is_java(key: &str) -> bool {
 
 /// Whether the demo simulates something of this name.
 pub fn is_known(name: &str) -> bool {
-    find(name).is_some() || DEVICES.iter().any(|(known, _)| *known == name)
+    find(name).is_some() || name == RACK || DEVICES.iter().any(|(known, _)| *known == name)
 }
 
 pub fn find(name: &str) -> Option<&'static HostPlan> {

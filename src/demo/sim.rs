@@ -235,7 +235,12 @@ impl World {
         let off: BTreeSet<&str> =
             self.faults.iter().filter(|fault| fault.kind == Kind::Server).map(|fault| fault.host).collect();
         // An instance dies with its node.
-        let is_off = |plan: &HostPlan| off.contains(plan.name) || plan.vm_on.is_some_and(|node| off.contains(node));
+        let rack_is_dark = is_active(&self.faults, Kind::Rack);
+        let is_off = |plan: &HostPlan| {
+            off.contains(plan.name)
+                || plan.vm_on.is_some_and(|node| off.contains(node))
+                || (rack_is_dark && plan.in_rack)
+        };
         let dark = HOSTS.iter().filter(|plan| is_off(plan)).map(|plan| self.net.host(plan)).collect();
         self.dark.store(Arc::new(dark));
         self.switch.set(device_model::stack(SWITCH, is_active(&self.faults, Kind::Stack)));
@@ -280,7 +285,9 @@ async fn settle_bmc(bmc: &SimulatedBmc, plan: &HostPlan, faults: &BTreeSet<Fault
     let psu = faults.iter().any(|fault| fault.kind == Kind::Psu && fault.host == plan.name);
     bmc.set_power(!dead).await;
     // The first supply of every host hangs on the mains, the second on the UPS.
-    if is_active(faults, Kind::Feed) {
+    // Without any feed there is no standby power either.
+    bmc.set_silent(plan.in_rack && is_active(faults, Kind::Rack)).await;
+    if is_active(faults, Kind::Feed) && !plan.in_rack {
         bmc.lose_psu_input(1).await;
     } else {
         bmc.mend_psu(1).await;

@@ -10,6 +10,7 @@ use crate::probes::view::ToolRun;
 pub struct Wounds {
     pub disk_failed: bool,
     pub controller_lost: bool,
+    pub paths_lost: bool,
     pub peer_lost: bool,
     pub split_brain: bool,
 }
@@ -28,7 +29,7 @@ pub fn put(
         put_md(wounds.disk_failed, files);
     }
     if plan.has_san() {
-        says("multipathd show maps json", multipath(wounds.controller_lost));
+        says("multipathd show maps json", multipath(wounds));
     }
     if plan.has_drbd() {
         files.insert("/proc/drbd".to_owned(), drbd(wounds));
@@ -63,9 +64,9 @@ fn mdstat(degraded: bool) -> String {
 }
 
 /// One LUN by two adapters and two controllers, as libmultipath/print.c prints it.
-fn multipath(controller_lost: bool) -> String {
+fn multipath(wounds: Wounds) -> String {
     let path = |device: &str, adapter: &str, controller: &str, is_second: bool| {
-        let failed = controller_lost && is_second;
+        let failed = wounds.paths_lost || (wounds.controller_lost && is_second);
         let (dm, checker) = if failed { ("failed", "faulty") } else { ("active", "ready") };
         format!(
             r#"{{"dev":"{device}","dm_st":"{dm}","dev_st":"running","chk_st":"{checker}","host_wwpn":"{adapter}","target_wwpn":"{controller}"}}"#

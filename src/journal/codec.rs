@@ -12,9 +12,9 @@ use stentor_core::catalog::Catalog;
 use stentor_core::engine::Input;
 
 /// Layout of a batch and of a catalog body. Format 1 knew neither Nagios objects nor flexible downtimes, format 2 not how
-/// long a check took, format 3 neither redundancy groups, recurring downtimes nor files of performance data; they were
-/// never released, and are refused by name.
-pub const FORMAT: u8 = 4;
+/// long a check took, format 3 neither redundancy groups, recurring downtimes nor files of performance data, format 4 no runs of runbooks;
+/// they were never released, and are refused by name.
+pub const FORMAT: u8 = 5;
 /// A turn is at most 1,024 inputs of some 16 KiB kept text; far above that something is broken.
 pub const BATCH_BYTES_MAX: usize = 256 * 1024 * 1024;
 

@@ -373,22 +373,22 @@ async fn the_bench_reads_back_what_it_wrote() {
 }
 
 #[test]
-fn the_layout_of_format_4_is_frozen() {
+fn the_layout_of_format_5_is_frozen() {
     let inputs = &one_of_each()[1..];
     let batch = codec::encode(inputs).unwrap().batch;
-    assert_eq!(codec::FORMAT, 4, "write a golden for the new format beside this one");
+    assert_eq!(codec::FORMAT, 5, "write a golden for the new format beside this one");
     assert_eq!(
         codec::hex(&batch),
         GOLDEN,
-        "the layout of Input changed: old journals would be misread. Raise codec::FORMAT and keep a reader for 4"
+        "the layout of Input changed: old journals would be misread. Raise codec::FORMAT and keep a reader for 5"
     );
     let mut older = batch;
-    older[0] = 3;
+    older[0] = 4;
     let refused = codec::decode(&older, &BTreeMap::new());
-    assert!(matches!(refused, Err(codec::CodecError::Format(3))), "an older layout is refused, never misread");
+    assert!(matches!(refused, Err(codec::CodecError::Format(4))), "an older layout is refused, never misread");
 }
 
-const GOLDEN: &str = "040501010107e4d6b7bdbf68000102184449534b20435249544943414c202d20332025206672656\
+const GOLDEN: &str = "050501010107e4d6b7bdbf68000102184449534b20435249544943414c202d20332025206672656\
 50002066e6573746564040202000000000000f83f0200000000000000c004706f7274030772656675736564010474696d65010000000000\
 00d03f0173000000000050c41301020405686f73743001066469736b202f00000000d00fa01f046d6172610366616e000103632d3101031\
 b742f494e432d312f70726f626c656d2f312f6e6f632f656d61696c01036e6f6305656d61696c000006323530206f6b010405686f737430\

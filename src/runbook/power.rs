@@ -7,7 +7,7 @@ use stentor_core::snapshot::Snapshot;
 use tokio::time::Instant;
 
 use super::{Ended, Parts};
-use crate::probes::{Target, ipmi};
+use crate::probes::{Target, ipmi, redfish};
 
 pub async fn switch(parts: &Parts, snapshot: &Snapshot, order: &Order, action: PowerAction) -> Ended {
     let catalog = &snapshot.catalog;
@@ -16,8 +16,14 @@ pub async fn switch(parts: &Parts, snapshot: &Snapshot, order: &Order, action: P
     };
     let target = Target { host: host.name.clone(), address: host.address.clone(), bmc: host.bmc.clone() };
     let deadline = Instant::now() + order.within.to_std();
-    let params = params_of(catalog, host, "ipmi").unwrap_or_default();
-    match ipmi::switch(&parts.env, &target, &params, action, deadline).await {
+    let switched = match params_of(catalog, host, "redfish") {
+        Some(params) => redfish::switch(&parts.env, &target, &params, action, deadline).await,
+        None => {
+            let params = params_of(catalog, host, "ipmi").unwrap_or_default();
+            ipmi::switch(&parts.env, &target, &params, action, deadline).await
+        }
+    };
+    match switched {
         Ok(seen) => Ended { well: true, output: seen },
         Err(error) => Ended::failed(error.to_string()),
     }

@@ -22,6 +22,7 @@ use futures_util::stream::{self, Stream};
 use serde::Deserialize;
 use stentor_core::id::ObjectId;
 use stentor_core::model::Incident;
+use stentor_core::runbook::Run;
 use stentor_core::snapshot::Snapshot;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -31,7 +32,9 @@ use super::WebState;
 use super::auth::Session;
 use super::filter::Filter;
 use super::pages::shell::{Ctx, Degraded, Foot, Scope, Vitals};
-use super::pages::{design, hosts, incident, incidents, matrix, object, overview, services, time_left, topology};
+use super::pages::{
+    design, hosts, incident, incidents, matrix, object, overview, runbook, services, time_left, topology,
+};
 use super::parts::{Level, without_ages};
 use super::words;
 use crate::engine::Published;
@@ -65,6 +68,8 @@ struct Wanted {
     after: Option<String>,
     /// Incident.
     i: u64,
+    /// Run.
+    r: u64,
     /// Host and service.
     h: String,
     s: Option<String>,
@@ -128,7 +133,7 @@ impl Wanted {
         let me = if self.q.contains("me") { me } else { "" };
         let after = self.after.as_deref().unwrap_or("");
         let service = self.s.as_deref().unwrap_or("");
-        [&self.c, &self.q, after, &self.i.to_string(), &self.h, service, me].join("\u{0}")
+        [&self.c, &self.q, after, &self.i.to_string(), &self.r.to_string(), &self.h, service, me].join("\u{0}")
     }
 
     fn ids(&self) -> Vec<String> {
@@ -171,6 +176,7 @@ fn render(wanted: &Wanted, id: &str, me: &str, snapshot: &Snapshot, now: stentor
         }
         "head" => incident::HeadFragment::build(ctx, the_incident(snapshot, wanted)?).render(),
         "cause" => incident::CauseFragment::build(ctx, the_incident(snapshot, wanted)?).render(),
+        "run" => runbook::RunFragment::build(ctx, the_run(snapshot, wanted)?).render(),
         "timeline" => incident::TimelineFragment::build(ctx, the_incident(snapshot, wanted)?).render(),
         "state" => object::StateFragment::build(ctx, the_object(snapshot, wanted)?).render(),
         "output" => object::OutputFragment::build(ctx, the_object(snapshot, wanted)?).render(),
@@ -189,6 +195,15 @@ fn with_groups(
 
 fn the_incident<'a>(snapshot: &'a Snapshot, wanted: &Wanted) -> Option<&'a Incident> {
     snapshot.incidents.get(&wanted.i).map(|incident| &**incident)
+}
+
+/// Of its own page, or the newest of an incident.
+fn the_run<'a>(snapshot: &'a Snapshot, wanted: &Wanted) -> Option<&'a Run> {
+    let run = match wanted.r {
+        0 => runbook::newest_for(snapshot, wanted.i),
+        number => snapshot.runs.get(&number),
+    };
+    run.map(|run| &**run)
 }
 
 fn the_object(snapshot: &Snapshot, wanted: &Wanted) -> Option<ObjectId> {

@@ -1,42 +1,40 @@
 //! Everything that the demo can break, on several demos at once: each fault is one incident in its cell, told once,
 //! mended and told once more.
 
+#[path = "demo/runs.rs"]
+mod runs;
+#[path = "demo/table.rs"]
+mod table;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::running::{Running, alone, brief, is_live, number, within_patience};
+use table::Row;
 
 /// How much faster than real the demos run. Timeouts of probes are real at any pace.
 const PACE: u32 = 30;
 
 /// What is broken, one after the other, on one demo each. Together: every component in every way, and the hardware.
-const SHARES: [&[&str]; 4] = [
+const SHARES: [&[&str]; 6] = [
     &[
         "clc/software",
         "ufs/software",
         "clc/hang",
-        "walrus/server",
         "iw/resource",
-        "console/hang",
-        "clc/resource",
         "cc/hang",
         "psu/clc1",
         "clc/server",
         "nc/software",
         "splitbrain/walrus1",
-        "stack/sw1",
     ],
     &[
         "jvm/front1",
-        "walrus/software",
         "ufs/server",
         "console/resource",
         "sc/hang",
-        "elb/software",
-        "ufs/hang",
         "cc/resource",
-        "iw/server",
         "nc/hang",
         "raid/nc1",
         "drbd/walrus1",
@@ -46,13 +44,10 @@ const SHARES: [&[&str]; 4] = [
         "sc/software",
         "console/server",
         "ufs/resource",
-        "vb/hang",
         "cc/software",
-        "sc/server",
         "walrus/resource",
         "elb/hang",
         "nc/resource",
-        "iw/software",
         "bond/walrus1",
         "ups/ups1",
     ],
@@ -62,14 +57,22 @@ const SHARES: [&[&str]; 4] = [
         "sc/resource",
         "walrus/hang",
         "console/software",
-        "vb/server",
         "elb/resource",
-        "iw/hang",
         "nc/server",
         "vb/resource",
-        "elb/server",
         "path/sc1",
     ],
+    &[
+        "walrus/server",
+        "console/hang",
+        "clc/resource",
+        "stack/sw1",
+        "walrus/software",
+        "elb/software",
+        "iw/server",
+        "vb/server",
+    ],
+    &["rack/R", "ufs/hang", "vb/hang", "sc/server", "iw/software", "iw/hang", "elb/server", "paths/sc1"],
 ];
 
 /// Components that are not in service without their Cloud Controller.
@@ -83,8 +86,8 @@ fn each_component_is_broken_in_every_way() {
             assert!(tried.contains(&format!("{key}/{kind}").as_str()), "{key}/{kind} is in no share");
         }
     }
-    for kind in ["jvm", "psu", "raid", "bond", "path", "drbd", "splitbrain", "stack", "feed", "ups"] {
-        assert!(tried.iter().any(|name| name.starts_with(kind)), "no {kind} is in a share");
+    for kind in ["jvm", "psu", "raid", "bond", "path", "paths", "drbd", "splitbrain", "stack", "feed", "ups", "rack"] {
+        assert!(tried.iter().any(|name| name.split('/').next() == Some(kind)), "no {kind} is in a share");
     }
 }
 
@@ -92,15 +95,24 @@ fn each_component_is_broken_in_every_way() {
 async fn each_fault_is_one_incident_in_its_cell_and_heals() {
     let _alone = alone().await;
     let demos = (21..).zip(SHARES).map(|(net, share)| all_of(net, share));
-    let failures = futures_util::future::join_all(demos).await.concat();
+    let (mut failures, mut rows, mut order) = (Vec::new(), Vec::new(), Vec::new());
+    for (failed, seen, names) in futures_util::future::join_all(demos).await {
+        failures.extend(failed);
+        rows.extend(seen);
+        order = names;
+    }
+    if failures.is_empty() {
+        failures = table::hold(rows, &order);
+    }
     assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
 }
 
-/// One demo with its share of the faults: what went wrong, with everything that this demo ever said.
-async fn all_of(net: u8, share: &[&str]) -> Vec<String> {
+/// One demo with its share of the faults: what went wrong, with everything that this demo ever said; what was seen of each
+/// fault; and the names of all faults in the order of their list.
+async fn all_of(net: u8, share: &[&str]) -> (Vec<String>, Vec<Row>, Vec<String>) {
     let demo = Running::demo(net, PACE).await;
-    let mut failures = Vec::new();
-    if let Err(why) = each_of(&demo, share, &mut failures).await {
+    let (mut failures, mut rows) = (Vec::new(), Vec::new());
+    if let Err(why) = each_of(&demo, share, &mut failures, &mut rows).await {
         failures.push(why);
     }
     if !failures.is_empty() {
@@ -109,17 +121,28 @@ async fn all_of(net: u8, share: &[&str]) -> Vec<String> {
         let keys: Vec<String> = mails.as_array().into_iter().flatten().map(key_of).collect();
         failures.push(format!("all incidents of 127.{net}/16, {share:?}:{incidents}\n  mails {keys:#?}"));
     }
+    let faults = demo.get("demo/faults").await;
+    let names = faults.as_array().into_iter().flatten().filter_map(|fault| fault["name"].as_str().map(str::to_owned));
+    let names = names.collect();
     demo.stop().await;
-    failures
+    (failures, rows, names)
 }
 
-async fn each_of(demo: &Running, share: &[&str], failures: &mut Vec<String>) -> Result<(), String> {
+async fn each_of(
+    demo: &Running,
+    share: &[&str],
+    failures: &mut Vec<String>,
+    rows: &mut Vec<Row>,
+) -> Result<(), String> {
     within_patience("all is well at first", async || well(demo).await).await?;
     for name in share {
-        if let Err(why) = break_and_mend(demo, name).await {
-            failures.push(format!("{name}: {why}"));
-            demo.post("demo/heal-all?wait=1").await?;
-            within_patience("all is well after a failure", async || well(demo).await).await?;
+        match break_and_mend(demo, name).await {
+            Ok(row) => rows.push(row),
+            Err(why) => {
+                failures.push(format!("{name}: {why}"));
+                demo.post("demo/heal-all?wait=1").await?;
+                within_patience("all is well after a failure", async || well(demo).await).await?;
+            }
         }
     }
     if !failures.is_empty() {
@@ -129,13 +152,22 @@ async fn each_of(demo: &Running, share: &[&str], failures: &mut Vec<String>) -> 
     if incidents.len() != share.len() {
         return Err(format!("{} incidents of {} faults", incidents.len(), share.len()));
     }
-    told_once(demo, &incidents).await
+    let mails = told_once(demo, &incidents).await?;
+    for row in rows {
+        let of = |reason: &str| {
+            let mark = format!("/INC-{}/{reason}/", row.incident);
+            mails.iter().filter(|mail| key_of(mail).contains(&mark)).count()
+        };
+        row.pages = (of("problem"), of("recovery"));
+        claim(row.pages == (1, 1), || format!("{}: {:?} mails of problem and recovery", row.fault, row.pages))?;
+    }
+    Ok(())
 }
 
-async fn break_and_mend(demo: &Running, name: &str) -> Result<(), String> {
+async fn break_and_mend(demo: &Running, name: &str) -> Result<Row, String> {
     let faults = demo.get("demo/faults").await;
     let fault = faults.as_array().and_then(|all| all.iter().find(|fault| fault["name"] == name));
-    let expect = &fault.ok_or("no such fault")?["expect"];
+    let fault = fault.ok_or("no such fault")?;
     let before = demo.incidents().await.last().map_or(0, number);
     let since = async || -> Vec<Value> {
         demo.incidents().await.into_iter().filter(|incident| number(incident) > before).collect()
@@ -143,17 +175,27 @@ async fn break_and_mend(demo: &Running, name: &str) -> Result<(), String> {
 
     let opened = demo.post(&format!("demo/inject/{name}?wait=1")).await?;
     for key in ["class", "subtype", "cell", "runbook"] {
-        if opened[key] != expect[key] {
-            return Err(format!("{key} is not {}: {}", expect[key], brief(&opened)));
+        if opened[key] != fault["expect"][key] {
+            return Err(format!("{key} is not {}: {}", fault["expect"][key], brief(&opened)));
         }
     }
     if name.starts_with("clc/") {
         within_patience("what hangs on the CLC is an effect", async || effects_of_the_clc(&since().await)).await?;
     }
-    demo.post(&format!("demo/heal/{name}?wait=1")).await?;
+    if name.starts_with("rack/") {
+        let hosts: Vec<&Value> = opened["effects"].as_array().into_iter().flatten().map(|e| &e["host"]).collect();
+        claim(hosts == ["nc4", "nc5"], || format!("the rack is not its effect: {hosts:?}"))?;
+    }
+    claim(!opened["users_notice"].as_str().unwrap_or_default().is_empty(), || {
+        format!("nobody says what users notice: {}", brief(&opened))
+    })?;
+    let settled = demo.get(&format!("api/v1/incidents/{}", number(&opened))).await;
+    let gated = runs::mend(demo, name, &opened).await?;
     within_patience("all is well again", async || well(demo).await).await?;
     match since().await.as_slice() {
-        [only] if only["phase"] == "resolved" && only["number"] == opened["number"] => Ok(()),
+        [only] if only["phase"] == "resolved" && only["stage"] == "well" && only["number"] == opened["number"] => {
+            Ok(Row::new(fault, &settled, &gated))
+        }
         several => Err(format!("not one resolved incident:{}", several.iter().map(brief).collect::<String>())),
     }
 }
@@ -179,7 +221,7 @@ fn effects_of_the_clc(incidents: &[Value]) -> Result<(), String> {
 }
 
 /// Each incident sent one problem mail, and one recovery mail in the same thread.
-async fn told_once(demo: &Running, incidents: &[Value]) -> Result<(), String> {
+async fn told_once(demo: &Running, incidents: &[Value]) -> Result<Vec<Value>, String> {
     let marks = |incident: &Value| ["problem", "recovery"].map(|reason| format!("/INC-{}/{reason}/", number(incident)));
     let mails = within_patience("the mails of every incident", async || {
         let mails = demo.get("demo/mails").await.as_array().expect("a list").clone();
@@ -216,7 +258,7 @@ async fn told_once(demo: &Running, incidents: &[Value]) -> Result<(), String> {
         let is_named = problem["subject"].as_str().is_some_and(|subject| subject.contains(&named));
         claim(is_named, || format!("no {named} in {problem}"))?;
     }
-    Ok(())
+    Ok(mails)
 }
 
 fn claim(holds: bool, else_say: impl FnOnce() -> String) -> Result<(), String> {

@@ -7,6 +7,8 @@ mod bench;
 mod beyond;
 #[path = "ipmi/client.rs"]
 mod client;
+#[path = "ipmi/control.rs"]
+mod control;
 #[path = "ipmi/equality.rs"]
 mod equality;
 #[path = "ipmi/hostile.rs"]

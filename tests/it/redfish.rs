@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use stentor::clock::Clock;
 use stentor::probes::redfish::context;
 use stentor::probes::{Blind, Network, ProbeEnv, ProbeError, Target, find};
-use stentor_core::catalog::Bmc;
+use stentor_core::catalog::{Bmc, PowerAction};
 use stentor_core::model::{Observation, Value};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -107,6 +107,30 @@ async fn probe(folder: &TempDir, params: Json) -> Result<Observation, ProbeError
 
 fn fact(seen: &Observation, name: &str) -> String {
     seen.facts.get(name).map(ToString::to_string).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_service_of_another_make_switches_its_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let sushy = Sushy::start(folder.path()).await;
+    let env = ProbeEnv { net: Network::real(), view: Arc::new(Blind), clock: Clock::Machine };
+    let params = json!({"port": sushy.port, "ca_file": folder.path().join("bmc.pem"), "basic": true});
+    let params: Value = serde_json::from_value(params).unwrap();
+    let password_file = folder.path().join("password").display().to_string();
+    let (address, user) = ("127.0.0.1".into(), "monitor".into());
+    let bmc = Some(Bmc { address, port: 623, user, password_file: password_file.into(), suite: None });
+    let target = Target { host: "h".into(), address: "127.0.0.1".into(), bmc };
+    let switch = async |action| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        stentor::probes::redfish::switch(&env, &target, &params, action, deadline).await
+    };
+    let off = switch(PowerAction::Off).await.unwrap_or_else(|error| panic!("{error}"));
+    assert!(off.contains("ForceOff was accepted; it is off"), "{off}");
+    assert_eq!(sushy.power().await.as_deref(), Some("Off"));
+    assert_eq!(switch(PowerAction::Off).await.unwrap(), "the machine was off already");
+    let on = switch(PowerAction::Cycle).await.unwrap_or_else(|error| panic!("{error}"));
+    assert!(on.contains("it is on"), "{on}");
+    assert_eq!(sushy.power().await.as_deref(), Some("On"));
 }
 
 #[tokio::test]

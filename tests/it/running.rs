@@ -115,6 +115,16 @@ impl Running {
         if status.is_success() { Ok(serde_json::from_str(&body).unwrap()) } else { Err(format!("{status}: {body}")) }
     }
 
+    /// What a POST of JSON answers, whatever that is.
+    pub async fn send_json(&self, path: &str, body: &Value) -> (u16, Value) {
+        let request = self.client.post(format!("{}{path}", self.url)).bearer_auth(&self.token).json(body);
+        let response = timeout(PATIENCE, request.send()).await.expect("an answer in time");
+        let response = response.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let status = response.status().as_u16();
+        let text = response.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
     /// Every incident there ever was, the oldest first.
     pub async fn incidents(&self) -> Vec<Value> {
         let mut incidents = items(self.get("api/v1/incidents?limit=1000").await);

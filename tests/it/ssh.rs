@@ -271,3 +271,64 @@ async fn the_service_checks_a_host_over_ssh_as_if_an_agent_were_there() {
     assert_eq!(server.accepted(), 1, "six checks, one connection");
     hub.stop().await;
 }
+
+const PROCEDURE: &str = r#"
+[pack]
+platform = "works"
+version = "1"
+schema = 1
+[[runbook]]
+id = "rb-far"
+title = "On the other side"
+procedure = true
+steps = [
+  { kind = "fix", text = "Data.", do = "command", run = ["printf", "%s|", "a b", "$(id)", "it's {host}"] },
+  { kind = "fix", text = "It hangs.", do = "command", run = ["sleep", "76543"], within = "2s" },
+]
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runbook_runs_its_commands_over_ssh_and_a_hung_one_dies_there() {
+    let server = Server::start().await;
+    let set = server.settings();
+    let file = |path: &Option<PathBuf>| path.as_ref().unwrap().display().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir_all(folder.path().join("packs/works")).unwrap();
+    fs::write(folder.path().join("packs/works/pack.toml"), PROCEDURE).unwrap();
+    let config = format!(
+        "[packs]\ndirs = [\"packs\"]\n[ssh]\nport = {}\nidentity_file = \"{}\"\nknown_hosts = \"{}\"\nconfig_file = \"/dev/null\"\n\
+         [runbook]\ncommands = [[\"printf\", \"*\", \"*\", \"*\", \"*\"], [\"sleep\", \"76543\"]]\n\
+         [[host]]\nname = \"far\"\naddress = \"127.0.0.1\"\ncheck = \"none\"\nview = \"ssh\"\n",
+        server.port,
+        file(&set.identity_file),
+        file(&set.known_hosts)
+    );
+    let hub = Running::serve(&config, folder).await;
+    let client = reqwest::Client::new();
+    let post = async |path: &str, body: serde_json::Value| {
+        let request = client.post(format!("{}api/v1{path}", hub.url)).bearer_auth(&hub.token).json(&body);
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
+    };
+    let ended = async |step: usize| {
+        until("the step ends", async || {
+            let step = hub.get("api/v1/runs/1").await["steps"][step - 1].clone();
+            if step["state"] == "running" { Err(step) } else { Ok(step) }
+        })
+        .await
+    };
+    post("/runbooks/rb-far/run", serde_json::json!({"host": "far"})).await;
+    post("/runs/1/steps/1/begin", serde_json::json!({})).await;
+    let printed = ended(1).await;
+    assert_eq!(printed["output"], "exited 0\na b|$(id)|it's far|", "{printed}");
+    post("/runs/1/steps/2/begin", serde_json::json!({})).await;
+    let hung = ended(2).await;
+    assert_eq!(hung["state"], "failed", "{hung}");
+    assert!(hung["output"].as_str().unwrap().contains("did not end in time"), "{hung}");
+    until("it is gone there", async || {
+        let alive = Command::new("pgrep").args(["-fx", "sleep 76543"]).status().await.unwrap();
+        if alive.success() { Err("it still sleeps") } else { Ok(()) }
+    })
+    .await;
+    hub.stop().await;
+}

@@ -103,10 +103,6 @@ impl<'a> Sight<'a> {
         self.hosts.get(host.index()).is_some_and(Row::is_hard_problem)
     }
 
-    pub fn host_row(&self, host: HostId) -> Option<&'a Row> {
-        self.hosts.get(host.index())
-    }
-
     pub fn service_row(&self, service: ServiceId) -> Option<&'a Row> {
         self.services.get(service.index())
     }
@@ -136,12 +132,6 @@ impl<'a> Sight<'a> {
         let service = self.catalog.services.get(id.index())?;
         let probe = &*self.catalog.checks[service.check.index()].probe;
         Some(Seen { service: id, name: &service.name, host: service.host, probe, row, observation })
-    }
-
-    /// The host that somebody calls so: by name, address or the name without its domain.
-    pub fn called(&self, name: &str) -> Option<HostId> {
-        let exact = self.catalog.host_id(name).or_else(|| self.catalog.host_by_address(name));
-        exact.or_else(|| self.host_ids().find(|id| is_same(&self.host(*id).name, name)))
     }
 }
 

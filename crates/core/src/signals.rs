@@ -134,7 +134,7 @@ impl Board {
             services: vec![Slot::NONE; catalog.services.len()],
             answer_max: Span::ZERO,
         };
-        let mut outside = Group::default();
+        let mut outside = Group { topology: catalog.outside.clone(), ..Group::default() };
         for host in catalog.hosts.iter().filter(|host| host.cloud.is_none()) {
             outside.topology.hosts.insert(Arc::clone(&host.name), Vec::new());
         }

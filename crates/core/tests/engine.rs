@@ -10,6 +10,8 @@ mod past;
 mod recurring;
 #[path = "engine/reopen.rs"]
 mod reopen;
+#[path = "engine/runs.rs"]
+mod runs;
 #[path = "engine/switches.rs"]
 mod switches;
 mod world;

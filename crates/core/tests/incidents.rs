@@ -5,5 +5,6 @@ mod incidents {
     pub mod bench;
     mod kin;
     mod pair;
+    mod property;
     mod timeline;
 }

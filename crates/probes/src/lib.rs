@@ -57,6 +57,7 @@ pub mod nut;
 pub mod nvme;
 pub mod openstack;
 pub mod page;
+pub mod parity;
 pub mod ping;
 pub mod process;
 pub mod prometheus;
@@ -287,6 +288,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<nut::Nut>(),
     entry::<nvme::Nvme>(),
     entry::<openstack::OpenStack>(),
+    entry::<parity::Parity>(),
     entry::<ping::Ping>(),
     entry::<process::Process>(),
     entry::<prometheus::Prometheus>(),

@@ -17,6 +17,7 @@ pub mod iscsi;
 pub mod journey;
 pub mod ldap;
 pub mod lvm;
+pub mod manifest;
 pub mod multipath;
 pub mod nagios;
 pub mod nats;

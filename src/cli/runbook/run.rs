@@ -73,11 +73,11 @@ fn plan(plan: &Json, out: &mut dyn Write) -> anyhow::Result<u8> {
     let checks = plan["verification"]["checks"].as_array().into_iter().flatten();
     let names: Vec<String> = checks.map(check_name).collect();
     let intervals = &plan["verification"]["intervals"];
-    writeln!(
-        out,
-        "Over when {} are well {intervals} times in a row.",
-        if names.is_empty() { "its checks".to_owned() } else { names.join(", ") }
-    )?;
+    if names.is_empty() {
+        writeln!(out, "No check is there to verify it with.")?;
+    } else {
+        writeln!(out, "Over when {} are well {intervals} times in a row.", names.join(", "))?;
+    }
     for name in plan["verification"]["unwatched"].as_array().into_iter().flatten().filter_map(Json::as_str) {
         writeln!(out, "Not there to verify with: {}", shown(name))?;
     }

@@ -37,11 +37,13 @@ fn element(fault: &Fault) -> String {
         Kind::Raid => format!("raid:{host}"),
         Kind::Bond => format!("bond:{host}"),
         Kind::Path => format!("path:{host}"),
+        Kind::Paths => format!("resource:{host}/sc=san_path"),
         Kind::Drbd => format!("drbd:{host}"),
         Kind::SplitBrain => format!("splitbrain:{host}"),
         Kind::Stack => format!("member:{host}"),
         Kind::Feed => format!("feed:{}", crate::demo::plan::MAINS),
         Kind::Ups => format!("battery:{host}"),
+        Kind::Rack => format!("feed:{host}"),
     }
 }
 

@@ -6,9 +6,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use stentor_core::catalog::{Platform, Runbook};
+use stentor_core::catalog::{Platform, Runbook, Step};
 use stentor_core::engine::{Command, Reply};
-use stentor_core::runbook::{self, Asker, NewRun, RunAction, RunRequest, RunTarget, Verification};
+use stentor_core::runbook::facts::Sight;
+use stentor_core::runbook::{self, Asker, NewRun, RunAction, RunRequest, RunTarget};
 use stentor_core::snapshot::Snapshot;
 
 use super::extract::{IdempotencyKey, InJson, InPath, InQuery};
@@ -28,18 +29,47 @@ struct Book<'a> {
     cells: Vec<String>,
     procedure: bool,
     automatic: bool,
-    steps: usize,
+    downtime_s: i64,
+    verification: &'a [Arc<str>],
+    intervals: u16,
+    steps: Vec<BookStep<'a>>,
+}
+
+#[derive(Serialize)]
+struct BookStep<'a> {
+    step: usize,
+    kind: &'static str,
+    r#do: &'static str,
+    text: &'a str,
+    command: Option<&'a str>,
+    when: Option<&'a str>,
+    gate: Option<&'a str>,
+    rollback: Option<&'a str>,
+    needs: Vec<&'a str>,
+    second_person: bool,
 }
 
 pub async fn runbooks(State(state): State<WebState>, _session: Session) -> Response {
     let snapshot = state.engine.snapshot();
     let platforms = snapshot.catalog.platforms.iter();
-    let books = platforms.flat_map(|platform| platform.runbooks.iter().map(|book| shown(platform, book)));
+    let books = platforms.flat_map(|platform| platform.runbooks.iter().map(|book| shown(&snapshot, platform, book)));
     json(StatusCode::OK, &dto::List { seq: snapshot.seq, items: books.collect::<Vec<_>>(), next: None })
 }
 
-fn shown<'a>(platform: &'a Platform, book: &'a Runbook) -> Book<'a> {
+fn shown<'a>(snapshot: &'a Snapshot, platform: &'a Platform, book: &'a Runbook) -> Book<'a> {
     let cells = platform.cells.iter().filter(|cell| cell.runbook == book.id).map(|cell| cell.key.to_string());
+    let step = |(index, step): (usize, &'a Step)| BookStep {
+        step: index + 1,
+        kind: run_dto::kind_word(step.kind),
+        r#do: run_dto::do_word(&step.action),
+        text: &step.text,
+        command: step.command.as_deref(),
+        when: step.when.as_deref(),
+        gate: step.gate.as_deref(),
+        rollback: step.rollback.as_deref(),
+        needs: step.needs.iter().map(|need| &*need.text).collect(),
+        second_person: snapshot.catalog.runs.needs_second(step),
+    };
     Book {
         id: &book.id,
         title: &book.title,
@@ -47,7 +77,10 @@ fn shown<'a>(platform: &'a Platform, book: &'a Runbook) -> Book<'a> {
         cells: cells.collect(),
         procedure: book.procedure,
         automatic: book.automatic,
-        steps: book.steps.len(),
+        downtime_s: book.downtime.as_millis() / 1000,
+        verification: &book.verification,
+        intervals: book.intervals,
+        steps: book.steps.iter().enumerate().map(step).collect(),
     }
 }
 
@@ -57,8 +90,10 @@ pub async fn runbook(
     InPath(id): InPath<String>,
 ) -> Result<Response, Problem> {
     let snapshot = state.engine.snapshot();
-    let book = snapshot.catalog.runbook(&id).ok_or_else(|| Problem::not_found(format!("runbook `{id}`")))?;
-    Ok(json(StatusCode::OK, book))
+    let mut all = snapshot.catalog.platforms.iter().flat_map(|p| p.runbooks.iter().map(move |book| (p, book)));
+    let found = all.find(|(_, book)| *book.id == *id);
+    let (platform, book) = found.ok_or_else(|| Problem::not_found(format!("runbook `{id}`")))?;
+    Ok(json(StatusCode::OK, &shown(&snapshot, platform, book)))
 }
 
 /// Filters of the list.
@@ -152,12 +187,7 @@ fn plan_for_incident(snapshot: &Snapshot, number: u64, session: &Session) -> Res
         .catalog
         .runbook(id)
         .ok_or_else(|| Problem::new(StatusCode::CONFLICT, "conflict", format!("INC-{number} names no runbook")))?;
-    let target = &incident.verdict.target;
-    let target = RunTarget {
-        host: target.host.clone().filter(|host| snapshot.host(host).is_some()),
-        component: target.component.clone(),
-        cloud: incident.cloud.clone(),
-    };
+    let target = runbook::facts::target_of(&snapshot.catalog, incident);
     Ok(json(StatusCode::OK, &plan(snapshot, book, Some(number), target, session)))
 }
 
@@ -169,16 +199,8 @@ fn plan(
     target: RunTarget,
     session: &Session,
 ) -> run_dto::Run {
-    let mut verification = Verification { intervals: book.intervals, ..Verification::default() };
-    for name in &book.verification {
-        let objects = runbook::facts::objects_of(&snapshot.catalog, &target, name);
-        if objects.is_empty() {
-            verification.unwatched.push(Arc::clone(name));
-        }
-        for object in objects {
-            verification.watch(snapshot.catalog.object_key(object));
-        }
-    }
+    let of = incident.and_then(|number| snapshot.incidents.get(&number)).map(|incident| &**incident);
+    let verification = runbook::facts::verification_of(&Sight::of(snapshot), book, &target, of);
     let run = runbook::Run::new(NewRun {
         number: 0,
         runbook: Arc::new(book.clone()),

@@ -2,10 +2,11 @@
 
 use askama::Template;
 use stentor_core::Timestamp;
+use stentor_core::catalog::Check;
 use stentor_core::catalog::platform::Founded;
 use stentor_core::diagnosis::FailureType;
 use stentor_core::id::{CloudId, ObjectId, ServiceId};
-use stentor_core::model::Value;
+use stentor_core::model::{Observation, Value};
 use stentor_core::snapshot::Snapshot;
 
 use super::incident::RunbookView;
@@ -82,22 +83,25 @@ pub const fn founded_words(founded: Founded) -> (&'static str, bool) {
 /// The drill that confirmed a cell, in words: a service with the probe `drill` knows its records.
 pub fn drilled(snapshot: &Snapshot, cell: &str) -> Option<String> {
     let catalog = &snapshot.catalog;
-    catalog.services.iter().enumerate().find_map(|(index, service)| {
-        if *catalog.checks[service.check.index()].probe != *DRILL {
-            return None;
-        }
+    let reads = |check: &Check| *check.probe == *DRILL;
+    if !catalog.checks.iter().any(reads) {
+        return None;
+    }
+    let services = catalog.services.iter().enumerate();
+    let mut drills = services.filter(|(_, service)| reads(&catalog.checks[service.check.index()]));
+    drills.find_map(|(index, _)| {
         let detail = snapshot.detail(ObjectId::Service(ServiceId::from_index(index)));
-        let facts = &detail.observation.as_deref()?.facts;
-        facts.get("of").and_then(Value::text).filter(|of| *of == cell)?;
-        let passed = Timestamp::from_secs(facts.get("passed_at_s").and_then(Value::number)? as i64).to_rfc3339();
-        let day = passed.get(..10).unwrap_or(&passed);
-        let figures = facts.get("figures").and_then(Value::text).unwrap_or_default();
-        Some(if figures.is_empty() {
-            format!("verified by drill {day}")
-        } else {
-            format!("verified by drill {day} ({figures})")
-        })
+        passed(detail.observation.as_deref()?, cell)
     })
+}
+
+/// What an observation of `drill` says of the last one of that cell that passed.
+fn passed(seen: &Observation, cell: &str) -> Option<String> {
+    seen.facts.get("of").and_then(Value::text).filter(|of| *of == cell)?;
+    let at = Timestamp::from_secs(seen.facts.get("passed_at_s").and_then(Value::number)? as i64).to_rfc3339();
+    let day = at.get(..10).unwrap_or(&at);
+    let figures = seen.facts.get("figures").and_then(Value::text).filter(|figures| !figures.is_empty());
+    Some(figures.map_or(format!("verified by drill {day}"), |figures| format!("verified by drill {day} ({figures})")))
 }
 
 pub const fn type_words(failure_type: FailureType) -> &'static str {
@@ -208,5 +212,22 @@ fn instance(
         href: format!("/h/{}", encode(&host.name)),
         checks: words::plural(component.services.len(), "check", "checks"),
         checks_href: scope.list("services", &query),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_drill_of_that_cell_that_passed_confirms_it() {
+        let seen = Observation::observed("drill").fact("of", "eucalyptus/clc/server").fact("drill", "failed");
+        assert_eq!(passed(&seen, "eucalyptus/clc/server"), None);
+        let seen = seen.fact("passed_at_s", 1_793_534_400.0).fact("figures", "RTO 12 min");
+        let told = passed(&seen, "eucalyptus/clc/server");
+        assert_eq!(told.as_deref(), Some("verified by drill 2026-11-01 (RTO 12 min)"));
+        assert_eq!(passed(&seen, "eucalyptus/cc/server"), None);
+        let told = passed(&seen.fact("figures", ""), "eucalyptus/clc/server");
+        assert_eq!(told.as_deref(), Some("verified by drill 2026-11-01"));
     }
 }

@@ -101,7 +101,7 @@ async fn the_topology_shows_what_is_declared_seen_and_otherwise() {
     let html = page(&fixture, "/c/ecc/topology").await;
     tags(&html).unwrap();
     for text in [
-        "One place where the two differ",
+        "1 place where the two differ",
         "eth1 is declared on sw2 port 1",
         "LLDP says sw1 port &#60;7&#62;",
         "<li class=\"tc\" data-t=\"confirmed\"",
@@ -122,7 +122,7 @@ async fn the_topology_shows_what_is_declared_seen_and_otherwise() {
 async fn an_incident_says_when_what_it_is_about_fails_or_is_well() {
     let mut snapshot = fixture::snapshot();
     let at = snapshot.at;
-    let free = |i: i64| Observation::observed("").measure("free /srv", 1e12 - 1e9 * i as f64, "B");
+    let free = |i: i64| Observation::observed("").measure("free /srv", 1e12 - 2e9 * i as f64, "B");
     let disk = sees(&mut snapshot, "ufs-02", "ufs process", "disk", free(39));
     let mut samples = None;
     for i in 0..40 {
@@ -138,11 +138,11 @@ async fn an_incident_says_when_what_it_is_about_fails_or_is_well() {
     Arc::make_mut(incidents.get_mut(&2418).unwrap()).problems.push(key);
     let left = timeleft::of_incident(&snapshot, &snapshot.incidents[&2418]);
     let hours = left[0].at.since(at).as_secs_f64() / 3600.0;
-    assert!((hours - 16.0).abs() < 0.1, "{left:?}");
+    assert!((hours - 7.7).abs() < 0.1, "{left:?}");
     let fixture = fixture::serve(snapshot, Role::Viewer).await;
     let html = page(&fixture, "/i/2418").await;
     tags(&html).unwrap();
-    for text in ["Time left", "/srv full", "falls by 60 GB an hour", "href=\"/h/ufs-02/ufs%20process\""] {
+    for text in ["Time left", "/srv full", "falls by 120 GB an hour", "href=\"/h/ufs-02/ufs%20process\""] {
         assert!(html.contains(text), "{text}\n{html}");
     }
     let array = page(&fixture, "/i/2415").await;

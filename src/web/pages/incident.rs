@@ -9,6 +9,7 @@ use stentor_core::catalog::{Runbook, Step, StepKind};
 use stentor_core::diagnosis::{Class, Target, TargetKind, Visibility};
 use stentor_core::model::{Incident, ObjectKey, Phase, Stage, TimelineEntry, TimelineKind};
 
+use super::runbook::RunFragment;
 use super::services::ServiceRow;
 use super::shell::{Ctx, OPEN, Scope, Shell, reason};
 use super::time_left::LeftFragment;
@@ -51,6 +52,11 @@ pub struct IncidentPage {
     pub rejected: Vec<(String, String)>,
     pub confidence: String,
     pub runbook: Option<RunbookView>,
+    /// The newest run of it; shown in its place.
+    pub run: Option<RunFragment>,
+    pub run_number: u64,
+    /// The run may be acted on, or there is none and one may be started.
+    pub run_live: bool,
     pub expected: String,
     pub escalate: String,
     pub data_risk: String,
@@ -374,6 +380,13 @@ impl RunbookView {
 /// Longer step texts are shown as a paragraph below their kind.
 const STEP_HEADING_CHARS: usize = 110;
 
+/// Heading and paragraph of a step.
+pub fn step_words(step: &Step) -> (String, Option<String>) {
+    let view = self::step(step);
+    let heading = if view.kind.is_empty() { view.heading } else { format!("{}: {}", view.kind, view.heading) };
+    (heading, view.body)
+}
+
 fn step(step: &Step) -> StepView {
     let kind = match step.kind {
         StepKind::Verify => "Check",
@@ -447,6 +460,7 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, incident: &Arc<Incident>, notices: Noti
         let verb = if incident.phase == Phase::Closed { "Closed" } else { "Restored" };
         format!("{verb} {} after {lasted}.", words::clock(end, ctx.now))
     });
+    let run = super::runbook::newest_for(ctx.snapshot, incident.number);
     let root = incident.root.map(|n| {
         let title = ctx.snapshot.incidents.get(&n).map_or_else(String::new, |root| format!(": {}", root.title));
         (format!("/i/{n}"), format!("INC-{n}{title}"))
@@ -483,6 +497,9 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, incident: &Arc<Incident>, notices: Noti
         expected: cell.map(|cell| cell.expected_time.clone()).unwrap_or_default(),
         escalate: cell.map(|cell| cell.escalate.clone()).unwrap_or_default(),
         data_risk: cell.map(|cell| cell.data_risk.clone()).unwrap_or_default(),
+        run: run.map(|run| RunFragment::build(ctx, run)),
+        run_number: run.map_or(0, |run| run.number),
+        run_live: run.is_some_and(|run| run.phase.is_live()),
         runbook,
         timeline: TimelineFragment::build(ctx, incident),
         notices,

@@ -14,6 +14,7 @@ pub mod login;
 pub mod matrix;
 pub mod object;
 pub mod overview;
+pub mod runbook;
 pub mod services;
 pub mod shell;
 pub mod time_left;
@@ -83,6 +84,9 @@ pub fn routes() -> Router<WebState> {
         .route("/i/{number}/ack", post(actions::ack_incident).get(incident_again))
         .route("/i/{number}/unack", post(actions::unack_incident).get(incident_again))
         .route("/i/{number}/note", post(actions::note_incident).get(incident_again))
+        .route("/i/{number}/run", post(runbook::start).get(incident_again))
+        .route("/runs/{number}", get(runbook::show))
+        .route("/runs/{number}/act", post(runbook::act).get(runbook::again))
         .route("/h/{host}", get(show_host))
         .route("/h/{host}/{service}", get(show_service))
         // A service may be called like one of these verbs: reading it stays possible.
@@ -365,7 +369,9 @@ async fn show_incident(
     };
     let visit = Visit { now: state.clock.now(), scope, session, snapshot, is_demo: state.demo.is_some() };
     let more = format!("&i={number}");
-    let shell = visit.shell(Section::Incidents, &["head", "left", "cause", "timeline"], &more, &asked);
+    let mut live = vec!["head", "left", "cause", "timeline"];
+    live.extend(runbook::newest_for(&visit.snapshot, number).map(|_| "run"));
+    let shell = visit.shell(Section::Incidents, &live, &more, &asked);
     Ok(html(&incident::build(visit.ctx(), shell, &found, notices)))
 }
 

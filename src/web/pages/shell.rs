@@ -360,6 +360,7 @@ impl Shell {
             Some("unacknowledged") => Some("The acknowledgement is withdrawn."),
             Some("note") => Some("The note is in the timeline."),
             Some("downtime") => Some("The downtime is scheduled."),
+            Some("run") => Some("The runbook is started. Every step says what is next."),
             Some("cancelled") => Some("The downtime is cancelled."),
             Some("check") => Some("A check has been asked for. Its result shows here as soon as it is in."),
             _ => None,

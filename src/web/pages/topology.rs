@@ -323,7 +323,7 @@ pub fn build(ctx: Ctx<'_>, shell: Shell) -> TopologyPage {
         0 => "What hangs on what: declared in the configuration, and seen by probes. Nothing differs.".to_owned(),
         n => format!(
             "What hangs on what: declared in the configuration, and seen by probes. {} where the two differ.",
-            words::sentence(&words::plural(n, "place", "places"))
+            words::plural(n, "place", "places")
         ),
     };
     TopologyPage { shell, sub, board }

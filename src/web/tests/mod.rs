@@ -6,5 +6,6 @@ mod client;
 mod hostile;
 mod lists;
 mod openapi;
+mod runs;
 mod scene;
 mod world;

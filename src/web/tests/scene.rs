@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use stentor_core::catalog::platform::Founded;
 use stentor_core::catalog::{
-    Catalog, Cell, CellKey, Check, Cloud, Component, ComponentType, Host, Platform, Service, SignalSpec, SignalValue,
-    View, Zone,
+    Action, Catalog, Cell, CellKey, Check, Cloud, Component, ComponentType, Host, Platform, Runbook, Service,
+    SignalSpec, SignalValue, Step, StepKind, View, Zone,
 };
 use stentor_core::diagnosis::{
     Class, CoreState, Diagnosis, Evidence, FailureType, Impact, Rejected, Severity, Suppressed, Target, TargetKind,
@@ -17,6 +17,7 @@ use stentor_core::model::{
     Covers, Downtime, DowntimeKind, Incident, ObjectKey, Observation, Phase, ServiceState, StateKind, TimelineEntry,
     TimelineKind, Value,
 };
+use stentor_core::rules::Expr;
 use stentor_core::snapshot::{CloudStatus, Counters, Detail, Flags, Row, Snapshot};
 use stentor_core::{Span, Timestamp};
 
@@ -178,6 +179,19 @@ fn service(host: u32, name: &str, check: u32, component: Option<ComponentId>) ->
     Service { host: HostId(host), name: name.into(), check: CheckId(check), params, component }
 }
 
+/// Manual, approved by two, escalation.
+fn book(id: &str, procedure: bool) -> Runbook {
+    let undo = Step { rollback: Some("stop it".to_owned()), ..Step::manual(StepKind::Fix, "Start it.") };
+    let approve = Step { action: Action::Approve, ..Step::manual(StepKind::Confirm, "Another person looks.") };
+    let escalate = Step::manual(StepKind::Escalate, "Call the vendor.");
+    let needs = vec![Expr::parse("port == \"open\"").unwrap()];
+    let gated = Step { needs, ..Step::manual(StepKind::Confirm, "It works.") };
+    let steps = if procedure { vec![escalate] } else { vec![undo, approve, gated, escalate] };
+    let mut book = Runbook::of_steps(id, "Cloud Controller", steps);
+    book.procedure = procedure;
+    book
+}
+
 fn platform() -> Platform {
     let cell = |failure_type| Cell {
         key: CellKey { platform: "eucalyptus".into(), component: "clc".into(), failure_type },
@@ -210,7 +224,7 @@ fn platform() -> Platform {
             depends_on: Vec::new(),
         }],
         cells: vec![cell(FailureType::Software), cell(FailureType::Server)],
-        runbooks: Vec::new(),
+        runbooks: vec![book("rb-euca-clc-software", false), book("rb-euca-move", true)],
     }
 }
 

@@ -9,11 +9,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode};
-use stentor_core::Timestamp;
 use stentor_core::engine::{Command, CommandError, CommandInput, Reply};
 use stentor_core::id::ObjectId;
-use stentor_core::model::{Downtime, DowntimeKind, Incident, ObjectKey, Outcome, TimelineEntry, TimelineKind};
+use stentor_core::model::{
+    Downtime, DowntimeKind, Incident, ObjectKey, Observation, Outcome, TimelineEntry, TimelineKind,
+};
+use stentor_core::runbook::steps::Moment;
+use stentor_core::runbook::{NewRun, Right, Run, RunAction, RunError, RunRequest, RunTarget, Verification};
 use stentor_core::snapshot::{Detail, Flags, Snapshot};
+use stentor_core::{Span, Timestamp};
 use tokio::sync::{broadcast, mpsc};
 use tower::ServiceExt;
 
@@ -303,8 +307,8 @@ fn apply(snapshot: &mut Snapshot, command: Command) -> Result<Reply, CommandErro
         | Command::ScheduleChecks { .. }
         | Command::Log { .. }
         | Command::SkipCheck { .. }
-        | Command::Run(_)
         | Command::Nothing => Ok(Reply::Done),
+        Command::Run(request) => run(snapshot, &request).map(Reply::Run).map_err(CommandError::from),
         Command::AddComment(_) => Ok(Reply::CommentAdded(1)),
         Command::TestContact { contact, .. } if &*contact == "nobody" => Err(CommandError::NoContact(contact)),
         Command::TestContact { contact, .. } => {
@@ -322,6 +326,67 @@ fn incident(snapshot: &mut Snapshot, number: u64, change: impl FnOnce(&mut Incid
     change(Arc::make_mut(incident));
     snapshot.incidents = Arc::new(all);
     Ok(Reply::Done)
+}
+
+/// The pure transitions, without what an engine does around them.
+fn run(snapshot: &mut Snapshot, request: &RunRequest) -> Result<u64, RunError> {
+    let live = |run: &&Arc<Run>| run.phase.is_live();
+    let start = |id: &str, incident: Option<u64>| {
+        let runbook = snapshot.catalog.runbook(id).ok_or_else(|| RunError::NoRunbook(id.into()))?;
+        if let Some(run) = snapshot.runs.values().filter(live).find(|run| run.incident == incident) {
+            return Err(RunError::UnderWay { run: run.number, runbook: id.into(), what: "it".to_owned() });
+        }
+        Ok(Run::new(NewRun {
+            number: snapshot.runs.len() as u64 + 1,
+            runbook: Arc::new(runbook.clone()),
+            incident,
+            target: RunTarget { host: Some("clc1".into()), component: Some("clc".into()), cloud: None },
+            by: Arc::clone(&request.by.name),
+            at: NOW,
+            automatic: false,
+            verification: Verification { intervals: 1, ..Verification::default() },
+        }))
+    };
+    if request.by.right < Right::Operate {
+        let who = Arc::clone(&request.by.name);
+        return Err(RunError::Forbidden { who, has: request.by.right, needs: Right::Operate });
+    }
+    let facts = Observation::observed("");
+    let now = Moment { at: NOW, catalog: &snapshot.catalog, facts: &facts, look_within: Span::from_secs(60) };
+    let of = |number: &u64| snapshot.runs.get(number).map(|run| (**run).clone()).ok_or(RunError::NoRun(*number));
+    let by = &request.by;
+    let moved = match &request.action {
+        RunAction::Start { incident } | RunAction::StartByItself { incident } => {
+            start("rb-euca-clc-software", Some(*incident))?
+        }
+        RunAction::StartProcedure { runbook, .. } => start(runbook, None)?,
+        RunAction::Begin { run, step, attempt } => {
+            of(run).and_then(|mut run| run.begin(*step, *attempt, by, &now).map(|_| run))?
+        }
+        RunAction::Done { run, step, attempt, note } => {
+            of(run).and_then(|mut run| run.done(*step, *attempt, note, by, &now).map(|_| run))?
+        }
+        RunAction::Fail { run, step, attempt, note } => {
+            of(run).and_then(|mut run| run.fail(*step, *attempt, note, by, NOW).map(|_| run))?
+        }
+        RunAction::Skip { run, step, reason } => {
+            of(run).and_then(|mut run| run.skip(*step, reason, by, NOW).map(|_| run))?
+        }
+        RunAction::Approve { run, step, attempt } => {
+            of(run).and_then(|mut run| run.approve(*step, *attempt, by, &now).map(|_| run))?
+        }
+        RunAction::RollBack { run, step, note } => {
+            of(run).and_then(|mut run| run.roll_back(*step, note, by, NOW).map(|_| run))?
+        }
+        RunAction::Finish { run } => of(run).and_then(|mut run| run.finish(Vec::new(), by, NOW).map(|_| run))?,
+        RunAction::Abort { run, why } => of(run).and_then(|mut run| run.abort(why, by, NOW).map(|_| run))?,
+        RunAction::Report { .. } => panic!("the web layer reports nothing"),
+    };
+    let number = moved.number;
+    let mut all = (*snapshot.runs).clone();
+    all.insert(number, Arc::new(moved));
+    snapshot.runs = Arc::new(all);
+    Ok(number)
 }
 
 fn object_flag(

@@ -68,6 +68,12 @@ const CEPH: &[&str] = &[
     "ceph_health_status 1.0\nceph_health_detail{name=\"OSD_DOWN\",severity=\"HEALTH_WARN\"} 1\nceph_osd_up{ceph_daemon=\"osd.0\"} 0\n\
      ceph_pg_total{pool_id=\"1\"} 64\nceph_pg_active{pool_id=\"1\"} 3\nceph_cluster_total_bytes 9\n",
 ];
+const CLOUDSTACK: &[&str] = &[
+    "\0{\"listhostsresponse\":{\"count\":1,\"host\":[{\"name\":\"kvm1\",\"state\":\"Up\",\"hostha\":{\"hastate\":\"Fencing\"},\"outofbandmanagement\":{}}]}}",
+    "x{\"listhostsresponse\":{\"uuidList\":[],\"errorcode\":431,\"cserrorcode\":4350,\"errortext\":\"x\"}}",
+    "db.ha.enabled=true\ndb.cloud.host=db1\ndb.cloud.uri=jdbc:mysql://u:p@router:6446,b/cloud?x\ndb.cloud.slaves=a,b\n",
+    "0: 050200C0:9C42 070200C0:0CEA 01 0\n1: 0 0000000000000000FFFF0000070200C0:0CEA 01\n",
+];
 const GLUSTER: &str = "<?xml version=\"1.0\"?>\n<cliOutput><opRet>0</opRet><volInfo><volumes><volume><name>v</name><status>1</status>\
     <replicaCount>2</replicaCount><disperseCount>3</disperseCount><redundancyCount>1</redundancyCount><bricks><brick>a:/b<name>a:/b</name>\
     </brick></bricks></volume></volumes></volInfo><volStatus><volumes><volume><volName>v</volName><node><hostname>a</hostname><path>/b\
@@ -280,6 +286,7 @@ fn storage(target: &str) -> Vec<Vec<u8>> {
     match target {
         "drbd" => [captures("proc_drbd_"), captures("drbd"), texts(&[DRBD_9])].concat(),
         "ceph" => texts(CEPH),
+        "cloudstack" => texts(CLOUDSTACK),
         "gluster" | "xml" => texts(&[GLUSTER, "x < y <?xml?><!-- a --><a b='c'><b>1&amp;&#65;</b><![CDATA[<x>]]></a>"]),
         "riak" => texts(RIAK),
         "host_network" => texts(&[

@@ -69,7 +69,11 @@ impl Simulator {
         std::fs::create_dir(path("state")).unwrap();
         std::fs::write(path("power"), "1").unwrap();
         std::fs::write(path("inlet"), "22\n").unwrap();
-        let script = format!("#!/bin/sh\necho \"power:$(cat {})\"\n", path("power").display());
+        let script = format!(
+            "#!/bin/sh\nif [ \"$2\" = set ] && [ \"$3\" = power ]; then echo \"$4\" > {power}; fi\n\
+             echo \"power:$(cat {power})\"\n",
+            power = path("power").display()
+        );
         std::fs::write(path("chassis"), script).unwrap();
         std::fs::set_permissions(path("chassis"), std::fs::Permissions::from_mode(0o755)).unwrap();
         std::fs::write(path("lan.conf"), lan_conf(&path("chassis"), lan, console)).unwrap();
@@ -89,6 +93,11 @@ impl Simulator {
     /// What the chassis script says from now on.
     pub fn set_power(&self, is_on: bool) {
         std::fs::write(self.folder.path().join("power"), if is_on { "1" } else { "0" }).unwrap();
+    }
+
+    /// What the chassis script says now.
+    pub fn power(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("power")).unwrap().trim().to_owned()
     }
 
     /// The raw inlet temperature; the simulator reads the file every 200 ms.

@@ -58,6 +58,9 @@ pub struct Catalog {
     /// Cables, feeds and switches as declared.
     #[serde(default)]
     pub layout: Layout,
+    /// What the hosts outside clouds hang on.
+    #[serde(default)]
+    pub outside: Topology,
     /// What runs of runbooks may do (`[runbook]`).
     #[serde(default)]
     pub runs: RunPolicy,

@@ -11,13 +11,19 @@ pub(super) fn look(sight: &Sight<'_>, found: &mut Vec<Finding>) {
     for wiring in &sight.catalog.layout.wirings {
         found.extend(declared(sight, wiring));
     }
+    let mut tables: Vec<Seen<'_>> = Vec::new();
     for host in sight.host_ids() {
-        for seen in sight.by_probe(host, "lldp") {
-            found.extend(heard(sight, &seen));
+        for seen in sight.of_host(host) {
+            match seen.probe {
+                "lldp" => found.extend(heard(sight, &seen)),
+                "snmp_switch" => tables.push(seen),
+                _ => {}
+            }
         }
-        for seen in sight.by_probe(host, "snmp_switch") {
-            uplinks(sight, &seen, found);
-        }
+    }
+    let switches: BTreeSet<&str> = tables.iter().map(|seen| &*sight.host(seen.host).name).collect();
+    for seen in &tables {
+        uplinks(sight, seen, &switches, found);
     }
 }
 
@@ -85,15 +91,14 @@ fn declared_switch<'a>(sight: &Sight<'a>, name: &str) -> Option<&'a Switch> {
 }
 
 /// Ports to another switch that are in no aggregate that works.
-fn uplinks(sight: &Sight<'_>, seen: &Seen<'_>, found: &mut Vec<Finding>) {
+fn uplinks(sight: &Sight<'_>, seen: &Seen<'_>, switches: &BTreeSet<&str>, found: &mut Vec<Finding>) {
     let own = &sight.host(seen.host).name;
     let mut ports: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for neighbour in seen.list("neighbours") {
         let text = |key| neighbour.get(key).and_then(Value::text);
         let (Some(port), Some(system)) = (text("port"), text("system")) else { continue };
         // Another switch: declared as one, or asked as one.
-        let is_switch = declared_switch(sight, system).is_some()
-            || sight.called(system).is_some_and(|host| sight.by_probe(host, "snmp_switch").next().is_some());
+        let is_switch = declared_switch(sight, system).is_some() || switches.iter().any(|name| is_same(name, system));
         if is_switch && !is_same(system, own) {
             ports.entry(system).or_default().push(port);
         }

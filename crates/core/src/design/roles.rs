@@ -154,14 +154,19 @@ fn half_of_a_pair(sight: &Sight<'_>, resource: &str, hosts: &[std::sync::Arc<str
 /// Components that are configured on a host and that the controller's list of services does not have there, while it has
 /// another of them: the pair is registered by half.
 fn unregistered(sight: &Sight<'_>, cloud: CloudId) -> Vec<(String, String)> {
-    let lists: Vec<Seen<'_>> = sight.of_cloud(cloud).filter(|seen| !seen.list("services").is_empty()).collect();
+    // Rows of the controller's list, with the type as it prints it; and of those that it looks after elsewhere.
+    let mut rows: Vec<(&str, &str)> = Vec::new();
+    for seen in sight.of_cloud(cloud) {
+        for (fact, key) in [("registered", "type"), ("elsewhere", "component")] {
+            rows.extend(seen.list(fact).iter().filter_map(|row| {
+                let kind = row.get(key).and_then(Value::text)?;
+                Some((component_of(kind), row.get("host").and_then(Value::text)?))
+            }));
+        }
+    }
     let registered = |kind: &str, host: HostId| {
-        lists.iter().flat_map(|seen| seen.list("services")).any(|service| {
-            let text = |key: &str| service.get(key).and_then(Value::text);
-            let (name, address) = (&sight.host(host).name, &sight.host(host).address);
-            text("type").is_some_and(|its| component_of(its) == kind)
-                && text("host").is_some_and(|its| is_same(its, name) || its == &**address)
-        })
+        let (name, address) = (&sight.host(host).name, &sight.host(host).address);
+        rows.iter().any(|(its, at)| *its == kind && (is_same(at, name) || **at == **address))
     };
     let mut told = Vec::new();
     for kind in ["clc", "walrus", "sc", "cc"] {
@@ -300,9 +305,9 @@ mod tests {
         let list = |hosts: &[&str]| {
             let rows: Vec<String> =
                 hosts.iter().map(|host| format!(r#"{{"type":"walrusbackend","host":"{host}"}}"#)).collect();
-            Observation::observed("").fact("services", json(&format!("[{}]", rows.join(","))))
+            Observation::observed("").fact("registered", json(&format!("[{}]", rows.join(","))))
         };
-        let id = world.sees(HostId(0), "services", "euserv", list(&["10.0.0.1"]));
+        let id = world.sees(HostId(0), "services", "euca_services", list(&["10.0.0.1"]));
         assert_eq!(details(&world, Lint::NoPassivePartner), ["walrus on b is not registered"]);
         let mut say = |hosts: &[&str]| {
             let detail = std::sync::Arc::make_mut(&mut world.details[id.index()]);
@@ -311,5 +316,9 @@ mod tests {
         };
         assert_eq!(say(&["10.0.0.1", "b.example.org"]), Vec::<String>::new());
         assert_eq!(say(&["10.9.9.9"]), Vec::<String>::new(), "the list calls hosts by other names than ours");
+        let cc = json(r#"[{"component":"cc","host":"10.0.0.3","value":"ENABLED"}]"#);
+        let mut world = euca(&[("a", &["clc"]), ("b", &["cc"]), ("c", &["cc"])]);
+        world.sees(HostId(0), "services", "euca_services", Observation::observed("").fact("elsewhere", cc));
+        assert_eq!(details(&world, Lint::NoPassivePartner), ["cc on b is not registered"]);
     }
 }

@@ -28,7 +28,8 @@ pub(super) fn kinds<'w>(world: &'w World, draft: &Draft<'_>) -> Vec<&'w str> {
 pub(super) fn cells(world: &World, draft: &Draft<'_>) -> Vec<Arc<str>> {
     let Some(column) = draft.class.failure_type() else { return Vec::new() };
     let platform = &world.topology.platform;
-    let name = |kind: &&str| Arc::from(format!("{platform}/{kind}/{}", column.as_str()));
+    let home = |kind: &str| world.topology.knowledge.home(platform, kind);
+    let name = |kind: &&str| Arc::from(format!("{}/{kind}/{}", home(kind), column.as_str()));
     kinds(world, draft).iter().map(name).collect()
 }
 

@@ -22,9 +22,8 @@ impl Plane {
         match &*signal.sig {
             "ping" | "ssh" | "port" => Plane::Network,
             "http" | "heartbeat" | "probe" => Plane::Application,
-            "agent" | "process" | "exit_code" | "resource" | "fault" | "log" | "split_brain" | "uptime_s" => {
-                Plane::Host
-            }
+            "agent" | "process" | "exit_code" | "resource" | "fault" | "log" | "split_brain" | "uptime_s"
+            | "guests" => Plane::Host,
             "service_state" | "instance_state" => Plane::Controller,
             "bmc" | "power" | "sel" => Plane::OutOfBand,
             "link" | "bond" | "raid" | "psu" | "ups" | "path" | "drbd" | "switch" | "stack" | "fan" | "temp"
@@ -36,7 +35,7 @@ impl Plane {
     /// Whether the fact itself reports trouble, rather than showing that something else is well.
     pub fn tells_trouble(signal: &Signal) -> bool {
         match (&*signal.sig, &signal.value) {
-            ("uptime_s" | "maintenance", _) => false,
+            ("uptime_s" | "maintenance" | "guests", _) => false,
             (_, Value::Text(text)) => {
                 !["ok", "open", "running", "on", "enabled", "alive"].iter().any(|good| text.eq_ignore_ascii_case(good))
             }

@@ -70,6 +70,9 @@ fn of_member(world: &World, left: &Left<'_, '_>, draft: &Draft<'_>, comp: usize)
     if kind == "iw" && world.topology.platform == "eucalyptus" {
         return (Severity::Warning, Visibility::Invisible);
     }
+    if world.topology.serves_each(kind) {
+        return (Severity::Critical, Visibility::Visible);
+    }
     let (many, min) = redundancy(world, kind);
     match others {
         others if others < min => (Severity::Critical, Visibility::Visible),

@@ -27,6 +27,10 @@ pub struct Knowledge {
     pub redundancy: BTreeMap<Name, Redundancy>,
     /// Type -> the types it cannot work without.
     pub upstream: BTreeMap<Name, Vec<Name>>,
+    /// Type -> the types that it cannot work without on its own host.
+    pub beside: BTreeMap<Name, Vec<Name>>,
+    /// Type of another platform that stands on hosts of this one (Ceph) -> that platform, which has its cells.
+    pub foreign: BTreeMap<Name, Name>,
     /// Type -> column of the matrix -> runbook of the cell.
     pub runbooks: BTreeMap<Name, BTreeMap<FailureType, Name>>,
 }
@@ -37,6 +41,9 @@ pub struct Redundancy {
     /// Any one of many alike: losing one is no more than lost capacity while enough are left.
     pub many: bool,
     pub min: u32,
+    /// Every instance serves its own: none stands in for another, and the failure of one is felt by those who use it.
+    #[serde(default)]
+    pub each: bool,
 }
 
 /// Order in which a host or JVM verdict of Eucalyptus looks for the component that names its cell (specification 10,
@@ -74,6 +81,23 @@ impl Knowledge {
         if self.guests.is_empty() { GUESTS.contains(&(platform, kind)) } else { has(&self.guests, kind) }
     }
 
+    /// The platform whose pack describes this type.
+    pub fn home<'k>(&'k self, platform: &'k str, kind: &str) -> &'k str {
+        self.foreign.get(kind).map_or(platform, |home| home)
+    }
+
+    /// Adds the components of another platform that stand on hosts of this one.
+    pub fn take_in(&mut self, platform: &str, other: &Knowledge) {
+        for kind in &other.order {
+            self.foreign.insert(Arc::clone(kind), Arc::from(platform));
+        }
+        self.order.extend(other.order.iter().cloned());
+        self.redundancy.extend(other.redundancy.clone());
+        self.upstream.extend(other.upstream.clone());
+        self.beside.extend(other.beside.clone());
+        self.runbooks.extend(other.runbooks.clone());
+    }
+
     /// The runbook of a cell; `None` where no pack knows one.
     pub fn runbook(&self, platform: &str, kind: &str, column: FailureType) -> Option<Name> {
         if self.is_given() {
@@ -94,7 +118,7 @@ fn built_in_runbook(platform: &str, kind: &str, column: FailureType) -> Option<N
             "lb" => "cs-4.2",
             "usage" => "cs-4.3",
             "mysql" | "mysql_replica" => "cs-4.4",
-            "kvm_agent" => "cs-4.5",
+            "kvm" | "kvm_agent" => "cs-4.5",
             "ssvm" => "cs-4.6",
             "cpvm" => "cs-4.7",
             "vr" => "cs-4.8",

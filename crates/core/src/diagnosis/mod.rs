@@ -21,6 +21,7 @@ mod jvm;
 pub mod knowledge;
 mod mesh;
 mod power;
+mod quorum;
 mod shared;
 pub mod signal;
 mod splitbrain;
@@ -28,6 +29,7 @@ mod standing;
 mod suppression;
 pub mod timing;
 pub mod topology;
+mod twins;
 pub mod verdict;
 mod world;
 
@@ -96,6 +98,9 @@ fn judge(world: &world::World) -> Diagnosis {
     jvm::judge_jvms(world, &mut board);
     jvm::judge_backends(world, &mut board);
     splitbrain::judge_dual_active(world, &mut board);
+    twins::judge_twins(world, &mut board);
+    quorum::judge_quorums(world, &mut board);
+    quorum::judge_bus(world, &mut board);
     suppression::resolve(world, &mut board);
     elements::judge_hardware(world, &mut board);
     conclude::conclude(world, board)

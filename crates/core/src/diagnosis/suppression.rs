@@ -43,13 +43,26 @@ fn upstream<'w>(world: &'w World, comp: usize) -> Vec<(Edge, &'w [usize])> {
     let zone = world.comps[comp].partition.as_deref();
     let groups = upstream_kinds(&world.topology, &world.comps[comp].kind).into_iter();
     let zonal = |kind: &str| world.topology.is_zonal(kind);
-    groups.map(|(edge, kind)| (edge, world.group(kind, zone.filter(|_| zonal(kind))))).collect()
+    let groups = groups.map(|(edge, kind)| (edge, world.group(kind, zone.filter(|_| zonal(kind)))));
+    groups.chain(beside(world, comp)).collect()
+}
+
+/// What it needs on its own host, each a group of one.
+fn beside<'w>(world: &'w World, comp: usize) -> impl Iterator<Item = (Edge, &'w [usize])> {
+    let host = world.comps[comp].host;
+    let needs = world.topology.knowledge.beside.get(&*world.comps[comp].kind).into_iter().flatten();
+    needs.filter_map(move |kind| {
+        let zone = world.comps[comp].partition.as_deref();
+        let group = world.group(kind, zone.filter(|_| world.topology.is_zonal(kind)));
+        let place = group.iter().position(|above| world.comps[*above].host == host)?;
+        Some((Edge::Needs, group.get(place..=place)?))
+    })
 }
 
 /// Hosts whose failure, or that of a component on them, could explain what `component` looks like. More than need be
 /// (those of other zones too), never fewer.
 pub fn upstream_hosts<'t>(topology: &'t Topology, component: &str) -> BTreeMap<&'t str, BTreeSet<&'t str>> {
-    let above: BTreeSet<&str> = upstream_kinds(topology, component).into_iter().map(|(_, kind)| kind).collect();
+    let above: BTreeSet<&str> = kinds_above(topology, component).into_iter().collect();
     let hosts = topology.hosts.iter().filter_map(|(host, keys)| {
         let keys: BTreeSet<&str> = keys.iter().map(|key| &**key).filter(|key| above.contains(key)).collect();
         (!keys.is_empty()).then_some((&**host, keys))
@@ -57,7 +70,14 @@ pub fn upstream_hosts<'t>(topology: &'t Topology, component: &str) -> BTreeMap<&
     hosts.collect()
 }
 
+/// Types that could explain trouble of this one, anywhere or on its own host.
+pub(super) fn kinds_above<'t>(topology: &'t Topology, kind: &str) -> Vec<&'t str> {
+    let beside = topology.knowledge.beside.get(kind).into_iter().flatten().map(|above| &**above);
+    upstream_kinds(topology, kind).into_iter().map(|(_, above)| above).chain(beside).collect()
+}
+
 /// What is built in tells controllers from stores; where it knows nothing, or its pack knows more, the pack is followed.
+/// Those of its own host are among [`beside`].
 fn upstream_kinds<'t>(topology: &'t Topology, kind: &str) -> Vec<(Edge, &'t str)> {
     let needs = topology.knowledge.upstream.get(kind).filter(|needs| !needs.is_empty());
     let built_in = built_in_upstream(topology, kind);
@@ -113,8 +133,8 @@ pub(super) fn depth(topology: &Topology, kind: &str) -> usize {
         }
         // Met again on the way down, it counts as a top.
         known.insert(kind.to_owned(), 0);
-        let above = upstream_kinds(topology, kind);
-        let depth = above.iter().map(|(_, kind)| 1 + below(topology, kind, room - 1, known)).max().unwrap_or(0);
+        let above = kinds_above(topology, kind);
+        let depth = above.into_iter().map(|kind| 1 + below(topology, kind, room - 1, known)).max().unwrap_or(0);
         known.insert(kind.to_owned(), depth);
         depth
     }
@@ -197,7 +217,9 @@ fn explained_by(world: &World, board: &Board<'_>, comp: usize, finding: &Finding
         }
         let roots: Vec<Option<usize>> = group.iter().map(|above| board.out_by(world, *above)).collect();
         let passive = |i: usize| board.passive[group[i]];
-        if !roots.iter().enumerate().all(|(i, root)| root.is_some() || passive(i)) {
+        // Where each serves its own, one that failed is enough: nobody knows who uses which.
+        let each = world.topology.serves_each(&world.comps[group[0]].kind);
+        if !each && !roots.iter().enumerate().all(|(i, root)| root.is_some() || passive(i)) {
             continue;
         }
         let Some(root) = roots.into_iter().flatten().next() else { continue };
@@ -303,12 +325,11 @@ pub(super) fn state_says_enabled(world: &World, comp: usize) -> bool {
 fn serving_but_harmful(world: &World, board: &mut Board<'_>) {
     let mut harmful: Vec<usize> = Vec::new();
     for comp in world.notable_comps() {
-        let waits = board.findings[comp].as_ref().is_some_and(|finding| {
-            finding.class == Class::ResourceUnavailable && finding.explained_by == Explained::Any
-        });
-        if !waits {
+        let waiting = board.findings[comp].as_ref().filter(|finding| finding.class == Class::ResourceUnavailable);
+        let Some(waits_for) = waiting.map(|finding| finding.explained_by).filter(|what| *what != Explained::Never)
+        else {
             continue;
-        }
+        };
         let edges = upstream(world, comp);
         let down = |above: &usize| {
             let finding = board.findings[*above].as_ref();
@@ -322,7 +343,8 @@ fn serving_but_harmful(world: &World, board: &mut Board<'_>) {
             let at_risk = |above: &usize| {
                 board.findings[*above].as_ref().is_some_and(|f| f.class == Class::ResourceAtRisk && f.critical)
             };
-            if edge != Edge::DataPath && !group.is_empty() && group.iter().all(at_risk) {
+            let may_explain = edge != Edge::DataPath && edge.explains(waits_for);
+            if may_explain && !group.is_empty() && group.iter().all(at_risk) {
                 harmful.extend(group);
             }
         }

@@ -72,4 +72,9 @@ impl Topology {
     pub(super) fn carries_guests(&self, kind: &str) -> bool {
         self.knowledge.carries_guests(&self.platform, kind)
     }
+
+    /// Whether each instance of this type serves its own.
+    pub(super) fn serves_each(&self, kind: &str) -> bool {
+        self.knowledge.redundancy.get(kind).is_some_and(|known| known.each)
+    }
 }

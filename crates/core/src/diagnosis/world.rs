@@ -13,6 +13,7 @@ use super::signal::Signal;
 use super::suppression;
 use super::timing::Timing;
 use super::topology::Topology;
+use super::twins::Guests;
 use crate::model::Value;
 use crate::{Span, Timestamp};
 
@@ -145,6 +146,8 @@ pub(super) struct World {
     /// Type -> partition (empty for the whole cloud) -> components.
     groups: BTreeMap<Name, BTreeMap<Name, Vec<usize>>>,
     pub groups_count: usize,
+    /// Which virtual machine runs where.
+    pub guests: Guests,
     index: HashMap<Name, usize>,
     spots: Vec<Spot>,
     element_spots: BTreeMap<Name, Spot>,
@@ -175,6 +178,7 @@ impl World {
             vantages: BTreeMap::new(),
             groups: BTreeMap::new(),
             groups_count: 0,
+            guests: Guests::default(),
             index: HashMap::with_capacity(topology.hosts.len()),
             spots: Vec::new(),
             element_spots: BTreeMap::new(),
@@ -385,6 +389,9 @@ impl World {
 
     /// Adds a host to what is known of all of them, or takes it out.
     fn count(&mut self, host: usize, add: bool) {
+        for comp in self.hosts[host].comps.clone() {
+            self.guests.count(&self.comps[comp], comp, add);
+        }
         let step = |count: &mut usize| if add { *count += 1 } else { *count -= 1 };
         let host = &self.hosts[host];
         if !host.life.signs.is_empty() {

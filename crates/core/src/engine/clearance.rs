@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::result::AGENT_SERVICE;
+use super::shared::is_shared;
 use crate::Timestamp;
 use crate::diagnosis::{Class, Target, TargetKind, Verdict};
 use crate::id::ObjectId;
@@ -37,6 +38,10 @@ impl Clearance for Engine {
     /// first. Checks that do not come in any time they may take are not waited for.
     fn is_looked_into(&self, want: &Wanted, since: Timestamp) -> bool {
         let verdict = &want.verdict;
+        let is_host = matches!(verdict.class, Class::ServerDown | Class::Unknown) && verdict.target.component.is_none();
+        if is_host && self.siblings_are_undecided(&verdict.target, since) {
+            return false;
+        }
         if self.at.since(since) >= want.hold + self.board.answer_max * 3 {
             return true;
         }
@@ -83,6 +88,9 @@ impl Clearance for Engine {
     fn is_clear(&self, incident: &Incident) -> bool {
         let verdict: &Verdict = &incident.verdict;
         if self.board.told_has_aged(&verdict.target, self.at, self.catalog.timing.fresh_floor) {
+            return false;
+        }
+        if is_shared(verdict.class) && !self.is_returned(incident) {
             return false;
         }
         let Some(host) = verdict.target.host.as_deref().and_then(|name| self.catalog.host_id(name)) else {

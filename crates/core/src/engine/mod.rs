@@ -31,6 +31,7 @@ mod result;
 pub mod retained;
 mod run_watch;
 mod runs;
+mod shared;
 mod skip;
 pub mod switch;
 pub mod tick;
@@ -96,6 +97,8 @@ pub struct Engine {
     clouds: Arc<Vec<CloudStatus>>,
     /// What the classifier says about the hosts outside clouds.
     outside: Diagnosis,
+    /// Follows from the catalog.
+    shares: shared::Shares,
     tracker: Tracker,
     ledger: Ledger,
     downtimes: Arc<BTreeMap<u64, Downtime>>,
@@ -148,6 +151,7 @@ impl Default for Engine {
             board: Board::default(),
             clouds: Arc::default(),
             outside: Diagnosis::nothing_known(),
+            shares: shared::Shares::default(),
             tracker: Tracker::default(),
             ledger: Ledger::default(),
             downtimes: Arc::default(),

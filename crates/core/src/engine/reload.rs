@@ -125,6 +125,7 @@ impl Engine {
             }
         }
         self.watch_all();
+        self.shares = super::shared::Shares::of(&self.catalog);
         self.problems = problems;
         self.problems_dirty = true;
         self.recount_all();

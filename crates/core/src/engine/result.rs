@@ -275,6 +275,7 @@ impl Engine {
                 took: Took::default(),
             };
             self.apply_service_result(service, self.at, &result, effects);
+            self.run_sees(result.object, effects);
         }
     }
 

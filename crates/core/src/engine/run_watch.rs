@@ -232,6 +232,13 @@ impl Engine {
             }
             return;
         }
+        if self.sight().is_isolated() {
+            // What is seen now may not be so: nothing is done by oneself until it is known again.
+            if let Some(incident) = run.incident {
+                self.tell_once(incident, &format!("{} waits: Stentor itself may be cut off", run.name()), effects);
+            }
+            return;
+        }
         let Some(step) = run.next_step() else { return };
         let index = usize::from(step) - 1;
         let Some((definition, state)) = run.runbook.steps.get(index).zip(run.steps.get(index)) else { return };
@@ -313,7 +320,7 @@ impl Engine {
         };
         let decision = automatic::may_start(&situation);
         let started = decision.and_then(|()| {
-            let request = RunRequest { by: own(), action: RunAction::Start { incident: number } };
+            let request = RunRequest { by: own(), action: RunAction::StartByItself { incident: number } };
             self.apply_run(&request, effects).map(drop).map_err(|error| error.to_string())
         });
         if let Err(why) = started {
@@ -321,15 +328,13 @@ impl Engine {
         }
     }
 
-    /// Once for each reason: a decision that stays the same is not told every second.
+    /// A decision that stays the same is not told every second.
     fn tell_not_started(&mut self, incident: &Incident, why: &str, effects: &mut Effects) {
         let number = incident.number;
-        if self.runs.told.get(&number).is_some_and(|told| **told == *why) {
+        let id = &incident.verdict.runbook;
+        if !self.tell_once(number, &format!("runbook {id} does not start by itself: {why}"), effects) {
             return;
         }
-        self.runs.told.insert(number, why.into());
-        let id = &incident.verdict.runbook;
-        let text = format!("runbook {id} does not start by itself: {why}");
         effects.audit.push(AuditEntry {
             at: self.at,
             who: STENTOR.into(),
@@ -342,7 +347,16 @@ impl Engine {
             done: false,
             text: why.into(),
         });
-        self.note_not_started(number, text, effects);
+    }
+
+    /// False = it was told last, too.
+    fn tell_once(&mut self, incident: u64, text: &str, effects: &mut Effects) -> bool {
+        if self.runs.told.get(&incident).is_some_and(|told| **told == *text) {
+            return false;
+        }
+        self.runs.told.insert(incident, text.into());
+        self.note_not_started(incident, text.to_owned(), effects);
+        true
     }
 
     fn text_of(&self, object: ObjectId) -> String {

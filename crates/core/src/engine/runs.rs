@@ -12,15 +12,13 @@ use super::effect::{CheckRequest, Effects, Event, EventKind};
 use super::input::{CommandError, DowntimeRequest, Reply, Spread};
 use crate::Span;
 use crate::catalog::{Action, Runbook};
-use crate::diagnosis::TargetKind;
 use crate::id::ObjectId;
-use crate::incident::{Clearance, cover};
+use crate::incident::Clearance;
 use crate::model::{Covers, DowntimeKind, Incident, ObjectKey, Observation, TimelineEntry, TimelineKind};
 use crate::runbook::facts::{self, Sight};
 use crate::runbook::steps::{Moment, Outcome};
 use crate::runbook::{
     Asker, AuditEntry, ENDED_KEPT, NewRun, Right, Run, RunAction, RunError, RunPhase, RunRequest, RunTarget, STENTOR,
-    Verification,
 };
 
 /// A check that was asked for answers within this, however short its interval.
@@ -67,13 +65,14 @@ struct Start {
     incident: Option<Arc<Incident>>,
     target: RunTarget,
     by: Arc<str>,
+    automatic: bool,
 }
 
 impl Engine {
     /// A request about a run: carried out or refused, and told either way.
     pub(super) fn apply_run(&mut self, request: &RunRequest, effects: &mut Effects) -> Result<Reply, CommandError> {
         let incident = match &request.action {
-            RunAction::Start { incident } => Some(*incident),
+            RunAction::Start { incident } | RunAction::StartByItself { incident } => Some(*incident),
             other => other.run().and_then(|run| self.runs.get(run)?.incident),
         };
         match self.ask_run(request, effects) {
@@ -107,9 +106,10 @@ impl Engine {
     fn ask_run(&mut self, request: &RunRequest, effects: &mut Effects) -> Result<(u64, Outcome), CommandError> {
         let by = &request.by;
         let number = match &request.action {
-            RunAction::Start { incident } => {
+            RunAction::Start { incident } | RunAction::StartByItself { incident } => {
                 operates(by)?;
-                let start = self.start_of(*incident, by)?;
+                let automatic = matches!(request.action, RunAction::StartByItself { .. });
+                let start = Start { automatic, ..self.start_of(*incident, by)? };
                 return Ok((self.start_run(start, effects), Outcome::Settled));
             }
             RunAction::StartProcedure { runbook, host, component } => {
@@ -155,7 +155,9 @@ impl Engine {
                 run.finish(missing, by, self.at)
             }
             RunAction::Abort { why, .. } => run.abort(why, by, self.at),
-            RunAction::Start { .. } | RunAction::StartProcedure { .. } => Ok(Outcome::Repeated),
+            RunAction::Start { .. } | RunAction::StartByItself { .. } | RunAction::StartProcedure { .. } => {
+                Ok(Outcome::Repeated)
+            }
         }
     }
 
@@ -192,9 +194,10 @@ impl Engine {
         }
         Ok(Start {
             runbook: Arc::new(runbook.clone()),
-            target: self.run_target(incident),
+            target: facts::target_of(&self.catalog, incident),
             incident: Some(Arc::clone(incident)),
             by: Arc::clone(&by.name),
+            automatic: false,
         })
     }
 
@@ -222,51 +225,25 @@ impl Engine {
         if let Some(run) = live.find(|run| run.runbook.id == *id && run.target == target) {
             return Err(under_way(run, target.to_string()).into());
         }
-        Ok(Start { runbook: Arc::new(runbook.clone()), incident: None, target, by: Arc::clone(&by.name) })
-    }
-
-    fn run_target(&self, incident: &Incident) -> RunTarget {
-        let target = &incident.verdict.target;
-        let known = target.host.as_ref().filter(|name| self.catalog.host_id(name).is_some());
-        let component = match target.kind {
-            TargetKind::Component | TargetKind::ComponentGroup => target.component.clone(),
-            TargetKind::Host
-            | TargetKind::Jvm
-            | TargetKind::Hardware
-            | TargetKind::Switch
-            | TargetKind::Power
-            | TargetKind::Backend
-            | TargetKind::Drbd
-            | TargetKind::Site
-            | TargetKind::Service => None,
-        };
-        RunTarget { host: known.cloned(), component, cloud: incident.cloud.clone() }
+        let runbook = Arc::new(runbook.clone());
+        Ok(Start { runbook, incident: None, target, by: Arc::clone(&by.name), automatic: false })
     }
 
     fn start_run(&mut self, start: Start, effects: &mut Effects) -> u64 {
         self.runs.newest += 1;
         let number = self.runs.newest;
-        let mut verification = Verification { intervals: start.runbook.intervals.max(1), ..Verification::default() };
-        for name in &start.runbook.verification {
-            let objects = facts::objects_of(&self.catalog, &start.target, name);
-            if objects.is_empty() {
-                verification.unwatched.push(Arc::clone(name));
-            }
-            for object in objects {
-                verification.watch(self.catalog.object_key(object));
-            }
-        }
+        let verification =
+            facts::verification_of(&self.sight(), &start.runbook, &start.target, start.incident.as_deref());
         let mut run = Run::new(NewRun {
             number,
             runbook: start.runbook,
             incident: start.incident.as_ref().map(|incident| incident.number),
             target: start.target,
-            automatic: *start.by == *STENTOR,
+            automatic: start.automatic,
             by: start.by,
             at: self.at,
             verification,
         });
-        self.watch_cause(&mut run);
         run.downtime = self.open_downtime(&run, effects);
         self.runs.put(run);
         number
@@ -295,38 +272,7 @@ impl Engine {
     /// Adds the checks that speak for the incident to what the verification watches.
     pub(super) fn watch_cause(&self, run: &mut Run) {
         let Some(incident) = run.incident.and_then(|number| self.tracker.get(number)) else { return };
-        for key in incident.problems.iter().filter(|key| self.catalog.object_id(key).is_some()) {
-            run.verification.watch(key.clone());
-        }
-        let Some(host) = incident.verdict.target.host.as_deref().and_then(|name| self.catalog.host_id(name)) else {
-            return;
-        };
-        let of = run.target.component.as_deref();
-        let row = &self.catalog.hosts[host.index()];
-        let speaking: Vec<_> = row
-            .services
-            .iter()
-            .filter(|id| {
-                let component = self.catalog.services[id.index()].component;
-                let component = component.map(|id| &*self.catalog.components[id.index()].key);
-                (of.is_none() || component == of)
-                    && cover::speaks(&self.catalog, **id, &incident.verdict)
-                    && !self.services[id.index()].is_pending()
-            })
-            .collect();
-        let failing = speaking.iter().filter(|id| self.services[id.index()].state != 0);
-        for id in failing {
-            run.verification.watch(self.catalog.object_key(ObjectId::Service(**id)));
-        }
-        // Something must be seen to be well.
-        if run.verification.watches.is_empty() {
-            for id in speaking {
-                run.verification.watch(self.catalog.object_key(ObjectId::Service(*id)));
-            }
-        }
-        if run.verification.watches.is_empty() && row.check.is_some() {
-            run.verification.watch(self.catalog.object_key(ObjectId::Host(host)));
-        }
+        facts::watch_cause(&self.sight(), &run.target, incident, &mut run.verification);
     }
 
     /// Why the cause of a run is not gone for sure, beside what its verification counts.
@@ -443,11 +389,14 @@ fn said(action: &RunAction, outcome: &Outcome, run: Option<&Run>) -> String {
     let id = run.map_or("", |run| &run.runbook.id);
     let with = |note: &str| if note.is_empty() { String::new() } else { format!(": {note}") };
     match action {
-        RunAction::Start { .. } | RunAction::StartProcedure { .. } => {
+        RunAction::Start { .. } | RunAction::StartByItself { .. } | RunAction::StartProcedure { .. } => {
             let unwatched = run.map_or_else(String::new, |run| run.verification.unwatched.join(", "));
             let none =
                 if unwatched.is_empty() { unwatched } else { format!("; not there to verify with: {unwatched}") };
-            format!("runbook {id} started for {}{none}", run.map(|run| run.target.to_string()).unwrap_or_default())
+            let is_automatic = run.is_some_and(|run| run.automatic);
+            let by_itself = if is_automatic { " by itself: its pack and the administrator allow it" } else { "" };
+            let target = run.map(|run| run.target.to_string()).unwrap_or_default();
+            format!("runbook {id} started for {target}{by_itself}{none}")
         }
         RunAction::Begin { .. } if *outcome == Outcome::Asked => format!("step {step} asks for a second person"),
         RunAction::Begin { .. } => format!("step {step} begun"),
@@ -459,7 +408,11 @@ fn said(action: &RunAction, outcome: &Outcome, run: Option<&Run>) -> String {
         RunAction::RollBack { note, .. } => format!("step {step} rolled back{}", with(note)),
         RunAction::Finish { .. } => {
             let (well, of) = run.map_or((0, 0), |run| run.verification.progress());
-            format!("finished, verification {well} of {of} well")
+            if of == 0 {
+                "finished; nothing was to be verified".to_owned()
+            } else {
+                format!("finished, verification {well} of {of} well")
+            }
         }
         RunAction::Abort { why, .. } => format!("aborted: {why}"),
         RunAction::Report { well, output, .. } => {

@@ -134,6 +134,7 @@ impl Engine {
                 wanted.insert(key, Wanted { verdict: verdict.clone(), hold });
             }
         }
+        self.fold_shared(&mut wanted);
         let plain = self.plain_causes(&wanted);
         wanted.extend(plain.causes);
         // What an agent tells of the past may be over: no new cause until it has told the rest.
@@ -258,6 +259,8 @@ impl Engine {
         }
         let checks = row.services.iter().map(|id| CheckRequest::at(ObjectId::Service(*id), self.at));
         effects.checks.extend(checks);
+        let siblings = self.siblings_that_live(host).map(|id| CheckRequest::at(ObjectId::Host(id), self.at));
+        effects.checks.extend(siblings);
         let above = self.witnesses(suspect).into_iter().map(|object| CheckRequest::at(object, self.at));
         effects.checks.extend(above);
     }

@@ -1,6 +1,6 @@
 //! What is still under way at something that failed: a fail-over, a start, a resync, a rebuild, cold caches.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Engine;
 use crate::Timestamp;
@@ -80,6 +80,9 @@ impl Engine {
         let mut going_on = BTreeSet::new();
         let hosts: BTreeSet<&str> = cover::hosts_of(verdict);
         self.starts_of(incident, &mut going_on);
+        if self.at.since(up_since) < super::shared::BOOT.at_pace(self.catalog.timing.pace) {
+            self.not_well_again(incident, &mut going_on);
+        }
         let clockwork = self.clockwork();
         for host in hosts.iter().filter_map(|name| self.catalog.host_id(name)) {
             let name = &self.catalog.hosts[host.index()].name;
@@ -100,6 +103,27 @@ impl Engine {
             });
         }
         going_on.into_iter().take(SAID_MAX).collect()
+    }
+
+    /// Checks that failed with their host and are not well since it is back: they have said nothing yet, or what they look at
+    /// starts later than the host. That must not become a failure of its own at once.
+    fn not_well_again(&self, incident: &Incident, going_on: &mut BTreeSet<String>) {
+        let class = incident.verdict.class;
+        if class != Class::ServerDown && !super::shared::is_shared(class) {
+            return;
+        }
+        let mut open: BTreeMap<HostId, usize> = BTreeMap::new();
+        for object in incident.problems.iter().filter_map(|key| self.catalog.object_id(key)) {
+            let ObjectId::Service(id) = object else { continue };
+            let host = self.catalog.services[id.index()].host;
+            if self.hosts[host.index()].state == 0 && self.services[id.index()].state != 0 {
+                *open.entry(host).or_default() += 1;
+            }
+        }
+        for (host, checks) in open {
+            let (name, plural) = (&self.catalog.hosts[host.index()].name, if checks == 1 { " is" } else { "s are" });
+            going_on.insert(format!("{name}: {checks} check{plural} not well yet"));
+        }
     }
 
     /// Components that start, of what failed or of what failed with it.

@@ -31,9 +31,12 @@ pub(super) struct Ended {
     is_settled: bool,
 }
 
+/// A host, or a component or service on it.
+type Thing = (Arc<str>, Option<Arc<str>>);
+
 /// Effects and problems that incidents let go of, with the number of the incident.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Left(BTreeMap<(Arc<str>, Option<Arc<str>>), (u64, Timestamp)>);
+pub(super) struct Left(BTreeMap<Thing, (u64, Timestamp)>);
 
 impl Left {
     pub fn pass_over(&mut self, gap: Span, at: Timestamp) {

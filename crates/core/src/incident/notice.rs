@@ -72,6 +72,9 @@ fn opening(verdict: &Verdict) -> Option<String> {
         Class::Flapping => format!("{what} comes and goes."),
         Class::RedundancyLost => format!("{what} serves on without its spare; the next failure is noticed."),
         Class::ResourceAtRisk => format!("{what} serves on; it will not when what it runs short of is used up."),
+        Class::ResourceUnavailable if verdict.target.component.is_none() => {
+            format!("Whatever needs what {what} has lost stops, or waits until it is back.")
+        }
         Class::Unknown if verdict.target.kind == TargetKind::Host => {
             format!("{what} does not answer: whatever it serves is probably gone.")
         }

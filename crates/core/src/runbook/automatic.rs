@@ -51,7 +51,7 @@ pub fn may_start(now: &Situation<'_>) -> Result<(), String> {
         ));
     }
     // A confidence that is no number is no confidence.
-    if !(verdict.confidence >= CONFIDENCE_MIN) {
+    if verdict.confidence.is_nan() || verdict.confidence < CONFIDENCE_MIN {
         return Err(format!("confidence {:.2} is below {CONFIDENCE_MIN}", verdict.confidence));
     }
     let (of_host, in_all) = now.starts;

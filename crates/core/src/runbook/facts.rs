@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::verification::name_of;
+use super::verification::{Verification, name_of};
 use super::{Run, RunTarget};
 use crate::Timestamp;
-use crate::catalog::{Catalog, Check};
-use crate::diagnosis::Class;
+use crate::catalog::{Catalog, Check, Runbook};
+use crate::diagnosis::{Class, TargetKind};
 use crate::id::{HostId, ObjectId, ServiceId};
+use crate::incident::cover;
 use crate::model::{Incident, Observation, Phase, ServiceState, Value};
 use crate::rules::Judgement;
 use crate::snapshot::{CloudStatus, Detail, Row, Snapshot};
@@ -144,6 +145,48 @@ fn shaped(sig: &str, mut values: Vec<Value>) -> Value {
     }
 }
 
+/// What an incident's runbook is run on.
+pub fn target_of(catalog: &Catalog, incident: &Incident) -> RunTarget {
+    let target = &incident.verdict.target;
+    let known = target.host.as_ref().filter(|name| catalog.host_id(name).is_some());
+    let component = match target.kind {
+        TargetKind::Component | TargetKind::ComponentGroup => target.component.clone(),
+        TargetKind::Host
+        | TargetKind::Jvm
+        | TargetKind::Hardware
+        | TargetKind::Switch
+        | TargetKind::Power
+        | TargetKind::Backend
+        | TargetKind::Drbd
+        | TargetKind::Site
+        | TargetKind::Service => None,
+    };
+    RunTarget { host: known.cloned(), component, cloud: incident.cloud.clone() }
+}
+
+/// A verification of that runbook on that target, and of the incident's checks; nothing is counted yet.
+pub fn verification_of(
+    sight: &Sight<'_>,
+    runbook: &Runbook,
+    target: &RunTarget,
+    incident: Option<&Incident>,
+) -> Verification {
+    let mut verification = Verification { intervals: runbook.intervals.max(1), ..Verification::default() };
+    for name in &runbook.verification {
+        let objects = objects_of(sight.catalog, target, name);
+        if objects.is_empty() {
+            verification.unwatched.push(Arc::clone(name));
+        }
+        for object in objects {
+            verification.watch(sight.catalog.object_key(object));
+        }
+    }
+    if let Some(incident) = incident {
+        watch_cause(sight, target, incident, &mut verification);
+    }
+    verification
+}
+
 /// The objects that a check's name (`clc/port`, `host/ping`, or the name of a service) means for a target: on its host,
 /// and if there is none, anywhere in its cloud.
 pub fn objects_of(catalog: &Catalog, target: &RunTarget, name: &str) -> Vec<ObjectId> {
@@ -173,6 +216,38 @@ fn on_host(catalog: &Catalog, host: HostId, name: &str) -> Vec<ObjectId> {
 /// `eucalyptus/clc/port` is `clc/port` too.
 fn is_called(check: &str, name: &str) -> bool {
     check == name || check.strip_suffix(name).is_some_and(|before| before.ends_with('/'))
+}
+
+/// Adds the checks that speak for an incident to what a verification watches: its problems, what else of its evidence fails,
+/// and where nothing fails any more, what would.
+pub fn watch_cause(sight: &Sight<'_>, target: &RunTarget, incident: &Incident, verification: &mut Verification) {
+    let catalog = sight.catalog;
+    for key in incident.problems.iter().filter(|key| catalog.object_id(key).is_some()) {
+        verification.watch(key.clone());
+    }
+    let verdict = &incident.verdict;
+    let Some(host) = verdict.target.host.as_deref().and_then(|name| catalog.host_id(name)) else { return };
+    let row = &catalog.hosts[host.index()];
+    let speaks = |id: &&ServiceId| {
+        let component = catalog.services[id.index()].component;
+        let component = component.map(|id| &*catalog.components[id.index()].key);
+        (target.component.is_none() || component == target.component.as_deref())
+            && cover::speaks(catalog, **id, verdict)
+            && !sight.services[id.index()].is_pending()
+    };
+    let speaking: Vec<ServiceId> = row.services.iter().filter(speaks).copied().collect();
+    for id in speaking.iter().filter(|id| sight.services[id.index()].state != 0) {
+        verification.watch(catalog.object_key(ObjectId::Service(*id)));
+    }
+    // Something must be seen to be well.
+    if verification.watches.is_empty() {
+        for id in speaking {
+            verification.watch(catalog.object_key(ObjectId::Service(id)));
+        }
+    }
+    if verification.watches.is_empty() && row.check.is_some() {
+        verification.watch(catalog.object_key(ObjectId::Host(host)));
+    }
 }
 
 /// Why the cause of a run is not gone for sure, beside what its verification counts. `is_clear`: whether the checks that

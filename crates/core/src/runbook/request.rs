@@ -62,6 +62,10 @@ pub enum RunAction {
     Start {
         incident: u64,
     },
+    /// The same, by Stentor itself.
+    StartByItself {
+        incident: u64,
+    },
     /// Planned work on a named target.
     StartProcedure {
         runbook: Arc<str>,
@@ -123,7 +127,7 @@ impl RunAction {
     /// One word for audit and history.
     pub const fn word(&self) -> &'static str {
         match self {
-            RunAction::Start { .. } | RunAction::StartProcedure { .. } => "start",
+            RunAction::Start { .. } | RunAction::StartByItself { .. } | RunAction::StartProcedure { .. } => "start",
             RunAction::Begin { .. } => "begin",
             RunAction::Done { .. } => "done",
             RunAction::Fail { .. } => "fail",
@@ -138,7 +142,7 @@ impl RunAction {
 
     pub const fn run(&self) -> Option<u64> {
         match self {
-            RunAction::Start { .. } | RunAction::StartProcedure { .. } => None,
+            RunAction::Start { .. } | RunAction::StartByItself { .. } | RunAction::StartProcedure { .. } => None,
             RunAction::Begin { run, .. }
             | RunAction::Done { run, .. }
             | RunAction::Fail { run, .. }
@@ -161,6 +165,7 @@ impl RunAction {
             | RunAction::RollBack { step, .. }
             | RunAction::Report { step, .. } => Some(*step),
             RunAction::Start { .. }
+            | RunAction::StartByItself { .. }
             | RunAction::StartProcedure { .. }
             | RunAction::Finish { .. }
             | RunAction::Abort { .. } => None,

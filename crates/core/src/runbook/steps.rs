@@ -241,8 +241,14 @@ impl Run {
             if let Some(sent) = attempt.filter(|sent| *sent != state.attempt) {
                 return Err(RunError::Stale { step: number, sent, now: state.attempt });
             }
-        } else if let Outcome::Asked = self.begin(number, attempt, by, now)? {
-            return Ok(Outcome::Asked);
+        } else {
+            let now_at = state.attempt;
+            match self.begin(number, attempt, by, now)? {
+                Outcome::Asked => return Ok(Outcome::Asked),
+                // That attempt ended otherwise: it is not done because somebody says so late.
+                Outcome::Repeated => return Err(RunError::Stale { step: number, sent: now_at, now: now_at }),
+                Outcome::Started | Outcome::Look | Outcome::Order(_) | Outcome::Settled => {}
+            }
         }
         self.close(index, StepState::Done, note, now.at);
         Ok(Outcome::Settled)
@@ -407,6 +413,7 @@ impl Run {
             return Err(RunError::Missing { run: self.number, missing });
         }
         self.end(RunPhase::Finished, &by.name, at);
+        self.why = Arc::default();
         Ok(Outcome::Settled)
     }
 

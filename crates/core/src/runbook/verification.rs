@@ -94,7 +94,11 @@ impl Verification {
     /// Good results in a row of the check that has the fewest, and how many are needed.
     pub fn progress(&self) -> (u16, u16) {
         let fewest = self.watches.iter().map(|watch| watch.well.min(self.intervals)).min();
-        (if self.since.is_some() { fewest.unwrap_or(self.intervals) } else { 0 }, self.intervals)
+        match fewest {
+            // Nothing is to be verified: nothing is called well.
+            None => (0, 0),
+            Some(fewest) => (if self.since.is_some() { fewest } else { 0 }, self.intervals),
+        }
     }
 
     /// What has not been seen yet, in words.

@@ -30,7 +30,7 @@ fn noise(i: u64) -> f64 {
 fn a_disk_that_fills_steadily_is_full_when_the_line_says() {
     let steady = points(60, (0..30).map(|i| 1000.0 - 10.0 * f64::from(i)));
     assert_eq!(left_s(&steady, Toward::Zero), Some(710.0 / 10.0 * 60.0));
-    let rising = points(60, (0..30).map(|i| f64::from(i)));
+    let rising = points(60, (0..30).map(f64::from));
     assert_eq!(left_s(&rising, Toward::Up(100.0)), Some(71.0 * 60.0));
 }
 

@@ -21,8 +21,9 @@ pub(super) fn find(sight: &Sight<'_>, names: &Names, heard: &[Heard]) -> Vec<Dri
     }
     for wiring in &sight.catalog.layout.wirings {
         let heard = of_host.get(&wiring.host).map_or(&[][..], Vec::as_slice);
+        let before = drift.len();
         links(sight, wiring, heard, &mut drift);
-        if !drift.last().is_some_and(|last| last.kind == DriftKind::OneLink) {
+        if drift.iter().skip(before).all(|drift| drift.kind != DriftKind::OneLink) {
             drift.extend(slaves(sight, wiring));
         }
         drift.extend(supplies(sight, wiring));
@@ -264,18 +265,17 @@ fn storage(sight: &Sight<'_>, cloud: CloudId, drift: &mut Vec<Drift>) {
     }
 }
 
-/// Lists of a cloud's own, and the component that a member of it runs.
-const LISTS: [(&str, &str, &str); 5] = [
-    ("eucalyptus", "nodes", "nc"),
-    ("cloudstack", "kvm_hosts", "kvm_agent"),
-    ("openstack", "compute_hosts", "nova_compute"),
-    ("openstack", "nodes", "nova_compute"),
-    ("proxmox", "members", "node"),
+/// Lists of a cloud's own, and the components that a member of it runs.
+const LISTS: [(&str, &str, &[&str]); 4] = [
+    ("eucalyptus", "pairs", &["nc"]),
+    ("cloudstack", "kvm_hosts", &["kvm_agent", "kvm"]),
+    ("openstack", "nodes", &["nova_compute"]),
+    ("proxmox", "nodes", &["pmxcfs"]),
 ];
 
 fn members(sight: &Sight<'_>, names: &Names, cloud: CloudId, drift: &mut Vec<Drift>) {
     let of_cloud = &sight.catalog.clouds[cloud.index()];
-    for (_, fact, key) in LISTS.iter().filter(|(platform, ..)| **platform == *of_cloud.platform) {
+    for (_, fact, keys) in LISTS.iter().filter(|(platform, ..)| **platform == *of_cloud.platform) {
         let lists = sight.of_cloud(cloud).filter(|seen| {
             seen.list("incomplete").is_empty() && seen.list(fact).iter().any(|row| name_of(row).is_some())
         });
@@ -291,16 +291,18 @@ fn members(sight: &Sight<'_>, names: &Names, cloud: CloudId, drift: &mut Vec<Dri
         if listed.is_empty() {
             continue;
         }
+        let key = keys[0];
         for (name, (by, host)) in &listed {
-            let is_configured = host.is_some_and(|host| sight.has_component(host, key));
-            if !is_configured {
+            let is_configured = |host| keys.iter().any(|key| sight.has_component(host, key));
+            if !host.is_some_and(is_configured) {
                 let what =
                     if host.is_some() { format!("not configured as {key}") } else { "not configured".to_owned() };
                 drift.push(of_cloud_drift(sight, cloud, format!("{by} lists {key} {name}"), format!("it is {what}")));
             }
         }
         let known: BTreeSet<HostId> = listed.values().filter_map(|(_, host)| *host).collect();
-        for host in sight.with_component(cloud, key) {
+        let configured: BTreeSet<HostId> = keys.iter().flat_map(|key| sight.with_component(cloud, key)).collect();
+        for host in configured {
             // A partial list (one CC of several) lists hosts of its own partition; who lists none of a zone says nothing.
             let zone = sight.host(host).zone;
             let zone_listed = known.iter().any(|other| sight.host(*other).zone == zone);
@@ -314,7 +316,7 @@ fn members(sight: &Sight<'_>, names: &Names, cloud: CloudId, drift: &mut Vec<Dri
 }
 
 fn name_of(row: &Value) -> Option<&str> {
-    ["host", "name"].into_iter().find_map(|key| row.get(key).and_then(Value::text)).or_else(|| row.text())
+    ["host", "nc", "name"].into_iter().find_map(|key| row.get(key).and_then(Value::text)).or_else(|| row.text())
 }
 
 fn of_cloud_drift(sight: &Sight<'_>, cloud: CloudId, declared: String, observed: String) -> Drift {

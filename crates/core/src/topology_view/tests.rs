@@ -242,8 +242,9 @@ fn a_host_without_luns_among_those_with_them_is_told() {
 #[test]
 fn the_cloud_and_the_configuration_list_the_same_members() {
     let nodes = |names: &[&str]| {
-        let rows: Vec<String> = names.iter().map(|name| format!(r#"{{"partition":"one","host":"{name}"}}"#)).collect();
-        Observation::observed("").fact("nodes", json(&format!("[{}]", rows.join(","))))
+        let rows: Vec<String> =
+            names.iter().map(|name| format!(r#"{{"cc":"cc1","nc":"{name}","zone":"one"}}"#)).collect();
+        Observation::observed("").fact("pairs", json(&format!("[{}]", rows.join(","))))
     };
     for (listed, expected) in [
         (&["nc3", "10.0.0.3"][..], vec![]),
@@ -255,7 +256,7 @@ fn the_cloud_and_the_configuration_list_the_same_members() {
         let mut world = world(&[]);
         let cc = world.host("cc1", &["cc"]);
         world.host("nc4", &["nc"]);
-        world.sees(cc, "nodes", "euserv", nodes(listed));
+        world.sees(cc, "services", "euca_services", nodes(listed));
         let told: Vec<String> = told(&world).into_iter().map(|(_, detail)| detail).collect();
         assert_eq!(told, expected, "{listed:?}");
     }
@@ -365,7 +366,7 @@ fn anything() -> impl Strategy<Value = Value> {
     })
 }
 
-const FACTS: [&str; 24] = [
+const FACTS: [&str; 27] = [
     "lldp",
     "same_switch",
     "neighbours",
@@ -375,6 +376,9 @@ const FACTS: [&str; 24] = [
     "drbd",
     "maps",
     "nodes",
+    "pairs",
+    "registered",
+    "elsewhere",
     "services",
     "settings",
     "kvm_hosts",

@@ -58,7 +58,7 @@ fn two_that_are_open_already_become_one_and_the_younger_is_closed() {
     let mut bench = Bench::new();
     let effect = verdict(Class::ResourceUnavailable, "dependency", "sc1", Some("sc"));
     let root = verdict(Class::SoftwareDown, "crashed", "clc1", Some("clc"));
-    bench.causes(&[effect.clone()]).believe().causes(&[effect, root.clone()]).believe();
+    bench.causes(std::slice::from_ref(&effect)).believe().causes(&[effect, root.clone()]).believe();
     assert_eq!(bench.numbers(), [(1, Phase::Open), (2, Phase::Open)]);
     bench.causes(&[with_effects(root, &[("sc1", Some("sc"))])]).pass(2);
     assert_eq!(bench.numbers(), [(1, Phase::Open), (2, Phase::Closed)]);
@@ -100,7 +100,7 @@ fn a_check_that_belongs_to_a_wider_failure_gives_it_its_number() {
     let mut bench = Bench::new();
     let single = verdict(Class::Unknown, "insufficient", "web1", Some("http"));
     let host = verdict(Class::Unknown, "insufficient", "web1", None);
-    bench.causes(&[single.clone()]).believe();
+    bench.causes(std::slice::from_ref(&single)).believe();
     bench.causes(std::slice::from_ref(&host)).rooted(&single, &host).believe();
     assert_eq!(bench.numbers(), [(1, Phase::Open)]);
     assert_eq!(bench.incident(1).verdict.target.component, None);

@@ -11,6 +11,7 @@ use stentor_core::engine::{
 };
 use stentor_core::id::{CheckId, ContactId, HostId, ObjectId, ServiceId, ZoneId};
 use stentor_core::model::{Ack, Covers, DowntimeKind, ObjectKey, Observation, ServiceState, Sticky, Value};
+use stentor_core::runbook::{AuditEntry, RunOrder};
 use stentor_core::snapshot::Row;
 use stentor_core::{Span, Timestamp};
 
@@ -116,6 +117,8 @@ pub struct Story {
     pages: Vec<String>,
     keys: Vec<String>,
     log: Vec<String>,
+    audit: Vec<AuditEntry>,
+    orders: Vec<RunOrder>,
     dates: Vec<Timestamp>,
 }
 
@@ -128,6 +131,8 @@ impl Story {
             pages: Vec::new(),
             keys: Vec::new(),
             log: Vec::new(),
+            audit: Vec::new(),
+            orders: Vec::new(),
             dates: Vec::new(),
         };
         story.apply(Input::Catalog(Arc::new(catalog())));
@@ -143,6 +148,8 @@ impl Story {
             self.pages.push(line);
             self.keys.push(n.key.to_string());
         }
+        self.audit.extend(effects.audit);
+        self.orders.extend(effects.orders);
         self.dates.extend(effects.events.iter().map(|event| event.at));
         self.log.extend(effects.events.iter().map(|event| format!("{} {}", event.kind.as_str(), event.text)));
         effects.reply
@@ -307,6 +314,21 @@ impl Story {
     pub fn dated(&self, start: Timestamp) -> Vec<(i64, String)> {
         let secs = self.dates.iter().map(|at| at.since(start).as_millis() / 1000);
         secs.zip(self.log.iter().cloned()).collect()
+    }
+
+    /// Everything that runs were asked for, in one line each.
+    #[allow(dead_code, reason = "not every story runs runbooks")]
+    pub fn audit(&self) -> Vec<String> {
+        let line = |entry: &AuditEntry| {
+            format!("{} {} {}: {}", entry.who, entry.action, if entry.done { "done" } else { "refused" }, entry.text)
+        };
+        self.audit.iter().map(line).collect()
+    }
+
+    /// What the executor was told since the last call.
+    #[allow(dead_code, reason = "not every story runs runbooks")]
+    pub fn orders(&mut self) -> Vec<RunOrder> {
+        std::mem::take(&mut self.orders)
     }
 
     pub fn log(&self) -> Vec<String> {

@@ -3,6 +3,7 @@
 
 mod client;
 mod connection;
+mod control;
 mod observe;
 mod session;
 mod subscribe;
@@ -22,6 +23,7 @@ use super::tls::Trust;
 use super::{BuildError, Deadline, Network, Probe, ProbeEnv, ProbeError, Target};
 
 pub use client::{Access, RedfishClient, Secret};
+pub use control::switch;
 pub use observe::{observation, unreachable};
 pub use stentor_wire::redfish::event::context;
 pub use subscribe::{RedfishEvents, Standing, Subscriber};

@@ -344,7 +344,7 @@ impl Walk<'_, '_> {
 }
 
 /// Whether a system is the one that is meant.
-fn is_named(system: &Value, wanted: &str) -> bool {
+pub(super) fn is_named(system: &Value, wanted: &str) -> bool {
     let node = Node::of(system);
     let names = ["Id", "Name", "UUID", "SerialNumber", "SKU", "HostName", "AssetTag"];
     names.iter().any(|key| node.get(key).owned().eq_ignore_ascii_case(wanted))

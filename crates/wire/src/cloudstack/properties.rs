@@ -29,7 +29,7 @@ const PORT: u16 = 3306;
 pub fn proxy_of_port(port: u16) -> &'static str {
     match port {
         // Classic and X protocol, read-write and read-only, and the splitting port of 8.2.
-        6446 | 6447 | 6448 | 6449 | 6450 => "mysql_router",
+        6446..=6450 => "mysql_router",
         6033 => "proxysql",
         4006 | 4008 => "maxscale",
         _ => "none",

@@ -64,6 +64,35 @@ impl System {
     }
 }
 
+/// `#ComputerSystem.Reset`: where it is asked for, and the words that it takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reset {
+    pub target: String,
+    /// Empty where the service does not say.
+    pub allowed: Vec<String>,
+}
+
+impl Reset {
+    pub fn read(system: &Value) -> Reset {
+        let node = Node::of(system).at(&["Actions", "#ComputerSystem.Reset"]);
+        let own = Node::of(system).get("@odata.id").owned();
+        // The address follows from that of the system where a service leaves it out (DSP0266, section 7.5.2).
+        let usual = format!("{}/Actions/ComputerSystem.Reset", own.trim_end_matches('/'));
+        let target = node.get("target").text().map_or(usual, str::to_owned);
+        let allowed = system
+            .pointer("/Actions/#ComputerSystem.Reset/ResetType@Redfish.AllowableValues")
+            .and_then(Value::as_array)
+            .map(|words| words.iter().filter_map(Value::as_str).map(str::to_owned).collect());
+        Reset { target, allowed: allowed.unwrap_or_default() }
+    }
+
+    /// The first of these words that the service takes; of one that does not say, the first.
+    pub fn first_of<'a>(&self, words: &[&'a str]) -> Option<&'a str> {
+        let takes = |word: &&&str| self.allowed.is_empty() || self.allowed.iter().any(|allowed| allowed == **word);
+        words.iter().find(takes).copied()
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Chassis {
     pub name: String,
