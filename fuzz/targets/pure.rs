@@ -47,9 +47,6 @@ use stentor_wire::snmp::walk::Walk;
 use stentor_wire::snmp::{Oid, SnmpValue, VarBind, array, entity, environment, host, lag, neighbours, pdu, stack, ups};
 use stentor_wire::sql::{gtid, mysql, postgres, scram};
 use stentor_wire::{
-    backup, ceph, containers, dns, drbd, drill, euca, exposition, gluster, greeting, hostnet, iscsi, journey, ldap,
-    lvm, multipath, nats, nrpe, ntp, nut, openstack, proxmox, rabbitmq, redfish, redis, riak, smartctl, tool_json, xml,
-    zpool,
     backup, ceph, cloudstack, containers, dns, drbd, drill, euca, exposition, gluster, greeting, hostnet, iscsi,
     journey, ldap, lvm, manifest, multipath, nats, nrpe, ntp, nut, openstack, proxmox, rabbitmq, redfish, redis, riak,
     smartctl, tool_json, xml, zpool,

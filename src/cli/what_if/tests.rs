@@ -133,8 +133,7 @@ fn the_single_points_of_failure_come_first() {
 fn what_is_not_there_is_told_with_what_is() {
     let loaded = demo("");
     let world = World::healthy(&loaded.catalog, VIRTUAL_NOW);
-    for (text, help) in
-        [("host:clc11", "did you mean `clc1`?"), ("clc1/ufs", "front1/ufs"), ("feed:C", "known: A, B")]
+    for (text, help) in [("host:clc11", "did you mean `clc1`?"), ("clc1/ufs", "front1/ufs"), ("feed:C", "known: A, B")]
     {
         let refusal = world.ask(&[Element::parse(text).unwrap()]).unwrap_err();
         assert!(explained(&refusal).to_string().contains(help), "{}", explained(&refusal));
