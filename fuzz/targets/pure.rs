@@ -3,9 +3,11 @@
 #[path = "small_world.rs"]
 mod small_world;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
+use stentor_core::availability::{Expr as Availability, Known, State, ground};
 use stentor_core::catalog::Timeperiod;
+use stentor_core::diagnosis::Topology;
 use stentor_core::id::TimeperiodId;
 use stentor_core::macros::facts::{ProgramFacts, World};
 use stentor_core::macros::{
@@ -15,6 +17,7 @@ use stentor_core::model::{Observation, ServiceState, Value};
 use stentor_core::policy::glob_matches;
 use stentor_core::rules::{Expr, Rule, judge};
 use stentor_core::timeperiod::{self, Line};
+use stentor_core::whatif::Element;
 use stentor_core::{Span, Timestamp};
 use stentor_wire::ipmi::bmc::{Arrival, BmcSetup, BmcSide, BmcUser, ManagedSystem, Reply};
 use stentor_wire::ipmi::chassis::{GetPowerOnHours, GetRestartCause, GetSelTime, GetSelUtcOffset, GetWatchdogTimer};
@@ -102,6 +105,7 @@ pub const TARGETS: &[Target] = &[
     ("xml", xml),
     ("zpool", zpool),
     ("expr", expr),
+    ("availability", availability),
     ("time", time),
     ("glob", glob),
     ("timeperiod", timeperiod),
@@ -891,6 +895,35 @@ fn expr(data: &[u8]) {
             let _ = when.names();
             let rule = Rule { when, state: ServiceState::Critical, source: "fuzz".into() };
             let _ = judge(&[rule], params, seen);
+        }
+    }
+}
+
+/// An expression over a small cloud, its pieces in states that the bytes choose; and an element of a what-if.
+fn availability(data: &[u8]) {
+    static CLOUD: OnceLock<(Arc<str>, Topology)> = OnceLock::new();
+    let (name, topology) = CLOUD.get_or_init(|| {
+        let host = |name: &str, key: &str| (Arc::from(name), vec![Arc::from(key)]);
+        let hosts = [host("clc1", "clc"), host("nc1", "nc"), host("nc2", "nc"), host("nc3", "nc")];
+        let zone = |name: &str, hosts: &[&str]| (Arc::from(name), hosts.iter().map(|host| Arc::from(*host)).collect());
+        let zones = [zone("a", &["nc1", "nc2"]), zone("b", &["nc3"])];
+        let topology = Topology { hosts: hosts.into(), zones: zones.into(), ..Topology::default() };
+        ("prod".into(), topology)
+    });
+    let text = String::from_utf8_lossy(data);
+    let _ = Element::parse(&text).map(|element| assert_eq!(Element::parse(&element.to_string()), Ok(element)));
+    match Availability::parse(&text) {
+        Err(refusal) => assert!(refusal.offset <= text.len(), "{refusal}"),
+        Ok(expr) => {
+            assert_eq!(Availability::parse(&expr.to_string()).as_ref(), Ok(&expr), "{text:?}");
+            let known = Known { clouds: vec![(name, topology)], home: Some(0), ..Known::default() };
+            let (grounded, _) = ground(&expr, &known);
+            let states: Vec<State> = (0..grounded.pieces.len())
+                .map(|piece| State::ALL[usize::from(data[piece % data.len()]) % State::ALL.len()])
+                .collect();
+            let look = grounded.look(&states);
+            assert_eq!(look.state, grounded.state(&states));
+            assert!(look.because.iter().all(|piece| *piece < states.len()));
         }
     }
 }

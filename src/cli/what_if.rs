@@ -112,7 +112,8 @@ fn explained(error: &UnknownElement) -> anyhow::Error {
 
 fn print(answer: &Answer, out: &mut dyn Write) -> std::io::Result<()> {
     let assumed: Vec<String> = answer.assumed.iter().map(ToString::to_string).collect();
-    writeln!(out, "If {} fails:", assumed.join(" and "))?;
+    let fails = if assumed.len() == 1 { "fails" } else { "fail" };
+    writeln!(out, "If {} {fails}:", assumed.join(" and "))?;
     if !answer.dark.is_empty() {
         writeln!(out, "  dark: {}", answer.dark.join(", "))?;
     }

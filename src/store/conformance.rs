@@ -232,10 +232,13 @@ async fn history_pages_by_key_and_filters(store: &dyn Store) {
     assert_eq!(ask(HistoryQuery { incident: Some(2), ..all() }).await, [(9, 1), (8, 1)]);
     let both = HistoryQuery { incident: Some(2), host: Some("odd".into()), ..all() };
     assert_eq!(ask(both).await, [(9, 1)]);
-    let row = store.history(&HistoryQuery { limit: 1, ..all() }).await.unwrap().remove(0);
+    let told = Event { kind: EventKind::BusinessChanged, object: None, incident: None, ..event(10, "", None, None) };
+    store.commit_turn(10, std::slice::from_ref(&told), &[]).await.unwrap();
+    assert_eq!(ask(HistoryQuery { availability: true, ..all() }).await, [(10, 0)]);
+    let row = store.history(&HistoryQuery { limit: 1, before: Some((10, 0)), ..all() }).await.unwrap().remove(0);
     assert_eq!(row.event, event(9, "odd", Some("http"), Some(2)));
     assert_eq!(store.prune_history(at(9)).await.unwrap(), 16);
-    assert_eq!(ask(all()).await, [(9, 1), (9, 0)]);
+    assert_eq!(ask(all()).await, [(10, 0), (9, 1), (9, 0)]);
 }
 
 async fn a_large_turn_is_one_transaction(store: &dyn Store) {

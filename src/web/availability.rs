@@ -7,10 +7,12 @@ use stentor_core::availability::assess::{self, Prepared};
 use stentor_core::availability::history::{
     Budget, Change, Downtimes, Stretch, Subject, Times, read_unwatched, stretches,
 };
+use stentor_core::availability::pairs::{NODE, ZonePairs, pairs};
 use stentor_core::availability::{Redundancy, State};
 use stentor_core::engine::EventKind;
+use stentor_core::id::HostId;
 use stentor_core::snapshot::Snapshot;
-use stentor_core::{Span, Timestamp};
+use stentor_core::{Span, Timestamp, whatif};
 
 use crate::store::{HistoryQuery, HistoryRow, SharedStore};
 
@@ -235,4 +237,16 @@ impl Service {
 /// Names of the business services that a live incident takes down or degrades.
 pub fn hit_by_incident(snapshot: &Snapshot, number: u64) -> &[Arc<str>] {
     snapshot.services_known.hit.get(&number).map_or(&[], Vec::as_slice)
+}
+
+/// Which controller serves which node, of each cloud.
+pub fn pairs_of(snapshot: &Snapshot) -> Vec<(&Arc<str>, Vec<ZonePairs>)> {
+    let catalog = &snapshot.catalog;
+    let is_node = |host: HostId| {
+        let components = &catalog.hosts[host.index()].components;
+        components.iter().any(|id| *catalog.components[id.index()].key == *NODE)
+    };
+    let signals = whatif::signals_of(snapshot, &is_node);
+    let clouds = catalog.clouds.iter().zip(snapshot.clouds.iter()).zip(&signals);
+    clouds.map(|((cloud, status), told)| (&cloud.name, pairs(&cloud.topology, told, &status.diagnosis))).collect()
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a test that takes long says what it does")]
 
 mod agent;
+mod availability;
 mod backup;
 mod badconfig;
 mod bmc_mail;

@@ -113,7 +113,7 @@ fn the_smallest_set_of_failed_pieces_is_the_reason() {
             "any(own zone: cc and sc and min_nc of nc)",
             vec![("cc1/cc", Unavailable)],
             "cc1/cc",
-            "zone one: no cc in service in zone one; zone two: 1 nc in service of at least 2 in zone two",
+            "zone one: no cc in service; zone two: 1 nc in service of at least 2",
         ),
         ("should(clc)", vec![("clc1/clc", Unavailable)], "clc1/clc", "no clc in service"),
     ] {

@@ -6,8 +6,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Value as Json, json};
-use stentor_core::availability::Expr;
-use stentor_core::diagnosis::{Class, Classifier, Diagnosis, Signal, TargetKind, Timing, Topology, diagnose};
+use stentor_core::availability::core::{Outs, ground_core, look};
+use stentor_core::availability::{Expr, State};
+use stentor_core::diagnosis::{
+    Class, Classifier, CoreState, Diagnosis, Signal, TargetKind, Timing, Topology, diagnose,
+};
 use stentor_core::model::Value;
 use stentor_core::{Span, Timestamp};
 
@@ -253,6 +256,28 @@ proptest! {
         let (built_in, expressed) = (ask(&topology, &signals), ask(&by_expression(&topology), &signals));
         prop_assert_eq!(expressed.core, built_in.core, "{:?} against {:?}", expressed.core_because, built_in.core_because);
         prop_assert_eq!(expressed.verdicts, built_in.verdicts);
+    }
+
+    #[test]
+    fn any_expression_means_the_same_to_the_classifier_and_to_those_who_explain_it(
+        topology in any_topology(), failures in vec(any_failure(), 0..20), pick in vec(any::<Index>(), 1..4)
+    ) {
+        const PARTS: [&str; 12] = ["clc", "all(ufs)", "2 of (nc, cc)", "any(zone: clc and nc)", "in zone a (ufs and nc)",
+            "should(all(nc))", "weighted(0.5: clc=3, nc, sc=2)", "walrus else all(backends:ufs)", "clc1/clc or host:ufs1",
+            "majority of (zone: should(cc) and sc)", "backend:nfs1", "60% of (own zone: vb or nc, ufs)"];
+        let parts: Vec<&str> = pick.iter().map(|index| PARTS[index.index(PARTS.len())]).collect();
+        let expr = Expr::parse(&parts.join(" and ")).expect("well-formed");
+        let topology = Topology { core: Some(expr.clone()), ..topology };
+        let found = ask(&topology, &failures);
+        let lost = found.verdicts.iter().filter(|verdict| verdict.class == Class::ResourceUnavailable);
+        let outs = Outs::new(&found.standing, lost.filter_map(|verdict| verdict.target.host.as_deref()).collect());
+        let state = look(&ground_core(&"c".into(), &topology, &expr), &outs).state;
+        // What only degrades a Core is not in the expression.
+        let agree = match found.core {
+            CoreState::Degraded => state >= State::Degraded,
+            CoreState::Available | CoreState::Unavailable | CoreState::Unknown => State::from(found.core) == state,
+        };
+        prop_assert!(agree, "{:?} {:?}: {:?}", found.core, state, found.core_because);
     }
 }
 

@@ -37,7 +37,7 @@ fn element(fault: &Fault) -> String {
         Kind::Raid => format!("raid:{host}"),
         Kind::Bond => format!("bond:{host}"),
         Kind::Path => format!("path:{host}"),
-        Kind::Paths => format!("resource:{host}/sc=san_path"),
+        Kind::Paths => format!("paths:{host}"),
         Kind::Drbd => format!("drbd:{host}"),
         Kind::SplitBrain => format!("splitbrain:{host}"),
         Kind::Stack => format!("member:{host}"),
@@ -133,7 +133,7 @@ fn the_single_points_of_failure_come_first() {
 fn what_is_not_there_is_told_with_what_is() {
     let loaded = demo("");
     let world = World::healthy(&loaded.catalog, VIRTUAL_NOW);
-    for (text, help) in [("host:clc2", "did you mean `clc1`?"), ("clc1/ufs", "did you mean"), ("feed:C", "known: A, B")]
+    for (text, help) in [("host:clc11", "did you mean `clc1`?"), ("clc1/ufs", "front1/ufs"), ("feed:C", "known: A, B")]
     {
         let refusal = world.ask(&[Element::parse(text).unwrap()]).unwrap_err();
         assert!(explained(&refusal).to_string().contains(help), "{}", explained(&refusal));

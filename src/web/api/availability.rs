@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use stentor_core::Span;
 use stentor_core::availability::Redundancy;
 use stentor_core::availability::history::{Downtimes, Subject};
-use stentor_core::availability::pairs::{ZonePairs, pairs};
+use stentor_core::availability::pairs::ZonePairs;
 use stentor_core::diagnosis::CoreState;
 use stentor_core::snapshot::Snapshot;
 use stentor_core::whatif::{self, World};
@@ -16,7 +16,7 @@ use super::extract::{InJson, InQuery};
 use super::{dto, json};
 use crate::web::WebState;
 use crate::web::auth::Session;
-use crate::web::availability::{Report, Service, Wanted, Window, report};
+use crate::web::availability::{Report, Service, Wanted, Window, pairs_of, report};
 use crate::web::problem::Problem;
 use crate::web::words::nearest;
 
@@ -231,14 +231,8 @@ struct PairsItem<'a> {
 
 pub async fn all_pairs(Extract(state): Extract<WebState>, _session: Session) -> Response {
     let snapshot = state.engine.snapshot();
-    let (signals, _) = whatif::present(&snapshot);
-    let clouds = snapshot.catalog.clouds.iter().zip(snapshot.clouds.iter()).zip(&signals);
-    let items: Vec<PairsItem<'_>> = clouds
-        .map(|((cloud, status), signals)| PairsItem {
-            cloud: &cloud.name,
-            zones: pairs(&cloud.topology, signals, &status.diagnosis),
-        })
-        .collect();
+    let items: Vec<PairsItem<'_>> =
+        pairs_of(&snapshot).into_iter().map(|(cloud, zones)| PairsItem { cloud, zones }).collect();
     json(StatusCode::OK, &dto::List { seq: snapshot.seq, items, next: None })
 }
 

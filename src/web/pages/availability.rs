@@ -7,13 +7,13 @@ use axum::response::Response;
 use serde::Deserialize;
 use stentor_core::availability::State;
 use stentor_core::availability::history::{Downtimes, Stretch, Subject};
-use stentor_core::availability::pairs::{Pair, PairState, pairs};
-use stentor_core::{Span, Timestamp, whatif};
+use stentor_core::availability::pairs::{Pair, PairState};
+use stentor_core::{Span, Timestamp};
 
 use super::shell::{Ctx, Section, Shell};
 use super::{Scoped, html};
 use crate::web::WebState;
-use crate::web::availability::{Report, Service, Wanted, Window, report};
+use crate::web::availability::{Report, Service, Wanted, Window, pairs_of, report};
 use crate::web::parts::{self as p, Mark};
 use crate::web::words;
 
@@ -40,7 +40,6 @@ pub struct Choice {
 
 pub struct ServiceRow {
     pub name: String,
-    pub note: String,
     pub mark: Mark,
     pub state: &'static str,
     pub why: String,
@@ -221,7 +220,6 @@ fn row(ctx: Ctx<'_>, report: &Report, service: &Service) -> ServiceRow {
     };
     let left = service.budget.map(|budget| budget.left_ms());
     ServiceRow {
-        note: service.expression.as_deref().map(|_| String::new()).unwrap_or_else(|| "as built in".to_owned()),
         mark: mark_of(service.state),
         state: if service.planned { "planned outage" } else { service.state.as_str() },
         why: words::cut(&service.words.join("; "), 160),
@@ -245,8 +243,12 @@ fn row(ctx: Ctx<'_>, report: &Report, service: &Service) -> ServiceRow {
 fn bars(stretches: &[Stretch], report: &Report) -> Vec<Bar> {
     let whole = report.wanted.window.span().as_millis().max(1) as f64;
     let place = |at: Timestamp| at.since(report.from).as_millis() as f64 * 1000.0 / whole;
-    stretches
-        .iter()
+    // An outage of seconds is drawn over what lasted for days.
+    let (down, others): (Vec<&Stretch>, Vec<&Stretch>) =
+        stretches.iter().partition(|stretch| stretch.state == State::Unavailable);
+    others
+        .into_iter()
+        .chain(down)
         .map(|stretch| {
             let (kind, y, height) = match (stretch.state, stretch.planned) {
                 (State::Available, _) => ("ok", "14.4", "9.6"),
@@ -299,10 +301,9 @@ fn outages(ctx: Ctx<'_>, services: &[&Service]) -> Vec<OutageRow> {
 }
 
 fn maps(ctx: Ctx<'_>) -> Vec<ZoneMap> {
-    let (signals, _) = whatif::present(ctx.snapshot);
-    let clouds = ctx.snapshot.catalog.clouds.iter().zip(ctx.snapshot.clouds.iter()).zip(&signals);
-    let here = clouds.filter(|((cloud, _), _)| ctx.scope.cloud_name().is_none_or(|name| name == &*cloud.name));
-    let zones = here.flat_map(|((cloud, status), signals)| pairs(&cloud.topology, signals, &status.diagnosis));
+    let here = pairs_of(ctx.snapshot).into_iter();
+    let here = here.filter(|(cloud, _)| ctx.scope.cloud_name().is_none_or(|name| name == &***cloud));
+    let zones = here.flat_map(|(_, zones)| zones);
     zones
         .map(|zone| ZoneMap {
             zone: zone.zone.to_string(),

@@ -219,7 +219,7 @@ fn shown(answer: &Answer) -> Shown {
     let assumed: Vec<String> = answer.assumed.iter().map(ToString::to_string).collect();
     let out: Vec<&str> = answer.clouds.iter().flat_map(|cloud| &cloud.out_of_service).map(String::as_str).collect();
     Shown {
-        title: format!("If {} fails", assumed.join(" and ")),
+        title: format!("If {} {}", assumed.join(" and "), if assumed.len() == 1 { "fails" } else { "fail" }),
         dark: answer.dark.join(", "),
         changes: cores.chain(services).collect(),
         incidents: answer.incidents().map(incident).collect(),

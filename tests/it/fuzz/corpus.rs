@@ -216,6 +216,12 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             "psu.n contains 3 and -a < b * 2 - 1 / 3",
             "absent(n) or b == \"x\\n\"",
         ]),
+        "availability" => texts(&[
+            "clc and any(nc) and (walrus else all(backends:ufs)) and any(own zone: min_nc of nc, vmware zone: vb)",
+            "weighted(0.6: nc1/nc=3, nc2/nc, should(nc)) or 70% of (nc, host:clc1) and majority of nc",
+            "in cloud prod (in zone \"a\" (2 of nc)) and business:shop and service:a/\"b c\"",
+            "resource:clc1/clc=disk",
+        ]),
         "time" => texts(&["1h30m", "250ms", "2d", "2026-12-01T22:00:00.25+01:00", "1970-01-01T00:00:00Z"]),
         "macros" => texts(MACROS),
         "timeperiod" => texts(TIMEPERIODS),

@@ -92,28 +92,30 @@ impl Grounded {
                 }
             }
             Node::Should(body) => self.tell(body, states, words),
-            Node::Of { .. } | Node::Piece(_) => words.push(self.phrase(node, states)),
+            Node::Of { .. } | Node::Piece(_) => words.push(self.phrase(node, states, None)),
         }
     }
 
-    fn phrase(&self, node: &Node, states: &[State]) -> String {
+    /// `said`: the zone that the words before have named.
+    fn phrase(&self, node: &Node, states: &[State], said: Option<&str>) -> String {
         match node {
             Node::Piece(piece) => {
                 let name = self.pieces.get(*piece).map(ToString::to_string).unwrap_or_default();
                 format!("{name} is {}", states.get(*piece).copied().unwrap_or(State::Unknown).as_str())
             }
-            Node::Should(body) => self.phrase(body, states),
+            Node::Should(body) => self.phrase(body, states, said),
             Node::Of { needed, members, label } => {
                 let state = evaluate(node, states);
                 let serving: u64 = members.iter().filter(|(_, m)| evaluate(m, states) > state).map(|(w, _)| w).sum();
-                let inner = |between: &str| {
+                let inner = |between: &str, said: Option<&str>| {
                     let failing =
                         members.iter().filter(|(_, member)| evaluate(member, states) <= state.max(State::Unknown));
-                    failing.map(|(_, member)| self.phrase(member, states)).collect::<Vec<_>>().join(between)
+                    failing.map(|(_, member)| self.phrase(member, states, said)).collect::<Vec<_>>().join(between)
                 };
                 match label {
                     Label::Kind(kind, zone) => {
-                        let zone = zone.as_ref().map_or_else(String::new, |zone| format!(" in zone {zone}"));
+                        let zone = zone.as_ref().filter(|zone| said != Some(&**zone));
+                        let zone = zone.map_or_else(String::new, |zone| format!(" in zone {zone}"));
                         match state {
                             State::Unavailable if serving == 0 && *needed <= 1 => format!("no {kind} in service{zone}"),
                             State::Unavailable => {
@@ -124,13 +126,13 @@ impl Grounded {
                             }
                         }
                     }
-                    Label::Zone(zone) => format!("zone {zone}: {}", inner(", ")),
-                    Label::Zones | Label::Or => inner("; "),
-                    Label::And => inner(", "),
-                    Label::List if members.len() == 1 => inner(", "),
+                    Label::Zone(zone) => format!("zone {zone}: {}", inner(", ", Some(zone))),
+                    Label::Zones | Label::Or => inner("; ", said),
+                    Label::And => inner(", ", said),
+                    Label::List if members.len() == 1 => inner(", ", said),
                     Label::List => {
                         let total: u64 = members.iter().map(|(weight, _)| weight).sum();
-                        format!("{serving} of {total} in service, {needed} needed: {}", inner(", "))
+                        format!("{serving} of {total} in service, {needed} needed: {}", inner(", ", said))
                     }
                 }
             }
@@ -157,21 +159,26 @@ fn evaluate(node: &Node, states: &[State]) -> State {
         Node::Piece(piece) => states.get(*piece).copied().unwrap_or(State::Unknown),
         Node::Should(body) => evaluate(body, states).max(State::Degraded),
         Node::Of { needed, members, .. } => {
-            // Weight per state, from bad to good.
-            let mut weight = [0_u64; State::ALL.len()];
-            for (of, member) in members {
-                weight[evaluate(member, states) as usize] += of;
-            }
-            let mut sum = 0;
-            for state in State::ALL.into_iter().rev() {
-                sum += weight[state as usize];
-                if sum >= *needed {
-                    return state;
-                }
-            }
-            State::Unavailable
+            reached(*needed, members.iter().map(|(weight, member)| (*weight, evaluate(member, states))))
         }
     }
+}
+
+/// The best state that at least so much of the weight has.
+pub(crate) fn reached(needed: u64, members: impl Iterator<Item = (u64, State)>) -> State {
+    // Weight per state, from bad to good.
+    let mut weight = [0_u64; State::ALL.len()];
+    for (of, state) in members {
+        weight[state as usize] += of;
+    }
+    let mut sum = 0;
+    for state in State::ALL.into_iter().rev() {
+        sum += weight[state as usize];
+        if sum >= needed {
+            return state;
+        }
+    }
+    State::Unavailable
 }
 
 /// A smallest set of pieces whose present states keep the node at `state` or below; `None` if it is above.

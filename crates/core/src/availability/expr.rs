@@ -17,10 +17,10 @@ pub(super) const WHOLE: u32 = 1000;
 /// There is no `not`: the loss of a piece never makes a service better, whatever an administrator writes.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Expr(pub(super) Term);
+pub struct Expr(pub(crate) Term);
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Term {
+pub(crate) enum Term {
     Leaf(Leaf),
     And(Vec<Term>),
     Or(Vec<Term>),
@@ -43,7 +43,7 @@ pub(super) enum Term {
 
 /// How much of the members must be in service.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Need {
+pub(crate) enum Need {
     Any,
     All,
     Count(u32),
@@ -58,14 +58,14 @@ pub(super) enum Need {
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Member {
+pub(crate) struct Member {
     /// 1 except in `weighted`.
     pub weight: u32,
     pub what: What,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum What {
+pub(crate) enum What {
     /// A component type stands for all its instances; everything else for itself.
     One(Term),
     /// One member for each zone of that kind.
@@ -73,7 +73,7 @@ pub(super) enum What {
 }
 
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub(super) enum Zones {
+pub(crate) enum Zones {
     Every,
     Vmware,
     /// Those that are not VMware's.
@@ -81,14 +81,14 @@ pub(super) enum Zones {
 }
 
 #[derive(Copy, Clone, Debug, Eq, PartialEq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Cloud,
     Zone,
 }
 
 /// What an expression is about in the end.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Leaf {
+pub(crate) enum Leaf {
     /// All instances of a component type in the present scope; outside a list: any of them.
     Kind(Name),
     /// `clc1/clc`

@@ -2,7 +2,7 @@
 //!
 //! What is not registered takes no part (specification 10, section 8): a cloud without Walrus is not less available.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -102,7 +102,8 @@ pub(super) enum Label {
 
 /// Spreads an expression over what is there. What it names and is not there is in the second answer.
 pub fn ground(expr: &Expr, known: &Known<'_>) -> (Grounded, Vec<Lost>) {
-    let mut grounding = Grounding { known, pieces: BTreeMap::new(), order: Vec::new(), lost: Vec::new() };
+    let mut grounding =
+        Grounding { known, pieces: HashMap::new(), order: Vec::new(), lost: Vec::new(), zone_of: BTreeMap::new() };
     let scope = Scope { cloud: known.home, zone: None };
     let root = grounding.term(&expr.0, scope);
     (Grounded { root, pieces: grounding.order }, grounding.lost)
@@ -116,9 +117,11 @@ struct Scope<'a> {
 
 struct Grounding<'k, 'a> {
     known: &'k Known<'a>,
-    pieces: BTreeMap<Piece, usize>,
+    pieces: HashMap<Piece, usize>,
     order: Vec<Piece>,
     lost: Vec<Lost>,
+    /// Of each cloud, the zone that a host stands in; made when a zone is first asked for.
+    zone_of: BTreeMap<usize, HashMap<&'a str, &'a str>>,
 }
 
 impl<'a> Grounding<'_, 'a> {
@@ -133,11 +136,12 @@ impl<'a> Grounding<'_, 'a> {
             Term::Else(first, second) => {
                 let first = self.term(first, scope);
                 // Looked at in any case: a wrong name in it is a mistake also where it does not count.
-                let (pieces, order) = (self.pieces.clone(), self.order.len());
+                let order = self.order.len();
                 let second = self.term(second, scope);
                 if first.is_some() {
-                    self.pieces = pieces;
-                    self.order.truncate(order);
+                    for piece in self.order.drain(order..) {
+                        self.pieces.remove(&piece);
+                    }
                 }
                 first.or(second)
             }
@@ -196,7 +200,7 @@ impl<'a> Grounding<'_, 'a> {
     fn of(&mut self, need: &Need, members: &[Member], scope: Scope<'a>) -> Option<Node> {
         let label = match members {
             [Member { what: What::One(Term::Leaf(leaf)), .. }] => self.label(leaf, scope),
-            [Member { what: What::Zones(..), .. }] => Label::Zones,
+            [first, rest @ ..] if is_of_zones(first) && rest.iter().all(is_of_zones) => Label::Zones,
             _ => Label::List,
         };
         let mut nodes: Vec<(u64, Node)> = Vec::new();
@@ -262,21 +266,7 @@ impl<'a> Grounding<'_, 'a> {
         };
         match leaf {
             Leaf::Kind(kind) => self.instances(kind, scope),
-            Leaf::Component { host, key } => {
-                let of_cloud = self.known.clouds.iter().find(|(_, topology)| {
-                    topology.hosts.get(host).is_some_and(|keys| keys.contains(key))
-                        || (topology.sysvms.contains_key(host) && host == key)
-                });
-                let Some((cloud, _)) = of_cloud else {
-                    let on_host = |(_, topology): &(&Name, &Topology)| topology.hosts.get(host).cloned();
-                    let keys = self.known.clouds.iter().find_map(on_host).unwrap_or_default();
-                    let known = keys.iter().map(|key| format!("{host}/{key}")).collect();
-                    self.lose("component", &format!("{host}/{key}"), known);
-                    return Vec::new();
-                };
-                let piece = single(PieceKind::Component, host, Some(key), Some(Arc::clone(cloud)));
-                vec![self.piece(piece)]
-            }
+            Leaf::Component { host, key } => self.component(host, key),
             Leaf::Host(name) => {
                 let of_cloud = self.known.clouds.iter().find(|(_, topology)| topology.hosts.contains_key(name));
                 let outside = self.known.catalog.is_some_and(|catalog| catalog.host_id(name).is_some());
@@ -327,6 +317,27 @@ impl<'a> Grounding<'_, 'a> {
         }
     }
 
+    fn component(&mut self, host: &Name, key: &Name) -> Vec<(u64, Node)> {
+        let of_cloud = self.known.clouds.iter().find(|(_, topology)| {
+            topology.hosts.get(host).is_some_and(|keys| keys.contains(key))
+                || (topology.sysvms.contains_key(host) && host == key)
+        });
+        let Some((cloud, _)) = of_cloud else {
+            let on_host = |(_, topology): &(&Name, &Topology)| topology.hosts.get(host).cloned();
+            let keys = self.known.clouds.iter().find_map(on_host).unwrap_or_default();
+            let known = keys.iter().map(|key| format!("{host}/{key}")).collect();
+            self.lose("component", &format!("{host}/{key}"), known);
+            return Vec::new();
+        };
+        let piece = Piece {
+            kind: PieceKind::Component,
+            cloud: Some(Arc::clone(cloud)),
+            name: Arc::clone(host),
+            part: Some(Arc::clone(key)),
+        };
+        vec![self.piece(piece)]
+    }
+
     fn backend(&mut self, name: &Name) -> Vec<(u64, Node)> {
         let of_cloud = self.known.clouds.iter().find(|(_, topology)| topology.backends.contains_key(name));
         let Some((cloud, _)) = of_cloud else {
@@ -354,10 +365,12 @@ impl<'a> Grounding<'_, 'a> {
             self.lose("component", kind, known);
             return Vec::new();
         }
-        // As for the classifier: a host that two zones name stands in the first.
-        let zone_of = |host: &Name| topology.zones.iter().find(|(_, hosts)| hosts.contains(host)).map(|(zone, _)| zone);
-        let of_zone: Option<&[Name]> = scope.zone.and_then(|zone| topology.zones.get(zone)).map(Vec::as_slice);
-        let stands = |host: &Name| of_zone.is_none_or(|hosts| hosts.contains(host) && zone_of(host) == scope.zone);
+        let zone_of = match (scope.cloud, scope.zone) {
+            (Some(cloud), Some(_)) => Some(&*self.zone_of.entry(cloud).or_insert_with(|| zones_of_hosts(topology))),
+            (None, _) | (_, None) => None,
+        };
+        let stands =
+            |host: &Name| zone_of.is_none_or(|zones| zones.get(&**host).copied() == scope.zone.map(|zone| &**zone));
         let mut found: Vec<(&Name, &Name)> = Vec::new();
         for (host, keys) in &topology.hosts {
             if keys.contains(kind) && stands(host) {
@@ -381,6 +394,21 @@ impl<'a> Grounding<'_, 'a> {
     }
 }
 
+fn is_of_zones(member: &Member) -> bool {
+    matches!(member.what, What::Zones(..))
+}
+
+/// As for the classifier: a host that two zones name stands in the first.
+fn zones_of_hosts(topology: &Topology) -> HashMap<&str, &str> {
+    let mut zones: HashMap<&str, &str> = HashMap::with_capacity(topology.hosts.len());
+    for (zone, hosts) in &topology.zones {
+        for host in hosts {
+            zones.entry(&**host).or_insert(&**zone);
+        }
+    }
+    zones
+}
+
 /// Gives the body of a zone its name, so that a person can tell one from another.
 fn named(node: Node, zone: &Name) -> Node {
     match node {
@@ -396,15 +424,20 @@ fn group(members: Vec<(u64, Node)>, need: &Need, label: Label, setting: u64) -> 
     if members.is_empty() {
         return None;
     }
-    let total: u64 = members.iter().map(|(weight, _)| weight).sum();
+    let total = members.iter().map(|(weight, _)| weight).sum();
+    let needed = needed(need, total, setting);
+    Some(Node::Of { needed, members, label })
+}
+
+/// How much of the whole weight is needed; `setting` = the number behind [`Need::Setting`].
+pub(crate) fn needed(need: &Need, total: u64, setting: u64) -> u64 {
     let share = |thousandths: u32| (total * u64::from(thousandths)).div_ceil(u64::from(WHOLE));
-    let needed = match need {
+    match need {
         Need::Any => 1,
         Need::All => total,
         Need::Count(count) => u64::from(*count),
         Need::Setting(_) => setting,
         Need::Share(thousandths) | Need::Weighted(thousandths) => share(*thousandths),
         Need::Majority => total / 2 + 1,
-    };
-    Some(Node::Of { needed, members, label })
+    }
 }

@@ -6,9 +6,9 @@
 pub mod assess;
 pub mod business;
 pub mod core;
-mod evaluate;
-mod expr;
-mod ground;
+pub(crate) mod evaluate;
+pub(crate) mod expr;
+pub(crate) mod ground;
 pub mod history;
 pub mod pairs;
 mod parse;

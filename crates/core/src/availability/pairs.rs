@@ -11,7 +11,7 @@ type Name = Arc<str>;
 
 /// Rows and columns of the map.
 const CONTROLLER: &str = "cc";
-const NODE: &str = "nc";
+pub const NODE: &str = "nc";
 
 /// One zone.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -1,10 +1,11 @@
 //! Whether the Core of the cloud is available (specification 10, section 8).
 
+use super::core_expr::Eye;
 use super::draft::{Board, Fate};
 use super::standing::Standing;
 use super::verdict::{Class, CoreState};
 use super::world::World;
-use crate::availability::{self, Expr};
+use crate::availability::{self, Expr, State};
 
 pub(super) struct Core {
     pub state: CoreState,
@@ -41,11 +42,15 @@ pub(super) fn assess(world: &World, board: &Board<'_>, standing: &[Standing]) ->
 
 /// The expression says what is needed; what only degrades a Core stays with the rules of section 8, for what it names.
 fn by_expression(world: &World, board: &Board<'_>, standing: &[Standing], expr: &Expr) -> Core {
-    let lost = board.drafts.iter().filter(|draft| draft.class == Class::ResourceUnavailable);
-    let backends = lost.filter_map(|draft| draft.target.host.as_deref()).collect();
-    let outs = availability::core::Outs::new(standing, backends);
-    let grounded = availability::core::ground_core(&"".into(), &world.topology, expr);
-    let look = availability::core::look(&grounded, &outs);
+    let known = Eye { world, board }.state(&expr.0, None).unwrap_or(State::Available);
+    let mut words = Vec::new();
+    if known < State::Available {
+        let lost = board.drafts.iter().filter(|draft| draft.class == Class::ResourceUnavailable);
+        let backends = lost.filter_map(|draft| draft.target.host.as_deref()).collect();
+        let outs = availability::core::Outs::new(standing, backends);
+        let grounded = availability::core::ground_core(&"".into(), &world.topology, expr);
+        words = availability::core::look(&grounded, &outs).words;
+    }
     let (mut aside, mut weak) = (Vec::new(), Vec::new());
     let kinds = expr.kinds();
     for kind in kinds.iter().filter(|kind| !world.topology.is_zonal(kind) && !world.group(kind, None).is_empty()) {
@@ -58,12 +63,12 @@ fn by_expression(world: &World, board: &Board<'_>, standing: &[Standing], expr: 
         nodes(world, board, &mut weak);
     }
     split(board, &mut weak);
-    let state = match CoreState::from(look.state) {
+    let state = match CoreState::from(known) {
         CoreState::Available if weak.is_empty() => CoreState::Available,
         CoreState::Available | CoreState::Degraded => CoreState::Degraded,
         gone @ (CoreState::Unavailable | CoreState::Unknown) => gone,
     };
-    let because = if state == CoreState::Available { Vec::new() } else { [look.words, weak].concat() };
+    let because = if state == CoreState::Available { Vec::new() } else { [words, weak].concat() };
     Core { state, because, redundancy_lost: redundancy_lost(world, board) }
 }
 

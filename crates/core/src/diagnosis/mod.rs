@@ -8,6 +8,7 @@ mod component;
 mod component_view;
 mod conclude;
 mod confidence;
+mod core_expr;
 mod core_state;
 mod draft;
 mod elements;

@@ -102,8 +102,9 @@ impl Engine {
     fn note_planned_cores(&mut self, catalog: &Catalog, prepared: &Prepared, effects: &mut Effects) {
         let mut planned: Vec<Arc<str>> = Vec::new();
         for (i, (cloud, status)) in catalog.clouds.iter().zip(self.clouds.iter()).enumerate() {
-            let look = assess::core_look(prepared, i, &status.diagnosis);
-            if status.core == CoreState::Unavailable && look.is_some_and(|(_, planned)| planned) {
+            if status.core == CoreState::Unavailable
+                && assess::core_look(prepared, i, &status.diagnosis).is_some_and(|(_, planned)| planned)
+            {
                 planned.push(Arc::clone(&cloud.name));
             }
             let (was, is) = (self.services_known.planned_cores.contains(&cloud.name), planned.contains(&cloud.name));

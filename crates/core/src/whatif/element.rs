@@ -52,11 +52,13 @@ pub enum Mode {
     Bond,
     /// The paths to one controller of the SAN.
     Path,
+    /// Every path to the SAN.
+    Paths,
     Drbd,
     SplitBrain,
 }
 
-const MODES: [(&str, Mode); 18] = [
+const MODES: [(&str, Mode); 19] = [
     ("host", Mode::Host),
     ("zone", Mode::Zone),
     ("feed", Mode::Feed),
@@ -73,6 +75,7 @@ const MODES: [(&str, Mode); 18] = [
     ("raid", Mode::Raid),
     ("bond", Mode::Bond),
     ("path", Mode::Path),
+    ("paths", Mode::Paths),
     ("drbd", Mode::Drbd),
     ("splitbrain", Mode::SplitBrain),
 ];
@@ -161,8 +164,13 @@ impl Element {
     pub fn all(catalog: &Catalog) -> Vec<Element> {
         let modes = [Mode::Zone, Mode::Feed, Mode::Ups, Mode::Switch, Mode::Member, Mode::Backend, Mode::Host];
         let mut all: Vec<Element> = Vec::new();
+        let switches = known(Mode::Switch, catalog);
         for mode in modes {
-            all.extend(known(mode, catalog).iter().map(|name| Element::new(mode, &name.as_str().into())));
+            // A switch that is also asked as a host is one thing.
+            let is_other = |name: &&String| mode != Mode::Host || !switches.contains(*name);
+            all.extend(
+                known(mode, catalog).iter().filter(is_other).map(|name| Element::new(mode, &name.as_str().into())),
+            );
         }
         for name in known(Mode::Component, catalog) {
             all.extend(Element::parse(&name));
@@ -176,7 +184,7 @@ pub fn known(mode: Mode, catalog: &Catalog) -> BTreeSet<String> {
     let topologies = || catalog.clouds.iter().map(|cloud| &cloud.topology);
     let text = |name: &Name| name.to_string();
     match mode {
-        Mode::Host | Mode::Psu | Mode::Raid | Mode::Bond | Mode::Path | Mode::Drbd | Mode::SplitBrain => {
+        Mode::Host | Mode::Psu | Mode::Raid | Mode::Bond | Mode::Path | Mode::Paths | Mode::Drbd | Mode::SplitBrain => {
             let vms = topologies().flat_map(|topology| topology.sysvms.keys());
             catalog.hosts.iter().map(|host| &host.name).chain(vms).map(text).collect()
         }

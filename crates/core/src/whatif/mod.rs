@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use element::{Element, Mode, UnknownElement};
-pub use present::{PresentWorld, present};
+pub use present::{PresentWorld, present, signals_of};
 
 use crate::Timestamp;
 use crate::availability::assess::{self, Prepared, Seen, Stands, Status};
@@ -278,15 +278,17 @@ impl Answer {
         let cores = self.clouds.iter().map(|cloud| (State::from(cloud.before.state), State::from(cloud.after.state)));
         let services = self.business.iter().map(|one| (one.before.state, one.after.state));
         let changes: Vec<(State, State)> = cores.chain(services).collect();
-        let became = |state: State| changes.iter().filter(|(was, is)| *is == state && *was > state).count();
+        // Stentor may take itself for cut off when everything is dark: gone all the same.
+        let gone = changes.iter().filter(|(was, is)| *is <= State::Unknown && *was > State::Unknown).count();
+        let degraded = changes.iter().filter(|(was, is)| *is == State::Degraded && *was > *is).count();
         let spare = |before: Option<Redundancy>, after: Option<Redundancy>| {
             before.map_or(0, |r| r.left).saturating_sub(after.map_or(0, |r| r.left))
         };
         let of_cores = self.clouds.iter().map(|cloud| spare(cloud.before.redundancy, cloud.after.redundancy));
         let of_services = self.business.iter().map(|one| spare(one.before.redundancy, one.after.redundancy));
         Weight {
-            gone: became(State::Unavailable),
-            degraded: became(State::Degraded),
+            gone,
+            degraded,
             impact: self.incidents().map(|verdict| verdict.impact).max().unwrap_or(Impact::None),
             severity: self.incidents().map(|verdict| verdict.severity).max().unwrap_or(Severity::Info),
             out: self.clouds.iter().map(|cloud| cloud.out_of_service.len()).sum(),

@@ -61,7 +61,7 @@ pub(super) fn follow(catalog: &Catalog, assumed: &[Element]) -> Dark {
             Mode::Switch => drop(dark.switches.insert(name)),
             Mode::Battery => drop(dark.on_battery.insert(name)),
             Mode::Backend | Mode::Component | Mode::Jvm | Mode::Hang | Mode::Resource | Mode::Member => {}
-            Mode::Psu | Mode::Raid | Mode::Bond | Mode::Path | Mode::Drbd | Mode::SplitBrain => {}
+            Mode::Psu | Mode::Raid | Mode::Bond | Mode::Path | Mode::Paths | Mode::Drbd | Mode::SplitBrain => {}
         }
     }
     batteries(&topologies, &mut dark);

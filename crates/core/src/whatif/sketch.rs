@@ -242,10 +242,8 @@ impl<'a> Sketch<'a> {
                     [("name", "bond0".into()), ("mode", "802.3ad".into()), ("down", Value::List(vec!["eth1".into()]))];
                 self.set(host, None, "bond", map(named.into_iter().chain(slaves)));
             }
-            (Mode::Path, _) if here => {
-                let counts = [("active", 2.0.into()), ("total", 4.0.into()), ("controllers_active", 1.0.into())];
-                self.set(host, None, "path", map([("map", "mpatha".into())].into_iter().chain(counts)));
-            }
+            (Mode::Path, _) if here => self.paths(host, 2.0, 1.0),
+            (Mode::Paths, _) if here => self.paths(host, 0.0, 0.0),
             (Mode::Drbd, _) if here => self.drbd(host, "WFConnection", "Primary/Unknown"),
             (Mode::SplitBrain, _) if here => self.drbd(host, "StandAlone", "Primary/Unknown"),
             (
@@ -264,11 +262,17 @@ impl<'a> Sketch<'a> {
                 | Mode::Raid
                 | Mode::Bond
                 | Mode::Path
+                | Mode::Paths
                 | Mode::Drbd
                 | Mode::SplitBrain,
                 _,
             ) => {}
         }
+    }
+
+    fn paths(&mut self, host: &Name, active: f64, controllers: f64) {
+        let counts = [("active", active.into()), ("total", 4.0.into()), ("controllers_active", controllers.into())];
+        self.set(host, None, "path", map([("map", "mpatha".into())].into_iter().chain(counts)));
     }
 
     fn drbd(&mut self, host: &Name, connection: &str, roles: &str) {
@@ -328,7 +332,7 @@ impl<'a> Sketch<'a> {
 
     fn waits(&self, key: &Name, is_out: &dyn Fn(&Name, &Name) -> bool) -> bool {
         let above = upstream_hosts(self.topology, key);
-        let kinds = above.values().flatten().copied().filter(|kind| !is_data_path(kind, key));
+        let kinds = above.values().flatten().copied().filter(|kind| !serves_without(kind, key));
         kinds.collect::<std::collections::BTreeSet<_>>().into_iter().any(|kind| {
             let mut of_kind =
                 self.topology.hosts.iter().flat_map(|(host, keys)| keys.iter().map(move |key| (host, key)));
@@ -355,7 +359,7 @@ impl<'a> Sketch<'a> {
     }
 }
 
-/// A node serves its machines without the storage controller; only their volumes go through its host.
-fn is_data_path(above: &str, below: &str) -> bool {
-    above == "sc" && below == "nc"
+/// A node serves its machines without its controllers: one only loses sight of it, the other carries only volumes.
+fn serves_without(above: &str, below: &str) -> bool {
+    below == "nc" && matches!(above, "cc" | "sc")
 }
