@@ -24,7 +24,10 @@ async fn the_switch_confirms_every_cable_and_a_ups_on_battery_has_its_time() {
     })
     .await;
     assert_eq!(topology["drift"], serde_json::json!([]), "the demo is cabled as it says");
-    assert_eq!(demo.get("api/v1/design").await["items"], serde_json::json!([]), "and well designed");
+    // The hosts of the rack have two supplies on its one feed: that is what takes them all at once.
+    let design = demo.get("api/v1/design").await;
+    let weak: Vec<&Value> = design["items"].as_array().into_iter().flatten().collect();
+    assert!(weak.iter().all(|one| one["lint"] == "psu-one-feed" && one["basis"] == "seen"), "{weak:#?}");
     let page = demo.text("topology").await;
     assert!(page.contains("data-t=\"confirmed\"") && !page.contains("data-t=\"contradicted\""));
 
