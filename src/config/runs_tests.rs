@@ -189,3 +189,21 @@ fn no_more_start_within_an_hour_than_the_administrator_allows() {
     assert_eq!(started, 2, "{:#?}", site.told);
     assert!(site.told("2 automatic starts within an hour") >= 1, "{:#?}", site.told);
 }
+
+#[test]
+fn every_check_that_a_runbook_of_the_packs_names_exists() {
+    let loaded = load_text("", Path::new("stentor.toml")).unwrap_or_else(|found| panic!("{found}"));
+    let checks: Vec<&str> =
+        loaded.packs.iter().flat_map(|pack| &pack.checks).map(|template| &*template.check.name).collect();
+    let exists = |name: &str| checks.iter().any(|check| *check == name || check.ends_with(&format!("/{name}")));
+    let mut missing = Vec::new();
+    for book in loaded.packs.iter().flat_map(|pack| &pack.platform.runbooks) {
+        let of_steps = book.steps.iter().flat_map(|step| match &step.action {
+            Action::Check { checks, .. } | Action::WaitFor { checks, .. } => checks.as_slice(),
+            Action::Manual | Action::Command { .. } | Action::Power { .. } | Action::Approve => &[],
+        });
+        let named = book.verification.iter().chain(of_steps);
+        missing.extend(named.filter(|name| !exists(name)).map(|name| format!("{}: {name}", book.id)));
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
