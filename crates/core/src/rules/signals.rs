@@ -56,7 +56,7 @@ impl SignalSpec {
     /// What this signal says of other hosts; elements without a host or a value say nothing.
     pub fn told_elsewhere(&self, observation: &Observation) -> Vec<Told> {
         let SignalValue::Elsewhere(name) = &self.value else { return Vec::new() };
-        let list = observation.facts.get(&**name).and_then(Value::list).unwrap_or_default();
+        let list = observation.facts.get(name).and_then(Value::list).unwrap_or_default();
         let told = list.iter().filter_map(|element| {
             let text = |key: &str| element.get(key).and_then(Value::text).filter(|text| !text.is_empty());
             let value = element.get("value").filter(|value| **value != Value::Null)?.clone();

@@ -67,8 +67,7 @@ impl Probe for EucaServices {
         if services.is_empty() {
             return Err(ProbeError::Failed("the controller lists no service at all: wrong region or account?".into()));
         }
-        let events =
-            if services.iter().any(|service| is_failing(service)) { self.events(deadline).await? } else { Vec::new() };
+        let events = if services.iter().any(is_failing) { self.events(deadline).await? } else { Vec::new() };
         let nodes = if self.config.instances { self.nodes(deadline).await? } else { Vec::new() };
         Ok(observe(&services, &events, &nodes))
     }
