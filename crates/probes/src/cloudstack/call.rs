@@ -97,7 +97,7 @@ pub fn completeness(seen: Observation, listings: &[Listing]) -> Observation {
 pub fn nothing_allowed(listings: &[Listing]) -> Option<Trouble> {
     let first = listings.first()?.refusal.clone()?;
     let all = listings.iter().all(|one| one.refusal.is_some());
-    all.then(|| Trouble { port: None, word: first.0, why: first.1, closed: None, own: None })
+    all.then_some(Trouble { port: None, word: first.0, why: first.1, closed: None, own: None })
 }
 
 /// Why there is no list at all.

@@ -52,7 +52,7 @@ fn respond(world: &World, stick: Stick, servers: Servers, asked: &str) -> String
     if servers == Servers::Gone {
         return answer("503 Service Unavailable", "", "<html><body><h1>503 Service Unavailable</h1>");
     }
-    let cookies = asked.lines().find_map(|line| line.to_ascii_lowercase().starts_with("cookie:").then_some(line));
+    let cookies = asked.lines().find(|line| line.to_ascii_lowercase().starts_with("cookie:"));
     let cookies = cookies.unwrap_or_default();
     let cookie = |name: &str| {
         let rest = cookies.split(&format!("{name}=")).nth(1)?;
