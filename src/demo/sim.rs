@@ -283,10 +283,11 @@ impl World {
 
 async fn settle_bmc(bmc: &SimulatedBmc, plan: &HostPlan, faults: &BTreeSet<Fault>, dead: bool) {
     let psu = faults.iter().any(|fault| fault.kind == Kind::Psu && fault.host == plan.name);
-    bmc.set_power(!dead).await;
+    // Without any feed there is no standby power either: it says nothing, neither on nor off.
+    let is_unfed = plan.in_rack && is_active(faults, Kind::Rack);
+    bmc.set_silent(is_unfed).await;
+    bmc.set_power(!dead || is_unfed).await;
     // The first supply of every host hangs on the mains, the second on the UPS.
-    // Without any feed there is no standby power either.
-    bmc.set_silent(plan.in_rack && is_active(faults, Kind::Rack)).await;
     if is_active(faults, Kind::Feed) && !plan.in_rack {
         bmc.lose_psu_input(1).await;
     } else {

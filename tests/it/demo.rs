@@ -135,8 +135,9 @@ async fn each_of(
     rows: &mut Vec<Row>,
 ) -> Result<(), String> {
     within_patience("all is well at first", async || well(demo).await).await?;
+    let second = runs::second_person(demo).await;
     for name in share {
-        match break_and_mend(demo, name).await {
+        match break_and_mend(demo, &second, name).await {
             Ok(row) => rows.push(row),
             Err(why) => {
                 failures.push(format!("{name}: {why}"));
@@ -164,7 +165,7 @@ async fn each_of(
     Ok(())
 }
 
-async fn break_and_mend(demo: &Running, name: &str) -> Result<Row, String> {
+async fn break_and_mend(demo: &Running, second: &str, name: &str) -> Result<Row, String> {
     let faults = demo.get("demo/faults").await;
     let fault = faults.as_array().and_then(|all| all.iter().find(|fault| fault["name"] == name));
     let fault = fault.ok_or("no such fault")?;
@@ -190,7 +191,7 @@ async fn break_and_mend(demo: &Running, name: &str) -> Result<Row, String> {
         format!("nobody says what users notice: {}", brief(&opened))
     })?;
     let settled = demo.get(&format!("api/v1/incidents/{}", number(&opened))).await;
-    let gated = runs::mend(demo, name, &opened).await?;
+    let gated = runs::mend(demo, second, name, &opened).await?;
     within_patience("all is well again", async || well(demo).await).await?;
     match since().await.as_slice() {
         [only] if only["phase"] == "resolved" && only["stage"] == "well" && only["number"] == opened["number"] => {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::running::{Running, number, within_patience};
+use crate::running::{Running, number, stentor, within_patience};
 
 /// Why a step is left out: the simulated hosts have agents and no shell.
 const NO_WAY_IN: &str = "the demo's hosts let nobody in";
@@ -18,14 +18,26 @@ pub struct Gated {
     pub intervals: u64,
 }
 
+/// The token of another administrator, for what takes two.
+pub async fn second_person(demo: &Running) -> String {
+    let folder = demo.folder.path();
+    let config = folder.join("state/demo.toml").display().to_string();
+    let add = ["user", "add", "second", "--role", "admin", "--config", &config];
+    let added = stentor(&add, folder).output().await.unwrap();
+    assert!(added.status.success(), "{added:?}");
+    let made = stentor(&["user", "token", "second", "--config", &config], folder).output().await.unwrap();
+    let printed = String::from_utf8(made.stdout).unwrap();
+    printed.split_whitespace().max_by_key(|word| word.len()).unwrap_or_else(|| panic!("{printed}")).to_owned()
+}
+
 /// Starts the runbook, tries to end it too early, mends the fault as its steps say, and ends it when it may end.
-pub async fn mend(demo: &Running, fault: &str, incident: &Value) -> Result<Gated, String> {
+pub async fn mend(demo: &Running, second: &str, fault: &str, incident: &Value) -> Result<Gated, String> {
     let run = expect(201, demo.send_json(&format!("api/v1/incidents/{}/run", number(incident)), &json!({})).await)?;
     let run = run["number"].as_u64().ok_or_else(|| format!("no number: {run}"))?;
-    settle_steps(demo, run, Patience::OneTry).await?;
+    settle_steps(demo, second, run, Patience::OneTry).await?;
     refused(demo, run, &["INC-", "verification: ", "step "]).await.map_err(|why| format!("while it fails: {why}"))?;
     demo.post(&format!("demo/heal/{fault}")).await?;
-    settle_steps(demo, run, Patience::UntilItWorks).await?;
+    settle_steps(demo, second, run, Patience::UntilItWorks).await?;
     refused(demo, run, &["verification: "]).await.map_err(|why| format!("before anything was verified: {why}"))?;
     within_patience("the run may end", async || {
         let (status, answer) = demo.send_json(&format!("api/v1/runs/{run}/finish"), &json!({})).await;
@@ -53,10 +65,10 @@ enum Patience {
 }
 
 /// Carries out the steps in their order.
-async fn settle_steps(demo: &Running, run: u64, patience: Patience) -> Result<(), String> {
+async fn settle_steps(demo: &Running, second: &str, run: u64, patience: Patience) -> Result<(), String> {
     if patience == Patience::OneTry {
         while let Some(step) = next(demo, run).await {
-            if carry_out(demo, run, &step).await.is_err() {
+            if carry_out(demo, second, run, &step).await.is_err() {
                 break;
             }
         }
@@ -64,7 +76,7 @@ async fn settle_steps(demo: &Running, run: u64, patience: Patience) -> Result<()
     }
     within_patience("every step is settled", async || match next(demo, run).await {
         None => Ok(()),
-        Some(step) => match carry_out(demo, run, &step).await {
+        Some(step) => match carry_out(demo, second, run, &step).await {
             Ok(()) => Err("more steps".to_owned()),
             Err(why) => Err(why),
         },
@@ -80,10 +92,11 @@ async fn next(demo: &Running, run: u64) -> Option<Value> {
 }
 
 /// One try at one step; those that settle by themselves are waited for by whoever asks again.
-async fn carry_out(demo: &Running, run: u64, step: &Value) -> Result<(), String> {
+async fn carry_out(demo: &Running, second: &str, run: u64, step: &Value) -> Result<(), String> {
     let (action, body) = match (step["do"].as_str(), step["state"].as_str()) {
         (Some("command" | "power"), _) => ("skip", json!({ "reason": NO_WAY_IN })),
-        (Some("approve"), _) => ("skip", json!({ "reason": "one person runs the demo" })),
+        (_, Some("asked")) => ("approve", json!({})),
+        (Some("approve"), _) => ("begin", json!({})),
         (Some("check" | "wait_for"), Some("failed")) if step["attempt"].as_u64() >= Some(2) => {
             ("skip", json!({ "reason": MENDED }))
         }
@@ -92,9 +105,11 @@ async fn carry_out(demo: &Running, run: u64, step: &Value) -> Result<(), String>
         _ => ("done", json!({ "note": "done" })),
     };
     let path = format!("api/v1/runs/{run}/steps/{}/{action}", step["step"]);
-    let (status, answer) = demo.send_json(&path, &body).await;
+    // Who asked may not approve.
+    let who = if action == "approve" { second } else { &demo.token };
+    let (status, answer) = demo.send_json_as(who, &path, &body).await;
     match (status, action) {
-        (200, "begin") => Err(format!("was begun: {step}")),
+        (200, "begin") if step["do"] != "approve" => Err(format!("was begun: {step}")),
         (200, _) => Ok(()),
         (status, _) => Err(format!("{action} of {step}: {status} {answer}")),
     }

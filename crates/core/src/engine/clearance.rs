@@ -24,6 +24,28 @@ impl Engine {
         })
     }
 
+    /// Whether what may have taken a link or an input from several hosts at once was looked at since one of them lost it:
+    /// a walk over a switch takes longer than a look at a bond.
+    fn shared_seen(&self, verdict: &Verdict, since: Timestamp) -> bool {
+        let sigs: &[&str] = match &*verdict.subtype {
+            "bond_slave" | "lacp_mismatch" | "lacp_partner" => &["stack", "switch"],
+            "psu_input" => &["ups"],
+            _ => return true,
+        };
+        let host = verdict.target.host.as_deref().and_then(|name| self.catalog.host_id(name));
+        let (true, Some(host)) = (verdict.target.kind == TargetKind::Hardware, host) else { return true };
+        let topology = &self.board.groups[self.board.group_of(&self.catalog, host)].topology;
+        let sources = topology.feeds.values().map(String::as_str);
+        let shared = topology.switches.keys().map(|name| &**name).chain(sources);
+        shared.filter_map(|name| self.catalog.host_id(name)).all(|id| {
+            self.catalog.hosts[id.index()].services.iter().all(|&id| {
+                let check = &self.catalog.checks[self.catalog.services[id.index()].check.index()];
+                let tells = check.signals.iter().any(|spec| sigs.contains(&&*spec.sig));
+                !tells || self.services[id.index()].last_check >= since
+            })
+        })
+    }
+
     /// Whether a host's agent, which is all that tells a lost path from a dead host, said anything since then. Its last
     /// words before the host died are fresh for a while.
     fn agent_spoke(&self, target: &Target, since: Timestamp) -> bool {
@@ -52,7 +74,7 @@ impl Clearance for Engine {
         if verdict.class == Class::NetworkPath && !self.agent_spoke(&verdict.target, since) {
             return false;
         }
-        if !self.resource_seen(verdict, since) {
+        if !self.resource_seen(verdict, since) || !self.shared_seen(verdict, since) {
             return false;
         }
         let witnesses = self.witnesses(&verdict.target);

@@ -295,15 +295,13 @@ impl Engine {
         let (mut hosts, mut parts): (BTreeSet<Arc<str>>, BTreeSet<Arc<str>>) = Default::default();
         for (key, live) in self.tracker.live() {
             let Some(incident) = self.tracker.get(live.number).filter(|_| is_shared(key.class)) else { continue };
-            if wanted.contains_key(key) {
-                continue;
-            }
             let effects = || incident.verdict.suppressed.iter().filter_map(|effect| effect.host.clone());
-            if !self.is_returned(incident) {
+            let is_wanted = wanted.contains_key(key);
+            if !is_wanted && !self.is_returned(incident) {
                 hosts.extend(effects());
             }
             // Their controllers start too, and are asked less often since they fell silent.
-            if live.absent_since.is_none_or(|since| self.at.since(since) < boot) {
+            if is_wanted || live.absent_since.is_none_or(|since| self.at.since(since) < boot) {
                 parts.extend(effects());
             }
         }

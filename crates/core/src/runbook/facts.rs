@@ -149,6 +149,11 @@ fn shaped(sig: &str, mut values: Vec<Value>) -> Value {
 pub fn target_of(catalog: &Catalog, incident: &Incident) -> RunTarget {
     let target = &incident.verdict.target;
     let known = target.host.as_ref().filter(|name| catalog.host_id(name).is_some());
+    // A replicated disk is none of the hosts; its steps ask where it was seen to fail.
+    let seen_on =
+        incident.verdict.evidence.iter().filter_map(|fact| catalog.host_id(fact.at.split('/').next()?)).next();
+    let seen_on = seen_on.filter(|_| target.kind == TargetKind::Drbd).map(|id| &catalog.hosts[id.index()].name);
+    let known = known.or(seen_on);
     let component = match target.kind {
         TargetKind::Component | TargetKind::ComponentGroup => target.component.clone(),
         TargetKind::Host
