@@ -213,7 +213,7 @@ fn sweep(platform: &str, keys: &[&str]) {
             let fault = Seen::default().crit(&loaded, &host, &service.name);
             let has_port = loaded.catalog.services.iter().any(|own| *own.name == *format!("{key} port"));
             // A program is gone with its port; the one without the other is a conflict of checks.
-            if !service.name.ends_with(" port") && !(is_process && has_port) {
+            if !(service.name.ends_with(" port") || is_process && has_port) {
                 faults.push((service.name.to_string(), fault, is_process.then_some("software")));
             }
         }

@@ -185,7 +185,7 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
 }
 
 /// The topology of a host's cloud, or of the hosts outside clouds.
-fn topology_of<'a>(catalog: &'a mut Catalog, cloud: Option<CloudId>) -> &'a mut Topology {
+fn topology_of(catalog: &mut Catalog, cloud: Option<CloudId>) -> &mut Topology {
     match cloud {
         Some(cloud) => &mut catalog.clouds[cloud.index()].topology,
         None => &mut catalog.outside,

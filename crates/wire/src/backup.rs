@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn the_newest_comes_first_whatever_its_name_holds() {
-        let text = "1795226400.5 100 db 1.sql\01795230000.0 90 a\nb.sql\0179523";
+        let text = "1795226400.5 100 db 1.sql\x001795230000.0 90 a\nb.sql\x00179523";
         let artifacts = parse_listing(text);
         let names: Vec<(&str, u64)> = artifacts.iter().map(|a| (a.name.as_str(), a.bytes)).collect();
         assert_eq!(names, [("a\nb.sql", 90), ("db 1.sql", 100)]);

@@ -52,7 +52,7 @@ pub fn run(args: &ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
         site.crash(site.node(i, 10 + i / 50), true);
     }
     site.answer(0);
-    let full = median(&(0..5).map(|i| site.from_nothing(i)).collect::<anyhow::Result<Vec<_>>>()?);
+    let full = median(&(0..5).map(|i| site.anew(i)).collect::<anyhow::Result<Vec<_>>>()?);
     let idle = median(&(10..60).map(|i| site.timed(i, |_| {})).collect::<Vec<_>>());
 
     let mut changes = Vec::with_capacity(args.changes as usize);
@@ -217,7 +217,7 @@ impl Site {
     }
 
     /// How long the answer takes from nothing; it must be the same.
-    fn from_nothing(&mut self, millis: i64) -> anyhow::Result<Duration> {
+    fn anew(&mut self, millis: i64) -> anyhow::Result<Duration> {
         let began = Instant::now();
         let full = diagnose(&self.topology, &self.said, Self::moment(millis), &self.timing);
         let spent = began.elapsed();
@@ -228,7 +228,7 @@ impl Site {
 
     /// The number of causes, told alike by both; starting components are none.
     fn agree(&mut self, millis: i64) -> anyhow::Result<usize> {
-        self.from_nothing(millis)?;
+        self.anew(millis)?;
         let answer = self.classifier.diagnose(Self::moment(millis), &self.timing);
         Ok(answer.verdicts.iter().filter(|verdict| verdict.class != Class::Starting).count())
     }

@@ -48,7 +48,7 @@ fn upstream(world: &World, comp: usize) -> Vec<(Edge, &[usize])> {
 }
 
 /// What it needs on its own host, each a group of one.
-fn beside<'w>(world: &'w World, comp: usize) -> impl Iterator<Item = (Edge, &'w [usize])> {
+fn beside(world: &World, comp: usize) -> impl Iterator<Item = (Edge, &[usize])> {
     let host = world.comps[comp].host;
     let needs = world.topology.knowledge.beside.get(&*world.comps[comp].kind).into_iter().flatten();
     needs.filter_map(move |kind| {
