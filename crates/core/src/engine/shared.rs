@@ -309,7 +309,10 @@ impl Engine {
             let of = |names: &BTreeSet<Arc<str>>| key.target.host.as_ref().is_some_and(|host| names.contains(host));
             let is_host = key.class == Class::ServerDown && key.target.component.is_none();
             let is_part = matches!(&*want.verdict.subtype, "bmc_unreachable" | "psu_input");
-            !(is_host && of(&hosts) || is_part && of(&parts))
+            // The inputs of several hosts at once are told of the feed, by the hosts.
+            let mut tellers = want.verdict.evidence.iter().filter_map(|fact| fact.at.split('/').next());
+            let by_parts = key.target.kind == TargetKind::Power && tellers.all(|host| parts.contains(host));
+            !(is_host && of(&hosts) || is_part && (of(&parts) || by_parts))
         });
     }
 
