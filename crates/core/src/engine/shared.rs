@@ -309,7 +309,10 @@ impl Engine {
             let of = |names: &BTreeSet<Arc<str>>| key.target.host.as_ref().is_some_and(|host| names.contains(host));
             let is_host = key.class == Class::ServerDown && key.target.component.is_none();
             let is_part = matches!(&*want.verdict.subtype, "bmc_unreachable" | "psu_input");
-            !(is_host && of(&hosts) || is_part && of(&parts))
+            // The inputs of several hosts at once are told of the feed, by the hosts.
+            let mut tellers = want.verdict.evidence.iter().filter_map(|fact| fact.at.split('/').next());
+            let by_parts = key.target.kind == TargetKind::Power && tellers.all(|host| parts.contains(host));
+            !(is_host && of(&hosts) || is_part && (of(&parts) || by_parts))
         });
     }
 
@@ -334,6 +337,13 @@ impl Engine {
     /// of a rack to be found dead must not speak for itself while the others are being tried.
     pub(super) fn siblings_are_undecided(&self, target: &Target, since: Timestamp) -> bool {
         let Some(host) = target.host.as_deref().and_then(|name| self.catalog.host_id(name)) else { return false };
+        // An answer of a controller that was on its way when its power went says that there is some: it must be asked again.
+        let own = self.shares.of_host.get(&host).into_iter().flatten().map(|i| &self.shares.elements[*i]);
+        let mut feeds = own.filter(|element| element.kind == TargetKind::Power);
+        let is_dark = |host: &HostId| self.hosts[host.index()].is_hard_problem();
+        if feeds.any(|feed| feed.members.iter().all(is_dark)) && self.at.since(since) < self.patience_for_power(host) {
+            return true;
+        }
         self.shares.siblings(host).any(|sibling| {
             let row = &self.hosts[sibling.index()];
             let check = self.catalog.hosts[sibling.index()].check.map(|id| &self.catalog.checks[id.index()]);
@@ -343,6 +353,15 @@ impl Engine {
             let is_tried = row.last_check >= since && (row.state == 0 || row.is_hard_problem());
             !is_tried && !row.is_pending() && !row.is_hard_problem() && self.at.since(since) < longest
         })
+    }
+
+    /// How long a second look at the power of a host may take.
+    fn patience_for_power(&self, host: HostId) -> Span {
+        let services = self.catalog.hosts[host.index()].services.iter().map(|id| ObjectId::Service(*id));
+        let tellers = services.filter(|object| self.tells_power(*object));
+        let longest =
+            tellers.filter_map(|object| self.catalog.check_of(object)).map(|check| check.every + check.timeout * 2);
+        longest.max().unwrap_or(Span::ZERO)
     }
 
     /// Hosts that share a switch or a feed with this one and are not known to fail.

@@ -231,7 +231,10 @@ pub fn watch_cause(sight: &Sight<'_>, target: &RunTarget, incident: &Incident, v
         verification.watch(key.clone());
     }
     let verdict = &incident.verdict;
-    let Some(host) = verdict.target.host.as_deref().and_then(|name| catalog.host_id(name)) else { return };
+    let known = |name: &Arc<str>| catalog.host_id(name);
+    // A replicated disk is watched where it was seen to fail.
+    let host = verdict.target.host.as_ref().and_then(known).or_else(|| target.host.as_ref().and_then(known));
+    let Some(host) = host else { return };
     let row = &catalog.hosts[host.index()];
     let speaks = |id: &&ServiceId| {
         let component = catalog.services[id.index()].component;
