@@ -78,6 +78,14 @@ pub(super) fn judge_bus<'a>(world: &'a World, board: &mut Board<'a>) {
     }
     let above: Vec<usize> =
         ["rabbitmq", "galera"].into_iter().flat_map(|kind| world.group(kind, None)).copied().collect();
+    // Whoever they need is short of something: the dependency rule says which of them it is.
+    let short = |comp: &usize| {
+        let finding = board.findings[*comp].as_ref();
+        is_open(world, board, *comp) && finding.is_some_and(|f| f.class == Class::ResourceAtRisk && f.critical)
+    };
+    if above.iter().any(short) {
+        return;
+    }
     // Who is sick among those that all of them need is the cause, though his equals look well.
     let sick = |comp: &usize| {
         is_open(world, board, *comp) && board.findings[*comp].as_ref().is_some_and(|finding| puts_out(finding.class))

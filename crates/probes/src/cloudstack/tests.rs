@@ -42,6 +42,12 @@ fn keys() -> Keys {
 
 /// Answers of 4.16 to 4.20 as apache/cloudstack-go (Apache License 2.0) has them in its test data and types.
 fn cloud() -> BTreeMap<&'static str, (&'static str, Vec<Json>)> {
+    let mut cloud = machines();
+    cloud.append(&mut stores_and_settings());
+    cloud
+}
+
+fn machines() -> BTreeMap<&'static str, (&'static str, Vec<Json>)> {
     let host = |name: &str, address: &str, state: &str, resource: &str, ha: &str, power: &str| {
         json!({"name": name, "ipaddress": address, "state": state, "resourcestate": resource, "type": "Routing", "hahost": false,
             "hypervisor": "KVM", "zonename": "z1", "clustername": "c1", "id": format!("id-{name}"), "version": "4.19.1.0",
@@ -86,6 +92,12 @@ fn cloud() -> BTreeMap<&'static str, (&'static str, Vec<Json>)> {
                 vec![router("r-4-VM", "Running", "MASTER", false), router("r-5-VM", "Running", "PRIMARY", true)],
             ),
         ),
+    ])
+}
+
+/// The rest of the same cloud.
+fn stores_and_settings() -> BTreeMap<&'static str, (&'static str, Vec<Json>)> {
+    BTreeMap::from([
         (
             "listStoragePools",
             (
