@@ -11,7 +11,7 @@ use crate::diagnosis::{
 };
 use crate::id::{HostId, ObjectId};
 use crate::incident::{CauseKey, Wanted};
-use crate::model::{HostState, Incident};
+use crate::model::{HostState, Incident, ObjectKey};
 use crate::{Span, Timestamp};
 
 /// As sure as one can be who knows that all are dark and not why (specification 10, section 5: enough to page critically).
@@ -293,27 +293,50 @@ impl Engine {
     fn await_returns(&self, wanted: &mut Causes) {
         let boot = BOOT.at_pace(self.catalog.timing.pace);
         let (mut hosts, mut parts): (BTreeSet<Arc<str>>, BTreeSet<Arc<str>>) = Default::default();
+        let mut kept: Vec<(CauseKey, Vec<HostId>)> = Vec::new();
         for (key, live) in self.tracker.live() {
             let Some(incident) = self.tracker.get(live.number).filter(|_| is_shared(key.class)) else { continue };
-            let effects = || incident.verdict.suppressed.iter().filter_map(|effect| effect.host.clone());
+            // Hosts that ran on all the time have nothing to start.
+            let dark = |class: Class| matches!(class, Class::ServerDown | Class::Unknown);
+            let effects = || {
+                let went = incident.verdict.suppressed.iter().filter(|effect| dark(effect.class));
+                went.filter_map(|effect| effect.host.clone())
+            };
             let is_wanted = wanted.contains_key(key);
             if !is_wanted && !self.is_returned(incident) {
                 hosts.extend(effects());
+            }
+            // One of the clouds has its first host back, and the others are dark still: so are the rest of its hosts.
+            if is_wanted {
+                let known = effects().filter_map(|host| self.catalog.host_id(&host));
+                let still: Vec<HostId> = known.filter(|host| self.is_not_back(*host, incident, boot)).collect();
+                hosts.extend(still.iter().map(|id| Arc::clone(&self.catalog.hosts[id.index()].name)));
+                kept.push((key.clone(), still));
             }
             // Their controllers start too, and are asked less often since they fell silent.
             if is_wanted || live.absent_since.is_none_or(|since| self.at.since(since) < boot) {
                 parts.extend(effects());
             }
         }
+        for (key, still) in kept {
+            self.take_in(wanted, &key, &still);
+        }
         wanted.retain(|key, want| {
             let of = |names: &BTreeSet<Arc<str>>| key.target.host.as_ref().is_some_and(|host| names.contains(host));
             let is_host = key.class == Class::ServerDown && key.target.component.is_none();
             let is_part = matches!(&*want.verdict.subtype, "bmc_unreachable" | "psu_input");
-            // The inputs of several hosts at once are told of the feed, by the hosts.
-            let mut tellers = want.verdict.evidence.iter().filter_map(|fact| fact.at.split('/').next());
-            let by_parts = key.target.kind == TargetKind::Power && tellers.all(|host| parts.contains(host));
-            !(is_host && of(&hosts) || is_part && (of(&parts) || by_parts))
+            !(is_host && of(&hosts) || is_part && of(&parts))
         });
+    }
+
+    /// Whether a host that a shared failure took away is down, or starts with what failed on it.
+    fn is_not_back(&self, host: HostId, incident: &Incident, boot: Span) -> bool {
+        let row = &self.hosts[host.index()];
+        let name = &self.catalog.hosts[host.index()].name;
+        let fails = |key: &ObjectKey| {
+            key.host == *name && self.catalog.object_id(key).is_some_and(|object| self.row(object).state != 0)
+        };
+        row.is_hard_problem() || (self.at.since(row.last_hard_change) < boot && incident.problems.iter().any(fails))
     }
 
     /// Whether the hosts that a shared failure took away are back, or had the time to come back since the first one did.
