@@ -134,7 +134,8 @@ fn the_single_points_of_failure_come_first() {
 fn what_is_not_there_is_told_with_what_is() {
     let loaded = demo("");
     let world = World::healthy(&loaded.catalog, VIRTUAL_NOW);
-    for (text, help) in [("host:clc11", "did you mean `clc1`?"), ("clc1/ufs", "front1/ufs"), ("feed:C", "did you mean `A`?")]
+    for (text, help) in
+        [("host:clc11", "did you mean `clc1`?"), ("clc1/ufs", "front1/ufs"), ("feed:C", "did you mean `A`?")]
     {
         let refusal = world.ask(&[Element::parse(text).unwrap()]).unwrap_err();
         assert!(explained(&refusal).to_string().contains(help), "{}", explained(&refusal));
