@@ -29,7 +29,8 @@ async fn the_switch_confirms_every_cable_and_a_ups_on_battery_has_its_time() {
     let weak: Vec<&Value> = design["items"].as_array().into_iter().flatten().collect();
     assert!(weak.iter().all(|one| one["lint"] == "psu-one-feed" && one["basis"] == "seen"), "{weak:#?}");
     let page = demo.text("topology").await;
-    assert!(page.contains("data-t=\"confirmed\"") && !page.contains("data-t=\"contradicted\""));
+    let item = |standing: &str| format!("<li class=\"tc\" data-t=\"{standing}\"");
+    assert!(page.contains(&item("confirmed")) && !page.contains(&item("contradicted")));
 
     demo.post("demo/inject/ups/ups1?wait=1").await.expect("the mains fail");
     let left = until("the incident says how long the battery lasts", async || {

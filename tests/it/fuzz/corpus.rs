@@ -186,6 +186,20 @@ fn services(target: &str) -> Vec<Vec<u8>> {
             b"\x12\x34\x85\x80\0\x01\0\x01\0\0\0\0\x03www\0\0\x01\0\x01\xC0\x0C\0\x01\0\x01\0\0\x0E\x10\0\x04\xC0\0\x02\x01".to_vec(),
             b"\x12\x34\x80\0\0\x01\0\x01\0\0\0\0\x03www\0\0\x01\0\x01\xC0\x0C\0\x06\0\x01\0\0\x0E\x10\0\x1b\x01a\xC0\x0C\0".to_vec(),
         ],
+        "backup" => texts(&["1795226400.5 100 db 1.sql\x001795230000.0 90 a.sql\x00", "1795230000 0 /x"]),
+        "euca" => texts(&[
+            "SERVICE  cluster  one  cc1  ENABLED  http://192.0.2.4:8774/axis2/services/EucalyptusCC\n",
+            "2026-11-01 10:11:12 ERROR: [1008] the node controller's eucanetd is gone\n",
+            "PROPERTY\tcloud.vmstate.instance_timeout\t720\n",
+        ]),
+        "openstack" => texts(&[
+            r#"{"token":{"expires_at":"2026-11-22T12:00:00.000000Z","catalog":[{"type":"compute","endpoints":[]}]}}"#,
+            r#"{"services":[{"binary":"nova-compute","host":"cmp1","status":"enabled","state":"down","updated_at":"x"}]}"#,
+        ]),
+        "proxmox" => texts(&[
+            r#"{"data":[{"type":"cluster","name":"c","quorate":1,"nodes":3},{"type":"node","name":"pve1","online":1}]}"#,
+            "Quorate:          Yes\nExpected votes:   3\nTotal votes:      2\n",
+        ]),
         other => panic!("no seeds for `{other}`"),
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{CauseKey, Wanted};
 use crate::Span;
 use crate::Timestamp;
-use crate::catalog::{Catalog, SignalSpec, SignalValue};
+use crate::catalog::{Catalog, Check, SignalSpec, SignalValue};
 use crate::diagnosis::{Class, CoreState, Evidence, Impact, Severity, Target, TargetKind, Verdict, Visibility};
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::{HostState, ServiceState};
@@ -108,7 +108,8 @@ impl<'a> CoverIndex<'a> {
 
 /// Whether a check of the host as a whole looks with the same probe at what the verdict rests on: one full file system
 /// fails the host's disk check and the component's, one dead power supply its own check and the list of all sensors.
-/// Each pair is one failure. A check with signals of its own speaks for itself.
+/// Each pair is one failure. A check with signals of its own speaks for itself, unless they are lines of a log: those only
+/// support (specification 10, section 2), and the event log tells of the supply that its sensor shows.
 fn looks_at_the_same(catalog: &Catalog, service: ServiceId, verdict: &Verdict) -> bool {
     let own = &catalog.services[service.index()];
     let own_check = &catalog.checks[own.check.index()];
@@ -119,7 +120,7 @@ fn looks_at_the_same(catalog: &Catalog, service: ServiceId, verdict: &Verdict) -
         (_, Class::RedundancyLost) => verdict.evidence.iter().any(|evidence| *evidence.sig == *spec.sig),
         (_, _) => false,
     };
-    own_check.signals.is_empty()
+    speaks_for_nothing(own_check)
         && catalog.hosts[own.host.index()].services.iter().any(|&id| {
             let other = &catalog.services[id.index()];
             let check = &catalog.checks[other.check.index()];
@@ -130,17 +131,22 @@ fn looks_at_the_same(catalog: &Catalog, service: ServiceId, verdict: &Verdict) -
         })
 }
 
+/// No signal of the check can be the reason of a verdict.
+fn speaks_for_nothing(check: &Check) -> bool {
+    check.signals.iter().all(|spec| matches!(&*spec.sig, "sel" | "log"))
+}
+
 /// Checks of the same host that look with the same probe at a part of what a check without signals looks at: if one of
 /// them fails too, its verdict covers both. The plain check may be believed first, and must not speak first.
 pub fn that_see_the_same(catalog: &Catalog, service: ServiceId) -> Vec<ObjectId> {
     let own = &catalog.services[service.index()];
     let check = &catalog.checks[own.check.index()];
-    if own.component.is_some() || !check.signals.is_empty() || check.probe.is_empty() {
+    if own.component.is_some() || !speaks_for_nothing(check) || check.probe.is_empty() {
         return Vec::new();
     }
     let same = |id: &&ServiceId| {
         let other = &catalog.checks[catalog.services[id.index()].check.index()];
-        other.probe == check.probe && !other.signals.is_empty()
+        other.probe == check.probe && !speaks_for_nothing(other)
     };
     catalog.hosts[own.host.index()].services.iter().filter(same).map(|id| ObjectId::Service(*id)).collect()
 }
