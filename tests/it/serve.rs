@@ -80,7 +80,7 @@ impl Site {
     pub fn configure(&self, more: &str) {
         let text = format!(
             "instance = \"test\"\n[server]\nlisten = \"127.0.0.1:{}\"\n\
-             [timing]\npace = 20\nhold_software = \"0s\"\nhold_server = \"0s\"\nhold_group = \"0s\"\n\
+             [timing]\npace = 20\nhold_software = \"0s\"\nhold_server = \"0s\"\nhold_group = \"0s\"\nreopen = \"0s\"\n\
              collapse = \"0s\"\nrecovery = \"0s\"\nrenotify_critical = \"900d\"\nrenotify_major = \"900d\"\n\
              renotify_warning = \"900d\"\n{more}\n",
             self.port

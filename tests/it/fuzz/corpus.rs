@@ -186,6 +186,15 @@ fn services(target: &str) -> Vec<Vec<u8>> {
             b"\x12\x34\x85\x80\0\x01\0\x01\0\0\0\0\x03www\0\0\x01\0\x01\xC0\x0C\0\x01\0\x01\0\0\x0E\x10\0\x04\xC0\0\x02\x01".to_vec(),
             b"\x12\x34\x80\0\0\x01\0\x01\0\0\0\0\x03www\0\0\x01\0\x01\xC0\x0C\0\x06\0\x01\0\0\x0E\x10\0\x1b\x01a\xC0\x0C\0".to_vec(),
         ],
+        "backup" | "euca" | "openstack" | "proxmox" => clouds(target),
+        other => panic!("no seeds for `{other}`"),
+    }
+}
+
+/// What the drivers of clouds and the watch over backups read.
+fn clouds(target: &str) -> Vec<Vec<u8>> {
+    let texts = |texts: &[&str]| texts.iter().map(|text| text.as_bytes().to_vec()).collect();
+    match target {
         "backup" => texts(&["1795226400.5 100 db 1.sql\x001795230000.0 90 a.sql\x00", "1795230000 0 /x"]),
         "euca" => texts(&[
             "SERVICE  cluster  one  cc1  ENABLED  http://192.0.2.4:8774/axis2/services/EucalyptusCC\n",
