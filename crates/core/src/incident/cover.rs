@@ -146,7 +146,7 @@ pub fn that_see_the_same(catalog: &Catalog, service: ServiceId) -> Vec<ObjectId>
     }
     let same = |id: &&ServiceId| {
         let other = &catalog.checks[catalog.services[id.index()].check.index()];
-        other.probe == check.probe && !speaks_for_nothing(other)
+        other.probe == check.probe && !other.signals.is_empty()
     };
     catalog.hosts[own.host.index()].services.iter().filter(same).map(|id| ObjectId::Service(*id)).collect()
 }
