@@ -95,7 +95,12 @@ impl Clearance for Engine {
         let hosts = cover::hosts_of(&want.verdict).into_iter().filter_map(|name| self.catalog.host_id(name));
         let services = hosts.flat_map(|host| &self.catalog.hosts[host.index()].services);
         let mut speaking = services.filter(|id| cover::speaks(&self.catalog, **id, &want.verdict));
-        speaking.all(|id| self.services[id.index()].last_check >= since)
+        // The look that its release asked for may have met it while it came back, or hand on an answer that was read just
+        // before: the next one in its turn is believed.
+        speaking.all(|id| {
+            let check = &self.catalog.checks[self.catalog.services[id.index()].check.index()];
+            self.services[id.index()].last_check >= since + check.every
+        })
     }
 
     fn takes_over(&self, incident: &Incident) -> Vec<String> {

@@ -117,7 +117,7 @@ pub trait Clearance {
     fn is_clear(&self, incident: &Incident) -> bool;
     /// Whether everything that could contradict or explain a cause suspected at `since` was looked at again.
     fn is_looked_into(&self, want: &Wanted, since: Timestamp) -> bool;
-    /// Whether the checks that spoke for a cause have done so again since.
+    /// Whether the checks that spoke for a cause have done so again since, in their turn.
     fn is_said_again(&self, want: &Wanted, since: Timestamp) -> bool;
     /// Who may still take over for what failed.
     fn takes_over(&self, incident: &Incident) -> Vec<String>;
