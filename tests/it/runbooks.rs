@@ -3,14 +3,16 @@
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::path::Path;
+use std::process::Stdio;
 
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use stentor::clock::Clock;
 use stentor::demo::bmc::{BmcIdentity, SimulatedBmc};
 use stentor_wire::ipmi::Privilege;
+use tokio::io::AsyncWriteExt as _;
 
-use crate::running::{Running, is_live, stentor, until};
+use crate::running::{PATIENCE, Running, is_live, stentor, until};
 
 /// One person who asks over HTTP.
 struct Person {
@@ -116,7 +118,7 @@ async fn a_run_is_finished_when_the_cloud_is_verified_well_and_not_before() {
     assert!(verified.status.success() && said.contains("each follows the one before it"), "{said}");
 }
 
-/// The command line says what it would do, and when it would be over.
+/// The command line leads through the next one: it ends when the cloud is well, and not before.
 async fn led_from_a_terminal(demo: &Running, token: &Path) {
     demo.post("demo/inject/console/software?wait=1").await.unwrap();
     let open =
@@ -127,7 +129,26 @@ async fn led_from_a_terminal(demo: &Running, token: &Path) {
     let plan = [&["runbook", "run", &name, "--dry-run"], &more[..]].concat();
     let plan = stentor(&plan, demo.folder.path()).output().await.unwrap();
     assert!(String::from_utf8_lossy(&plan.stdout).contains("Over when"), "{plan:?}");
+    // Nobody who only says yes gets over a command on a host with only an agent: it stops and says where.
+    let yes = [&["runbook", "run", &name, "--yes-manual"], &more[..]].concat();
+    let yes = stentor(&yes, demo.folder.path()).output().await.unwrap();
+    let said = String::from_utf8_lossy(&yes.stdout).into_owned();
+    assert!(yes.status.code() == Some(1) && said.contains("Refused: ") && said.contains("stays open"), "{said}");
+    // A person goes on where it stopped, skips that step with a reason, and waits for the rest.
+    let run = [&["runbook", "run", &name], &more[..]].concat();
+    let mut run = stentor(&run, demo.folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut keys = run.stdin.take().unwrap();
+    keys.write_all(b"s restarted at the machine\ng\nd\nd\nd\n").await.unwrap();
+    drop(keys);
+    let skipped = async || {
+        let runs = demo.get("api/v1/runs?live=true").await["items"].clone();
+        if runs[0]["steps"][1]["state"] == "skipped" { Ok(()) } else { Err(runs) }
+    };
+    until("the command is skipped", skipped).await;
     demo.post("demo/heal/console/software").await.unwrap();
+    let ended = tokio::time::timeout(PATIENCE, run.wait_with_output()).await.expect("it ends").unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(ended.status.success() && said.contains("finished: verified well"), "{said}");
 }
 
 const PACK: &str = r#"

@@ -51,13 +51,39 @@ pub async fn run(args: &RunArgs, input: &mut dyn BufRead, out: &mut dyn Write) -
             (format!("/runbooks/{}/run", encode(&args.what)), body)
         }
     };
-    let begun = client.post(&path, &body).await?;
     if args.dry_run {
-        return plan(&begun, out);
+        return plan(&client.post(&path, &body).await?, out);
     }
+    let begun = match under_way(&client, args).await? {
+        Some(run) => {
+            writeln!(
+                out,
+                "{} is under way, begun by {}: going on with it.",
+                field(&run, "name"),
+                field(&run, "started_by")
+            )?;
+            run
+        }
+        None => client.post(&path, &body).await?,
+    };
     writeln!(out, "{}  {}: {}", field(&begun, "name"), field(&begun, "runbook"), field(&begun, "title"))?;
     writeln!(out, "for {}", field(&begun, "target"))?;
     Lead { client, run: begun["number"].as_u64().unwrap_or_default(), yes: args.yes_manual, input, out }.all().await
+}
+
+/// The run that has been begun already for this incident, or of this procedure at this target.
+async fn under_way(client: &Client, args: &RunArgs) -> anyhow::Result<Option<Json>> {
+    let live = client.get("/runs?live=true").await?;
+    let is_it = |run: &&Json| match incident_number(&args.what) {
+        Some(number) => run["incident"] == number,
+        None => {
+            run["incident"].is_null()
+                && run["runbook"] == *args.what
+                && run["host"].as_str() == args.host.as_deref()
+                && run["component"].as_str() == args.component.as_deref()
+        }
+    };
+    Ok(live["items"].as_array().and_then(|runs| runs.iter().find(is_it)).cloned())
 }
 
 /// What would be done where; 1 if something of it may not be done now.
@@ -188,6 +214,11 @@ impl Lead<'_> {
             Ok(_) => Ok(true),
             Err(error) => {
                 writeln!(self.out, "   Refused: {error}")?;
+                if self.yes {
+                    let run = self.run;
+                    let skip = format!("stentor runbook step RUN-{run} {number} skip --note WHY");
+                    writeln!(self.out, "   Done in another way? `{skip}`")?;
+                }
                 Ok(!self.yes)
             }
         }
