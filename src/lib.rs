@@ -18,6 +18,7 @@ pub mod notifiers;
 pub mod notify;
 pub mod replay;
 pub mod runbook;
+pub mod scenario;
 pub mod sql;
 pub mod store;
 pub mod telemetry;

@@ -2,23 +2,13 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
-use serde::{Deserialize, Serialize};
-use stentor_core::catalog::Catalog;
-use stentor_core::diagnosis::{
-    Class, CoreState, Evidence, Impact, Missing, Rejected, Severity, Signal, Suppressed, Target, Timing, Topology,
-    Verdict, Visibility, diagnose,
-};
-use stentor_core::model::Value;
-use stentor_core::{Span, Timestamp};
 
 use crate::config;
+use crate::scenario::{Answer, Scenario};
 
-/// Scenarios carry ages, not instants; any fixed present gives the same answer.
-const VIRTUAL_NOW: Timestamp = Timestamp::from_secs(1_795_226_531);
 /// A whole scenario file; the largest real cloud with every signal is below a tenth of it.
 const SCENARIO_BYTES_MAX: u64 = 256 << 20;
 
@@ -33,68 +23,6 @@ pub struct ClassifyArgs {
     pub config: Option<PathBuf>,
 }
 
-#[derive(Deserialize)]
-struct Scenario {
-    topology: Option<Topology>,
-    /// Which cloud of the configuration it is about.
-    cloud: Option<String>,
-    #[serde(default)]
-    signals: Vec<SignalLine>,
-}
-
-/// A signal as people write it: an age instead of instants, scalars for names.
-#[derive(Deserialize)]
-struct SignalLine {
-    host: Option<Arc<str>>,
-    component: Option<Arc<str>>,
-    sig: Arc<str>,
-    #[serde(default)]
-    value: Value,
-    vantage: Option<Arc<str>>,
-    #[serde(default)]
-    age_s: f64,
-    /// Age of the value itself, where the writer knows it.
-    changed_s: Option<f64>,
-    #[serde(default)]
-    every_s: f64,
-}
-
-#[derive(Serialize)]
-struct Answer<'a> {
-    alerts: Vec<Alert<'a>>,
-    suppressed: &'a [Suppressed],
-    core: CoreState,
-    core_because: &'a [String],
-    redundancy_lost: bool,
-    unknown: Vec<Unknown<'a>>,
-}
-
-#[derive(Serialize)]
-struct Alert<'a> {
-    target: &'a Target,
-    class: Class,
-    subtype: &'a str,
-    severity: Severity,
-    visibility: Visibility,
-    impact: Impact,
-    confidence: f64,
-    core: CoreState,
-    cell: Option<&'a str>,
-    cells: &'a [Arc<str>],
-    runbook: &'a str,
-    redundancy: Option<(u32, u32)>,
-    suppressed: &'a [Suppressed],
-    evidence: &'a [Evidence],
-    rejected: &'a [Rejected],
-}
-
-#[derive(Serialize)]
-struct Unknown<'a> {
-    target: &'a Target,
-    class: Class,
-    missing: &'a [String],
-}
-
 /// Prints one JSON line per scenario.
 ///
 /// # Errors
@@ -105,26 +33,10 @@ pub fn run(args: ClassifyArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         Some(path) => Some(config::load(path).map_err(|found| anyhow::anyhow!("{found}"))?.catalog),
         None => None,
     };
-    let timing = catalog.as_ref().map_or_else(Timing::default, |c| Timing::default().at_pace(c.timing.pace));
     let text = read(&args.scenario)?;
     for scenario in parse(&text).with_context(|| format!("`{name}` is not a scenario"))? {
-        let topology = match (scenario.topology, &catalog) {
-            (Some(topology), None) => topology,
-            (None, Some(catalog)) => topology_of(catalog, scenario.cloud.as_deref())?,
-            (Some(_), Some(_)) => bail!("`{name}` brings a topology of its own; leave it out, or --config"),
-            (None, None) => bail!("`{name}` has no `topology` on line 1; add one, or give --config FILE"),
-        };
-        let signals: Vec<Signal> = scenario.signals.into_iter().map(signal).collect();
-        let diagnosis = diagnose(&topology, &signals, VIRTUAL_NOW, &timing);
-        let answer = Answer {
-            alerts: diagnosis.verdicts.iter().map(alert).collect(),
-            suppressed: &diagnosis.suppressed,
-            core: diagnosis.core,
-            core_because: &diagnosis.core_because,
-            redundancy_lost: diagnosis.redundancy_lost,
-            unknown: diagnosis.unknown.iter().map(unknown).collect(),
-        };
-        serde_json::to_writer(&mut *out, &answer).context("cannot write the answer")?;
+        let diagnosis = scenario.classify(catalog.as_deref()).with_context(|| format!("`{name}`"))?;
+        serde_json::to_writer(&mut *out, &Answer::from(&diagnosis)).context("cannot write the answer")?;
         writeln!(out).context("cannot write the answer")?;
     }
     Ok(())
@@ -145,68 +57,9 @@ fn read(scenario: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// The named cloud, or the only one; without clouds, all hosts together, as the engine sees them.
-fn topology_of(catalog: &Catalog, cloud: Option<&str>) -> anyhow::Result<Topology> {
-    let names = || catalog.clouds.iter().map(|cloud| &*cloud.name).collect::<Vec<_>>().join(", ");
-    match (cloud, catalog.clouds.as_slice()) {
-        (Some(name), clouds) => match clouds.iter().find(|cloud| &*cloud.name == name) {
-            Some(cloud) => Ok(cloud.topology.clone()),
-            None => bail!("the configuration has no cloud `{name}`; it has: {}", names()),
-        },
-        (None, [only]) => Ok(only.topology.clone()),
-        (None, []) => {
-            let hosts = catalog.hosts.iter().map(|host| (Arc::clone(&host.name), Vec::new())).collect();
-            Ok(Topology { hosts, ..Topology::default() })
-        }
-        (None, _) => bail!("the configuration has several clouds ({}); name one: \"cloud\": NAME", names()),
-    }
-}
-
 /// Tells one scenario from many by the first character, because the error of an untagged enum says nothing.
 fn parse(text: &str) -> Result<Vec<Scenario>, serde_json::Error> {
     if text.trim_start().starts_with('[') { serde_json::from_str(text) } else { Ok(vec![serde_json::from_str(text)?]) }
-}
-
-fn seconds(seconds: f64) -> Span {
-    Span::from_millis((seconds * 1000.0) as i64)
-}
-
-fn signal(line: SignalLine) -> Signal {
-    let observed_at = VIRTUAL_NOW - seconds(line.age_s);
-    Signal {
-        host: line.host,
-        component: line.component,
-        sig: line.sig,
-        value: line.value,
-        vantage: line.vantage,
-        observed_at,
-        changed_at: line.changed_s.map_or(observed_at, |age| VIRTUAL_NOW - seconds(age)),
-        every: seconds(line.every_s.max(0.0)),
-    }
-}
-
-fn alert(verdict: &Verdict) -> Alert<'_> {
-    Alert {
-        target: &verdict.target,
-        class: verdict.class,
-        subtype: &verdict.subtype,
-        severity: verdict.severity,
-        visibility: verdict.visibility,
-        impact: verdict.impact,
-        confidence: verdict.confidence,
-        core: verdict.core,
-        cell: verdict.cell.as_deref(),
-        cells: &verdict.cells,
-        runbook: &verdict.runbook,
-        redundancy: verdict.redundancy,
-        suppressed: &verdict.suppressed,
-        evidence: &verdict.evidence,
-        rejected: &verdict.rejected,
-    }
-}
-
-fn unknown(missing: &Missing) -> Unknown<'_> {
-    Unknown { target: &missing.target, class: Class::Unknown, missing: &missing.missing }
 }
 
 #[cfg(test)]

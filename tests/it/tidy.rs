@@ -46,6 +46,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "notify",
             "probes",
             "replay",
+            "scenario",
             "sql",
             "store",
             "telemetry",
@@ -67,11 +68,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("probes", &["clock"]),
     ("replay", &["nagios", "probes"]),
     ("runbook", &["engine", "probes"]),
+    ("scenario", &[]),
     ("sql", &[]),
     ("store", &["sql"]),
     ("telemetry", &["config"]),
     ("traps", &["clock", "config", "engine", "probes"]),
-    ("web", &["clock", "engine", "nagios", "store", "traps"]),
+    ("web", &["clock", "engine", "nagios", "scenario", "store", "traps"]),
 ];
 
 const FILE_LINES_MAX: usize = 900;

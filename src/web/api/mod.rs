@@ -1,6 +1,7 @@
 //! `/api/v1`: what pages can do, for programs. Reads snapshots; writes only by commands and results.
 
 pub mod availability;
+pub mod classify;
 pub mod cloud;
 pub mod commands;
 pub mod design;
@@ -44,6 +45,7 @@ pub fn routes() -> Router<WebState> {
     let bulk = Router::new()
         .route("/api/v1/commands", post(commands::submit))
         .route("/api/v1/results", post(ingest::results))
+        .route("/api/v1/classify", post(classify::classify))
         .route("/api/v1/agent/results", post(ingest::agent_results))
         .layer(DefaultBodyLimit::max(BULK_BYTES_MAX));
     Router::new()
