@@ -143,7 +143,7 @@ async fn change(
     let Some(fault) = Fault::find(name) else {
         return Err(Problem::not_found(format!("there is no fault `{name}`; `stentor demo list` names them")));
     };
-    let before = web.engine.snapshot().incidents.keys().next_back().copied().unwrap_or(0);
+    let before = web.engine.snapshot().incidents.clone();
     let changed = match act {
         Act::Inject => sim.inject(fault).await,
         Act::Heal => sim.heal(fault).await,
@@ -160,7 +160,14 @@ async fn change(
         let gone = until(web, |live| (!live.iter().any(|incident| concerns(incident))).then_some(())).await;
         return if gone.is_some() { Ok(Json(line).into_response()) } else { Err(late(name)) };
     }
-    let opened = until(web, |live| live.iter().find(|i| i.number > before && concerns(i)).cloned()).await;
+    // A failure that was here not long ago opens its old incident again, and a worse one takes over the number of the first.
+    let is_new = |incident: &Incident| {
+        let cause =
+            |incident: &Incident| (incident.phase, incident.verdict.class, Arc::clone(&incident.verdict.subtype));
+        before.get(&incident.number).is_none_or(|old| cause(old) != cause(incident))
+    };
+    let opened = until(web, |live| live.iter().find(|i| i.phase == Phase::Open && concerns(i) && is_new(i)).cloned());
+    let opened = opened.await;
     let incident = opened.ok_or_else(|| late(name))?;
     Ok(Json(dto::Incident::from(&*incident)).into_response())
 }

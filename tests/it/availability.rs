@@ -59,6 +59,9 @@ async fn what_was_predicted_is_what_happens() {
         all_well(&demo).await;
     }
     the_outage_is_history(&demo).await;
+    // The same again soon opens the old incident again; the demo waits for no new one.
+    let again = demo.post("demo/inject/clc/software?wait=1").await.unwrap();
+    assert_eq!((&again["class"], &again["phase"]), (&"software_down".into(), &"open".into()), "{}", brief(&again));
     demo.stop().await;
 }
 
