@@ -128,7 +128,8 @@ async fn led_from_a_terminal(demo: &Running, token: &Path) {
     let more = ["--url", &demo.url, "--token-file", &token];
     let plan = [&["runbook", "run", &name, "--dry-run"], &more[..]].concat();
     let plan = stentor(&plan, demo.folder.path()).output().await.unwrap();
-    assert!(String::from_utf8_lossy(&plan.stdout).contains("Over when"), "{plan:?}");
+    let said = String::from_utf8_lossy(&plan.stdout).into_owned();
+    assert!(said.contains("Over when") && said.contains("$ ping -c 3 console1"), "{said}");
     // Nobody who only says yes gets over a command on a host with only an agent: it stops and says where.
     let yes = [&["runbook", "run", &name, "--yes-manual"], &more[..]].concat();
     let yes = stentor(&yes, demo.folder.path()).output().await.unwrap();

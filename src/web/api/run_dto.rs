@@ -8,6 +8,7 @@ use stentor_core::catalog::{Action, PowerAction, Step, StepKind};
 use stentor_core::id::ObjectId;
 use stentor_core::model::Observation;
 use stentor_core::runbook::facts::{self, Sight};
+use stentor_core::runbook::named::with_names;
 use stentor_core::runbook::order::{self, Names};
 use stentor_core::runbook::{self, Right, StepRun};
 use stentor_core::snapshot::Snapshot;
@@ -153,7 +154,7 @@ fn run_step(
         kind: kind_word(step.kind),
         r#do: do_word(&step.action),
         text: step.text.clone(),
-        command: step.command.clone(),
+        command: step.command.as_deref().map(|command| with_names(&snapshot.catalog, &run.target, command)),
         when: step.when.clone(),
         gate: step.gate.clone(),
         rollback: step.rollback.clone(),

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use askama::Template;
 use stentor_core::Timestamp;
-use stentor_core::catalog::{Runbook, Step, StepKind};
+use stentor_core::catalog::{Catalog, Runbook, Step, StepKind};
 use stentor_core::diagnosis::{Class, Target, TargetKind, Visibility};
 use stentor_core::model::{Incident, ObjectKey, Phase, Stage, TimelineEntry, TimelineKind};
+use stentor_core::runbook::facts::target_of;
+use stentor_core::runbook::named::with_names;
 
 use super::runbook::RunFragment;
 use super::services::ServiceRow;
@@ -375,6 +377,16 @@ impl RunbookView {
             unverified: false,
         }
     }
+
+    /// With the names of the target in its commands.
+    fn of(catalog: &Catalog, incident: &Incident, runbook: &Runbook) -> RunbookView {
+        let target = target_of(catalog, incident);
+        let mut view = RunbookView::build(runbook);
+        for command in view.steps.iter_mut().filter_map(|step| step.command.as_mut()) {
+            *command = with_names(catalog, &target, command);
+        }
+        view
+    }
 }
 
 /// Longer step texts are shown as a paragraph below their kind.
@@ -450,7 +462,7 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, incident: &Arc<Incident>, notices: Noti
     let catalog = &ctx.snapshot.catalog;
     let cell = verdict.cell.as_deref().and_then(|key| catalog.cell(key));
     let cell_link = verdict.cell.as_deref().and_then(|key| cell_link(ctx.scope, key));
-    let mut runbook = catalog.runbook(&verdict.runbook).map(RunbookView::build);
+    let mut runbook = catalog.runbook(&verdict.runbook).map(|runbook| RunbookView::of(catalog, incident, runbook));
     if let (Some(view), Some(cell)) = (&mut runbook, cell) {
         (view.founded, view.unverified) = super::cell::founded_words(cell.founded);
     }

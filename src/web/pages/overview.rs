@@ -182,6 +182,10 @@ impl Banner {
 
 /// What users notice of one incident: the component and the first sentence; the incident's page has the rest.
 fn noticed(snapshot: &Snapshot, incident: &Incident, text: &str) -> String {
+    // Its first sentence is "Nothing yet": of what?
+    if incident.verdict.visibility == Visibility::Invisible {
+        return format!("{}: users notice nothing yet", words::cut(&incident.title, NOTICE_CHARS_MAX));
+    }
     // A resource's cell tells of every resource that may go; the title says which one did.
     if incident.verdict.cell.as_deref().is_some_and(|cell| cell.ends_with("/resource")) {
         return words::cut(&incident.title, NOTICE_CHARS_MAX);

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod automatic;
 pub mod facts;
+pub mod named;
 pub mod order;
 pub mod policy;
 pub mod refusal;
