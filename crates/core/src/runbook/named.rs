@@ -8,7 +8,7 @@ use crate::catalog::{Catalog, Host};
 /// | word | is |
 /// |---|---|
 /// | `HOST` | the name of the target host |
-/// | `BMC`, and with it `USER`, `PWFILE` | address of its controller, user and password file there |
+/// | `BMC`, `-U USER`, `-f PWFILE` | address of its controller, user and password file there |
 /// | `ZONE` | its zone |
 /// | a component's key in capitals (`CLC`, `UFS`) | address of the target if it has that component, else of the one host in its cloud that has it |
 ///
@@ -23,7 +23,6 @@ pub fn with_names(catalog: &Catalog, target: &RunTarget, command: &str) -> Strin
 fn of_line(catalog: &Catalog, host: &Host, line: &str) -> String {
     let (typed, remark) = line.find(" #").map_or((line, ""), |at| line.split_at(at));
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let speaks_to_bmc = words(typed, is_part).any(|word| word == "BMC");
     let mut out = String::with_capacity(line.len());
     let mut rest = typed;
     while let Some(start) = rest.find(is_part) {
@@ -32,7 +31,7 @@ fn of_line(catalog: &Catalog, host: &Host, line: &str) -> String {
         let word = &rest[start..end];
         // `$HOST` and `--HOST` are the shell's and the program's own.
         let is_own = out.ends_with(['$', '-', '{', '/', '.']) && !out.ends_with("://");
-        let name = if is_own { None } else { meaning(catalog, host, word, speaks_to_bmc) };
+        let name = if is_own { None } else { meaning(catalog, host, &out, word) };
         let before_port = rest[end..].starts_with(':');
         match name.filter(|name| is_plain(name)) {
             Some(name) if name.contains(':') && before_port => out.extend(["[", name, "]"]),
@@ -46,17 +45,14 @@ fn of_line(catalog: &Catalog, host: &Host, line: &str) -> String {
     out
 }
 
-fn words(text: &str, is_part: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
-    text.split(move |c| !is_part(c))
-}
-
-fn meaning<'a>(catalog: &'a Catalog, host: &'a Host, word: &str, speaks_to_bmc: bool) -> Option<&'a str> {
+fn meaning<'a>(catalog: &'a Catalog, host: &'a Host, before: &str, word: &str) -> Option<&'a str> {
     let bmc = host.bmc.as_ref();
     match word {
         "HOST" => Some(&host.name),
         "BMC" => bmc.map(|bmc| &*bmc.address),
-        "USER" if speaks_to_bmc => bmc.map(|bmc| &*bmc.user),
-        "PWFILE" if speaks_to_bmc => bmc.map(|bmc| &*bmc.password_file),
+        // `-L USER` is a privilege, not a user.
+        "USER" if before.ends_with(" -U ") && before.contains("ipmitool") => bmc.map(|bmc| &*bmc.user),
+        "PWFILE" if before.ends_with(" -f ") => bmc.map(|bmc| &*bmc.password_file),
         "ZONE" => Some(&catalog.zones[host.zone.index()].name),
         _ if word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') => {
             let has = |host: &Host| {
@@ -176,6 +172,7 @@ mod tests {
             ("clc1", "curl http://UFS:8773/", "of two, none is the one"),
             ("ufs1", "ipmitool -H BMC -U USER", "it has no controller"),
             ("clc1", "mysql -u USER", "not the user of the controller"),
+            ("clc1", "ipmitool -L USER sel elist", "a privilege"),
             ("clc1", "df -h /var/lib/eucalyptus/CLC", "a folder"),
             ("clc1", "systemctl start x   # CLC, then HOST", "a remark"),
             ("clc1", "echo $HOST ${HOST} --HOST HOST_IP XHOST", "other words"),
