@@ -290,6 +290,28 @@ fn shipped_code_avoids_what_was_forbidden() {
     report(findings);
 }
 
+/// Where an attribute says `ignore`.
+fn ignored(code: &str) -> impl Iterator<Item = usize> {
+    mentions(code, "ignore").filter(|at| {
+        let line = code[..*at].rsplit('\n').next().unwrap_or_default();
+        line.rfind("#[").is_some_and(|attribute| !line[attribute..].contains(']'))
+    })
+}
+
+#[test]
+fn no_test_is_ignored() {
+    let count = |code: &str| ignored(code).count();
+    assert_eq!(count("#[test] #[ignore = \"slow\"]\n#[cfg_attr(x, ignore)]\n#[ignore]\nfn a() {}"), 3);
+    assert_eq!(count("#[test]\nfn ignore() {} #[x] let ignore = 1;"), 0);
+    let mut findings = Vec::new();
+    for Source { path, code, .. } in sources() {
+        findings.extend(
+            ignored(&code).map(|at| format!("{path}:{}: a test that is ignored holds nothing", line_of(&code, at))),
+        );
+    }
+    report(findings);
+}
+
 #[test]
 fn the_pure_crates_name_nothing_impure() {
     let mut findings = Vec::new();
