@@ -13,7 +13,7 @@ use stentor_core::runbook::{self, Asker, NewRun, RunAction, RunRequest, RunTarge
 use stentor_core::snapshot::Snapshot;
 
 use super::extract::{IdempotencyKey, InJson, InPath, InQuery};
-use super::run_dto::{self, AbortRequest, Audit, ProcedureRequest, StartRequest, StepRequest};
+use super::run_dto::{self, AbortRequest, Audit, AuditAnchor, AuditList, ProcedureRequest, StartRequest, StepRequest};
 use super::{LIMIT_MAX, dto, json, page};
 use crate::nagios::external::COMMENT_BYTES_MAX;
 use crate::web::WebState;
@@ -292,11 +292,16 @@ pub async fn audit(
 ) -> Result<Response, Problem> {
     session.require(Role::Operator)?;
     let limit = query.limit.unwrap_or(100).clamp(1, 1000);
+    // First the anchor: what is committed meanwhile is beyond it, and nothing is missing.
+    let anchor = match state.store.audit_anchor() {
+        Some(anchor) => anchor.read().await?.map(AuditAnchor::from),
+        None => None,
+    };
     let records = state.store.audit(query.after, limit).await?;
     let full = records.len() == limit as usize;
     let next = records.last().filter(|_| full).map(|record| record.number.to_string());
     let items: Vec<Audit> = records.iter().map(Audit::from).collect();
-    Ok(json(StatusCode::OK, &dto::List { seq: state.engine.snapshot().seq, items, next }))
+    Ok(json(StatusCode::OK, &AuditList { seq: state.engine.snapshot().seq, items, next, anchor }))
 }
 
 fn answer(state: &WebState, number: u64, status: StatusCode) -> Result<Response, Problem> {
