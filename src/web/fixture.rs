@@ -120,6 +120,16 @@ fn runbook(component: &str, failure_type: FailureType) -> Runbook {
     Runbook::of_steps(&id, &format!("{component}, {} down", failure_type.as_str()), steps)
 }
 
+fn procedure() -> Runbook {
+    let mut book = runbook("cc", FailureType::Server);
+    book.id = "rb-euca-move".into();
+    book.title = "Move <b>cc</b> & \"co\"".to_owned();
+    book.procedure = true;
+    book.downtime = Span::from_hours(2);
+    book.verification = vec!["cc/port".into()];
+    book
+}
+
 fn platform() -> Platform {
     let components = KINDS.map(|(key, name, core, kind, min)| ComponentType {
         key: key.into(),
@@ -140,7 +150,7 @@ fn platform() -> Platform {
         version: "1".into(),
         components: components.into(),
         cells: all().filter_map(|(key, failure_type)| cell(key, failure_type)).collect(),
-        runbooks: all().map(|(key, failure_type)| runbook(key, failure_type)).collect(),
+        runbooks: all().map(|(key, failure_type)| runbook(key, failure_type)).chain([procedure()]).collect(),
     }
 }
 

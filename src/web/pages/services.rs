@@ -33,6 +33,8 @@ pub struct ServicesPage {
 pub struct FilterBar {
     pub action: String,
     pub noun: &'static str,
+    /// What a query may look like.
+    pub hint: &'static str,
     pub query: String,
     pub wrong: Vec<(String, String)>,
     pub chips: Vec<Chip>,
@@ -72,6 +74,7 @@ impl FilterBar {
         FilterBar {
             action: ctx.scope.path(&format!("/{noun}")),
             noun,
+            hint: "state:problem host:nc-* -is:handled",
             query: query.to_owned(),
             wrong: filter.wrong.iter().map(|wrong| (wrong.text.clone(), as_sentence(&wrong.why))).collect(),
             chips: filter.terms.iter().enumerate().map(chip).collect(),
