@@ -197,18 +197,12 @@ impl Builder {
     fn host(&mut self, name: &str, zone: u32, cloud: Option<u32>, components: &[&str]) -> HostId {
         let id = HostId::from_index(self.catalog.hosts.len());
         self.catalog.hosts.push(Host {
-            name: name.into(),
-            display: name.into(),
             address: "10.0.0.7".into(),
-            zone: ZoneId(zone),
             cloud: cloud.map(CloudId),
             parents: if id.0 > 0 && cloud.is_some() { vec![HostId(0)] } else { vec![] },
-            components: vec![],
             check: Some(CheckId(0)),
-            params: Value::Null,
             view: View::Agent,
-            bmc: None,
-            services: vec![],
+            ..Host::bare(name, ZoneId(zone))
         });
         let (row, detail) = fine("PING OK - 0.4 ms");
         self.hosts.push((row, detail));
