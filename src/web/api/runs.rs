@@ -240,8 +240,7 @@ pub async fn step(
         "rollback" => RunAction::RollBack { run, step, note },
         other => return Err(Problem::not_found(format!("action `{other}` of a step"))),
     };
-    ask(&state, &session, action, key.id()).await?;
-    answer(&state, run, StatusCode::OK)
+    move_run(&state, &session, run, action, key).await
 }
 
 pub async fn finish(
@@ -251,8 +250,7 @@ pub async fn finish(
     key: IdempotencyKey,
 ) -> Result<Response, Problem> {
     let run = number(&run)?;
-    ask(&state, &session, RunAction::Finish { run }, key.id()).await?;
-    answer(&state, run, StatusCode::OK)
+    move_run(&state, &session, run, RunAction::Finish { run }, key).await
 }
 
 pub async fn abort(
@@ -264,8 +262,19 @@ pub async fn abort(
 ) -> Result<Response, Problem> {
     let run = number(&run)?;
     let why = text(&request.why, "reason")?;
-    ask(&state, &session, RunAction::Abort { run, why }, key.id()).await?;
-    answer(&state, run, StatusCode::OK)
+    move_run(&state, &session, run, RunAction::Abort { run, why }, key).await
+}
+
+/// Asks for what moves a run, and answers with the run as it is then.
+async fn move_run(
+    state: &WebState,
+    session: &Session,
+    run: u64,
+    action: RunAction,
+    key: IdempotencyKey,
+) -> Result<Response, Problem> {
+    ask(state, session, action, key.id()).await?;
+    answer(state, run, StatusCode::OK)
 }
 
 /// Hands the request to the engine with the right of who asks: what he may not do is refused there, and recorded.

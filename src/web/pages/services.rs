@@ -83,6 +83,23 @@ impl FilterBar {
         }
     }
 
+    /// Filters that are kept at hand, each with the number of rows behind it.
+    pub fn with_views(
+        mut self,
+        ctx: Ctx<'_>,
+        views: &[(&'static str, &'static str)],
+        count: impl Fn(&str) -> usize,
+    ) -> FilterBar {
+        let view = |(label, text): &(&'static str, &'static str)| View {
+            label,
+            href: ctx.scope.list(self.noun, text),
+            count: words::count(count(text) as u64),
+            current: self.query.trim() == *text,
+        };
+        self.views = views.iter().map(view).collect();
+        self
+    }
+
     /// State counts of this result; each adds a term. A state that is the whole result narrows nothing.
     pub fn state_facets(&mut self, ctx: Ctx<'_>, filter: &Filter, listed: &Listed) {
         for (mark, count) in &listed.marks {
@@ -255,17 +272,8 @@ const VIEWS: [(&str, &str); 4] = [
 pub fn build(ctx: Ctx<'_>, shell: Shell, query: &str, after: Option<&str>) -> ServicesPage {
     let filter = Filter::parse(query);
     let (table, listed) = ServicesTable::build(ctx, query, &filter, after);
-    let mut bar = FilterBar::build(ctx, "services", query, &filter);
+    let mut bar = FilterBar::build(ctx, "services", query, &filter).with_views(ctx, &VIEWS, |text| count(ctx, text));
     bar.state_facets(ctx, &filter, &listed);
-    bar.views = VIEWS
-        .iter()
-        .map(|(label, text)| View {
-            label,
-            href: ctx.scope.list("services", text),
-            count: words::count(count(ctx, text) as u64),
-            current: query.trim() == *text,
-        })
-        .collect();
     ServicesPage {
         shell,
         matched: words::count(listed.matched as u64),
