@@ -49,6 +49,7 @@ use crate::probes::local_view::LocalView;
 use crate::probes::ssh_link::Ssh;
 use crate::probes::{HostView, Network, ProbeEnv};
 use crate::runbook;
+use crate::store::anchor::Anchor;
 use crate::store::{self, SharedStore};
 use crate::traps;
 use crate::web::auth::Credentials;
@@ -574,7 +575,8 @@ async fn open_disk(settings: &settings::Settings) -> anyhow::Result<(Arc<dyn Jou
         let remedy = error.fault().remedy();
         anyhow::Error::new(error).context(format!("the journal cannot be opened{remedy}"))
     })?;
-    let store = store::open(&settings.storage.url, &settings.folder).await.map_err(|error| {
+    let anchor = Anchor::in_folder(&settings.storage.journal);
+    let store = store::open(&settings.storage.url, &settings.folder, Some(anchor)).await.map_err(|error| {
         let remedy = error.fault().remedy();
         anyhow::Error::new(error).context(format!("the database cannot be opened{remedy}"))
     })?;

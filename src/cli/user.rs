@@ -78,7 +78,8 @@ impl From<RoleName> for Role {
 pub async fn run(args: &UserArgs, out: &mut (dyn Write + Send)) -> anyhow::Result<u8> {
     let loaded = config::load(&args.config).map_err(|found| anyhow!("{found}"))?;
     let settings = &loaded.settings;
-    let store = store::open(&settings.storage.url, &settings.folder).await.context("the database cannot be opened")?;
+    let store = store::open(&settings.storage.url, &settings.folder, None).await;
+    let store = store.context("the database cannot be opened")?;
     if let UserCommand::Token { agent: Some(host), .. } = &args.command
         && host != ANY_AGENT
         && loaded.catalog.host_id(host).is_none()

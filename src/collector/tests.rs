@@ -127,20 +127,7 @@ fn check(name: &str, params: Value) -> Check {
 }
 
 fn host(name: &str, view: View) -> Host {
-    Host {
-        name: name.into(),
-        display: name.into(),
-        address: "192.0.2.1".into(),
-        zone: ZoneId(0),
-        cloud: None,
-        parents: Vec::new(),
-        components: Vec::new(),
-        check: None,
-        params: Value::Null,
-        view,
-        bmc: None,
-        services: Vec::new(),
-    }
+    Host { address: "192.0.2.1".into(), view, ..Host::bare(name, ZoneId(0)) }
 }
 
 /// A catalog of hosts and of services `(host number, name, check number, own params)`.

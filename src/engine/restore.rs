@@ -21,6 +21,8 @@ pub enum StartError {
     Journal(#[source] JournalError),
     #[error("cannot read the newest checkpoint")]
     Store(#[source] StoreError),
+    #[error("cannot look at the end of the audit")]
+    Audit(#[source] StoreError),
     #[error("cannot write to the database while doing the journal's turns again")]
     Replay(#[source] StoreError),
     #[error("the checkpoint at sequence {seq} is damaged or of another version: {why}")]

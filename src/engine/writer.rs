@@ -26,7 +26,7 @@ use super::restore::{Restored, restore};
 use super::{Accepted, AgentBatch, AgentResult, Handle, KeyedResult, Post, Published, Receipt, Refused};
 use crate::clock::Clock;
 use crate::journal::{Journal, Turn};
-use crate::store::SharedStore;
+use crate::store::{SharedStore, anchor};
 
 /// Time between ticks at pace 1.
 const TICK: Span = Span::from_secs(1);
@@ -110,6 +110,9 @@ pub async fn start(mut parts: Parts, catalog: Arc<Catalog>) -> Result<Running, S
     let (published, _) = broadcast::channel(1024);
     let (to_collector, from_writer) = mpsc::channel(TO_COLLECTOR_MAX);
     let Restored { engine, replayed } = restore(&parts).await?;
+    let audit = anchor::look(&*parts.store, engine.seq(), parts.clock.now()).await;
+    // What is missing is in the log and in the audit itself.
+    audit.map_err(StartError::Audit)?;
     let snapshot = Arc::new(ArcSwap::from_pointee(engine.snapshot()));
     let handle =
         Handle { inbox: inbox_tx, results: results_tx, snapshot: Arc::clone(&snapshot), published: published.clone() };

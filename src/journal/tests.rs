@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use stentor_core::catalog::{Catalog, Contact, Host, Timeperiod, View, Zone};
+use stentor_core::catalog::{Catalog, Contact, Host, Timeperiod, Zone};
 use stentor_core::diagnosis::Severity;
 use stentor_core::engine::input::{AgentSeen, CheckResult, CommandInput, DowntimeRequest, Spread};
 use stentor_core::engine::{Command, Input, ResultSource, Took};
@@ -42,18 +42,9 @@ fn catalog(hosts: usize) -> Catalog {
     };
     for i in 0..hosts {
         catalog.hosts.push(Host {
-            name: format!("host{i}").into(),
-            display: format!("host{i}").into(),
-            address: "192.0.2.1".into(),
-            zone: ZoneId(0),
-            cloud: None,
             parents: if i == 0 { vec![] } else { vec![HostId(0)] },
-            components: vec![],
-            check: None,
             params: [("port", Value::Number(8773.0)), ("tags", Value::from(vec!["a", "b"]))].into_iter().collect(),
-            view: View::None,
-            bmc: None,
-            services: vec![],
+            ..Host::bare(&format!("host{i}"), ZoneId(0))
         });
     }
     catalog.reindex();

@@ -9,7 +9,8 @@ use stentor_core::engine::Event;
 use stentor_core::model::Notification;
 use stentor_core::runbook::AuditEntry;
 
-use super::audit::{self, AuditRecord};
+use super::anchor::Anchor;
+use super::audit::{self, AuditRecord, Chain};
 use super::{HistoryQuery, HistoryRow, OutboxEnd, OutboxRow, Session, Store, StoreError, User};
 
 #[derive(Default)]
@@ -125,6 +126,16 @@ impl Store for MemoryStore {
             let records = all.audit.iter().filter(|record| record.number > after);
             records.take(limit as usize).cloned().collect()
         })
+    }
+
+    async fn audit_head(&self) -> Result<Chain, StoreError> {
+        self.with(|all| {
+            let newest = all.audit.last();
+            newest.map_or_else(Chain::default, |record| Chain { newest: record.number, hash: record.hash })
+        })
+    }
+    fn audit_anchor(&self) -> Option<&Anchor> {
+        None
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryRow>, StoreError> {

@@ -1,5 +1,6 @@
 //! SQL: history, outbox, checkpoints, users. One trait, two back ends (SQLite, PostgreSQL), one conformance suite.
 
+pub mod anchor;
 pub mod audit;
 pub mod postgres;
 mod rows;
@@ -23,7 +24,8 @@ use stentor_core::model::Notification;
 use stentor_core::runbook::AuditEntry;
 
 use crate::sql::{Cause, Fault, fault_of};
-use audit::AuditRecord;
+use anchor::Anchor;
+use audit::{AuditRecord, Chain};
 
 /// A store operation failed; the text says what was being done to which database.
 #[derive(Debug, thiserror::Error)]
@@ -52,17 +54,26 @@ pub struct UnknownDatabase {
     scheme: String,
 }
 
-/// Opens the store that `url` names and brings its schema up to date. A relative SQLite path starts at `base_dir`.
+/// Opens the store that `url` names and brings its schema up to date. A relative SQLite path starts at `base_dir`. Who writes
+/// the audit gives the place of its anchor.
 ///
 /// # Errors
 /// The URL is unknown, or the database cannot be opened; `fault()` tells why.
-pub async fn open(url: &str, base_dir: &Path) -> Result<SharedStore, StoreError> {
+pub async fn open(url: &str, base_dir: &Path, anchor: Option<Anchor>) -> Result<SharedStore, StoreError> {
     if let Some(path) = url.strip_prefix("sqlite:") {
         let path = path.strip_prefix("//").unwrap_or(path);
-        return Ok(Arc::new(sqlite::SqliteStore::open(&base_dir.join(path)).await?));
+        let store = sqlite::SqliteStore::open(&base_dir.join(path)).await?;
+        return Ok(Arc::new(match anchor {
+            Some(anchor) => store.anchored(anchor),
+            None => store,
+        }));
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return Ok(Arc::new(postgres::PostgresStore::open(url).await?));
+        let store = postgres::PostgresStore::open(url).await?;
+        return Ok(Arc::new(match anchor {
+            Some(anchor) => store.anchored(anchor),
+            None => store,
+        }));
     }
     // Only the scheme: the rest may hold a password.
     let scheme = url.split(':').next().unwrap_or_default().to_owned();
@@ -163,6 +174,10 @@ pub trait Store: Send + Sync {
     async fn append_audit(&self, seq: u64, entries: &[AuditEntry]) -> Result<(), StoreError>;
     /// Records after that number, oldest first.
     async fn audit(&self, after: u64, limit: u32) -> Result<Vec<AuditRecord>, StoreError>;
+    /// The newest record, as the end of a chain.
+    async fn audit_head(&self) -> Result<Chain, StoreError>;
+    /// What the end of the audit is told by; `None` = nobody anchors this one.
+    fn audit_anchor(&self) -> Option<&Anchor>;
 
     async fn history(&self, query: &HistoryQuery) -> Result<Vec<HistoryRow>, StoreError>;
     /// Deletes history older than `before`, and outbox rows that ended before it; returns how many rows of history.

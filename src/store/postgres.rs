@@ -12,7 +12,8 @@ use stentor_core::engine::Event;
 use stentor_core::model::Notification;
 use stentor_core::runbook::AuditEntry;
 
-use super::audit::{self, AuditRecord};
+use super::anchor::Anchor;
+use super::audit::{self, AuditRecord, Chain};
 use super::rows::{self, sql_store};
 use super::{HistoryQuery, HistoryRow, OutboxEnd, OutboxRow, Session, Store, StoreError, User, statements};
 use crate::sql::{Cause, Guarded, checksum, migrations, within};
@@ -27,6 +28,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub struct PostgresStore {
     writer: PgPool,
     reader: PgPool,
+    anchor: Option<Anchor>,
 }
 
 /// A copy of a server's database is the server's business.
@@ -53,7 +55,14 @@ impl PostgresStore {
         if let Err(error) = migrations::migrator(migrations::STORE_POSTGRES).run(&pool).await {
             return Err(failed(migrations::explain(error, migrations::STORE_POSTGRES)));
         }
-        Ok(PostgresStore { writer: pool.clone(), reader: pool })
+        Ok(PostgresStore { writer: pool.clone(), reader: pool, anchor: None })
+    }
+
+    /// From here on the end of the audit is kept there too.
+    #[must_use]
+    pub fn anchored(mut self, anchor: Anchor) -> Self {
+        self.anchor = Some(anchor);
+        self
     }
 
     /// Closes all connections.

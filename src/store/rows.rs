@@ -197,17 +197,16 @@ macro_rules! sql_store {
         }
 
         impl $store {
-            async fn insert_audit(&self, seq: u64, entries: &[AuditEntry]) -> Result<(), Cause> {
+            /// The head of the chain before and after.
+            async fn insert_audit(&self, seq: u64, entries: &[AuditEntry]) -> Result<(Chain, Chain), Cause> {
                 let bodies = entries.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
                 within(async {
                     let mut guarded = Guarded::new(self.writer.acquire().await?);
                     let mut transaction = guarded.connection().begin_with($begin).await?;
-                    let newest: Option<(i64, Vec<u8>)> =
+                    let newest: Option<audit::HeadColumns> =
                         sqlx::query_as(statements::AUDIT_NEWEST).fetch_optional(&mut *transaction).await?;
-                    let (mut number, mut previous) = match newest {
-                        None => (0, audit::GENESIS),
-                        Some((number, hash)) => (number, audit::Hash::try_from(hash).unwrap_or(audit::GENESIS)),
-                    };
+                    let before = audit::head(newest);
+                    let mut after = before.clone();
                     for (ordinal, (entry, body)) in (0u32..).zip(entries.iter().zip(&bodies)) {
                         let token = audit::token_of(seq, ordinal, entry);
                         let known: Option<(i64,)> = sqlx::query_as(statements::AUDIT_KNOWN)
@@ -217,22 +216,22 @@ macro_rules! sql_store {
                         if known.is_some() {
                             continue;
                         }
-                        number += 1;
-                        let hash = audit::hash_of(number.cast_unsigned(), &previous, entry);
+                        let number = after.newest + 1;
+                        let hash = audit::hash_of(number, &after.hash, entry);
                         sqlx::query(statements::AUDIT_ADD)
-                            .bind(number)
+                            .bind(number.cast_signed())
                             .bind(token.as_slice())
                             .bind(entry.at.as_millis())
                             .bind(body)
-                            .bind(previous.as_slice())
+                            .bind(after.hash.as_slice())
                             .bind(hash.as_slice())
                             .execute(&mut *transaction)
                             .await?;
-                        previous = hash;
+                        after = Chain { newest: number, hash };
                     }
                     transaction.commit().await?;
                     guarded.keep();
-                    Ok(())
+                    Ok((before, after))
                 })
                 .await
             }
@@ -245,7 +244,24 @@ macro_rules! sql_store {
                     return Ok(());
                 }
                 let done = self.insert_audit(seq, entries).await;
-                done.map_err(|cause| StoreError::new(format!("write the audit of turn {seq}"), cause))
+                let (before, after) =
+                    done.map_err(|cause| StoreError::new(format!("write the audit of turn {seq}"), cause))?;
+                if let Some(anchor) = self.anchor.as_ref().filter(|_| before != after) {
+                    anchor.follow(&before, &after).await;
+                }
+                Ok(())
+            }
+
+            async fn audit_head(&self) -> Result<Chain, StoreError> {
+                let query = sqlx::query_as(statements::AUDIT_NEWEST);
+                let newest: Option<audit::HeadColumns> = within(query.fetch_optional(&self.reader))
+                    .await
+                    .map_err(|cause| StoreError::new("read the newest record of the audit", cause))?;
+                Ok(audit::head(newest))
+            }
+
+            fn audit_anchor(&self) -> Option<&Anchor> {
+                self.anchor.as_ref()
             }
 
             async fn audit(&self, after: u64, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {

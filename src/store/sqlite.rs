@@ -9,7 +9,8 @@ use stentor_core::engine::Event;
 use stentor_core::model::Notification;
 use stentor_core::runbook::AuditEntry;
 
-use super::audit::{self, AuditRecord};
+use super::anchor::Anchor;
+use super::audit::{self, AuditRecord, Chain};
 use super::rows::{self, sql_store};
 use super::{HistoryQuery, HistoryRow, OutboxEnd, OutboxRow, Session, Store, StoreError, User, statements};
 use crate::sql::{Access, Cause, Durability, Guarded, checksum, file, migrations, within};
@@ -20,6 +21,7 @@ pub struct SqliteStore {
     path: PathBuf,
     pub(crate) writer: SqlitePool,
     reader: SqlitePool,
+    anchor: Option<Anchor>,
 }
 
 impl SqliteStore {
@@ -33,7 +35,14 @@ impl SqliteStore {
         if let Err(error) = migrations::migrator(migrations::STORE_SQLITE).run(&file.writer).await {
             return Err(failed(migrations::explain(error, migrations::STORE_SQLITE)));
         }
-        Ok(SqliteStore { path: path.to_owned(), writer: file.writer, reader: file.reader })
+        Ok(SqliteStore { path: path.to_owned(), writer: file.writer, reader: file.reader, anchor: None })
+    }
+
+    /// From here on the end of the audit is kept there too.
+    #[must_use]
+    pub fn anchored(mut self, anchor: Anchor) -> Self {
+        self.anchor = Some(anchor);
+        self
     }
 
     /// Waits for running statements and lets go of the file.

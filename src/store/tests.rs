@@ -36,12 +36,12 @@ async fn every_statement_prepares_on_sqlite() {
 async fn the_url_chooses_the_database_and_passwords_stay_out_of_errors() {
     let dir = tempfile::tempdir().unwrap();
     for url in ["sqlite:stentor.db", "sqlite://stentor.db"] {
-        open(url, dir.path()).await.map(drop).unwrap();
+        open(url, dir.path(), None).await.map(drop).unwrap();
     }
     assert!(dir.path().join("stentor.db").exists());
-    let unknown = open("mysql://u:hunter2@h/d", dir.path()).await.map(drop).unwrap_err();
+    let unknown = open("mysql://u:hunter2@h/d", dir.path(), None).await.map(drop).unwrap_err();
     assert!(unknown.cause.to_string().starts_with("`mysql` is no database"), "{}", unknown.cause);
-    let absent = open("postgres://u:hunter2@127.0.0.1:1/d", dir.path()).await.map(drop).unwrap_err();
+    let absent = open("postgres://u:hunter2@127.0.0.1:1/d", dir.path(), None).await.map(drop).unwrap_err();
     assert_eq!(absent.fault(), Fault::Unavailable, "{absent:?}");
     for error in [unknown, absent] {
         assert!(!format!("{error:?} {error} {}", error.cause).contains("hunter2"), "{error:?}");

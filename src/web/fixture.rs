@@ -120,6 +120,16 @@ fn runbook(component: &str, failure_type: FailureType) -> Runbook {
     Runbook::of_steps(&id, &format!("{component}, {} down", failure_type.as_str()), steps)
 }
 
+fn procedure() -> Runbook {
+    let mut book = runbook("cc", FailureType::Server);
+    book.id = "rb-euca-move".into();
+    book.title = "Move <b>cc</b> & \"co\"".to_owned();
+    book.procedure = true;
+    book.downtime = Span::from_hours(2);
+    book.verification = vec!["cc/port".into()];
+    book
+}
+
 fn platform() -> Platform {
     let components = KINDS.map(|(key, name, core, kind, min)| ComponentType {
         key: key.into(),
@@ -140,7 +150,7 @@ fn platform() -> Platform {
         version: "1".into(),
         components: components.into(),
         cells: all().filter_map(|(key, failure_type)| cell(key, failure_type)).collect(),
-        runbooks: all().map(|(key, failure_type)| runbook(key, failure_type)).collect(),
+        runbooks: all().map(|(key, failure_type)| runbook(key, failure_type)).chain([procedure()]).collect(),
     }
 }
 
@@ -187,18 +197,12 @@ impl Builder {
     fn host(&mut self, name: &str, zone: u32, cloud: Option<u32>, components: &[&str]) -> HostId {
         let id = HostId::from_index(self.catalog.hosts.len());
         self.catalog.hosts.push(Host {
-            name: name.into(),
-            display: name.into(),
             address: "10.0.0.7".into(),
-            zone: ZoneId(zone),
             cloud: cloud.map(CloudId),
             parents: if id.0 > 0 && cloud.is_some() { vec![HostId(0)] } else { vec![] },
-            components: vec![],
             check: Some(CheckId(0)),
-            params: Value::Null,
             view: View::Agent,
-            bmc: None,
-            services: vec![],
+            ..Host::bare(name, ZoneId(zone))
         });
         let (row, detail) = fine("PING OK - 0.4 ms");
         self.hosts.push((row, detail));

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::engine::Refused;
 use crate::store::StoreError;
+use crate::store::anchor::AnchorError;
 use stentor_core::engine::CommandError;
 use stentor_core::runbook::refusal::RefusalKind;
 
@@ -72,6 +73,14 @@ impl From<&StoreError> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Problem {
         Problem::from(&error)
+    }
+}
+
+impl From<AnchorError> for Problem {
+    fn from(error: AnchorError) -> Problem {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::error!(cause, "{error}");
+        Problem::unavailable("the anchor of the audit cannot be read; see the log of Stentor")
     }
 }
 

@@ -28,6 +28,7 @@ mod pipe;
 mod plugins;
 mod plugins_page;
 mod postgres;
+mod procedures;
 mod rack;
 mod redfish;
 mod runbooks;

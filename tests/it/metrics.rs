@@ -8,7 +8,7 @@ use std::sync::Arc;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 use stentor::web::metrics::encode::{Encoder, Labels};
 use stentor::web::metrics::{Format, Part, own_figures};
-use stentor_core::catalog::{Catalog, Check, Host, Service, View, Zone};
+use stentor_core::catalog::{Catalog, Check, Host, Service, Zone};
 use stentor_core::id::{CheckId, HostId, ServiceId, ZoneId};
 use stentor_core::model::{Observation, ServiceState, Value};
 use stentor_core::snapshot::{Counters, Detail, Flags, Row, Snapshot};
@@ -36,18 +36,9 @@ fn snapshot(hosts: usize) -> Snapshot {
         checks: vec![check],
         hosts: (0..hosts)
             .map(|i| Host {
-                name: format!("{} {i}", NASTY[i % NASTY.len()]).into(),
                 display: "".into(),
-                address: "192.0.2.1".into(),
-                zone: ZoneId(0),
-                cloud: None,
-                parents: Vec::new(),
-                components: Vec::new(),
-                check: None,
-                params: Value::Null,
-                view: View::None,
-                bmc: None,
                 services: vec![ServiceId::from_index(i)],
+                ..Host::bare(&format!("{} {i}", NASTY[i % NASTY.len()]), ZoneId(0))
             })
             .collect(),
         services: (0..hosts)

@@ -58,47 +58,35 @@ fn bmcs_with_power(_: &dyn Fn(usize) -> bool) -> Vec<Json> {
     (0..HOSTS).map(host).flat_map(of).collect()
 }
 
+/// By feed and switch, in no cloud, and nothing is told beside the checks.
+const PLAIN: Rack = Rack {
+    name: "in no cloud, by feed and switch, without management controllers",
+    keys: |_| "psu_feeds = [\"F7\"]\nswitch_ports = [\"tor7/1\"]\n".to_owned(),
+    more: "",
+    told: nothing,
+    cause: ("network", "switch", "tor7"),
+};
+
 fn racks() -> Vec<Rack> {
-    let both = |_| "psu_feeds = [\"F7\"]\nswitch_ports = [\"tor7/1\"]\n".to_owned();
+    let of_cloud = |n: usize| format!("zone = \"one\"\n{}", (PLAIN.keys)(n));
     vec![
-        Rack {
-            name: "in no cloud, by feed and switch, without management controllers",
-            keys: both,
-            more: "",
-            told: nothing,
-            cause: ("network", "switch", "tor7"),
-        },
+        PLAIN,
         Rack {
             name: "in no cloud, by its feed alone",
             keys: |_| "psu_feeds = [\"F7\"]\n".to_owned(),
-            more: "",
-            told: nothing,
             cause: ("power_event", "feed_lost", "F7"),
+            ..PLAIN
         },
         Rack {
             name: "in no cloud, by its switch alone",
             keys: |_| "switch_ports = [\"tor7/1\"]\n".to_owned(),
-            more: "",
-            told: nothing,
-            cause: ("network", "switch", "tor7"),
+            ..PLAIN
         },
-        Rack {
-            name: "in no cloud, with power by every management controller",
-            keys: |_| "switch_ports = [\"tor7/1\"]\npsu_feeds = [\"F7\"]\n".to_owned(),
-            more: "",
-            told: bmcs_with_power,
-            cause: ("network", "switch", "tor7"),
-        },
-        Rack {
-            name: "of a cloud, without management controllers",
-            keys: |_| "zone = \"one\"\npsu_feeds = [\"F7\"]\nswitch_ports = [\"tor7/1\"]\n".to_owned(),
-            more: CLOUD,
-            told: nothing,
-            cause: ("network", "switch", "tor7"),
-        },
+        Rack { name: "in no cloud, with power by every management controller", told: bmcs_with_power, ..PLAIN },
+        Rack { name: "of a cloud, without management controllers", keys: of_cloud, more: CLOUD, ..PLAIN },
         Rack {
             name: "of a cloud, with a management switch that sees the controllers go",
-            keys: |_| "zone = \"one\"\npsu_feeds = [\"F7\"]\nswitch_ports = [\"tor7/1\"]\n".to_owned(),
+            keys: of_cloud,
             more: "[[cloud]]\nname = \"ecc\"\nplatform = \"eucalyptus\"\n[[zone]]\nname = \"one\"\ncloud = \"ecc\"\n\
                    [[host]]\nname = \"clc1\"\naddress = \"192.0.2.9\"\nzone = \"one\"\n\
                    [[switch]]\nname = \"mgmt\"\nmanagement = true\n",
@@ -109,11 +97,10 @@ fn racks() -> Vec<Rack> {
             name: "half in a cloud and half in none",
             keys: |n| {
                 let zone = if n % 2 == 0 { "zone = \"one\"\n" } else { "" };
-                format!("{zone}psu_feeds = [\"F7\"]\nswitch_ports = [\"tor7/1\"]\n")
+                format!("{zone}{}", (PLAIN.keys)(n))
             },
             more: CLOUD,
-            told: nothing,
-            cause: ("network", "switch", "tor7"),
+            ..PLAIN
         },
     ]
 }

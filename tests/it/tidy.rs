@@ -5,7 +5,7 @@ pub mod source;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use source::{Source, files, item_end, name_of, root, sources};
+use source::{RUST_FOLDERS, Source, files, item_end, name_of, root, sources};
 
 /// ARCHITECTURE.md, section 3: which modules of `src/` a module may use.
 const LAYERS: &[(&str, &[&str])] = &[
@@ -292,6 +292,28 @@ fn shipped_code_avoids_what_was_forbidden() {
     report(findings);
 }
 
+/// Where an attribute says `ignore`.
+fn ignored(code: &str) -> impl Iterator<Item = usize> {
+    mentions(code, "ignore").filter(|at| {
+        let line = code[..*at].rsplit('\n').next().unwrap_or_default();
+        line.rfind("#[").is_some_and(|attribute| !line[attribute..].contains(']'))
+    })
+}
+
+#[test]
+fn no_test_is_ignored() {
+    let count = |code: &str| ignored(code).count();
+    assert_eq!(count("#[test] #[ignore = \"slow\"]\n#[cfg_attr(x, ignore)]\n#[ignore]\nfn a() {}"), 3);
+    assert_eq!(count("#[test]\nfn ignore() {} #[x] let ignore = 1;"), 0);
+    let mut findings = Vec::new();
+    for Source { path, code, .. } in sources() {
+        findings.extend(
+            ignored(&code).map(|at| format!("{path}:{}: a test that is ignored holds nothing", line_of(&code, at))),
+        );
+    }
+    report(findings);
+}
+
 #[test]
 fn the_pure_crates_name_nothing_impure() {
     let mut findings = Vec::new();
@@ -428,8 +450,8 @@ fn no_file_knows_the_machine_it_was_written_on() {
         ["/root/.", "cargo"],
     ]
     .map(|halves| halves.concat());
-    let folders = ["checks", "crates", "docs", "migrations", "scripts", "src", "tests", ".ci"];
-    let mut paths: Vec<_> = folders.into_iter().flat_map(files).collect();
+    let folders = ["checks", "docs", "migrations", "scripts", ".ci"];
+    let mut paths: Vec<_> = folders.iter().chain(RUST_FOLDERS).flat_map(|folder| files(folder)).collect();
     paths.extend(fs::read_dir(root()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()));
     let mut findings = Vec::new();
     for path in paths.iter().filter(|path| !path.ends_with(".git")) {

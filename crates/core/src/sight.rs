@@ -213,18 +213,11 @@ pub(crate) mod testing {
                 services: Vec::new(),
             }));
             self.catalog.hosts.push(Host {
-                name: name.into(),
-                display: name.into(),
                 address: format!("10.0.0.{}", id.0 + 1).into(),
-                zone: ZoneId(0),
                 cloud: Some(CloudId(0)),
-                parents: Vec::new(),
                 components: (first..self.catalog.components.len()).map(ComponentId::from_index).collect(),
-                check: None,
-                params: Value::Null,
                 view: View::Agent,
-                bmc: None,
-                services: Vec::new(),
+                ..Host::bare(name, ZoneId(0))
             });
             self.catalog.clouds[0].hosts.push(id);
             self.hosts.push(row(0));

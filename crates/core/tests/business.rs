@@ -6,7 +6,7 @@ use stentor_core::availability::Expr;
 use stentor_core::availability::State;
 use stentor_core::availability::assess::Status;
 use stentor_core::availability::business::{Business, order};
-use stentor_core::catalog::{Catalog, Check, Host, PlannedDowntime, Service, Timing, View, Zone};
+use stentor_core::catalog::{Catalog, Check, Host, PlannedDowntime, Service, Timing, Zone};
 use stentor_core::engine::checkpoint::Checkpoint;
 use stentor_core::engine::{CheckResult, Effects, Engine, EventKind, Input, ResultSource, Took};
 use stentor_core::id::{CheckId, HostId, ServiceId, ZoneId};
@@ -38,20 +38,8 @@ fn catalog(businesses: Vec<Business>) -> Catalog {
         host_side: false,
         freshness: Span::ZERO,
     };
-    let host = |i: usize| Host {
-        name: ["web1", "web2"][i].into(),
-        display: ["web1", "web2"][i].into(),
-        address: "192.0.2.1".into(),
-        zone: ZoneId(0),
-        cloud: None,
-        parents: Vec::new(),
-        components: Vec::new(),
-        check: None,
-        params: Value::Null,
-        view: View::None,
-        bmc: None,
-        services: vec![ServiceId::from_index(i)],
-    };
+    let host =
+        |i: usize| Host { services: vec![ServiceId::from_index(i)], ..Host::bare(["web1", "web2"][i], ZoneId(0)) };
     let service = |i: usize| Service {
         host: HostId::from_index(i),
         name: "http".into(),

@@ -3,9 +3,7 @@
 
 use std::sync::Arc;
 
-use stentor_core::catalog::{
-    Catalog, Check, Cloud, Component, Host, Service, SignalSpec, SignalValue, Timing, View, Zone,
-};
+use stentor_core::catalog::{Catalog, Check, Cloud, Component, Host, Service, SignalSpec, SignalValue, Timing, Zone};
 use stentor_core::diagnosis::{Class, Topology};
 use stentor_core::engine::{CheckResult, Effects, Engine, Input, ResultSource, Took};
 use stentor_core::id::{CheckId, CloudId, ComponentId, HostId, ServiceId, ZoneId};
@@ -74,18 +72,10 @@ fn catalog() -> Catalog {
             services: services[..3].to_vec(),
         });
         catalog.hosts.push(Host {
-            name: name.into(),
-            display: name.into(),
-            address: "192.0.2.1".into(),
-            zone: ZoneId(0),
             cloud: Some(CloudId(0)),
-            parents: Vec::new(),
             components: vec![ComponentId::from_index(i)],
-            check: None,
-            params: Value::Null,
-            view: View::None,
-            bmc: None,
             services,
+            ..Host::bare(name, ZoneId(0))
         });
         topology.hosts.insert(name.into(), vec![key.into()]);
     }

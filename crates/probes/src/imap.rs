@@ -9,7 +9,7 @@ use stentor_wire::greeting::{ImapLine, imap_line};
 
 use super::look::ahead_of;
 use super::reach::closed;
-use super::talk::{Hitch, Protection, Talk, certificate, open, opened, shown, trust};
+use super::talk::{Hitch, Protection, Secure, Talk, open, opened, shown, trust};
 use super::tls::Trust;
 use super::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
 
@@ -112,9 +112,7 @@ impl Imap {
 
     async fn secure(&self, talk: Talk, name: &str, seen: &mut Observation) -> Result<Result<Talk, Hitch>, ProbeError> {
         let Some(trust) = &self.trust else { return Ok(Ok(talk)) };
-        let (secured, not_after) = talk.secure(trust, name).await?;
-        *seen = certificate(seen.clone(), not_after, self.env.clock.now());
-        Ok(secured)
+        Secure { trust, name, clock: &self.env.clock }.talk(talk, seen).await
     }
 }
 

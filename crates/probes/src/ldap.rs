@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::api::secret;
 use super::look::ahead_of;
 use super::reach::{closed, millis};
-use super::talk::{Hitch, Protection, Talk, certificate, open, opened, shown, trust};
+use super::talk::{self, Hitch, Protection, Secure, Talk, open, opened, shown, trust};
 use super::tls::Trust;
 use super::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
 
@@ -71,17 +71,8 @@ pub enum Depth {
 /// Entries that are counted; the server is told.
 const ENTRIES_MAX: usize = 1000;
 
-enum Refusal {
-    Hitch(Hitch),
-    /// What was refused, and how.
-    Outcome(&'static str, Outcome),
-}
-
-impl From<Hitch> for Refusal {
-    fn from(hitch: Hitch) -> Self {
-        Refusal::Hitch(hitch)
-    }
-}
+/// What was refused, and how.
+type Refusal = talk::Refusal<(&'static str, Outcome)>;
 
 impl Probe for Ldap {
     const KIND: &'static str = "ldap";
@@ -145,9 +136,7 @@ impl Probe for Ldap {
         }
         if let Some(trust) = &self.trust {
             let name = self.config.host.as_deref().unwrap_or(&target.address);
-            let (secured, not_after) = talk.secure(trust, name).await?;
-            seen = certificate(seen, not_after, self.env.clock.now());
-            match secured {
+            match (Secure { trust, name, clock: &self.env.clock }).talk(talk, &mut seen).await? {
                 Ok(secured) => talk = secured,
                 Err(hitch) => return Ok(refused(seen, &hitch.into())),
             }
@@ -176,7 +165,7 @@ async fn message(talk: &mut Talk, id: i64) -> Result<Message, Refusal> {
     let (own, message) = ldap::read(&talk.exactly(length).await?).map_err(broken)?;
     // Number 0 is a notice of the server's, usually its goodbye.
     match message {
-        Message::Extended(outcome) if own == 0 => Err(Refusal::Outcome("the connection", outcome)),
+        Message::Extended(outcome) if own == 0 => Err(Refusal::Server(("the connection", outcome))),
         message if own == id => Ok(message),
         _ => Err(Hitch::Invalid("it answers another question".into()).into()),
     }
@@ -203,7 +192,7 @@ impl Ldap {
             talk.say(&ldap::bind(2, name, password)).await?;
             match message(talk, 2).await? {
                 Message::Bind(Outcome { code: 0, .. }) => {}
-                Message::Bind(outcome) => return Err(Refusal::Outcome("the login", outcome)),
+                Message::Bind(outcome) => return Err(Refusal::Server(("the login", outcome))),
                 _ => return Err(Hitch::Invalid("it answers the login with something else".into()).into()),
             }
         }
@@ -232,7 +221,7 @@ impl Ldap {
     fn observe(&self, seen: Observation, found: &Found) -> Observation {
         // The limit is ours: so many are enough.
         if found.outcome.code != 0 && !(found.outcome.code == 4 && found.count > 0) {
-            return refused(seen, &Refusal::Outcome("the search", found.outcome.clone()));
+            return refused(seen, &Refusal::Server(("the search", found.outcome.clone())));
         }
         let base = if self.config.base.is_empty() { "the directory" } else { &self.config.base };
         let mut text = format!("{}: {} entries in {}", seen.text, found.count, shown(base));
@@ -255,7 +244,7 @@ fn refused(seen: Observation, refusal: &Refusal) -> Observation {
     let at = seen.text.to_string();
     let (word, text) = match refusal {
         Refusal::Hitch(hitch) => (hitch.word(), format!("{at}: no answer of the directory: {hitch}")),
-        Refusal::Outcome(what, outcome) => {
+        Refusal::Server((what, outcome)) => {
             let word = ldap::word(outcome.code);
             let why = shown(&outcome.text);
             (word, format!("{at}: it refuses {what} with code {} ({}) {why}", outcome.code, word.replace('_', " ")))

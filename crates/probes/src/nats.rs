@@ -11,7 +11,7 @@ use stentor_wire::nats::{Info, Line, Login, connect, line, meta, numbers};
 use super::api::{Api, Page, secret};
 use super::look::ahead_of;
 use super::reach::closed;
-use super::talk::{Hitch, Talk, certificate, open, opened, shown, trust};
+use super::talk::{self, Hitch, Secure, Talk, open, opened, shown, trust};
 use super::tls::Trust;
 use super::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
 
@@ -75,17 +75,8 @@ const JSZ: [(&str, &str); 7] = [
     ("ha_assets", "/ha_assets"),
 ];
 
-/// Why the server does not serve us.
-enum Refusal {
-    Hitch(Hitch),
-    Error(String),
-}
-
-impl From<Hitch> for Refusal {
-    fn from(hitch: Hitch) -> Self {
-        Refusal::Hitch(hitch)
-    }
-}
+/// Why the server does not serve us; what it says is one line.
+type Refusal = talk::Refusal<String>;
 
 impl Probe for Nats {
     const KIND: &'static str = "nats";
@@ -122,9 +113,7 @@ impl Probe for Nats {
                 return Ok(refused(seen, &Hitch::Tls("the server offers none".into()).into()));
             }
             let name = self.config.host.as_deref().unwrap_or(&target.address);
-            let (secured, not_after) = talk.secure(trust, name).await?;
-            seen = certificate(seen, not_after, self.env.clock.now());
-            match secured {
+            match (Secure { trust, name, clock: &self.env.clock }).talk(talk, &mut seen).await? {
                 Ok(secured) => talk = secured,
                 Err(hitch) => return Ok(refused(seen, &hitch.into())),
             }
@@ -142,7 +131,7 @@ async fn greeted(talk: &mut Talk) -> Result<Info, Refusal> {
     let said = talk.line().await?;
     match line(&said) {
         Some(Line::Info(info)) => Ok(*info),
-        Some(Line::Error(error)) => Err(Refusal::Error(error)),
+        Some(Line::Error(error)) => Err(Refusal::Server(error)),
         _ => Err(Hitch::Invalid(format!("it says `{}`", shown(&said))).into()),
     }
 }
@@ -153,7 +142,7 @@ async fn ask(talk: &mut Talk, login: &Login) -> Result<(), Refusal> {
         let said = talk.line().await?;
         match line(&said) {
             Some(Line::Pong) => return Ok(()),
-            Some(Line::Error(error)) => return Err(Refusal::Error(error)),
+            Some(Line::Error(error)) => return Err(Refusal::Server(error)),
             Some(Line::Info(_) | Line::Ok) => {}
             Some(Line::Ping) => talk.say(b"PONG\r\n").await?,
             None => return Err(Hitch::Invalid(format!("it says `{}`", shown(&said))).into()),
@@ -178,7 +167,7 @@ fn refused(seen: Observation, refusal: &Refusal) -> Observation {
     let at = seen.text.to_string();
     let (word, text) = match refusal {
         Refusal::Hitch(hitch) => (hitch.word(), format!("{at}: no answer of NATS: {hitch}")),
-        Refusal::Error(error) => {
+        Refusal::Server(error) => {
             let lower = error.to_lowercase();
             let word = match () {
                 () if lower.contains("authorization") || lower.contains("authentication") => "denied",

@@ -10,7 +10,7 @@ use stentor_wire::nrpe::{HEADER_BYTES, Kind, Packet, Version, packet_bytes};
 
 use super::look::ahead_of;
 use super::reach::closed;
-use super::talk::{Hitch, Talk, certificate, open, trust};
+use super::talk::{Hitch, Secure, Talk, open, trust};
 use super::tls::Trust;
 use super::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target, exec};
 
@@ -150,8 +150,7 @@ impl Nrpe {
         let mut seen = Observation::observed(attempt.addr.to_string()).fact("port", "open");
         if let Some(trust) = &self.trust {
             let name = self.config.host.as_deref().unwrap_or(&target.address);
-            let (secured, not_after) = talk.secure(trust, name).await?;
-            seen = certificate(seen, not_after, self.env.clock.now());
+            let secured = Secure { trust, name, clock: &self.env.clock }.talk(talk, &mut seen).await?;
             // The days would look like a measurement of the plugin.
             seen.measurements.clear();
             match secured {

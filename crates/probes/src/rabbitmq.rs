@@ -11,7 +11,7 @@ use stentor_wire::rabbitmq::{HEAD_BYTES, HEADER, Nodes, Queue, Start, head, queu
 use super::api::{Api, basic, secret};
 use super::look::ahead_of;
 use super::reach::closed;
-use super::talk::{Hitch, Talk, certificate, open, opened, shown, trust};
+use super::talk::{Hitch, Secure, Talk, open, opened, shown, trust};
 use super::tls::Trust;
 use super::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
 
@@ -83,9 +83,7 @@ impl Probe for RabbitMq {
         let mut seen = opened(&attempt, attempt.addr.to_string());
         if let Some(trust) = &self.trust {
             let name = self.config.host.as_deref().unwrap_or(&target.address);
-            let (secured, not_after) = talk.secure(trust, name).await?;
-            seen = certificate(seen, not_after, self.env.clock.now());
-            match secured {
+            match (Secure { trust, name, clock: &self.env.clock }).talk(talk, &mut seen).await? {
                 Ok(secured) => talk = secured,
                 Err(hitch) => return Ok(refused(seen, &hitch)),
             }

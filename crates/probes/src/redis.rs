@@ -7,9 +7,10 @@ use serde::Deserialize;
 use stentor_core::model::Observation;
 use stentor_wire::redis::{Head, Info, command, head};
 
+use super::api::secret;
 use super::look::ahead_of;
 use super::reach::closed;
-use super::talk::{Hitch, Talk, certificate, open, opened, shown, trust};
+use super::talk::{self, Hitch, Secure, Talk, open, opened, shown, trust};
 use super::tls::Trust;
 use super::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
 
@@ -48,18 +49,8 @@ fn redis_port() -> u16 {
     6379
 }
 
-/// Why there is no INFO.
-enum Refusal {
-    Hitch(Hitch),
-    /// An error of the server's, with its first word.
-    Error(String),
-}
-
-impl From<Hitch> for Refusal {
-    fn from(hitch: Hitch) -> Self {
-        Refusal::Hitch(hitch)
-    }
-}
+/// Why there is no INFO; an error of the server's begins with its word.
+type Refusal = talk::Refusal<String>;
 
 impl Probe for Redis {
     const KIND: &'static str = "redis";
@@ -87,9 +78,7 @@ impl Probe for Redis {
         let mut seen = opened(&attempt, attempt.addr.to_string());
         if let Some(trust) = &self.trust {
             let name = self.config.host.as_deref().unwrap_or(&target.address);
-            let (secured, not_after) = talk.secure(trust, name).await?;
-            seen = certificate(seen, not_after, self.env.clock.now());
-            match secured {
+            match (Secure { trust, name, clock: &self.env.clock }).talk(talk, &mut seen).await? {
                 Ok(secured) => talk = secured,
                 Err(hitch) => return Ok(refused(seen, &Refusal::Hitch(hitch))),
             }
@@ -104,13 +93,10 @@ impl Probe for Redis {
 impl Redis {
     /// The AUTH command, if there is a password.
     async fn login(&self) -> Result<Option<Vec<u8>>, ProbeError> {
-        let Some(file) = &self.config.password_file else { return Ok(None) };
-        let password = tokio::fs::read_to_string(file).await;
-        let password = password.map_err(|e| ProbeError::Failed(format!("cannot read `{}`: {e}", file.display())))?;
-        let password = password.trim_end_matches(['\r', '\n']);
-        Ok(Some(match &self.config.user {
-            Some(user) => command(&["AUTH", user, password]),
-            None => command(&["AUTH", password]),
+        let password = secret(self.config.password_file.as_deref()).await?;
+        Ok(password.map(|password| match &self.config.user {
+            Some(user) => command(&["AUTH", user, &password]),
+            None => command(&["AUTH", &password]),
         }))
     }
 }
@@ -135,7 +121,7 @@ async fn answer(talk: &mut Talk, asked: &[u8]) -> Result<String, Refusal> {
     let line = talk.line().await?;
     match head(&line) {
         Some(Head::Simple(text)) => Ok(text),
-        Some(Head::Error(error)) => Err(Refusal::Error(error)),
+        Some(Head::Error(error)) => Err(Refusal::Server(error)),
         Some(Head::Bulk(Some(bytes))) => {
             let text = talk.exactly(bytes + "\r\n".len()).await?;
             Ok(String::from_utf8_lossy(&text).into_owned())
@@ -150,7 +136,7 @@ fn refused(seen: Observation, refusal: &Refusal) -> Observation {
     let at = seen.text.to_string();
     let (word, text) = match refusal {
         Refusal::Hitch(hitch) => (hitch.word(), format!("{at}: no answer of Redis: {hitch}")),
-        Refusal::Error(error) => {
+        Refusal::Server(error) => {
             let word = match error.split(' ').next().unwrap_or_default() {
                 "NOAUTH" | "WRONGPASS" | "NOPERM" | "DENIED" => "denied",
                 "LOADING" => "loading",

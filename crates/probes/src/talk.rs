@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout_at;
 use tokio_rustls::TlsConnector;
 
+use super::clock::Clock;
 use super::reach::{Attempt, millis, reach};
 use super::tls::Trust;
 use super::{BuildError, Deadline, Network, ProbeError, Target};
@@ -189,16 +190,9 @@ impl Talk {
         }
     }
 
-    /// Goes on within TLS; `name` is what the certificate must be for. The end of the certificate comes back even if it
-    /// was not believed. What the peer said in clear text and nobody read is forgotten: it must not pass for protected.
-    ///
-    /// # Errors
-    /// Only our own troubles.
-    pub async fn secure(
-        self,
-        trust: &Trust,
-        name: &str,
-    ) -> Result<(Result<Talk, Hitch>, Option<Timestamp>), ProbeError> {
+    /// Goes on within TLS; the end of the certificate comes back even if it was not believed. What the peer said in clear
+    /// text and nobody read is forgotten: it must not pass for protected.
+    async fn shake(self, trust: &Trust, name: &str) -> Result<(Result<Talk, Hitch>, Option<Timestamp>), ProbeError> {
         let name = ServerName::try_from(name.to_owned())
             .map_err(|_| ProbeError::Failed(format!("`{name}` cannot be the name in a certificate")))?;
         let (config, keeper) = trust.client().map_err(|e| ProbeError::Failed(format!("TLS cannot be set up: {e}")))?;
@@ -210,6 +204,39 @@ impl Talk {
             Ok(Ok(stream)) => Ok(Talk { stream: Box::new(stream), unread: Vec::new(), deadline: self.deadline }),
         };
         Ok((talk, keeper.not_after()))
+    }
+}
+
+/// Whom a conversation goes on with within TLS.
+pub struct Secure<'a> {
+    pub trust: &'a Trust,
+    /// What the certificate must be for.
+    pub name: &'a str,
+    pub clock: &'a Clock,
+}
+
+impl Secure<'_> {
+    /// Goes on within TLS, and notes the end of the certificate, also of one that was not believed.
+    ///
+    /// # Errors
+    /// Only our own troubles.
+    pub async fn talk(&self, talk: Talk, seen: &mut Observation) -> Result<Result<Talk, Hitch>, ProbeError> {
+        let (secured, not_after) = talk.shake(self.trust, self.name).await?;
+        *seen = certificate(seen.clone(), not_after, self.clock.now());
+        Ok(secured)
+    }
+}
+
+/// Why a service does not serve us: the conversation, or what the server says (`E`).
+#[derive(Clone, Debug)]
+pub enum Refusal<E> {
+    Hitch(Hitch),
+    Server(E),
+}
+
+impl<E> From<Hitch> for Refusal<E> {
+    fn from(hitch: Hitch) -> Self {
+        Refusal::Hitch(hitch)
     }
 }
 

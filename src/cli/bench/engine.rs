@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use clap::Args;
 use serde_json::json;
-use stentor_core::catalog::{Catalog, Check, Host, Service, Timing, View, Zone};
+use stentor_core::catalog::{Catalog, Check, Host, Service, Timing, Zone};
 use stentor_core::engine::{CheckResult, Engine, Input, ResultSource, Took};
 use stentor_core::id::{CheckId, HostId, ObjectId, ServiceId, ZoneId};
 use stentor_core::model::{Measurement, Observation, ServiceState, Value};
@@ -142,20 +142,7 @@ pub(super) fn catalog(services: usize) -> Catalog {
     for i in 0..services {
         if i % SERVICES_PER_HOST == 0 {
             let name: Arc<str> = format!("host-{:05}.example.org", i / SERVICES_PER_HOST).into();
-            catalog.hosts.push(Host {
-                display: Arc::clone(&name),
-                address: "192.0.2.1".into(),
-                name,
-                zone: ZoneId(0),
-                cloud: None,
-                parents: Vec::new(),
-                components: Vec::new(),
-                check: None,
-                params: Value::Null,
-                view: View::None,
-                bmc: None,
-                services: Vec::new(),
-            });
+            catalog.hosts.push(Host::bare(&name, ZoneId(0)));
         }
         let host = HostId::from_index(catalog.hosts.len() - 1);
         catalog.hosts[host.index()].services.push(ServiceId::from_index(i));

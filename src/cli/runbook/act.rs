@@ -1,6 +1,7 @@
 //! `stentor runbook status|step|approve|finish|abort|audit`: single actions on runs, and the audit of all of them.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
@@ -10,7 +11,7 @@ use stentor_core::runbook::AuditEntry;
 
 use super::super::client::{Client, ClientArgs, field, shown};
 use super::run::print_step;
-use crate::store::audit::{AuditRecord, Chain, Hash};
+use crate::store::audit::{AuditRecord, Broken, Chain, Hash, LOST, hex, unhex};
 
 #[derive(Args, Debug)]
 pub struct StatusArgs {
@@ -84,7 +85,7 @@ pub struct AbortArgs {
 
 #[derive(Args, Debug)]
 pub struct AuditArgs {
-    /// Only check that no record was changed, put in or taken out
+    /// Only check that no record was changed, put in, taken out or cut off at the end
     #[arg(long)]
     pub verify: bool,
     /// One JSON object a record
@@ -194,9 +195,12 @@ async fn post(
 /// The audit cannot be read. A chain that does not hold is no error, but code 2.
 pub async fn audit(args: &AuditArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     let client = Client::new(&args.client)?;
-    let (mut after, mut chain) = (0, Chain::default());
+    let (mut after, mut proof) = (0, Proof::default());
     loop {
         let page = client.get(&format!("/audit?after={after}&limit=1000")).await?;
+        if after == 0 {
+            proof.anchor = anchor(&page["anchor"])?;
+        }
         for item in page["items"].as_array().into_iter().flatten() {
             if args.json && !args.verify {
                 writeln!(out, "{item}")?;
@@ -205,7 +209,7 @@ pub async fn audit(args: &AuditArgs, out: &mut dyn Write) -> anyhow::Result<u8> 
             }
             let record = record(item)?;
             if args.verify
-                && let Err(broken) = chain.take(&record)
+                && let Err(broken) = proof.take(&record)
             {
                 writeln!(out, "BROKEN: {broken}")?;
                 print_record(item, out)?;
@@ -217,10 +221,54 @@ pub async fn audit(args: &AuditArgs, out: &mut dyn Write) -> anyhow::Result<u8> 
             break;
         }
     }
-    if args.verify {
-        writeln!(out, "{} records, each follows the one before it; the newest is {}", chain.newest, hex(&chain.hash))?;
+    if args.verify { proof.end(out) } else { Ok(0) }
+}
+
+/// What is known of the chain while it is read.
+#[derive(Default)]
+struct Proof {
+    chain: Chain,
+    /// The end as the service keeps it outside the database.
+    anchor: Option<Chain>,
+    /// Hash of the record that is anchored.
+    at_anchor: Option<Hash>,
+    /// Number and words of each record that tells of a loss.
+    lost: Vec<(u64, Arc<str>)>,
+}
+
+impl Proof {
+    fn take(&mut self, record: &AuditRecord) -> Result<(), Broken> {
+        self.chain.take(record)?;
+        if self.anchor.as_ref().is_some_and(|anchor| anchor.newest == record.number) {
+            self.at_anchor = Some(record.hash);
+        }
+        if &*record.entry.action == LOST {
+            self.lost.push((record.number, Arc::clone(&record.entry.text)));
+        }
+        Ok(())
     }
-    Ok(0)
+
+    /// What is to be said when all of it was read: 2 if it is not whole.
+    fn end(&self, out: &mut dyn Write) -> anyhow::Result<u8> {
+        let Proof { chain, anchor, at_anchor, lost } = self;
+        writeln!(out, "{} records, each follows the one before it; the newest is {}", chain.newest, hex(&chain.hash))?;
+        for (number, text) in lost {
+            writeln!(out, "LOST: {} (told by record {number})", shown(text))?;
+        }
+        let reached = anchor.as_ref().map_or(Ok(()), |anchor| chain.reaches(anchor, *at_anchor));
+        match (&reached, anchor) {
+            (Err(broken), _) => writeln!(out, "BROKEN: {broken}")?,
+            (Ok(()), Some(anchor)) => writeln!(out, "It reaches its anchor, record {}", anchor.newest)?,
+            (Ok(()), None) => writeln!(out, "It has no anchor: whether its end was cut off is not known")?,
+        }
+        Ok(if reached.is_ok() && lost.is_empty() { 0 } else { 2 })
+    }
+}
+
+fn anchor(told: &Json) -> anyhow::Result<Option<Chain>> {
+    let Some(newest) = told["number"].as_u64() else { return Ok(None) };
+    let hash = unhex(told["hash"].as_str().unwrap_or_default()).context("`hash` of the anchor is no hash")?;
+    Ok(Some(Chain { newest, hash }))
 }
 
 fn print_record(item: &Json, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -241,8 +289,7 @@ fn print_record(item: &Json, out: &mut dyn Write) -> anyhow::Result<()> {
 fn record(item: &Json) -> anyhow::Result<AuditRecord> {
     let text = |key: &str| item[key].as_str().unwrap_or_default().into();
     let hash = |key: &str| {
-        let bytes = unhex(item[key].as_str().unwrap_or_default());
-        bytes.and_then(|bytes| Hash::try_from(bytes).ok()).with_context(|| format!("`{key}` of a record is no hash"))
+        unhex(item[key].as_str().unwrap_or_default()).with_context(|| format!("`{key}` of a record is no hash"))
     };
     let entry = AuditEntry {
         at: Timestamp::from_rfc3339(item["at"].as_str().unwrap_or_default())?,
@@ -258,16 +305,6 @@ fn record(item: &Json) -> anyhow::Result<AuditRecord> {
     };
     let number = item["number"].as_u64().context("a record has no number")?;
     Ok(AuditRecord { number, entry, previous: hash("previous")?, hash: hash("hash")? })
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> =
-        text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect::<Option<_>>()?;
-    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `3` or `RUN-3`.

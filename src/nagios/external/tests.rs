@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use stentor_core::Timestamp;
 use stentor_core::catalog::nagios::Group;
-use stentor_core::catalog::{Catalog, Check, Host, Service, View, Zone};
+use stentor_core::catalog::{Catalog, Check, Host, Service, Zone};
 use stentor_core::engine::{Command, input};
 use stentor_core::id::{CheckId, HostId, ServiceId, ZoneId};
 use stentor_core::model::{
@@ -31,20 +31,8 @@ fn catalog() -> Catalog {
         host_side: false,
         freshness: stentor_core::Span::ZERO,
     };
-    let host = Host {
-        name: "h".into(),
-        display: "h".into(),
-        address: "192.0.2.7".into(),
-        zone: ZoneId(0),
-        cloud: None,
-        parents: Vec::new(),
-        components: Vec::new(),
-        check: None,
-        params: Value::Null,
-        view: View::None,
-        bmc: None,
-        services: vec![ServiceId(0), ServiceId(1)],
-    };
+    let host =
+        Host { address: "192.0.2.7".into(), services: vec![ServiceId(0), ServiceId(1)], ..Host::bare("h", ZoneId(0)) };
     let service = |name: &str| Service {
         host: HostId(0),
         name: name.into(),

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use stentor_core::catalog::{Host, View as Look};
+use stentor_core::catalog::Host;
 use stentor_core::engine::{Engine, Input};
 use stentor_core::id::ZoneId;
-use stentor_core::model::{Ack, Observation, Value};
+use stentor_core::model::{Ack, Observation};
 use stentor_wire::nagios::retention::{Block, File, Kind, parse};
 
 use super::*;
@@ -19,20 +19,7 @@ pub(crate) const STATUS: &str = include_str!("../../../crates/wire/tests/data/sa
 pub(crate) const WRITTEN: Timestamp = Timestamp::from_secs(1_795_290_899);
 
 fn host(name: &str) -> Host {
-    Host {
-        name: name.into(),
-        display: name.into(),
-        address: "192.0.2.1".into(),
-        zone: ZoneId(0),
-        cloud: None,
-        parents: Vec::new(),
-        components: Vec::new(),
-        check: None,
-        params: Value::Null,
-        view: Look::None,
-        bmc: None,
-        services: Vec::new(),
-    }
+    Host::bare(name, ZoneId(0))
 }
 
 /// The catalog of the small site.

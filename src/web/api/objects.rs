@@ -118,9 +118,7 @@ pub async fn ack(
     id: IdempotencyKey,
     InJson(request): InJson<dto::AckRequest>,
 ) -> Result<Response, Problem> {
-    session.require(Role::Operator)?;
-    let object = named.key();
-    known(&state, &object)?;
+    let object = operated(&state, &session, named)?;
     let (ack, notify) = read_ack(&request, &session.user, state.clock.now())?;
     state
         .engine
@@ -135,9 +133,7 @@ pub async fn unack(
     InPath(named): InPath<Named>,
     id: IdempotencyKey,
 ) -> Result<Response, Problem> {
-    session.require(Role::Operator)?;
-    let object = named.key();
-    known(&state, &object)?;
+    let object = operated(&state, &session, named)?;
     state.engine.command(Command::UnackObject { object: object.clone(), by: session.user }, id.id()).await?;
     answer(&state, &object)
 }
@@ -148,12 +144,18 @@ pub async fn check(
     InPath(named): InPath<Named>,
     id: IdempotencyKey,
 ) -> Result<Response, Problem> {
-    session.require(Role::Operator)?;
-    let object = named.key();
-    known(&state, &object)?;
+    let object = operated(&state, &session, named)?;
     state.engine.command(Command::CheckNow { object: object.clone(), by: session.user }, id.id()).await?;
     let body = value!({"host": &*object.host, "service": object.service.as_deref(), "scheduled": true});
     Ok(json(StatusCode::ACCEPTED, &body))
+}
+
+/// The object that somebody acts on who may.
+fn operated(state: &WebState, session: &Session, named: Named) -> Result<ObjectKey, Problem> {
+    session.require(Role::Operator)?;
+    let object = named.key();
+    known(state, &object)?;
+    Ok(object)
 }
 
 fn known(state: &WebState, object: &ObjectKey) -> Result<ObjectId, Problem> {

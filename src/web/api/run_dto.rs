@@ -13,7 +13,7 @@ use stentor_core::runbook::order::{self, Names};
 use stentor_core::runbook::{self, Right, StepRun};
 use stentor_core::snapshot::Snapshot;
 
-use crate::store::audit::AuditRecord;
+use crate::store::audit::{AuditRecord, Chain, hex};
 
 #[derive(Debug, Serialize)]
 pub struct Run {
@@ -220,10 +220,6 @@ fn time(at: Option<Timestamp>) -> Option<String> {
     at.map(Timestamp::to_rfc3339)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn name_of(snapshot: &Snapshot, object: ObjectId) -> String {
     runbook::verification::name_of(&snapshot.catalog.object_key(object))
 }
@@ -325,6 +321,29 @@ impl From<&AuditRecord> for Audit {
             previous: hex(&record.previous),
             hash: hex(&record.hash),
         }
+    }
+}
+
+/// A page of the audit.
+#[derive(Debug, Serialize)]
+pub struct AuditList {
+    pub seq: u64,
+    pub items: Vec<Audit>,
+    /// For `?after=`; null on the last page.
+    pub next: Option<String>,
+    /// The newest record as it was kept outside the database before this page was read; null if that is not done.
+    pub anchor: Option<AuditAnchor>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct AuditAnchor {
+    pub number: u64,
+    pub hash: String,
+}
+
+impl From<Chain> for AuditAnchor {
+    fn from(head: Chain) -> AuditAnchor {
+        AuditAnchor { number: head.newest, hash: hex(&head.hash) }
     }
 }
 

@@ -13,8 +13,9 @@ use stentor_core::runbook::{self, Asker, NewRun, RunAction, RunRequest, RunTarge
 use stentor_core::snapshot::Snapshot;
 
 use super::extract::{IdempotencyKey, InJson, InPath, InQuery};
-use super::run_dto::{self, AbortRequest, Audit, ProcedureRequest, StartRequest, StepRequest};
+use super::run_dto::{self, AbortRequest, Audit, AuditAnchor, AuditList, ProcedureRequest, StartRequest, StepRequest};
 use super::{LIMIT_MAX, dto, json, page};
+use crate::engine::Refused;
 use crate::nagios::external::COMMENT_BYTES_MAX;
 use crate::web::WebState;
 use crate::web::auth::{Role, Session};
@@ -151,11 +152,8 @@ pub async fn start_procedure(
     let (host, component): (Arc<str>, Option<Arc<str>>) = (request.host.into(), request.component.map(Into::into));
     if request.dry_run {
         let snapshot = state.engine.snapshot();
-        let book = snapshot.catalog.runbook(&id).ok_or_else(|| Problem::not_found(format!("runbook `{id}`")))?;
-        let row = snapshot.host(&host).ok_or_else(|| Problem::not_found(format!("host `{host}`")))?;
-        let cloud = snapshot.catalog.hosts[row.index()].cloud;
-        let cloud = cloud.map(|id| Arc::clone(&snapshot.catalog.clouds[id.index()].name));
-        let target = RunTarget { host: Some(host), component, cloud };
+        let found = runbook::facts::procedure(&snapshot.catalog, &id, &host, component.as_deref());
+        let (book, target) = found.map_err(|error| Problem::from(Refused::Command(error.into())))?;
         return Ok(json(StatusCode::OK, &plan(&snapshot, book, None, target, &session)));
     }
     started(&state, &session, RunAction::StartProcedure { runbook: id.into(), host, component }, key).await
@@ -191,7 +189,6 @@ fn plan_for_incident(snapshot: &Snapshot, number: u64, session: &Session) -> Res
     Ok(json(StatusCode::OK, &plan(snapshot, book, Some(number), target, session)))
 }
 
-/// The run as it would begin now; its number is 0, which no run has.
 fn plan(
     snapshot: &Snapshot,
     book: &Runbook,
@@ -199,19 +196,29 @@ fn plan(
     target: RunTarget,
     session: &Session,
 ) -> run_dto::Run {
+    run_dto::run(snapshot, &planned(snapshot, book, incident, target, &session.user))
+}
+
+/// The run as it would begin now; its number is 0, which no run has.
+pub fn planned(
+    snapshot: &Snapshot,
+    book: &Runbook,
+    incident: Option<u64>,
+    target: RunTarget,
+    by: &str,
+) -> runbook::Run {
     let of = incident.and_then(|number| snapshot.incidents.get(&number)).map(|incident| &**incident);
     let verification = runbook::facts::verification_of(&Sight::of(snapshot), book, &target, of);
-    let run = runbook::Run::new(NewRun {
+    runbook::Run::new(NewRun {
         number: 0,
         runbook: Arc::new(book.clone()),
         incident,
         target,
-        by: Arc::clone(&session.user),
+        by: by.into(),
         at: snapshot.at,
         automatic: false,
         verification,
-    });
-    run_dto::run(snapshot, &run)
+    })
 }
 
 pub async fn step(
@@ -233,8 +240,7 @@ pub async fn step(
         "rollback" => RunAction::RollBack { run, step, note },
         other => return Err(Problem::not_found(format!("action `{other}` of a step"))),
     };
-    ask(&state, &session, action, key.id()).await?;
-    answer(&state, run, StatusCode::OK)
+    move_run(&state, &session, run, action, key).await
 }
 
 pub async fn finish(
@@ -244,8 +250,7 @@ pub async fn finish(
     key: IdempotencyKey,
 ) -> Result<Response, Problem> {
     let run = number(&run)?;
-    ask(&state, &session, RunAction::Finish { run }, key.id()).await?;
-    answer(&state, run, StatusCode::OK)
+    move_run(&state, &session, run, RunAction::Finish { run }, key).await
 }
 
 pub async fn abort(
@@ -257,8 +262,19 @@ pub async fn abort(
 ) -> Result<Response, Problem> {
     let run = number(&run)?;
     let why = text(&request.why, "reason")?;
-    ask(&state, &session, RunAction::Abort { run, why }, key.id()).await?;
-    answer(&state, run, StatusCode::OK)
+    move_run(&state, &session, run, RunAction::Abort { run, why }, key).await
+}
+
+/// Asks for what moves a run, and answers with the run as it is then.
+async fn move_run(
+    state: &WebState,
+    session: &Session,
+    run: u64,
+    action: RunAction,
+    key: IdempotencyKey,
+) -> Result<Response, Problem> {
+    ask(state, session, action, key.id()).await?;
+    answer(state, run, StatusCode::OK)
 }
 
 /// Hands the request to the engine with the right of who asks: what he may not do is refused there, and recorded.
@@ -292,11 +308,16 @@ pub async fn audit(
 ) -> Result<Response, Problem> {
     session.require(Role::Operator)?;
     let limit = query.limit.unwrap_or(100).clamp(1, 1000);
+    // First the anchor: what is committed meanwhile is beyond it, and nothing is missing.
+    let anchor = match state.store.audit_anchor() {
+        Some(anchor) => anchor.read().await?.map(AuditAnchor::from),
+        None => None,
+    };
     let records = state.store.audit(query.after, limit).await?;
     let full = records.len() == limit as usize;
     let next = records.last().filter(|_| full).map(|record| record.number.to_string());
     let items: Vec<Audit> = records.iter().map(Audit::from).collect();
-    Ok(json(StatusCode::OK, &dto::List { seq: state.engine.snapshot().seq, items, next }))
+    Ok(json(StatusCode::OK, &AuditList { seq: state.engine.snapshot().seq, items, next, anchor }))
 }
 
 fn answer(state: &WebState, number: u64, status: StatusCode) -> Result<Response, Problem> {

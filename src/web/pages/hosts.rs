@@ -3,7 +3,7 @@
 use askama::Template;
 use stentor_core::id::ObjectId;
 
-use super::services::{self, Empty, FilterBar, ServiceRow, View, empty, page_href, range_words};
+use super::services::{self, Empty, FilterBar, ServiceRow, empty, page_href, range_words};
 use super::shell::{Counted, Ctx, Shell};
 use crate::web::filter::Filter;
 use crate::web::links::encode;
@@ -102,17 +102,9 @@ const VIEWS: [(&str, &str); 4] =
 pub fn build(ctx: Ctx<'_>, shell: Shell, query: &str, after: Option<&str>) -> HostsPage {
     let filter = Filter::parse(query);
     let (table, listed) = HostsTable::listed(ctx, query, &filter, after);
-    let mut bar = FilterBar::build(ctx, "hosts", query, &filter);
+    let count = |text: &str| listing::count(&services::request(ctx, Kind::Hosts, &Filter::parse(text)));
+    let mut bar = FilterBar::build(ctx, "hosts", query, &filter).with_views(ctx, &VIEWS, count);
     bar.state_facets(ctx, &filter, &listed);
-    bar.views = VIEWS
-        .iter()
-        .map(|(label, text)| View {
-            label,
-            href: ctx.scope.list("hosts", text),
-            count: words::count(listing::count(&services::request(ctx, Kind::Hosts, &Filter::parse(text))) as u64),
-            current: query.trim() == *text,
-        })
-        .collect();
     HostsPage {
         shell,
         matched: words::count(listed.matched as u64),

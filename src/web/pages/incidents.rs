@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use stentor_core::model::Incident;
 
-use super::services::{Empty, Facet, FilterBar, View};
+use super::services::{Empty, Facet, FilterBar};
 use super::shell::{Ctx, IncidentRow, OPEN, Shell, UNHANDLED};
 use crate::web::filter::Filter;
 use crate::web::parts::{self as p, Level};
@@ -156,17 +156,9 @@ fn facets(ctx: Ctx<'_>, filter: &Filter, groups: &Groups<'_>) -> Vec<Facet> {
 pub fn build(ctx: Ctx<'_>, shell: Shell, query: &str) -> IncidentsPage {
     let filter = Filter::parse(query);
     let groups = Groups::of(ctx, &filter);
-    let mut bar = FilterBar::build(ctx, "incidents", query, &filter);
+    let bar = FilterBar::build(ctx, "incidents", query, &filter);
+    let mut bar = bar.with_views(ctx, &VIEWS, |text| ctx.count_incidents(text));
     bar.facets = facets(ctx, &filter, &groups);
-    bar.views = VIEWS
-        .iter()
-        .map(|(label, text)| View {
-            label,
-            href: ctx.scope.list("incidents", text),
-            count: words::count(ctx.count_incidents(text) as u64),
-            current: query.trim() == *text,
-        })
-        .collect();
     let empty = (groups.len() == 0 && !filter.terms.is_empty()).then(|| Empty {
         text: format!(
             "None of {} incidents matches this filter.",

@@ -15,6 +15,7 @@ pub mod matrix;
 pub mod object;
 pub mod overview;
 pub mod runbook;
+pub mod runbooks;
 pub mod services;
 pub mod shell;
 pub mod time_left;
@@ -85,6 +86,9 @@ pub fn routes() -> Router<WebState> {
         .route("/i/{number}/unack", post(actions::unack_incident).get(incident_again))
         .route("/i/{number}/note", post(actions::note_incident).get(incident_again))
         .route("/i/{number}/run", post(runbook::start).get(incident_again))
+        .route("/runbooks", get(runbooks::list))
+        .route("/runbooks/{id}", get(runbooks::show))
+        .route("/runbooks/{id}/start", post(runbooks::start).get(runbooks::again))
         .route("/runs/{number}", get(runbook::show))
         .route("/runs/{number}/act", post(runbook::act).get(runbook::again))
         .route("/h/{host}", get(show_host))

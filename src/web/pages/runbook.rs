@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use stentor_core::engine::Reply;
+use stentor_core::runbook::verification::name_of;
 use stentor_core::runbook::{Run, RunAction, RunPhase};
 use stentor_core::snapshot::Snapshot;
 
@@ -137,6 +138,31 @@ impl RunFragment {
             live,
             may_finish: told.may_finish,
             ended,
+        }
+    }
+}
+
+impl RunFragment {
+    /// The same of a run that nobody started: what would be done, and nothing to press.
+    pub fn plan(ctx: Ctx<'_>, run: &Run) -> RunFragment {
+        let mut fragment = RunFragment::build(ctx, run);
+        fragment.steps.iter_mut().for_each(|step| step.acts.clear());
+        let checks: Vec<String> = run.verification.watches.iter().map(|watch| name_of(&watch.object)).collect();
+        let intervals = words::plural(usize::from(run.verification.intervals), "time", "times");
+        RunFragment {
+            name: "Dry run".to_owned(),
+            phase: "not started",
+            by: String::new(),
+            progress: match checks.as_slice() {
+                [] => "Nothing is to be verified".to_owned(),
+                checks => format!("Over when {} was well {intervals} in a row", checks.join(", ")),
+            },
+            since: String::new(),
+            missing: Vec::new(),
+            live: false,
+            may_finish: false,
+            ended: "Nothing was done.".to_owned(),
+            ..fragment
         }
     }
 }

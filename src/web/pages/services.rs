@@ -33,6 +33,8 @@ pub struct ServicesPage {
 pub struct FilterBar {
     pub action: String,
     pub noun: &'static str,
+    /// What a query may look like.
+    pub hint: &'static str,
     pub query: String,
     pub wrong: Vec<(String, String)>,
     pub chips: Vec<Chip>,
@@ -72,12 +74,30 @@ impl FilterBar {
         FilterBar {
             action: ctx.scope.path(&format!("/{noun}")),
             noun,
+            hint: "state:problem host:nc-* -is:handled",
             query: query.to_owned(),
             wrong: filter.wrong.iter().map(|wrong| (wrong.text.clone(), as_sentence(&wrong.why))).collect(),
             chips: filter.terms.iter().enumerate().map(chip).collect(),
             facets: Vec::new(),
             views: Vec::new(),
         }
+    }
+
+    /// Filters that are kept at hand, each with the number of rows behind it.
+    pub fn with_views(
+        mut self,
+        ctx: Ctx<'_>,
+        views: &[(&'static str, &'static str)],
+        count: impl Fn(&str) -> usize,
+    ) -> FilterBar {
+        let view = |(label, text): &(&'static str, &'static str)| View {
+            label,
+            href: ctx.scope.list(self.noun, text),
+            count: words::count(count(text) as u64),
+            current: self.query.trim() == *text,
+        };
+        self.views = views.iter().map(view).collect();
+        self
     }
 
     /// State counts of this result; each adds a term. A state that is the whole result narrows nothing.
@@ -252,17 +272,8 @@ const VIEWS: [(&str, &str); 4] = [
 pub fn build(ctx: Ctx<'_>, shell: Shell, query: &str, after: Option<&str>) -> ServicesPage {
     let filter = Filter::parse(query);
     let (table, listed) = ServicesTable::build(ctx, query, &filter, after);
-    let mut bar = FilterBar::build(ctx, "services", query, &filter);
+    let mut bar = FilterBar::build(ctx, "services", query, &filter).with_views(ctx, &VIEWS, |text| count(ctx, text));
     bar.state_facets(ctx, &filter, &listed);
-    bar.views = VIEWS
-        .iter()
-        .map(|(label, text)| View {
-            label,
-            href: ctx.scope.list("services", text),
-            count: words::count(count(ctx, text) as u64),
-            current: query.trim() == *text,
-        })
-        .collect();
     ServicesPage {
         shell,
         matched: words::count(listed.matched as u64),

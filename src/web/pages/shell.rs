@@ -276,6 +276,7 @@ pub enum Section {
     Downtimes,
     Availability,
     WhatIf,
+    Runbooks,
     Demo,
 }
 
@@ -327,6 +328,8 @@ impl Shell {
                 item(Section::Downtimes, "/downtimes", "cal", "Downtimes", "d", false),
                 item(Section::Availability, "/availability", "rep", "Availability", "a", false),
                 item(Section::WhatIf, "/what-if", "pow", "What if", "w", false),
+                // Packs belong to no cloud.
+                NavItem { href: "/runbooks".to_owned(), ..item(Section::Runbooks, "", "book", "Runbooks", "r", false) },
             ],
             search: ctx.scope.path(""),
             stream: format!("/stream?v={}&c={}&since={}{more}", ids.join(","), ctx.scope.key(), ctx.snapshot.seq),

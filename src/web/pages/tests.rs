@@ -74,6 +74,12 @@ fn all_paths() -> Vec<(&'static str, String)> {
         ("service-pending", "/h/nc-bgo-06/clock".into()),
         ("service-long", "/h/sc-bgo-01/disk%20%2F".into()),
         ("downtimes", "/c/all/downtimes".into()),
+        ("runbooks", "/runbooks".into()),
+        ("runbooks-filter", "/runbooks?q=kind%3Aprocedure%20sate%3Ax%20%22%3Cscript%3Ealert".into()),
+        ("runbook", "/runbooks/rb-euca-cc-server".into()),
+        ("procedure", "/runbooks/rb-euca-move".into()),
+        ("procedure-dry", "/runbooks/rb-euca-move?host=cc-osl-01&component=cc".into()),
+        ("procedure-wrong", "/runbooks/rb-euca-move?host=%3Cscript%3Ealert&component=x".into()),
     ]
 }
 
@@ -280,7 +286,7 @@ async fn lost_persistence_is_said_on_every_page() {
 #[tokio::test]
 async fn viewers_see_why_they_may_not_act_and_have_no_forms() {
     let fixture = fixture::serve(fixture::snapshot(), Role::Viewer).await;
-    for path in ["/i/2418", "/h/walrus-01/disk%20%2F", "/c/ecc/downtimes"] {
+    for path in ["/i/2418", "/h/walrus-01/disk%20%2F", "/c/ecc/downtimes", "/runbooks/rb-euca-move?host=cc-osl-01"] {
         let html = page(&fixture, path).await;
         assert!(html.contains("You may see this, not change it"), "{path}");
         let forms = tags(&html).unwrap().into_iter().filter(|(_, tag)| tag.contains("method=\"post\""));
@@ -322,6 +328,7 @@ async fn forms_become_commands_and_lead_back() {
         ("/h/ufs-02/ufs%20port/unack", ""),
         ("/downtimes", "host=ufs-01&service=&start=2026-11-25T22:00&end=2026-11-25T23:00&comment=Kernel&services=yes"),
         ("/downtimes/2/cancel", "back=%2Fc%2Fecc%2Fdowntimes"),
+        ("/runbooks/rb-euca-move/start", "host=cc-osl-01&component=cc"),
     ] {
         let answer = post(&fixture, path, form).await;
         assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{path}");
@@ -510,4 +517,26 @@ async fn every_page_can_be_looked_at_without_a_server() {
     std::fs::write(folder.join("login.html"), super::login::page("/i/2417", "", "")).unwrap();
     std::fs::write(folder.join("error.html"), get(&fixture, "/i/77").await.1).unwrap();
     assert!(std::fs::read_to_string(folder.join("overview.html")).unwrap().contains("stentor.css"));
+}
+
+#[tokio::test]
+async fn the_list_of_runbooks_is_narrowed_by_what_its_links_say() {
+    let fixture = fixture::serve(fixture::snapshot(), Role::Operator).await;
+    let rows = |html: &str| html.matches("<tr><th scope=\"row\">").count();
+    let all = page(&fixture, "/runbooks").await;
+    let procedures = page(&fixture, "/runbooks?q=kind%3Aprocedure").await;
+    assert_eq!((rows(&all), rows(&procedures)), (31, 1), "{}", plain(&procedures));
+    assert!(procedures.contains("Move &#60;b&#62;cc&#60;/b&#62;"), "{procedures}");
+    for (query, expected) in [
+        ("kind%3Afailure", 30),
+        ("platform%3Aeucalyptus%20cc%2F", 2),
+        ("platform%3Anone", 0),
+        ("CC-SERVER", 1),
+        ("kind%3Aprocedure%20MOVE", 1),
+        ("sate%3Ax", 0),
+    ] {
+        assert_eq!(rows(&page(&fixture, &format!("/runbooks?q={query}")).await), expected, "{query}");
+    }
+    let (status, missing) = get(&fixture, "/runbooks/rb-none").await;
+    assert!(status == StatusCode::NOT_FOUND && missing.contains("No runbook is called"), "{missing}");
 }

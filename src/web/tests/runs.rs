@@ -84,6 +84,13 @@ async fn what_is_not_there_is_not_found_and_nonsense_is_refused() {
         ("/runs/9/steps/1/done", r#"{"atempt":1}"#, StatusCode::BAD_REQUEST),
         ("/runbooks/rb-none/run", r#"{"host":"clc1"}"#, StatusCode::NOT_FOUND),
         ("/runbooks/rb-euca-move/run", "{}", StatusCode::BAD_REQUEST),
+        ("/runbooks/rb-euca-move/run", r#"{"host":"none","dry_run":true}"#, StatusCode::NOT_FOUND),
+        (
+            "/runbooks/rb-euca-move/run",
+            r#"{"host":"clc1","component":"nc","dry_run":true}"#,
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        ("/runbooks/rb-euca-clc-software/run", r#"{"host":"clc1","dry_run":true}"#, StatusCode::UNPROCESSABLE_ENTITY),
         ("/runs/9/abort", r#"{"why":"x"}"#, StatusCode::NOT_FOUND),
     ] {
         assert_eq!(bench.post(path, body).await.0, status, "{path} {body}");

@@ -117,18 +117,13 @@ fn signal(sig: &str, value: SignalValue) -> SignalSpec {
 
 fn host(name: &str, address: &str, services: Vec<ServiceId>, components: Vec<ComponentId>) -> Host {
     Host {
-        name: name.into(),
-        display: name.into(),
         address: address.into(),
-        zone: ZoneId(0),
         cloud: Some(CloudId(0)),
-        parents: Vec::new(),
         components,
         check: Some(CheckId(0)),
-        params: Value::Null,
         view: View::Agent,
-        bmc: None,
         services,
+        ..Host::bare(name, ZoneId(0))
     }
 }
 

@@ -8,6 +8,8 @@ mod postgres;
 use std::os::unix::fs::chown;
 use std::process::Output;
 
+use serde_json::{Value as Json, json};
+
 use super::*;
 
 const PASSWORD: &str = "hunter2 with blanks";
@@ -55,6 +57,25 @@ async fn done(command: &mut Command) -> String {
     let [out, err] = [stdout, stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     assert!(status.success(), "{command:?}: {out}{err}");
     out
+}
+
+/// Whom the database lets in: further parameters, and the word of the fact that is named after the probe.
+async fn logins(kind: &str, with: &impl Fn(Json) -> Json, cases: &[(Json, &str)]) {
+    for (more, word) in cases {
+        let seen = run(kind, with(more.clone())).await;
+        assert_eq!(fact(&seen, kind), *word, "{more}: {seen:#?}");
+        assert_eq!(seen.facts.contains_key("tls_days_left"), more["tls"] == true, "{more}");
+    }
+}
+
+/// What a question of one's own gives: `query`, `value` (not a number: none) and `query_error`.
+async fn questions(kind: &str, with: &impl Fn(Json) -> Json, cases: &[(&str, &str, f64, &str)]) {
+    for (query, word, value, error) in cases {
+        let seen = run(kind, with(json!({"query": query}))).await;
+        let same = number(&seen, "value") == *value || value.is_nan() && number(&seen, "value").is_nan();
+        assert!(same && fact(&seen, "query") == *word && fact(&seen, "query_error") == *error, "{query}: {seen:#?}");
+        assert_eq!(fact(&seen, kind), "ok", "{query}");
+    }
 }
 
 fn number(seen: &Observation, name: &str) -> f64 {

@@ -45,16 +45,19 @@ pub fn name_of(path: &Path) -> String {
     path.strip_prefix(root()).expect("below the root").display().to_string()
 }
 
-/// All Rust of the workspace.
+/// Where Rust of ours lies. Beside the fuzz targets stands what libFuzzer builds, which is not ours.
+pub const RUST_FOLDERS: &[&str] = &["src", "crates", "fuzz/fuzz_targets", "fuzz/targets", "tests"];
+
+/// All Rust of the workspace, and the fuzz targets.
 pub fn sources() -> Vec<Source> {
-    let mut sources: Vec<Source> = ["src", "crates", "tests"]
-        .into_iter()
-        .flat_map(files)
+    let mut sources: Vec<Source> = RUST_FOLDERS
+        .iter()
+        .flat_map(|folder| files(folder))
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .map(|path| {
             let text = fs::read_to_string(&path).unwrap();
             let path = name_of(&path);
-            let is_test = path.starts_with("tests/") || path.contains("/tests/");
+            let is_test = ["tests/", "fuzz/"].iter().any(|folder| path.starts_with(folder)) || path.contains("/tests/");
             Source { code: blank(&text), path, text, is_test }
         })
         .collect();

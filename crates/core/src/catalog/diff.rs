@@ -83,7 +83,7 @@ pub fn diff(old: &Catalog, new: &Catalog) -> CatalogDiff {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Host, Service, View};
+    use crate::catalog::{Host, Service};
     use crate::id::{CheckId, ZoneId};
     use crate::model::Value;
 
@@ -93,20 +93,7 @@ mod tests {
         for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
             let (name, services) = part.split_once(':').expect("host: services");
             let host = HostId::from_index(catalog.hosts.len());
-            catalog.hosts.push(Host {
-                name: name.trim().into(),
-                display: name.trim().into(),
-                address: "127.0.0.1".into(),
-                zone: ZoneId(0),
-                cloud: None,
-                parents: Vec::new(),
-                components: Vec::new(),
-                check: None,
-                params: Value::Null,
-                view: View::None,
-                bmc: None,
-                services: Vec::new(),
-            });
+            catalog.hosts.push(Host::bare(name.trim(), ZoneId(0)));
             for service in services.split_whitespace() {
                 catalog.services.push(Service {
                     host,

@@ -190,6 +190,27 @@ pub struct Host {
     pub services: Vec<ServiceId>,
 }
 
+impl Host {
+    /// A host that nothing is known of: nobody checks it, and its name is its address.
+    pub fn bare(name: &str, zone: ZoneId) -> Host {
+        let name: Arc<str> = name.into();
+        Host {
+            display: Arc::clone(&name),
+            address: Arc::clone(&name),
+            name,
+            zone,
+            cloud: None,
+            parents: Vec::new(),
+            components: Vec::new(),
+            check: None,
+            params: Value::Null,
+            view: View::None,
+            bmc: None,
+            services: Vec::new(),
+        }
+    }
+}
+
 /// Where probes that look at a host from inside run.
 #[derive(Copy, Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

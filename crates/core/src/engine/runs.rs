@@ -208,19 +208,7 @@ impl Engine {
         component: Option<&Arc<str>>,
         by: &Asker,
     ) -> Result<Start, CommandError> {
-        let runbook = self.catalog.runbook(id).ok_or_else(|| RunError::NoRunbook(Arc::clone(id)))?;
-        if !runbook.procedure {
-            let text = format!("`{id}` is the answer to a failure: run it for its incident");
-            return Err(RunError::Invalid(text).into());
-        }
-        let row = self.catalog.host_id(host).ok_or_else(|| RunError::NoHost(Arc::clone(host)))?;
-        let row = &self.catalog.hosts[row.index()];
-        let has = |key: &Arc<str>| row.components.iter().any(|id| self.catalog.components[id.index()].key == *key);
-        if let Some(component) = component.filter(|component| !has(component)) {
-            return Err(RunError::Invalid(format!("host `{host}` has no component `{component}`")).into());
-        }
-        let cloud = row.cloud.map(|id| Arc::clone(&self.catalog.clouds[id.index()].name));
-        let target = RunTarget { host: Some(Arc::clone(host)), component: component.cloned(), cloud };
+        let (runbook, target) = facts::procedure(&self.catalog, id, host, component.map(|key| &**key))?;
         let mut live = self.runs.all.values().filter(|run| run.phase.is_live());
         if let Some(run) = live.find(|run| run.runbook.id == *id && run.target == target) {
             return Err(under_way(run, target.to_string()).into());

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::verification::{Verification, name_of};
-use super::{Run, RunTarget};
+use super::{Run, RunError, RunTarget};
 use crate::Timestamp;
 use crate::catalog::{Catalog, Check, Runbook};
 use crate::diagnosis::{Class, TargetKind};
@@ -143,6 +143,31 @@ fn shaped(sig: &str, mut values: Vec<Value>) -> Value {
         1 => values.swap_remove(0),
         _ => Value::List(values),
     }
+}
+
+/// A procedure, and what it is carried out on.
+///
+/// # Errors
+/// There is no such runbook or host, the runbook is the answer to a failure, or the host has no such component.
+pub fn procedure<'c>(
+    catalog: &'c Catalog,
+    id: &str,
+    host: &str,
+    component: Option<&str>,
+) -> Result<(&'c Runbook, RunTarget), RunError> {
+    let runbook = catalog.runbook(id).ok_or_else(|| RunError::NoRunbook(id.into()))?;
+    if !runbook.procedure {
+        return Err(RunError::Invalid(format!("`{id}` is the answer to a failure: run it for its incident")));
+    }
+    let row = catalog.host_id(host).ok_or_else(|| RunError::NoHost(host.into()))?;
+    let row = &catalog.hosts[row.index()];
+    let has = |key: &str| row.components.iter().any(|id| &*catalog.components[id.index()].key == key);
+    if let Some(component) = component.filter(|component| !has(component)) {
+        return Err(RunError::Invalid(format!("host `{host}` has no component `{component}`")));
+    }
+    let cloud = row.cloud.map(|id| Arc::clone(&catalog.clouds[id.index()].name));
+    let target = RunTarget { host: Some(Arc::clone(&row.name)), component: component.map(Into::into), cloud };
+    Ok((runbook, target))
 }
 
 /// What an incident's runbook is run on.

@@ -88,6 +88,14 @@ impl Run {
         }
     }
 
+    /// The same, in a run that goes on, for somebody who may move it.
+    fn own_step(&self, number: u16, by: &Asker) -> Result<(usize, Step, &StepRun), RunError> {
+        self.live()?;
+        let (index, step, state) = self.at_step(number)?;
+        by.may(Right::of(&step.action))?;
+        Ok((index, step, state))
+    }
+
     /// Starts a step, or asks for the second person that it needs.
     ///
     /// # Errors
@@ -99,16 +107,14 @@ impl Run {
         by: &Asker,
         now: &Moment<'_>,
     ) -> Result<Outcome, RunError> {
-        self.live()?;
-        let (index, step, state) = self.at_step(number)?;
-        by.may(Right::of(&step.action))?;
+        let (index, step, state) = self.own_step(number, by)?;
         if attempt == Some(state.attempt) && state.attempt > 0 {
             return Ok(Outcome::Repeated);
         }
         if let Some(sent) = attempt.filter(|sent| *sent != state.attempt + 1) {
             return Err(RunError::Stale { step: number, sent, now: state.attempt });
         }
-        let not_now = |why: &str| RunError::NotNow { step: number, state: state.state, why: why.to_owned() };
+        let not_now = |why: &str| state.not_now(number, why);
         match state.state {
             StepState::Ready | StepState::Failed | StepState::RolledBack => {}
             StepState::Waiting => return Err(not_now("the steps before it are not settled")),
@@ -123,9 +129,7 @@ impl Run {
         if self.steps.iter().any(busy) {
             return Err(not_now("another step is under way"));
         }
-        self.check_needs(number, &step, now)?;
-        let ordered = order::order(self, &step, now.catalog);
-        let ordered = ordered.map_err(|why| RunError::NotAllowed { step: number, why })?;
+        let order = self.ordered(number, state.attempt + 1, &step, now)?;
         let needs_second = now.catalog.runs.needs_second(&step);
         let state = &mut self.steps[index];
         *state =
@@ -134,19 +138,19 @@ impl Run {
             self.settle(now.at);
             return Ok(Outcome::Asked);
         }
-        let attempt = state.attempt;
-        Ok(self.start(
-            index,
-            &step,
-            ordered.map(|(host, what, within)| Order { run: 0, step: number, attempt, host, within, what }),
-            now,
-        ))
+        Ok(self.start(index, &step, order, now))
     }
 
-    /// Conditions on live facts: what is not known does not hold.
-    fn check_needs(&self, number: u16, step: &Step, now: &Moment<'_>) -> Result<(), RunError> {
+    /// What the executor is to do, if it is to do something. Conditions on live facts come first: what is not known does not
+    /// hold.
+    fn ordered(&self, number: u16, attempt: u32, step: &Step, now: &Moment<'_>) -> Result<Option<Order>, RunError> {
         let why: Vec<String> = unmet(step, now.facts);
-        if why.is_empty() { Ok(()) } else { Err(RunError::Needs { step: number, why }) }
+        if !why.is_empty() {
+            return Err(RunError::Needs { step: number, why });
+        }
+        let ordered = order::order(self, step, now.catalog);
+        let ordered = ordered.map_err(|why| RunError::NotAllowed { step: number, why })?;
+        Ok(ordered.map(|(host, what, within)| Order { run: self.number, step: number, attempt, host, within, what }))
     }
 
     fn start(&mut self, index: usize, step: &Step, order: Option<Order>, now: &Moment<'_>) -> Outcome {
@@ -166,7 +170,7 @@ impl Run {
         state.deadline = within.map(|within| now.at + within);
         self.settle(now.at);
         match (&step.action, order) {
-            (_, Some(order)) => Outcome::Order(RunOrder::Do(Order { run: self.number, ..order })),
+            (_, Some(order)) => Outcome::Order(RunOrder::Do(order)),
             (Action::Check { .. } | Action::WaitFor { .. }, None) => Outcome::Look,
             (Action::Manual | Action::Approve | Action::Command { .. } | Action::Power { .. }, None) => {
                 Outcome::Started
@@ -185,18 +189,13 @@ impl Run {
         by: &Asker,
         now: &Moment<'_>,
     ) -> Result<Outcome, RunError> {
-        self.live()?;
-        let (index, step, state) = self.at_step(number)?;
-        by.may(Right::of(&step.action))?;
-        if let Some(sent) = attempt.filter(|sent| *sent != state.attempt) {
-            return Err(RunError::Stale { step: number, sent, now: state.attempt });
-        }
+        let (index, step, state) = self.own_step(number, by)?;
+        state.meant(number, attempt)?;
         if state.state != StepState::Asked {
             if state.approved_by.as_ref() == Some(&by.name) {
                 return Ok(Outcome::Repeated);
             }
-            let why = "nobody has asked for its approval".to_owned();
-            return Err(RunError::NotNow { step: number, state: state.state, why });
+            return Err(state.not_now(number, "nobody has asked for its approval"));
         }
         if state.by.as_ref() == Some(&by.name) {
             return Err(RunError::SamePerson(Arc::clone(&by.name)));
@@ -207,11 +206,8 @@ impl Run {
             self.steps[index].approved_by = Some(Arc::clone(&by.name));
             return Ok(Outcome::Settled);
         }
-        self.check_needs(number, &step, now)?;
-        let ordered = order::order(self, &step, now.catalog);
-        let ordered = ordered.map_err(|why| RunError::NotAllowed { step: number, why })?;
+        let order = self.ordered(number, attempt, &step, now)?;
         self.steps[index].approved_by = Some(Arc::clone(&by.name));
-        let order = ordered.map(|(host, what, within)| Order { run: 0, step: number, attempt, host, within, what });
         Ok(self.start(index, &step, order, now))
     }
 
@@ -227,20 +223,15 @@ impl Run {
         by: &Asker,
         now: &Moment<'_>,
     ) -> Result<Outcome, RunError> {
-        self.live()?;
-        let (index, step, state) = self.at_step(number)?;
-        by.may(Right::of(&step.action))?;
+        let (index, step, state) = self.own_step(number, by)?;
         if step.action != Action::Manual {
-            let why = "Stentor does it itself: begin it, or skip it and say why".to_owned();
-            return Err(RunError::NotNow { step: number, state: state.state, why });
+            return Err(state.not_now(number, "Stentor does it itself: begin it, or skip it and say why"));
         }
         if state.state == StepState::Done && attempt == Some(state.attempt) {
             return Ok(Outcome::Repeated);
         }
         if state.state == StepState::Running {
-            if let Some(sent) = attempt.filter(|sent| *sent != state.attempt) {
-                return Err(RunError::Stale { step: number, sent, now: state.attempt });
-            }
+            state.meant(number, attempt)?;
         } else {
             let now_at = state.attempt;
             match self.begin(number, attempt, by, now)? {
@@ -266,18 +257,13 @@ impl Run {
         by: &Asker,
         at: Timestamp,
     ) -> Result<Outcome, RunError> {
-        self.live()?;
-        let (index, step, state) = self.at_step(number)?;
-        by.may(Right::of(&step.action))?;
-        if let Some(sent) = attempt.filter(|sent| *sent != state.attempt) {
-            return Err(RunError::Stale { step: number, sent, now: state.attempt });
-        }
+        let (index, step, state) = self.own_step(number, by)?;
+        state.meant(number, attempt)?;
         match state.state {
             StepState::Running | StepState::Asked | StepState::Ready => {}
             StepState::Failed => return Ok(Outcome::Repeated),
             StepState::Waiting | StepState::Done | StepState::Skipped | StepState::RolledBack => {
-                let why = "it is not under way".to_owned();
-                return Err(RunError::NotNow { step: number, state: state.state, why });
+                return Err(state.not_now(number, "it is not under way"));
             }
         }
         let stops =
@@ -295,7 +281,7 @@ impl Run {
         if reason.trim().is_empty() {
             return Err(RunError::Invalid("say why the step is skipped".to_owned()));
         }
-        let not_now = |why: &str| RunError::NotNow { step: number, state: state.state, why: why.to_owned() };
+        let not_now = |why: &str| state.not_now(number, why);
         if step.action == Action::Approve {
             return Err(not_now("an approval cannot be skipped"));
         }
@@ -316,10 +302,8 @@ impl Run {
     /// # Errors
     /// Nothing was done, nothing says how to undo it, or a later step still stands.
     pub fn roll_back(&mut self, number: u16, note: &str, by: &Asker, at: Timestamp) -> Result<Outcome, RunError> {
-        self.live()?;
-        let (index, step, state) = self.at_step(number)?;
-        by.may(Right::of(&step.action))?;
-        let not_now = |why: &str| RunError::NotNow { step: number, state: state.state, why: why.to_owned() };
+        let (index, step, state) = self.own_step(number, by)?;
+        let not_now = |why: &str| state.not_now(number, why);
         match state.state {
             StepState::Done | StepState::Failed => {}
             StepState::RolledBack => return Ok(Outcome::Repeated),
@@ -356,8 +340,7 @@ impl Run {
         if state.attempt != attempt || state.state != StepState::Running || !self.phase.is_live() {
             return Err(RunError::Stale { step: number, sent: attempt, now: state.attempt });
         }
-        self.steps[index].output = capped(output);
-        self.close(index, if well { StepState::Done } else { StepState::Failed }, "", at);
+        self.told(index, (well, output), at);
         Ok(Outcome::Settled)
     }
 
@@ -366,9 +349,13 @@ impl Run {
         if let Ok((index, _, state)) = self.at_step(number)
             && state.state == StepState::Running
         {
-            self.steps[index].output = capped(output);
-            self.close(index, if well { StepState::Done } else { StepState::Failed }, "", at);
+            self.told(index, (well, output), at);
         }
+    }
+
+    fn told(&mut self, index: usize, (well, output): (bool, &str), at: Timestamp) {
+        self.steps[index].output = capped(output);
+        self.close(index, if well { StepState::Done } else { StepState::Failed }, "", at);
     }
 
     /// Fails what is under way for longer than it may; the number of the step, if there is one.
@@ -466,6 +453,20 @@ impl Run {
         step.deadline = None;
         step.note = capped(note.trim());
         self.settle(at);
+    }
+}
+
+impl StepRun {
+    fn not_now(&self, step: u16, why: &str) -> RunError {
+        RunError::NotNow { step, state: self.state, why: why.to_owned() }
+    }
+
+    /// Whoever names an attempt means the newest.
+    fn meant(&self, step: u16, attempt: Option<u32>) -> Result<(), RunError> {
+        match attempt {
+            Some(sent) if sent != self.attempt => Err(RunError::Stale { step, sent, now: self.attempt }),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::*;
 use crate::Span;
 use crate::catalog::{Action, Bmc, Catalog, Host, PowerAction, Runbook, Step, StepKind, View};
 use crate::id::ZoneId;
-use crate::model::{ObjectKey, Observation, Value};
+use crate::model::{ObjectKey, Observation};
 use crate::rules::Expr;
 
 const INTERVALS: u16 = 3;
@@ -49,20 +49,7 @@ fn catalog() -> Catalog {
         password_file: "/dev/null".into(),
         suite: None,
     };
-    let host = Host {
-        name: "h1".into(),
-        display: "h1".into(),
-        address: "192.0.2.1".into(),
-        zone: ZoneId(0),
-        cloud: None,
-        parents: Vec::new(),
-        components: Vec::new(),
-        check: None,
-        params: Value::Null,
-        view: View::Ssh,
-        bmc: Some(bmc),
-        services: Vec::new(),
-    };
+    let host = Host { view: View::Ssh, bmc: Some(bmc), ..Host::bare("h1", ZoneId(0)) };
     let runs = RunPolicy { commands: vec![words(&["systemctl", "start", "{component}"])], ..RunPolicy::default() };
     let mut catalog = Catalog { hosts: vec![host], runs, ..Catalog::default() };
     catalog.reindex();

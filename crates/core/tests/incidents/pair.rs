@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stentor_core::catalog::{Catalog, Cloud, Component, Host, View, Zone};
+use stentor_core::catalog::{Catalog, Cloud, Component, Host, Zone};
 use stentor_core::diagnosis::{Class, Signal, Topology};
 use stentor_core::engine::{Engine, Input};
 use stentor_core::id::{CloudId, ComponentId, HostId, ZoneId};
@@ -33,18 +33,9 @@ fn catalog() -> Catalog {
             services: Vec::new(),
         });
         catalog.hosts.push(Host {
-            name: name.into(),
-            display: name.into(),
-            address: "192.0.2.1".into(),
-            zone: ZoneId(0),
             cloud: Some(CloudId(0)),
-            parents: Vec::new(),
             components: vec![ComponentId::from_index(i)],
-            check: None,
-            params: Value::Null,
-            view: View::None,
-            bmc: None,
-            services: Vec::new(),
+            ..Host::bare(name, ZoneId(0))
         });
     }
     let hosts = vec![HostId(0), HostId(1)];

@@ -131,7 +131,7 @@ fn part(number: u64) {
         let trial = Trial::run(seed);
         let wrong = trial.mistakes();
         if !wrong.is_empty() {
-            failed.push(format!("seed {seed}: {}\n  {}", wrong.join("; "), trial.describe()));
+            failed.push(format!("STENTOR_SEED={seed}: {}\n  {}", wrong.join("; "), trial.describe()));
         }
     }
     let shown: Vec<&str> = failed.iter().take(3).map(String::as_str).collect();
@@ -158,13 +158,16 @@ parts!(
     injected_faults_are_told_or_admitted_8 7
 );
 
-/// For people: `STENTOR_SEED=42 cargo test -p stentor-core --test injection -- --ignored --nocapture`.
+/// Shows one trial in full: `STENTOR_SEED=42 cargo test -p stentor-core --test injection told_again -- --nocapture`.
 #[test]
-#[ignore = "shows one trial"]
-fn one_trial() {
-    let seed = std::env::var("STENTOR_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+fn a_seed_that_is_told_again_is_the_same_trial() {
+    let seed = std::env::var("STENTOR_SEED").map_or(0, |text| text.parse().expect("STENTOR_SEED is a number"));
     let trial = Trial::run(seed);
-    panic!("seed {seed}: {}\n  {}", trial.mistakes().join("; "), trial.describe());
+    let told = trial.describe();
+    println!("seed {seed}: {told}");
+    assert_eq!(Trial::run(seed).describe(), told);
+    assert!(trial.answer.verdicts.iter().all(|verdict| told.contains(&line(verdict))), "a verdict is not told: {told}");
+    assert_eq!(trial.mistakes(), Vec::<String>::new(), "{told}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stentor_core::catalog::nagios::{
     CommandCall, CommandLine, ContactSide, Directives, Escalation, Member, NagiosContact, Options, Program,
 };
-use stentor_core::catalog::{Catalog, Check, Contact, Host, Service, View, Zone};
+use stentor_core::catalog::{Catalog, Check, Contact, Host, Service, Zone};
 use stentor_core::diagnosis::Severity;
 use stentor_core::engine::switch::Side;
 use stentor_core::engine::track::Track;
@@ -134,18 +134,9 @@ impl Tree {
         let check = self.check(&format!("host/{name}"), object);
         let member = self.member(object);
         self.catalog.hosts.push(Host {
-            name: name.into(),
-            display: name.into(),
-            address: "192.0.2.1".into(),
-            zone: ZoneId(0),
-            cloud: None,
             parents: object.parents.clone(),
-            components: Vec::new(),
             check: Some(check),
-            params: Value::Null,
-            view: View::None,
-            bmc: None,
-            services: Vec::new(),
+            ..Host::bare(name, ZoneId(0))
         });
         self.catalog.nagios.hosts.push(member);
         HostId::from_index(self.catalog.hosts.len() - 1)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use stentor_core::catalog::{Catalog, Check, Contact, Host, Route, RouteMatch, Service, Timing, View, Zone};
+use stentor_core::catalog::{Catalog, Check, Contact, Host, Route, RouteMatch, Service, Timing, Zone};
 use stentor_core::diagnosis::Severity;
 use stentor_core::engine::{
     AgentSeen, CheckResult, Command, CommandError, CommandInput, DowntimeRequest, Engine, Input, Reply, ResultSource,
@@ -40,20 +40,7 @@ fn check(name: &str, attempts: u16, freshness: Span) -> Check {
 }
 
 fn host(name: &str, parents: Vec<HostId>) -> Host {
-    Host {
-        name: name.into(),
-        display: name.into(),
-        address: "192.0.2.1".into(),
-        zone: ZoneId(0),
-        cloud: None,
-        parents,
-        components: Vec::new(),
-        check: Some(CheckId(0)),
-        params: Value::Null,
-        view: View::None,
-        bmc: None,
-        services: Vec::new(),
-    }
+    Host { parents, check: Some(CheckId(0)), ..Host::bare(name, ZoneId(0)) }
 }
 
 pub fn catalog() -> Catalog {

@@ -12,10 +12,12 @@ use stentor_core::model::Observation;
 use stentor_wire::sql::{Broken, Failure, Table, number};
 use tokio::time::Instant;
 
+use crate::api::secret;
+use crate::look::ahead_of;
 use crate::reach::{Attempt, closed, millis};
-use crate::talk::{Hitch, Talk, certificate, open, opened, shown, trust};
+use crate::talk::{self, Hitch, Secure, Talk, open, opened, shown, trust};
 use crate::tls::Trust;
-use crate::{BuildError, Deadline, ProbeEnv, ProbeError, Target};
+use crate::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
 
 use growth::{Growth, full_in_s};
 
@@ -70,17 +72,7 @@ pub struct Base {
 }
 
 /// Why there is no answer.
-#[derive(Clone, Debug)]
-pub enum Refusal {
-    Hitch(Hitch),
-    Server(Failure),
-}
-
-impl From<Hitch> for Refusal {
-    fn from(hitch: Hitch) -> Self {
-        Refusal::Hitch(hitch)
-    }
-}
+pub type Refusal = talk::Refusal<Failure>;
 
 impl From<Broken> for Refusal {
     fn from(broken: Broken) -> Self {
@@ -119,6 +111,48 @@ pub trait Session: Sized + Send {
     fn word(failure: &Failure) -> &'static str;
 }
 
+/// What is asked of one kind of database, and how the halves of a pair compare.
+trait Look: Probe {
+    type Session: Session;
+    /// What of one half is compared with the other.
+    type Half: Send + Sync;
+
+    fn base(&self) -> &Base;
+
+    fn look(
+        &self,
+        seen: Observation,
+        attempt: &Attempt,
+        session: &mut Self::Session,
+        deadline: Deadline,
+    ) -> impl Future<Output = Result<(Found, Self::Half), Refusal>> + Send;
+
+    fn with_peer(found: Found, own: &Self::Half, door: Door<Self::Session>) -> impl Future<Output = Found> + Send;
+}
+
+/// One look at a database, and at its peer if it has one.
+async fn run<L: Look>(one: &L, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
+    let (base, deadline) = (one.base(), ahead_of(deadline));
+    let target = &target.at(base.config.address.as_ref());
+    let password = secret(base.config.password_file.as_deref()).await?.unwrap_or_default();
+    let (seen, attempt, mut session) = match base.open::<L::Session>(target, base.port, &password, deadline).await? {
+        Door::Closed(attempt) => return Ok(closed(&attempt)),
+        Door::Refused(seen, refusal) => return Ok(refused::<L::Session>(seen, L::KIND, &refusal)),
+        Door::Open(seen, attempt, session) => (seen, attempt, session),
+    };
+    let (mut found, own) = match one.look(seen.clone(), &attempt, &mut session, deadline).await {
+        Ok(found) => found,
+        Err(refusal) => return Ok(refused::<L::Session>(seen, L::KIND, &refusal)),
+    };
+    session.bye().await;
+    // After our own half: what the peer has copied in the meantime must not look like a write that it lacks.
+    if let Some((peer, port)) = base.peer(target) {
+        let door = base.open(&peer, port, &password, deadline).await?;
+        found = L::with_peer(found, &own, door).await;
+    }
+    Ok(found.finish())
+}
+
 /// Who logs in, and how.
 pub struct Login<'a> {
     pub user: &'a str,
@@ -126,21 +160,6 @@ pub struct Login<'a> {
     pub database: Option<&'a str>,
     pub tls: Option<Secure<'a>>,
     pub deadline: Deadline,
-}
-
-pub struct Secure<'a> {
-    trust: &'a Trust,
-    name: &'a str,
-    env: &'a ProbeEnv,
-}
-
-impl Secure<'_> {
-    /// Goes on within TLS, and notes the end of the certificate.
-    async fn secure(&self, talk: Talk, seen: &mut Observation) -> Result<Result<Talk, Hitch>, ProbeError> {
-        let (secured, not_after) = talk.secure(self.trust, self.name).await?;
-        *seen = certificate(seen.clone(), not_after, self.env.clock.now());
-        Ok(secured)
-    }
 }
 
 /// How far a look came.
@@ -168,13 +187,6 @@ impl Base {
         Ok(Base { env: env.clone(), config, port, trust, growth: Growth::default() })
     }
 
-    async fn password(&self) -> Result<String, ProbeError> {
-        let Some(file) = &self.config.password_file else { return Ok(String::new()) };
-        let password = tokio::fs::read_to_string(file).await;
-        let password = password.map_err(|e| ProbeError::Failed(format!("cannot read `{}`: {e}", file.display())))?;
-        Ok(password.trim_end_matches(['\r', '\n']).to_owned())
-    }
-
     async fn open<S: Session>(
         &self,
         target: &Target,
@@ -190,7 +202,7 @@ impl Base {
             user: &self.config.user,
             password,
             database: self.config.database.as_deref(),
-            tls: self.trust.as_ref().map(|trust| Secure { trust, name, env: &self.env }),
+            tls: self.trust.as_ref().map(|trust| Secure { trust, name, clock: &self.env.clock }),
             deadline,
         };
         Ok(match S::login(talk, &login, &mut seen).await? {

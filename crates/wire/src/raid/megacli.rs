@@ -22,7 +22,8 @@ fn adapter<'f>(line: &str, found: &'f mut Vec<Controller>) -> Option<&'f mut Con
     found.iter_mut().find(|one| one.id == id)
 }
 
-fn read_arrays(text: &str, found: &mut Vec<Controller>) {
+/// Every `key : value` with the controller in whose part of the print it stands.
+fn each_pair(text: &str, found: &mut Vec<Controller>, mut take: impl FnMut(&mut Controller, &str, &str)) {
     let mut at = String::new();
     for line in text.lines().map(str::trim) {
         if let Some(one) = adapter(line, found) {
@@ -30,13 +31,20 @@ fn read_arrays(text: &str, found: &mut Vec<Controller>) {
             continue;
         }
         let Some(one) = found.iter_mut().find(|one| one.id == at) else { continue };
-        let Some((key, value)) = pair(line) else { continue };
+        if let Some((key, value)) = pair(line) {
+            take(one, key, value);
+        }
+    }
+}
+
+fn read_arrays(text: &str, found: &mut Vec<Controller>) {
+    each_pair(text, found, |one, key, value| {
         if key == "Virtual Drive" || key == "Virtual Disk" {
             let id = value.split_whitespace().next().unwrap_or_default().to_owned();
             one.arrays.push(Array { group: id.clone(), id, ..Array::default() });
-            continue;
+            return;
         }
-        let Some(array) = one.arrays.last_mut() else { continue };
+        let Some(array) = one.arrays.last_mut() else { return };
         match key {
             "RAID Level" => array.level = Level::parse(value),
             "State" => {
@@ -61,33 +69,24 @@ fn read_arrays(text: &str, found: &mut Vec<Controller>) {
             }
             _ => {}
         }
-    }
+    });
 }
 
 fn read_disks(text: &str, found: &mut Vec<Controller>) {
-    let mut at = String::new();
     let mut enclosure = String::new();
-    for line in text.lines().map(str::trim) {
-        if let Some(one) = adapter(line, found) {
-            at.clone_from(&one.id);
-            continue;
+    each_pair(text, found, |one, key, value| match key {
+        "Enclosure Device ID" => enclosure = value.to_owned(),
+        "Slot Number" => {
+            let id = format!("{enclosure}:{value}");
+            let (state, raw_state) = (DiskState::Unknown, String::new());
+            one.disks.push(Disk { id, state, raw_state, group: String::new(), progress_pct: None });
         }
-        let Some(one) = found.iter_mut().find(|one| one.id == at) else { continue };
-        let Some((key, value)) = pair(line) else { continue };
-        match key {
-            "Enclosure Device ID" => enclosure = value.to_owned(),
-            "Slot Number" => {
-                let id = format!("{enclosure}:{value}");
-                let (state, raw_state) = (DiskState::Unknown, String::new());
-                one.disks.push(Disk { id, state, raw_state, group: String::new(), progress_pct: None });
-            }
-            _ => {
-                if let Some(disk) = one.disks.last_mut() {
-                    read_disk(key, value, disk);
-                }
+        _ => {
+            if let Some(disk) = one.disks.last_mut() {
+                read_disk(key, value, disk);
             }
         }
-    }
+    });
 }
 
 fn read_disk(key: &str, value: &str, disk: &mut Disk) {
@@ -123,25 +122,17 @@ fn read_disk(key: &str, value: &str, disk: &mut Disk) {
 }
 
 fn read_battery(text: &str, found: &mut Vec<Controller>) {
-    let mut at = String::new();
-    for line in text.lines().map(str::trim) {
-        if let Some(one) = adapter(line, found) {
-            at.clone_from(&one.id);
-            continue;
+    each_pair(text, found, |one, key, value| match (key, value) {
+        ("Battery State", state) => {
+            let well = ["optimal", "operational", "learning", "charging"];
+            let is_well = well.iter().any(|word| state.to_lowercase().starts_with(word));
+            one.battery = Some(Battery { state: state.to_owned(), is_well });
         }
-        let Some(one) = found.iter_mut().find(|one| one.id == at) else { continue };
-        match pair(line) {
-            Some(("Battery State", state)) => {
-                let well = ["optimal", "operational", "learning", "charging"];
-                let is_well = well.iter().any(|word| state.to_lowercase().starts_with(word));
-                one.battery = Some(Battery { state: state.to_owned(), is_well });
-            }
-            Some((key, "Yes")) if key.starts_with("Battery Replacement required") || key == "Battery Pack Missing" => {
-                one.battery = Some(Battery { state: key.to_owned(), is_well: false });
-            }
-            _ => {}
+        (key, "Yes") if key.starts_with("Battery Replacement required") || key == "Battery Pack Missing" => {
+            one.battery = Some(Battery { state: key.to_owned(), is_well: false });
         }
-    }
+        _ => {}
+    });
 }
 
 /// Reads `-PDRbld -ShowProg -PhysDrv [E:S,…] -aALL` into what [`parse`] gave:

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
-use stentor_core::catalog::{Catalog, Check, Host, Service, View, Zone};
+use stentor_core::catalog::{Catalog, Check, Host, Service, Zone};
 use stentor_core::engine::program::ProgramState;
 use stentor_core::id::{CheckId, HostId, ZoneId};
 use stentor_core::model::{Observation, Outcome, Value};
@@ -135,18 +135,8 @@ fn catalog(load: &Load, silent_of_ten: usize) -> Catalog {
         let at = if is_silent { (number / 10) % silent_addresses } else { number % usize::from(load.addresses) };
         let name: Arc<str> = format!("{}{number}", if is_silent { SILENT } else { "peer-" }).into();
         Host {
-            display: Arc::clone(&name),
-            name,
             address: address(is_silent, u8::try_from(at).unwrap_or(0)).to_string().into(),
-            zone: ZoneId(0),
-            cloud: None,
-            parents: Vec::new(),
-            components: Vec::new(),
-            check: None,
-            params: Value::Null,
-            view: View::None,
-            bmc: None,
-            services: Vec::new(),
+            ..Host::bare(&name, ZoneId(0))
         }
     };
     let every = Span::from(load.every);

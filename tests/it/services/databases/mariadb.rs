@@ -179,32 +179,33 @@ async fn each_way_into_mariadb_and_each_question_is_answered() {
     };
     certificate(folder.path(), "other");
     let [ca, other] = ["my.pem", "other.pem"].map(|name| folder.path().join(name));
-    for (more, word) in [
-        (json!({}), "ok"),
-        (json!({"tls": true, "ca_file": ca}), "ok"),
-        (json!({"tls": true, "ca_file": other}), "tls"),
-        (json!({"user": "plain"}), "denied"),
-        (json!({"user": "plain", "tls": true, "insecure": true}), "ok"),
-        (json!({"password_file": wrong}), "denied"),
-        (json!({"user": "nobody"}), "denied"),
-        (json!({"database": "none"}), "denied"),
-    ] {
-        let seen = run("mysql", with(more.clone())).await;
-        assert_eq!(fact(&seen, "mysql"), word, "{more}: {seen:#?}");
-        assert_eq!(seen.facts.contains_key("tls_days_left"), more["tls"] == true, "{more}");
-    }
-    for (query, word, value, error) in [
-        ("SELECT 40 + 2, 7", "ok", 42.0, ""),
-        ("SELECT 1 FROM information_schema.tables WHERE 0", "empty", f64::NAN, ""),
-        ("SELECT NULL", "empty", f64::NAN, ""),
-        ("SELEC 1", "error", f64::NAN, "1064"),
-        ("SELECT * FROM none.t", "error", f64::NAN, "1142"),
-    ] {
-        let seen = run("mysql", with(json!({"query": query}))).await;
-        let same = number(&seen, "value") == value || value.is_nan() && number(&seen, "value").is_nan();
-        assert!(same && fact(&seen, "query") == word && fact(&seen, "query_error") == error, "{query}: {seen:#?}");
-        assert_eq!(fact(&seen, "mysql"), "ok", "{query}");
-    }
+    logins(
+        "mysql",
+        &with,
+        &[
+            (json!({}), "ok"),
+            (json!({"tls": true, "ca_file": ca}), "ok"),
+            (json!({"tls": true, "ca_file": other}), "tls"),
+            (json!({"user": "plain"}), "denied"),
+            (json!({"user": "plain", "tls": true, "insecure": true}), "ok"),
+            (json!({"password_file": wrong}), "denied"),
+            (json!({"user": "nobody"}), "denied"),
+            (json!({"database": "none"}), "denied"),
+        ],
+    )
+    .await;
+    questions(
+        "mysql",
+        &with,
+        &[
+            ("SELECT 40 + 2, 7", "ok", 42.0, ""),
+            ("SELECT 1 FROM information_schema.tables WHERE 0", "empty", f64::NAN, ""),
+            ("SELECT NULL", "empty", f64::NAN, ""),
+            ("SELEC 1", "error", f64::NAN, "1064"),
+            ("SELECT * FROM none.t", "error", f64::NAN, "1142"),
+        ],
+    )
+    .await;
     server.sql("GRANT ALL ON d.* TO stentor@'127.0.0.1'; CREATE TABLE d.t (a int)").await;
     let seen = run("mysql", with(json!({"query": "INSERT INTO d.t VALUES (1)"}))).await;
     assert_eq!(fact(&seen, "query_error"), "1792", "it may only read: {seen:#?}");

@@ -211,34 +211,35 @@ async fn each_way_into_postgresql_and_each_question_is_answered() {
     };
     certificate(folder.path(), "other");
     let [ca, other] = ["pg.pem", "other.pem"].map(|name| folder.path().join(name));
-    for (more, word) in [
-        (json!({}), "ok"),
-        (json!({"user": "old"}), "ok"),
-        (json!({"user": "clear"}), "invalid"),
-        (json!({"user": "clear", "tls": true, "ca_file": ca}), "ok"),
-        (json!({"tls": true, "insecure": true}), "ok"),
-        (json!({"tls": true, "ca_file": other}), "tls"),
-        (json!({"password_file": wrong}), "denied"),
-        (json!({"user": "old", "password_file": wrong}), "denied"),
-        (json!({"user": "nobody"}), "denied"),
-        (json!({"database": "none"}), "no_database"),
-    ] {
-        let seen = run("postgres", with(more.clone())).await;
-        assert_eq!(fact(&seen, "postgres"), word, "{more}: {seen:#?}");
-        assert_eq!(seen.facts.contains_key("tls_days_left"), more["tls"] == true, "{more}");
-    }
-    for (query, word, value, error) in [
-        ("SELECT 40 + 2, 7", "ok", 42.0, ""),
-        ("SELECT 1 WHERE false", "empty", f64::NAN, ""),
-        ("SELECT NULL", "empty", f64::NAN, ""),
-        ("CREATE TABLE t (a int)", "error", f64::NAN, "25006"),
-        ("SELEC 1", "error", f64::NAN, "42601"),
-    ] {
-        let seen = run("postgres", with(json!({"query": query}))).await;
-        let same = number(&seen, "value") == value || value.is_nan() && number(&seen, "value").is_nan();
-        assert!(same && fact(&seen, "query") == word && fact(&seen, "query_error") == error, "{query}: {seen:#?}");
-        assert_eq!(fact(&seen, "postgres"), "ok", "{query}");
-    }
+    logins(
+        "postgres",
+        &with,
+        &[
+            (json!({}), "ok"),
+            (json!({"user": "old"}), "ok"),
+            (json!({"user": "clear"}), "invalid"),
+            (json!({"user": "clear", "tls": true, "ca_file": ca}), "ok"),
+            (json!({"tls": true, "insecure": true}), "ok"),
+            (json!({"tls": true, "ca_file": other}), "tls"),
+            (json!({"password_file": wrong}), "denied"),
+            (json!({"user": "old", "password_file": wrong}), "denied"),
+            (json!({"user": "nobody"}), "denied"),
+            (json!({"database": "none"}), "no_database"),
+        ],
+    )
+    .await;
+    questions(
+        "postgres",
+        &with,
+        &[
+            ("SELECT 40 + 2, 7", "ok", 42.0, ""),
+            ("SELECT 1 WHERE false", "empty", f64::NAN, ""),
+            ("SELECT NULL", "empty", f64::NAN, ""),
+            ("CREATE TABLE t (a int)", "error", f64::NAN, "25006"),
+            ("SELEC 1", "error", f64::NAN, "42601"),
+        ],
+    )
+    .await;
     let seen = run("postgres", with(json!({"user": "plain"}))).await;
     assert_eq!((fact(&seen, "postgres"), fact(&seen, "unseen")), ("ok".into(), "[pg_ls_waldir]".into()), "{seen:#?}");
     // Growth needs two looks by one probe; a segment of the log has 16 MiB.

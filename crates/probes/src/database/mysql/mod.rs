@@ -7,9 +7,8 @@ use stentor_wire::sql::gtid::{Gtids, MariadbState};
 use stentor_wire::sql::{Row, Table, is_on, number};
 use tokio::time::Instant;
 
-use super::{Base, Config, Door, Found, Refusal, Session as _, absent_peer, refused};
-use crate::look::ahead_of;
-use crate::reach::{Attempt, closed};
+use super::{Base, Config, Door, Found, Look, Refusal, Session as _, absent_peer, run};
+use crate::reach::Attempt;
 use crate::talk::shown;
 use crate::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
 
@@ -38,30 +37,12 @@ impl Probe for Mysql {
     }
 
     async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
-        let deadline = ahead_of(deadline);
-        let target = &target.at(self.base.config.address.as_ref());
-        let password = self.base.password().await?;
-        let (seen, attempt, mut session) = match self.base.open(target, self.base.port, &password, deadline).await? {
-            Door::Closed(attempt) => return Ok(closed(&attempt)),
-            Door::Refused(seen, refusal) => return Ok(refused::<Session>(seen, Self::KIND, &refusal)),
-            Door::Open(seen, attempt, session) => (seen, attempt, session),
-        };
-        let (mut found, own) = match self.look(seen.clone(), &attempt, &mut session, deadline).await {
-            Ok(found) => found,
-            Err(refusal) => return Ok(refused::<Session>(seen, Self::KIND, &refusal)),
-        };
-        session.bye().await;
-        // After our own half: what the peer has copied in the meantime must not look like a write that it lacks.
-        if let Some((peer, port)) = self.base.peer(target) {
-            let door = self.base.open(&peer, port, &password, deadline).await?;
-            found = with_peer(found, &own, door).await;
-        }
-        Ok(found.finish())
+        run(self, target, deadline).await
     }
 }
 
 /// What of one half is compared with the other.
-struct Half {
+pub(super) struct Half {
     is_mariadb: bool,
     is_writable: bool,
     variables: Table,
@@ -109,7 +90,14 @@ impl Half {
     }
 }
 
-impl Mysql {
+impl Look for Mysql {
+    type Session = Session;
+    type Half = Half;
+
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
     async fn look(
         &self,
         seen: Observation,
@@ -164,6 +152,12 @@ impl Mysql {
         Ok((found, own))
     }
 
+    async fn with_peer(found: Found, own: &Half, door: Door<Session>) -> Found {
+        with_peer(found, own, door).await
+    }
+}
+
+impl Mysql {
     async fn binlog(
         &self,
         mut found: Found,

@@ -32,7 +32,7 @@ impl Session for Mysql {
             if let Err(hitch) = talk.say(&mysql::packet(sequence, &greeting.tls_request(account))).await {
                 return Ok(Err(hitch.into()));
             }
-            talk = match tls.secure(talk, seen).await? {
+            talk = match tls.talk(talk, seen).await? {
                 Ok(talk) => talk,
                 Err(hitch) => return Ok(Err(hitch.into())),
             };

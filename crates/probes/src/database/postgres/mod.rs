@@ -7,9 +7,8 @@ use stentor_wire::sql::postgres::lsn;
 use stentor_wire::sql::{Failure, Row, Table};
 use tokio::time::Instant;
 
-use super::{Base, Config, Door, Found, Refusal, Session as _, absent_peer, refused};
-use crate::look::ahead_of;
-use crate::reach::{Attempt, closed};
+use super::{Base, Config, Door, Found, Look, Refusal, Session as _, absent_peer, run};
+use crate::reach::Attempt;
 use crate::talk::shown;
 use crate::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
 
@@ -64,29 +63,12 @@ impl Probe for Postgres {
     }
 
     async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
-        let deadline = ahead_of(deadline);
-        let target = &target.at(self.base.config.address.as_ref());
-        let password = self.base.password().await?;
-        let (seen, attempt, mut session) = match self.base.open(target, self.base.port, &password, deadline).await? {
-            Door::Closed(attempt) => return Ok(closed(&attempt)),
-            Door::Refused(seen, refusal) => return Ok(refused::<Session>(seen, Self::KIND, &refusal)),
-            Door::Open(seen, attempt, session) => (seen, attempt, session),
-        };
-        let (mut found, own) = match self.look(seen.clone(), &attempt, &mut session, deadline).await {
-            Ok(found) => found,
-            Err(refusal) => return Ok(refused::<Session>(seen, Self::KIND, &refusal)),
-        };
-        session.bye().await;
-        if let Some((peer, port)) = self.base.peer(target) {
-            let door = self.base.open(&peer, port, &password, deadline).await?;
-            found = with_peer(found, &own, door).await;
-        }
-        Ok(found.finish())
+        run(self, target, deadline).await
     }
 }
 
 /// What of one half is compared with the other.
-struct Half {
+pub(super) struct Half {
     is_writable: bool,
     is_standby: bool,
     cluster: Option<String>,
@@ -100,7 +82,14 @@ impl Half {
     }
 }
 
-impl Postgres {
+impl Look for Postgres {
+    type Session = Session;
+    type Half = Half;
+
+    fn base(&self) -> &Base {
+        &self.base
+    }
+
     async fn look(
         &self,
         seen: Observation,
@@ -133,6 +122,12 @@ impl Postgres {
         Ok((found, own))
     }
 
+    async fn with_peer(found: Found, own: &Half, door: Door<Session>) -> Found {
+        with_peer(found, own, door).await
+    }
+}
+
+impl Postgres {
     async fn primary(
         &self,
         mut found: Found,

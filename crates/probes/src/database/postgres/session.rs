@@ -28,7 +28,7 @@ impl Session for Postgres {
                 Ok(false) => return Ok(Err(Hitch::Tls("the server offers none".into()).into())),
                 Err(refusal) => return Ok(Err(refusal)),
             }
-            talk = match tls.secure(talk, seen).await? {
+            talk = match tls.talk(talk, seen).await? {
                 Ok(talk) => talk,
                 Err(hitch) => return Ok(Err(hitch.into())),
             };
