@@ -154,7 +154,10 @@ fn show(platforms: &[Arc<Platform>], name: &str, as_json: bool, out: &mut dyn Wr
     for (number, step) in runbook.steps.iter().enumerate() {
         let head = format!("{}. {}", number + 1, word(step.kind));
         writeln!(out, "{head}")?;
-        let rows = [("", Some(&step.text)), ("When: ", step.when.as_ref())];
+        // What acts is told its condition before the command, what looks after it.
+        let acts = matches!(step.kind, StepKind::Fix | StepKind::Contain);
+        let (before, after) = if acts { (step.gate.as_ref(), None) } else { (None, step.gate.as_ref()) };
+        let rows = [("", Some(&step.text)), ("When: ", step.when.as_ref()), ("Only if: ", before)];
         for (label, text) in rows.into_iter().filter_map(|(label, text)| Some((label, text?))) {
             print_block(out, "   ", &format!("{label}{text}"))?;
         }
@@ -162,8 +165,8 @@ fn show(platforms: &[Arc<Platform>], name: &str, as_json: bool, out: &mut dyn Wr
         for line in step.command.iter().flat_map(|command| command.lines()) {
             writeln!(out, "     $ {line}")?;
         }
-        let rows = [("Go on if: ", &step.gate), ("To undo: ", &step.rollback)];
-        for (label, text) in rows.into_iter().filter_map(|(label, text)| Some((label, text.as_ref()?))) {
+        let rows = [("Go on if: ", after), ("To undo: ", step.rollback.as_ref())];
+        for (label, text) in rows.into_iter().filter_map(|(label, text)| Some((label, text?))) {
             print_block(out, "   ", &format!("{label}{text}"))?;
         }
         for line in itself::of_step(step) {
