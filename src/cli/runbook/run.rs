@@ -190,6 +190,17 @@ fn itself(step: &Json) -> &'static str {
     }
 }
 
+const DONE: &str = "d = done";
+
+/// What moves a step on. A second person is asked for first: who says "done" to such a step has done it already.
+fn prompt(step: &Json) -> &'static str {
+    match (step["do"] == "manual", step["second_person"] == true && step["state"] != "running") {
+        (_, true) => "g = ask the second person",
+        (true, false) => DONE,
+        (false, false) => "g = go",
+    }
+}
+
 /// What a person answered.
 enum Answer {
     Done,
@@ -216,7 +227,10 @@ impl Lead<'_> {
             let step = now["steps"][index].clone();
             writeln!(self.out)?;
             print_step(&step, self.out)?;
+            let by_hand = step["do"] == "manual";
             let goes_on = match &*field(&step, "state") {
+                // Approved: now a person does it, and says so.
+                "running" if by_hand => self.one(number, &step).await?,
                 "running" | "asked" => self.wait(number).await?,
                 _ => self.one(number, &step).await?,
             };
@@ -234,7 +248,8 @@ impl Lead<'_> {
 
     /// One step from ready to settled; false = it is left as it is.
     async fn one(&mut self, number: u64, step: &Json) -> anyhow::Result<bool> {
-        let manual = step["do"] == "manual";
+        let go = prompt(step);
+        let manual = go == DONE;
         let failed = step["state"] == "failed";
         if self.yes && failed {
             return Ok(false);
@@ -245,7 +260,7 @@ impl Lead<'_> {
                 "   Stentor may not do this one: do it by hand as it stands above, then `s done by hand`."
             )?;
         }
-        let answer = if self.yes { Answer::Done } else { self.ask(manual)? };
+        let answer = if self.yes { Answer::Done } else { self.ask(go)? };
         let (action, body) = match answer {
             Answer::Leave => return Ok(false),
             Answer::Done if manual => {
@@ -272,9 +287,8 @@ impl Lead<'_> {
         }
     }
 
-    fn ask(&mut self, manual: bool) -> anyhow::Result<Answer> {
+    fn ask(&mut self, go: &str) -> anyhow::Result<Answer> {
         loop {
-            let go = if manual { "d = done" } else { "g = go" };
             write!(self.out, "   [{go}, s WHY = skip, f WHAT = failed, q = leave it] ")?;
             self.out.flush()?;
             let mut line = String::new();
@@ -311,9 +325,18 @@ impl Lead<'_> {
                     told = true;
                     writeln!(
                         self.out,
-                        "   Another person must approve: `stentor runbook approve RUN-{} {number}`",
+                        "   Another person must approve, with his own token: `stentor runbook approve RUN-{} {number}`",
                         self.run
                     )?;
+                    writeln!(
+                        self.out,
+                        "   (nobody there, or not wanted: Ctrl-C, then `stentor runbook step RUN-{} {number} skip --note WHY`)",
+                        self.run
+                    )?;
+                }
+                "running" if step["do"] == "manual" => {
+                    writeln!(self.out, "   approved by {}: now do it", field(step, "approved_by"))?;
+                    return Ok(true);
                 }
                 "asked" | "running" => {}
                 _ => {
@@ -371,6 +394,57 @@ impl Lead<'_> {
                 self.whom_to_call(&now)?;
             }
             sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(step: &Json) -> String {
+        let mut out = Vec::new();
+        print_step(step, &mut out).expect("printed");
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn each_command_of_a_step_stands_on_a_line_of_its_own() {
+        let step = json!({
+            "step": 2, "kind": "fix", "do": "manual", "state": "ready", "text": "On HOST.\nHOST is h1.", "when": "It is off.",
+            "gate": "It is empty.", "command": "mkfs.ext4 /dev/x\nmount /x",
+        });
+        assert_eq!(
+            printed(&step),
+            "2. fix [manual] ready\n   On HOST.\n   HOST is h1.\n   When: It is off.\n   Only if: It is empty.\n     \
+             $ mkfs.ext4 /dev/x\n     $ mount /x\n"
+        );
+    }
+
+    #[test]
+    fn what_a_step_looks_for_stands_behind_its_command() {
+        let step = json!({
+            "step": 1, "kind": "verify", "do": "check", "state": "ready", "text": "Look.", "gate": "It is there.", "command": "ls",
+            "runs": "h1/port",
+        });
+        assert_eq!(
+            printed(&step),
+            "1. verify [check] ready\n   Look.\n     $ ls\n   Go on if: It is there.\n   Stentor looks at: h1/port\n"
+        );
+    }
+
+    #[test]
+    fn a_second_person_is_asked_before_anything_is_done() {
+        let step = |does: &str, second: bool, state: &str| json!({"do": does, "second_person": second, "state": state});
+        let cases = [
+            (step("manual", false, "ready"), "d = done"),
+            (step("manual", true, "ready"), "g = ask the second person"),
+            (step("manual", true, "running"), "d = done"),
+            (step("power", true, "ready"), "g = ask the second person"),
+            (step("command", false, "failed"), "g = go"),
+        ];
+        for (step, expected) in cases {
+            assert_eq!(prompt(&step), expected, "{step}");
         }
     }
 }
