@@ -157,7 +157,7 @@ fn show(platforms: &[Arc<Platform>], name: &str, as_json: bool, out: &mut dyn Wr
         // What acts is told its condition before the command, what looks after it.
         let acts = matches!(step.kind, StepKind::Fix | StepKind::Contain);
         let (before, after) = if acts { (step.gate.as_ref(), None) } else { (None, step.gate.as_ref()) };
-        let rows = [("", Some(&step.text)), ("When: ", step.when.as_ref()), ("Only if: ", before)];
+        let rows = [("", Some(&step.text)), ("When: ", step.when.as_ref()), ("Go on only if: ", before)];
         for (label, text) in rows.into_iter().filter_map(|(label, text)| Some((label, text?))) {
             print_block(out, "   ", &format!("{label}{text}"))?;
         }

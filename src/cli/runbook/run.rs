@@ -138,7 +138,7 @@ pub(super) fn print_step(step: &Json, out: &mut dyn Write) -> anyhow::Result<()>
     // What acts is told its condition before the command, what looks after it.
     let acts = matches!(text("kind"), Some("fix" | "contain"));
     let before = if acts { "gate" } else { "" };
-    for (label, key) in [("", "text"), ("When: ", "when"), ("Only if: ", before)] {
+    for (label, key) in [("", "text"), ("When: ", "when"), ("Go on only if: ", before)] {
         if let Some(text) = text(key) {
             paragraphs(out, label, text)?;
         }
@@ -416,7 +416,7 @@ mod tests {
         });
         assert_eq!(
             printed(&step),
-            "2. fix [manual] ready\n   On HOST.\n   HOST is h1.\n   When: It is off.\n   Only if: It is empty.\n     \
+            "2. fix [manual] ready\n   On HOST.\n   HOST is h1.\n   When: It is off.\n   Go on only if: It is empty.\n     \
              $ mkfs.ext4 /dev/x\n     $ mount /x\n"
         );
     }
