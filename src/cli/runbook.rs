@@ -1,6 +1,7 @@
 //! `stentor runbook`: what to do about a failure, on a terminal that works while the pages do not.
 
 mod act;
+mod itself;
 mod run;
 
 use std::io::{BufRead, Write};
@@ -153,7 +154,10 @@ fn show(platforms: &[Arc<Platform>], name: &str, as_json: bool, out: &mut dyn Wr
     for (number, step) in runbook.steps.iter().enumerate() {
         let head = format!("{}. {}", number + 1, word(step.kind));
         writeln!(out, "{head}")?;
-        let rows = [("", Some(&step.text)), ("When: ", step.when.as_ref())];
+        // What acts is told its condition before the command, what looks after it.
+        let acts = matches!(step.kind, StepKind::Fix | StepKind::Contain);
+        let (before, after) = if acts { (step.gate.as_ref(), None) } else { (None, step.gate.as_ref()) };
+        let rows = [("", Some(&step.text)), ("When: ", step.when.as_ref()), ("Go on only if: ", before)];
         for (label, text) in rows.into_iter().filter_map(|(label, text)| Some((label, text?))) {
             print_block(out, "   ", &format!("{label}{text}"))?;
         }
@@ -161,10 +165,17 @@ fn show(platforms: &[Arc<Platform>], name: &str, as_json: bool, out: &mut dyn Wr
         for line in step.command.iter().flat_map(|command| command.lines()) {
             writeln!(out, "     $ {line}")?;
         }
-        let rows = [("Go on if: ", &step.gate), ("To undo: ", &step.rollback)];
-        for (label, text) in rows.into_iter().filter_map(|(label, text)| Some((label, text.as_ref()?))) {
+        let rows = [("Go on if: ", after), ("To undo: ", step.rollback.as_ref())];
+        for (label, text) in rows.into_iter().filter_map(|(label, text)| Some((label, text?))) {
             print_block(out, "   ", &format!("{label}{text}"))?;
         }
+        for line in itself::of_step(step) {
+            print_block(out, "   ", &line)?;
+        }
+    }
+    if let Some(line) = itself::of_end(runbook) {
+        writeln!(out)?;
+        print_block(out, "", &line)?;
     }
     Ok(())
 }
@@ -205,7 +216,8 @@ const fn word(kind: StepKind) -> &'static str {
 
 fn print_cell(cell: &Cell, out: &mut dyn Write) -> anyhow::Result<()> {
     writeln!(out, "{}", cell.key)?;
-    let (told_by, verify) = (cell.told_by.join(", "), cell.verify.join("; "));
+    let [told_by, verify, sources] = [&cell.told_by, &cell.verify, &cell.sources].map(|list| sentences(list));
+    let founded = itself::founded(cell.founded);
     let rows = [
         ("Users notice: ", cell.behaviour.as_str()),
         ("Still works: ", &cell.still_works),
@@ -215,12 +227,19 @@ fn print_cell(cell: &Cell, out: &mut dyn Write) -> anyhow::Result<()> {
         ("Data at risk: ", &cell.data_risk),
         ("Escalate: ", &cell.escalate),
         ("It is over when: ", &verify),
+        ("Founded: ", founded),
+        ("Sources: ", &sources),
     ];
     for (label, text) in rows.into_iter().filter(|(_, text)| !text.is_empty()) {
         print_block(out, "  ", &format!("{label}{text}"))?;
     }
     writeln!(out)?;
     Ok(())
+}
+
+/// Each ends as a part of the line, whether it was written with a full stop or not.
+fn sentences(list: &[String]) -> String {
+    list.iter().map(|text| text.trim_end_matches('.')).collect::<Vec<_>>().join("; ")
 }
 
 /// Text broken between words; a word that is too long stands alone.
@@ -297,6 +316,9 @@ mod tests {
         let book = show("rb-euca-clc-software", false).expect("runbook");
         assert_eq!(cell, book);
         assert!(cell.contains("1. ") && cell.contains("     $ ") && cell.contains("Users notice: "), "{cell}");
+        assert!(cell.contains("Stentor waits for up to 15m"), "{cell}");
+        assert!(cell.contains("Founded: inferred, nobody has confirmed it"), "{cell}");
+        assert!(cell.contains("may be finished when clc/port, clc/db, clc/heartbeat"), "{cell}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use stentor_core::diagnosis::FailureType;
 
 use super::finding::{Diagnostics, Place};
 use super::pack::Pack;
+use super::reading;
 
 /// Something that a pack does not say.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +50,9 @@ fn of_pack(pack: &Pack, packs: &[Pack]) -> Vec<Hole> {
             pack.platform.components.is_empty() || pack.platform.cells.iter().any(|cell| cell.runbook == runbook.id);
         if !named && !runbook.procedure {
             missing.push("no cell names it, and it is no `procedure`".to_owned());
+        }
+        if reading::READ.contains(&&*pack.platform.key) {
+            missing.extend(reading::missed(runbook));
         }
         let unknown = checks_of(runbook).into_iter().filter(|name| !is_check(name, pack, packs));
         missing.extend(unknown.map(|name| format!("there is no check `{name}`")));

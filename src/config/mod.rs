@@ -16,6 +16,7 @@ mod objects;
 mod overlay;
 pub mod pack;
 pub mod probe_kinds;
+mod reading;
 mod runbooks;
 pub mod schema;
 mod services;

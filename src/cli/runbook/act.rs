@@ -77,7 +77,7 @@ pub struct AbortArgs {
     #[arg(value_name = "RUN")]
     pub run: String,
     /// Why
-    #[arg(long)]
+    #[arg(long, visible_alias = "note")]
     pub why: String,
     #[command(flatten)]
     pub client: ClientArgs,

@@ -68,7 +68,20 @@ pub async fn run(args: &RunArgs, input: &mut dyn BufRead, out: &mut dyn Write) -
     };
     writeln!(out, "{}  {}: {}", field(&begun, "name"), field(&begun, "runbook"), field(&begun, "title"))?;
     writeln!(out, "for {}", field(&begun, "target"))?;
+    print_target(&client, &begun, out).await?;
     Lead { client, run: begun["number"].as_u64().unwrap_or_default(), yes: args.yes_manual, input, out }.all().await
+}
+
+/// What HOST stands for in the commands.
+async fn print_target(client: &Client, run: &Json, out: &mut dyn Write) -> anyhow::Result<()> {
+    let Some(host) = run["host"].as_str() else { return Ok(()) };
+    // Only a help: a host that has just gone from the configuration has no address.
+    let known = client.get(&format!("/hosts/{}", encode(host))).await.unwrap_or_default();
+    match known["address"].as_str() {
+        Some(address) => writeln!(out, "HOST is {}, address {}", shown(host), shown(address))?,
+        None => writeln!(out, "HOST is {}", shown(host))?,
+    }
+    Ok(())
 }
 
 /// The run that has been begun already for this incident, or of this procedure at this target.
@@ -118,20 +131,31 @@ fn check_name(check: &Json) -> String {
 }
 
 pub(super) fn print_step(step: &Json, out: &mut dyn Write) -> anyhow::Result<()> {
-    let text = |key: &str| step[key].as_str().filter(|text| !text.is_empty()).map(shown);
+    let text = |key: &str| step[key].as_str().filter(|text| !text.is_empty());
     let second = if step["second_person"] == true { ", needs a second person" } else { "" };
-    let state = text("state").unwrap_or_default();
+    let state = text("state").map(shown).unwrap_or_default();
     writeln!(out, "{}. {} [{}{second}] {state}", step["step"], field(step, "kind"), field(step, "do"))?;
-    for (label, key) in [("", "text"), ("When: ", "when"), ("Go on if: ", "gate"), ("To undo: ", "rollback")] {
+    // What acts is told its condition before the command, what looks after it.
+    let acts = matches!(text("kind"), Some("fix" | "contain"));
+    let before = if acts { "gate" } else { "" };
+    for (label, key) in [("", "text"), ("When: ", "when"), ("Go on only if: ", before)] {
         if let Some(text) = text(key) {
-            print_block(out, "   ", &format!("{label}{text}"))?;
+            paragraphs(out, label, text)?;
         }
     }
-    for (mark, key) in
-        [("     $ ", "command"), ("   Does: ", "runs"), ("   Refused: ", "refused"), ("   Note: ", "note")]
-    {
+    // Each line is a command of its own: run together they would be another one.
+    for line in text("command").into_iter().flat_map(str::lines) {
+        writeln!(out, "     $ {}", shown(line))?;
+    }
+    let after = if acts { "" } else { "gate" };
+    for (label, key) in [("Go on if: ", after), ("To undo: ", "rollback")] {
         if let Some(text) = text(key) {
-            writeln!(out, "{mark}{text}")?;
+            paragraphs(out, label, text)?;
+        }
+    }
+    for (mark, key) in [(itself(step), "runs"), ("Refused: ", "refused"), ("Note: ", "note")] {
+        if let Some(text) = text(key) {
+            writeln!(out, "   {mark}{}", shown(text))?;
         }
     }
     for need in step["needs"].as_array().into_iter().flatten() {
@@ -146,6 +170,35 @@ pub(super) fn print_step(step: &Json, out: &mut dyn Write) -> anyhow::Result<()>
         writeln!(out, "     | {}", shown(line))?;
     }
     Ok(())
+}
+
+fn paragraphs(out: &mut dyn Write, label: &str, text: &str) -> anyhow::Result<()> {
+    for (number, paragraph) in text.lines().enumerate() {
+        let label = if number == 0 { label } else { "" };
+        print_block(out, "   ", &format!("{label}{}", shown(paragraph)))?;
+    }
+    Ok(())
+}
+
+/// What Stentor does itself at a step of this kind.
+fn itself(step: &Json) -> &'static str {
+    match step["do"].as_str() {
+        Some("check") => "Stentor looks at: ",
+        Some("wait_for") => "Stentor waits for: ",
+        Some("power") => "Stentor switches: ",
+        _ => "Stentor runs: ",
+    }
+}
+
+const DONE: &str = "d = done";
+
+/// What moves a step on. A second person is asked for first: who says "done" to such a step has done it already.
+fn prompt(step: &Json) -> &'static str {
+    match (step["do"] == "manual", step["second_person"] == true && step["state"] != "running") {
+        (_, true) => "g = ask the second person",
+        (true, false) => DONE,
+        (false, false) => "g = go",
+    }
 }
 
 /// What a person answered.
@@ -174,7 +227,10 @@ impl Lead<'_> {
             let step = now["steps"][index].clone();
             writeln!(self.out)?;
             print_step(&step, self.out)?;
+            let by_hand = step["do"] == "manual";
             let goes_on = match &*field(&step, "state") {
+                // Approved: now a person does it, and says so.
+                "running" if by_hand => self.one(number, &step).await?,
                 "running" | "asked" => self.wait(number).await?,
                 _ => self.one(number, &step).await?,
             };
@@ -192,12 +248,19 @@ impl Lead<'_> {
 
     /// One step from ready to settled; false = it is left as it is.
     async fn one(&mut self, number: u64, step: &Json) -> anyhow::Result<bool> {
-        let manual = step["do"] == "manual";
+        let go = prompt(step);
+        let manual = go == DONE;
         let failed = step["state"] == "failed";
         if self.yes && failed {
             return Ok(false);
         }
-        let answer = if self.yes { Answer::Done } else { self.ask(manual)? };
+        if !self.yes && !step["refused"].is_null() {
+            writeln!(
+                self.out,
+                "   Stentor may not do this one: do it by hand as it stands above, then `s done by hand`."
+            )?;
+        }
+        let answer = if self.yes { Answer::Done } else { self.ask(go)? };
         let (action, body) = match answer {
             Answer::Leave => return Ok(false),
             Answer::Done if manual => {
@@ -224,10 +287,9 @@ impl Lead<'_> {
         }
     }
 
-    fn ask(&mut self, manual: bool) -> anyhow::Result<Answer> {
+    fn ask(&mut self, go: &str) -> anyhow::Result<Answer> {
         loop {
-            let go = if manual { "d = done" } else { "g = go" };
-            write!(self.out, "   [{go}, s = skip, f = failed, q = leave it] ")?;
+            write!(self.out, "   [{go}, s WHY = skip, f WHAT = failed, q = leave it] ")?;
             self.out.flush()?;
             let mut line = String::new();
             if self.input.read_line(&mut line).context("standard input cannot be read")? == 0 {
@@ -237,7 +299,7 @@ impl Lead<'_> {
             match word {
                 "d" | "g" | "y" => return Ok(Answer::Done),
                 "s" if !rest.is_empty() => return Ok(Answer::Skip(rest.to_owned())),
-                "s" => writeln!(self.out, "   say why: s REASON")?,
+                "s" => writeln!(self.out, "   say why, for example: s does not apply")?,
                 "f" => return Ok(Answer::Failed(rest.to_owned())),
                 "q" => return Ok(Answer::Leave),
                 _ => {}
@@ -263,9 +325,18 @@ impl Lead<'_> {
                     told = true;
                     writeln!(
                         self.out,
-                        "   Another person must approve: `stentor runbook approve RUN-{} {number}`",
+                        "   Another person must approve, with his own token: `stentor runbook approve RUN-{} {number}`",
                         self.run
                     )?;
+                    writeln!(
+                        self.out,
+                        "   (nobody there, or not wanted: Ctrl-C, then `stentor runbook step RUN-{} {number} skip --note WHY`)",
+                        self.run
+                    )?;
+                }
+                "running" if step["do"] == "manual" => {
+                    writeln!(self.out, "   approved by {}: now do it", field(step, "approved_by"))?;
+                    return Ok(true);
                 }
                 "asked" | "running" => {}
                 _ => {
@@ -280,9 +351,20 @@ impl Lead<'_> {
         }
     }
 
+    /// What the runbook says for when nothing helps; its step is never asked for.
+    fn whom_to_call(&mut self, now: &Json) -> anyhow::Result<()> {
+        let last = now["steps"].as_array().and_then(|steps| steps.last());
+        if let Some(step) = last.filter(|step| step["kind"] == "escalate" && step["state"] == "ready") {
+            writeln!(self.out, "   If it does not get well (Ctrl-C leaves the run open):")?;
+            print_step(step, self.out)?;
+        }
+        Ok(())
+    }
+
     /// Waits for the verification, then finishes.
     async fn verify(&mut self) -> anyhow::Result<u8> {
         let mut shown_before = String::new();
+        let mut told_whom = false;
         loop {
             let now = self.client.get(&format!("/runs/{}", self.run)).await?;
             if now["may_finish"] == true {
@@ -307,7 +389,62 @@ impl Lead<'_> {
                 }
                 shown_before = line;
             }
+            if !told_whom {
+                told_whom = true;
+                self.whom_to_call(&now)?;
+            }
             sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(step: &Json) -> String {
+        let mut out = Vec::new();
+        print_step(step, &mut out).expect("printed");
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn each_command_of_a_step_stands_on_a_line_of_its_own() {
+        let step = json!({
+            "step": 2, "kind": "fix", "do": "manual", "state": "ready", "text": "On HOST.\nHOST is h1.", "when": "It is off.",
+            "gate": "It is empty.", "command": "mkfs.ext4 /dev/x\nmount /x",
+        });
+        assert_eq!(
+            printed(&step),
+            "2. fix [manual] ready\n   On HOST.\n   HOST is h1.\n   When: It is off.\n   Go on only if: It is empty.\n     \
+             $ mkfs.ext4 /dev/x\n     $ mount /x\n"
+        );
+    }
+
+    #[test]
+    fn what_a_step_looks_for_stands_behind_its_command() {
+        let step = json!({
+            "step": 1, "kind": "verify", "do": "check", "state": "ready", "text": "Look.", "gate": "It is there.", "command": "ls",
+            "runs": "h1/port",
+        });
+        assert_eq!(
+            printed(&step),
+            "1. verify [check] ready\n   Look.\n     $ ls\n   Go on if: It is there.\n   Stentor looks at: h1/port\n"
+        );
+    }
+
+    #[test]
+    fn a_second_person_is_asked_before_anything_is_done() {
+        let step = |does: &str, second: bool, state: &str| json!({"do": does, "second_person": second, "state": state});
+        let cases = [
+            (step("manual", false, "ready"), "d = done"),
+            (step("manual", true, "ready"), "g = ask the second person"),
+            (step("manual", true, "running"), "d = done"),
+            (step("power", true, "ready"), "g = ask the second person"),
+            (step("command", false, "failed"), "g = go"),
+        ];
+        for (step, expected) in cases {
+            assert_eq!(prompt(&step), expected, "{step}");
         }
     }
 }
