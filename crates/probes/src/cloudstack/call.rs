@@ -102,7 +102,8 @@ impl Listing {
     }
 
     fn is_whole(&self) -> bool {
-        self.reach != Reach::Whole || self.refusal.is_none() && self.count.is_none_or(|count| self.items.len() as u64 >= count)
+        self.reach != Reach::Whole
+            || self.refusal.is_none() && self.count.is_none_or(|count| self.items.len() as u64 >= count)
     }
 }
 
@@ -110,7 +111,11 @@ impl Listing {
 pub fn completeness(seen: Observation, listings: &[Listing]) -> Observation {
     let mut missing: Vec<&str> = listings.iter().filter(|one| !one.is_whole()).map(|one| one.command).collect();
     missing.dedup();
-    let seen = match listings.iter().filter(|one| one.reach == Reach::Whole).find_map(|one| Some((one.command, one.refusal.as_ref()?))) {
+    let seen = match listings
+        .iter()
+        .filter(|one| one.reach == Reach::Whole)
+        .find_map(|one| Some((one.command, one.refusal.as_ref()?)))
+    {
         Some((command, (_, why))) => seen.fact("missing_because", format!("{command}: {why}")),
         None => seen,
     };

@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use super::api::secret;
 use super::look::ahead_of;
 use super::reach::millis;
-use super::talk::trust;
+use super::talk::{trust, unfit, usable_port};
 use super::tls::Trust;
 use super::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
 use alerts::Heard;
@@ -127,10 +127,8 @@ impl Probe for CloudStack {
     type Config = Config;
 
     fn build(config: Config, env: &ProbeEnv) -> Result<Self, BuildError> {
-        let refuse = |why: &str| BuildError { message: format!("probe `cloudstack`: {why}") };
-        if config.port == Some(0) {
-            return Err(refuse("there is no port 0"));
-        }
+        let refuse = |why: &str| unfit(Self::KIND, why);
+        usable_port(Self::KIND, config.port)?;
         if config.api_key_file.is_some() != config.secret_key_file.is_some() {
             return Err(refuse("`api_key_file` and `secret_key_file` go together"));
         }
@@ -143,7 +141,7 @@ impl Probe for CloudStack {
         if config.page_size == 0 {
             return Err(refuse("`page_size` is at least 1"));
         }
-        let trust = config.tls.then(|| trust("cloudstack", config.insecure, config.ca_file.as_deref())).transpose()?;
+        let trust = config.tls.then(|| trust(Self::KIND, config.insecure, config.ca_file.as_deref())).transpose()?;
         Ok(CloudStack { env: env.clone(), config, trust, shared: Mutex::default(), heard: Heard::default() })
     }
 

@@ -101,9 +101,7 @@ fn machines() -> BTreeMap<&'static str, (&'static str, Vec<Json>)> {
 /// Sentences as databases of CloudStack have them in its own tests; newest first, as the server sorts them. One is of
 /// yesterday, one of another host whose name begins alike.
 fn alerts() -> (&'static str, Vec<Json>) {
-    let alert = |id: &str, kind: u64, name: &str, sent: &str, words: &str| {
-        json!({"id": id, "type": kind, "name": name, "sent": sent, "description": words})
-    };
+    let alert = |id: &str, kind: u64, name: &str, sent: &str, words: &str| json!({"id": id, "type": kind, "name": name, "sent": sent, "description": words});
     let of_host = "Host is down, name: kvm2 (id:2), availability zone: z1, pod: p1";
     let of_other = "Host is down, name: kvm20 (id:20), availability zone: z1, pod: p1";
     let of_vm = "Unable to restart s-7-VM which was running on host name: kvm2(id:2), availability zone: z1, pod: p1";

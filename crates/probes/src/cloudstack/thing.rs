@@ -87,9 +87,14 @@ pub fn ha_tag(listings: &[Listing]) -> Option<String> {
 
 fn host(seen: &Observation, items: &[&Json], wanted: &Wanted<'_>, tag: Option<&str>) -> Option<Observation> {
     let hosts: Vec<Host> = items.iter().filter_map(|item| Host::read(item)).collect();
-    let host = hosts.iter().find(|host| wanted.is(&[&host.name, &host.address, &host.id]) && wanted.in_zone(&host.zone))?;
+    let host =
+        hosts.iter().find(|host| wanted.is(&[&host.name, &host.address, &host.id]) && wanted.in_zone(&host.zone))?;
     let ha = if host.ha_state.is_empty() { "not told" } else { &host.ha_state };
-    let seen = told(seen, format!("{} is {}, {}; HA {ha}", host.name, host.state, host.resource_state));
+    let mut text = format!("{} is {}, {}; HA {ha}", host.name, host.state, host.resource_state);
+    if let Some(healing) = healing::of(host, &hosts, tag).filter(|healing| healing.word == "out") {
+        text.push_str(&format!("; nobody would start its guests elsewhere: {}", healing.why.join(", ")));
+    }
+    let seen = told(seen, text);
     let seen = word(seen, "state", &host.state);
     let seen = word(seen, "resource_state", &host.resource_state);
     let seen = word(seen, "ha_state", &host.ha_state);

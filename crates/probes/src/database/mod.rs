@@ -13,7 +13,7 @@ use stentor_wire::sql::{Broken, Failure, Table, number};
 use tokio::time::Instant;
 
 use crate::reach::{Attempt, closed, millis};
-use crate::talk::{Hitch, Talk, certificate, open, opened, shown, trust};
+use crate::talk::{Hitch, Talk, certificate, open, opened, shown, trust, unfit, usable_port};
 use crate::tls::Trust;
 use crate::{BuildError, Deadline, ProbeEnv, ProbeError, Target};
 
@@ -152,11 +152,11 @@ pub enum Door<S> {
 
 impl Base {
     fn build(kind: &str, config: Config, port: u16, env: &ProbeEnv) -> Result<Base, BuildError> {
-        let refuse = |why: &str| Err(BuildError { message: format!("probe `{kind}`: {why}") });
-        let port = config.port.unwrap_or(port);
-        if port == 0 || config.peer_port == Some(0) {
-            return refuse("there is no port 0");
+        let refuse = |why: &str| Err(unfit(kind, why));
+        for port in [config.port, config.peer_port] {
+            usable_port(kind, port)?;
         }
+        let port = config.port.unwrap_or(port);
         if config.peer_port.is_some() && config.peer.is_none() {
             return refuse("a `peer_port` has a `peer`");
         }
