@@ -24,30 +24,17 @@ const DB_LOST: &str = r#"{"server":"running","connected_to":"none","ha_enabled":
 
 const AGENT_CUT: &[Facts] = &[("kvm_agent/state", DISCONNECTED)];
 const HEARTBEAT_HANGS: &[Facts] = &[("kvm/heartbeat", HANGS)];
-const MS_GONE: &[Facts] = &[
-    ("ms/port", REFUSED),
-    ("ms/agents", REFUSED),
-    ("ms/page", REFUSED),
-    ("ms/api", REFUSED),
-    ("ms/process", r#"{"process":"absent","active":"failed","exit_code":1}"#),
-    ("ms/db", NO_SERVER),
-];
-const MS_FENCED: &[Facts] = &[
-    ("ms/port", REFUSED),
-    ("ms/agents", REFUSED),
-    ("ms/page", REFUSED),
-    ("ms/api", REFUSED),
-    ("ms/process", r#"{"process":"absent","active":"failed","exit_code":219}"#),
-    ("ms/db", NO_SERVER),
-];
+const MS_SILENT: &[Facts] =
+    &[("ms/port", REFUSED), ("ms/agents", REFUSED), ("ms/page", REFUSED), ("ms/api", REFUSED), ("ms/db", NO_SERVER)];
+/// Only the first one looks at the cloud.
+const NO_CLOUD: Seen = ("ms1", &[("ms/cloud", REFUSED)]);
+const ENDED: &[Facts] = &[("ms/process", r#"{"process":"absent","active":"failed","exit_code":1}"#)];
+const FENCED: &[Facts] = &[("ms/process", r#"{"process":"absent","active":"failed","exit_code":219}"#)];
 
-const MS1_GONE: &[Seen] = &[("ms1", MS_GONE), ("ms1", &[("ms/cloud", REFUSED)])];
-
-const MS2_GONE: &[Seen] = &[("ms2", MS_GONE)];
-
-const MS1_FENCED: &[Seen] = &[("ms1", MS_FENCED), ("ms1", &[("ms/cloud", REFUSED)])];
-
-const MS2_FENCED: &[Seen] = &[("ms2", MS_FENCED)];
+const MS1_GONE: &[Seen] = &[("ms1", MS_SILENT), ("ms1", ENDED), NO_CLOUD];
+const MS2_GONE: &[Seen] = &[("ms2", MS_SILENT), ("ms2", ENDED)];
+const MS1_FENCED: &[Seen] = &[("ms1", MS_SILENT), ("ms1", FENCED), NO_CLOUD];
+const MS2_FENCED: &[Seen] = &[("ms2", MS_SILENT), ("ms2", FENCED)];
 
 const NO_DATABASE: &[Seen] = &[
     ("ms1", &[("ms/api", API_ERROR), ("ms/db", DB_LOST), ("ms/cloud", r#"{"port":"open","api":"error"}"#)]),
