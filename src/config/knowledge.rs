@@ -9,13 +9,14 @@ use stentor_core::diagnosis::{Knowledge, Redundancy};
 use super::finding::{Diagnostics, Place};
 use super::tree::Section;
 
-/// Reads `precedence`, `zonal` and `guests` of `[pack]`; the rest stands in the components and cells.
+/// Reads `precedence`, `zonal`, `guests` and `unhealed` of `[pack]`; the rest stands in the components and cells.
 pub(super) fn read(head: &Section<'_>, order: &[Arc<str>], found: &mut Diagnostics) -> Knowledge {
     let precedence = head.names("precedence", found);
     Knowledge {
         order: if precedence.is_empty() { order.to_vec() } else { precedence },
         zonal: head.names("zonal", found),
         guests: head.names("guests", found),
+        unhealed: head.names("unhealed", found),
         ..Knowledge::default()
     }
 }

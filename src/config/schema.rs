@@ -155,7 +155,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
 /// Sections of pack files.
 pub const PACK: &[(&str, &[&str])] = &[
     ("pack file", &["pack", "component", "check", "usual", "cell", "runbook", "trap"]),
-    ("[pack]", &["platform", "core", "version", "schema", "order", "precedence", "zonal", "guests"]),
+    ("[pack]", &["platform", "core", "version", "schema", "order", "precedence", "zonal", "guests", "unhealed"]),
     (
         "[[component]]",
         &["key", "name", "core", "units", "processes", "ports", "jvm", "redundancy", "depends_on", "beside"],

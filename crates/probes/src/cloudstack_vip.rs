@@ -20,7 +20,7 @@ use super::api::secret;
 use super::fetch::{Answer, Exchange, Fetch, Fetched, fetch};
 use super::look::ahead_of;
 use super::reach::{Port, closed, millis, reach};
-use super::talk::{shown, trust};
+use super::talk::{shown, trust, unfit, usable_port};
 use super::tls::Trust;
 use super::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
 
@@ -86,10 +86,8 @@ impl Probe for CloudStackVip {
     type Config = Config;
 
     fn build(config: Config, env: &ProbeEnv) -> Result<Self, BuildError> {
-        let refuse = |why: &str| BuildError { message: format!("probe `cloudstack_vip`: {why}") };
-        if config.port == Some(0) {
-            return Err(refuse("there is no port 0"));
-        }
+        let refuse = |why: &str| unfit(Self::KIND, why);
+        usable_port(Self::KIND, config.port)?;
         if config.user.is_some() != config.password_file.is_some() {
             return Err(refuse("`user` and `password_file` go together"));
         }

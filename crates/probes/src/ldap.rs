@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::api::secret;
 use super::look::ahead_of;
 use super::reach::{closed, millis};
-use super::talk::{self, Hitch, Protection, Secure, Talk, open, opened, shown, trust};
+use super::talk::{self, Hitch, Protection, Secure, Talk, open, opened, shown, trust, unfit, usable_port};
 use super::tls::Trust;
 use super::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
 
@@ -80,10 +80,8 @@ impl Probe for Ldap {
     type Config = Config;
 
     fn build(config: Config, env: &ProbeEnv) -> Result<Self, BuildError> {
-        let refuse = |why: &str| BuildError { message: format!("probe `ldap`: {why}") };
-        if config.port == Some(0) {
-            return Err(refuse("there is no port 0"));
-        }
+        let refuse = |why: &str| unfit(Self::KIND, why);
+        usable_port(Self::KIND, config.port)?;
         if config.bind.is_some() != config.password_file.is_some() {
             // A name without a password is nobody's login, and would be taken for a right one (RFC 4513 §5.1.2).
             return Err(refuse("`bind` and `password_file` go together"));

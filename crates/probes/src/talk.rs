@@ -124,7 +124,18 @@ pub fn trust(kind: &str, insecure: bool, ca_file: Option<&Path>) -> Result<Trust
         (false, Some(path)) => Trust::file(path),
         (false, None) => Trust::system(),
     };
-    trust.map_err(|e| BuildError { message: format!("probe `{kind}`: {e}") })
+    trust.map_err(|e| unfit(kind, &e.to_string()))
+}
+
+/// A probe of this kind does not take its parameters.
+pub fn unfit(kind: &str, why: &str) -> BuildError {
+    BuildError { message: format!("probe `{kind}`: {why}") }
+}
+
+/// # Errors
+/// The port is 0, on which nobody listens.
+pub fn usable_port(kind: &str, port: Option<u16>) -> Result<(), BuildError> {
+    if port == Some(0) { Err(unfit(kind, "there is no port 0")) } else { Ok(()) }
 }
 
 /// Whole days until a certificate ends, rounded down; negative once it has.

@@ -33,6 +33,7 @@ pub fn cloudstack(data: &[u8]) {
         for one in cloudstack::read(status, body, item).map(|answer| answer.items).unwrap_or_default() {
             let _ = (cloudstack::Host::read(&one), cloudstack::SystemVm::read(&one), cloudstack::Pool::read(&one));
             let _ = (cloudstack::ManagementServer::read(&one), cloudstack::Vm::read(&one));
+            let _ = cloudstack::Alert::read(&one).map(|alert| (alert.kind().len(), alert.names(item)));
             if let Some(store) = cloudstack::ImageStore::read(&one) {
                 assert!(!store.url.contains('?'), "a login could stand in {store:?}");
             }

@@ -38,8 +38,11 @@ const HOSTS: &[(&str, &[&str], &str, &[&str])] = &[
     ("vr2", &["vr"], "kvm4", &[]),
 ];
 
-/// What is seen instead of what is seen of a healthy cloud: host, check, facts.
-type Seen = (&'static str, &'static str, &'static str);
+/// A check and its facts.
+type Facts = (&'static str, &'static str);
+
+/// What is seen of a host instead of what is seen of it in a healthy cloud.
+type Seen = (&'static str, &'static [Facts]);
 
 struct Case {
     name: &'static str,
@@ -105,9 +108,9 @@ fn signals(loaded: &Loaded, case: &Case) -> Vec<Signal> {
         let templates = loaded.packs.iter().flat_map(|pack| &pack.checks);
         let template = templates.into_iter().find(|template| template.check.name == check.name).expect("of a pack");
         let short = check.name.trim_start_matches("cloudstack/");
-        let own = case.seen.iter().copied().flatten().find(|(on, name, _)| **on == *host && *name == short);
+        let own = seen(case).find(|(on, name, _)| **on == *host && *name == short);
         let ok = &template.examples.first().expect("an OK example comes first").observation;
-        let seen = match own {
+        let observation = match own {
             Some((_, _, facts)) => {
                 used += 1;
                 Some(observed(facts))
@@ -120,10 +123,10 @@ fn signals(loaded: &Loaded, case: &Case) -> Vec<Signal> {
             None if short == "kvm/guests" => Some(ok.clone().fact("running_names", vec![format!("i-{host}-VM")])),
             None => Some(ok.clone()),
         };
-        let Some(seen) = seen else { continue };
-        let judged = judge(&check.rules, &check.params, &seen);
+        let Some(observation) = observation else { continue };
+        let judged = judge(&check.rules, &check.params, &observation);
         for spec in &check.signals {
-            for value in spec.values(&seen, &judged) {
+            for value in spec.values(&observation, &judged) {
                 signals.push(Signal {
                     host: Some(Arc::clone(&host)),
                     component: component.clone().filter(|_| !spec.of_host),
@@ -137,8 +140,14 @@ fn signals(loaded: &Loaded, case: &Case) -> Vec<Signal> {
             }
         }
     }
-    assert_eq!(used, case.seen.iter().copied().flatten().count(), "{}: a check that is named is not there", case.name);
+    assert_eq!(used, seen(case).count(), "{}: a check that is named is not there", case.name);
     signals
+}
+
+/// Host, check and facts of all that is seen.
+fn seen(case: &Case) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    let hosts = case.seen.iter().copied().flatten();
+    hosts.flat_map(|(host, facts)| facts.iter().map(|(check, facts)| (*host, *check, *facts)))
 }
 
 fn told(diagnosis: &Diagnosis) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::aside;
 use super::cells;
 use super::confidence::{BELIEVED, CRITICAL, Plane, Weighing};
 use super::core_state;
@@ -47,7 +48,13 @@ pub(super) fn conclude<'a>(world: &'a World, mut board: Board<'a>) -> Diagnosis 
     }
 }
 
-fn verdict(world: &World, board: &Board<'_>, serving: &impact::Serving, draft: &Draft<'_>, core: CoreState) -> Verdict {
+fn verdict<'a>(
+    world: &'a World,
+    board: &Board<'a>,
+    serving: &impact::Serving,
+    draft: &Draft<'a>,
+    core: CoreState,
+) -> Verdict {
     let confidence = Weighing {
         base: draft.base,
         row_planes: draft.row_planes,
@@ -58,7 +65,8 @@ fn verdict(world: &World, board: &Board<'_>, serving: &impact::Serving, draft: &
     let weight = impact::weigh(world, board, serving, draft);
     let mut rejected = draft.rejected.clone();
     let (mut class, mut subtype, mut runbook) = (draft.class, draft.subtype, cells::runbook(world, draft));
-    let (mut severity, mut visibility) = (weight.severity, weight.visibility);
+    let aside = aside::heard(world, draft);
+    let (mut severity, mut visibility) = (aside.weigh(weight.severity), weight.visibility);
     let mut cells = cells::cells(world, draft);
     if confidence < BELIEVED && class != Class::Unknown {
         rejected.push(reject(class, format!("{subtype} at a confidence of {confidence} is not believed")));
@@ -84,7 +92,7 @@ fn verdict(world: &World, board: &Board<'_>, serving: &impact::Serving, draft: &
         runbook,
         redundancy: weight.redundancy,
         suppressed: draft.suppressed.clone(),
-        evidence: evidence(&draft.support),
+        evidence: evidence(&aside.beside(&draft.support)),
         rejected,
         since: since(world, &draft.support),
     }

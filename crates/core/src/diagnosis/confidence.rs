@@ -36,7 +36,7 @@ impl Plane {
     /// Whether the fact itself reports trouble, rather than showing that something else is well.
     pub fn tells_trouble(signal: &Signal) -> bool {
         match (&*signal.sig, &signal.value) {
-            ("uptime_s" | "maintenance" | "guests", _) => false,
+            ("uptime_s" | "maintenance" | "guests" | "healing" | "alert", _) => false,
             (_, Value::Text(text)) => {
                 !["ok", "open", "running", "on", "enabled", "alive"].iter().any(|good| text.eq_ignore_ascii_case(good))
             }

@@ -22,6 +22,8 @@ pub struct Knowledge {
     pub zonal: Vec<Name>,
     /// Types on whose hosts the virtual machines of users run.
     pub guests: Vec<Name>,
+    /// Words of the signal `healing` with which nobody starts the guests of a failed host elsewhere.
+    pub unhealed: Vec<Name>,
     /// Types of which one must serve.
     pub core: Vec<Name>,
     pub redundancy: BTreeMap<Name, Redundancy>,

@@ -3,6 +3,7 @@
 //! The stages run in the order of their precedence and write on one board; only `conclude` turns it into verdicts.
 //! No stage reads a clock, and the absence of a signal is never evidence of a failure.
 
+mod aside;
 mod cells;
 mod component;
 mod component_view;

@@ -9,6 +9,7 @@ use super::super::fetch::{Exchange, Fetch, fetch};
 use super::super::reach::{Port, closed};
 use super::super::tls::Trust;
 use super::super::{Deadline, Network, ProbeError, Target};
+use super::alerts::NEWEST_MAX;
 use super::{Ask, Config};
 
 /// Lists of thousands of instances have some megabytes a page.
@@ -22,7 +23,23 @@ pub struct Call {
     pub command: &'static str,
     pub item: &'static str,
     pub params: Vec<(&'static str, String)>,
+    pub reach: Reach,
 }
+
+/// How much of a list is wanted, and how badly.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reach {
+    /// All of it.
+    Whole,
+    /// All of it; without it the others still say what they say, and are not held up by it.
+    Aside,
+    /// As `Aside`, the newest members only.
+    Newest(u32),
+}
+
+/// The lists that are told beside others.
+pub const ALERTS: &str = "listAlerts";
+pub const SETTINGS: &str = "listConfigurations";
 
 /// What a look asks for.
 pub fn of(ask: Ask, config: &Config) -> Vec<Call> {
@@ -30,7 +47,9 @@ pub fn of(ask: Ask, config: &Config) -> Vec<Call> {
         command,
         item,
         params: params.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+        reach: Reach::Whole,
     };
+    let alerts = Call { reach: Reach::Newest(NEWEST_MAX), ..list(ALERTS, "alert", &[]) };
     let hosts = list("listHosts", "host", &[("type", "Routing")]);
     let system_vms = list("listSystemVms", "systemvm", &[]);
     let routers = list("listRouters", "router", &[("listall", "true")]);
@@ -40,21 +59,25 @@ pub fn of(ask: Ask, config: &Config) -> Vec<Call> {
     let stores = list("listImageStores", "imagestore", &[]);
     let servers = list("listManagementServers", "managementserver", &[]);
     match ask {
-        Ask::Host => vec![hosts],
-        Ask::SystemVm => vec![system_vms],
-        Ask::Router => vec![routers, of_projects],
+        Ask::Host => {
+            let tag = Call { reach: Reach::Aside, ..list(SETTINGS, "configuration", &[("name", "ha.tag")]) };
+            vec![hosts, tag, alerts]
+        }
+        Ask::SystemVm => vec![system_vms, alerts],
+        Ask::Router => vec![routers, of_projects, alerts],
         Ask::Pool => vec![pools],
         Ask::ImageStore => vec![stores],
         Ask::ManagementServer => vec![servers],
         Ask::Cloud => {
             let mut calls = vec![hosts, system_vms, routers, of_projects, pools, stores, servers];
             for name in &config.settings {
-                calls.push(list("listConfigurations", "configuration", &[("name", name)]));
+                calls.push(list(SETTINGS, "configuration", &[("name", name)]));
             }
             if config.vms {
                 calls.push(list("listVirtualMachines", "virtualmachine", &[("listall", "true"), ("haenable", "true")]));
                 calls.push(list("listVolumes", "volume", &[("listall", "true")]));
             }
+            calls.push(alerts);
             calls
         }
     }
@@ -64,6 +87,7 @@ pub fn of(ask: Ask, config: &Config) -> Vec<Call> {
 #[derive(Clone, Debug)]
 pub struct Listing {
     pub command: &'static str,
+    pub reach: Reach,
     pub items: Vec<Value>,
     /// How many the server says there are, if it says so.
     pub count: Option<u64>,
@@ -74,11 +98,12 @@ pub struct Listing {
 impl Listing {
     pub fn refused(call: &Call, trouble: &Trouble) -> Listing {
         let refusal = Some((trouble.word, trouble.why.clone()));
-        Listing { command: call.command, items: Vec::new(), count: None, refusal }
+        Listing { command: call.command, reach: call.reach, items: Vec::new(), count: None, refusal }
     }
 
     fn is_whole(&self) -> bool {
-        self.refusal.is_none() && self.count.is_none_or(|count| self.items.len() as u64 >= count)
+        self.reach != Reach::Whole
+            || self.refusal.is_none() && self.count.is_none_or(|count| self.items.len() as u64 >= count)
     }
 }
 
@@ -86,7 +111,11 @@ impl Listing {
 pub fn completeness(seen: Observation, listings: &[Listing]) -> Observation {
     let mut missing: Vec<&str> = listings.iter().filter(|one| !one.is_whole()).map(|one| one.command).collect();
     missing.dedup();
-    let seen = match listings.iter().find_map(|one| Some((one.command, one.refusal.as_ref()?))) {
+    let seen = match listings
+        .iter()
+        .filter(|one| one.reach == Reach::Whole)
+        .find_map(|one| Some((one.command, one.refusal.as_ref()?)))
+    {
         Some((command, (_, why))) => seen.fact("missing_because", format!("{command}: {why}")),
         None => seen,
     };
@@ -96,7 +125,7 @@ pub fn completeness(seen: Observation, listings: &[Listing]) -> Observation {
 /// No list at all, each refused: then the account is of no use, not the cloud half known.
 pub fn nothing_allowed(listings: &[Listing]) -> Option<Trouble> {
     let first = listings.first()?.refusal.clone()?;
-    let all = listings.iter().all(|one| one.refusal.is_some());
+    let all = listings.iter().filter(|one| one.reach == Reach::Whole).all(|one| one.refusal.is_some());
     all.then_some(Trouble { port: None, word: first.0, why: first.1, closed: None, own: None })
 }
 
@@ -164,20 +193,25 @@ impl Caller<'_> {
     /// # Errors
     /// A page did not come.
     pub async fn list(&self, call: &Call, deadline: Deadline) -> Result<Listing, Trouble> {
-        let size = self.page_size.to_string();
-        let mut listing = Listing { command: call.command, items: Vec::new(), count: None, refusal: None };
-        for page in 1..=PAGES_MAX {
+        let (size, pages) = match call.reach {
+            Reach::Newest(most) => (self.page_size.min(most), 1),
+            Reach::Whole | Reach::Aside => (self.page_size, PAGES_MAX),
+        };
+        let size_written = size.to_string();
+        let mut listing =
+            Listing { command: call.command, reach: call.reach, items: Vec::new(), count: None, refusal: None };
+        for page in 1..=pages {
             let number = page.to_string();
             let mut params: Vec<(&str, &str)> =
                 call.params.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            params.extend([("page", number.as_str()), ("pagesize", size.as_str())]);
+            params.extend([("page", number.as_str()), ("pagesize", size_written.as_str())]);
             let query = cloudstack::query(call.command, &params, self.keys);
             let answer = self.ask(&query, call.item, deadline).await?;
             let got = answer.items.len();
             listing.count = answer.count.or(listing.count);
             listing.items.extend(answer.items);
             let whole = listing.count.is_some_and(|count| listing.items.len() as u64 >= count);
-            let last = listing.count.is_none() && got < self.page_size as usize;
+            let last = listing.count.is_none() && got < size as usize;
             if got == 0 || whole || last {
                 break;
             }

@@ -9,6 +9,8 @@ use stentor_wire::cloudstack::{Host, ImageStore, ManagementServer, Pool, SystemV
 
 use super::super::talk::shown;
 use super::call::Listing;
+use super::healing;
+use super::thing::ha_tag;
 
 /// Names in one fact.
 const NAMES_MAX: usize = 50;
@@ -38,7 +40,7 @@ pub fn observe(seen: Observation, listings: &[Listing]) -> Observation {
     let mut seen = seen;
     if let Some(hosts) = &hosts {
         seen = with_hosts(seen, hosts, &mut parts);
-        seen = with_ha(seen, hosts, settings.get("ha.tag").map(String::as_str), &mut parts);
+        seen = with_ha(seen, hosts, ha_tag(listings).as_deref(), &mut parts);
     }
     if let Some(vms) = read(listings, "listSystemVms", SystemVm::read) {
         seen = with_system_vms(seen, &vms, &mut parts);
@@ -93,20 +95,14 @@ const HA_QUIET: [&str; 4] = ["available", "disabled", "ineligible", "recovered"]
 fn with_ha(seen: Observation, hosts: &[Host], tag: Option<&str>, parts: &mut Vec<String>) -> Observation {
     let mut out: Vec<String> = Vec::new();
     let dedicated = hosts.iter().filter(|host| host.is_ha_host).count();
-    if let Some(tag) = tag.map(str::trim).filter(|tag| !tag.is_empty())
-        && dedicated == 0
-    {
-        out.push(format!("ha.tag is `{}` and no host has it: HA instances would not start", shown(tag)));
+    match tag {
+        Some(tag) if dedicated == 0 => {
+            out.push(format!("ha.tag is `{}` and no host has it: HA instances would not start", shown(tag)));
+        }
+        _ => out.extend(healing::clusters_at_the_end(hosts, tag)),
     }
     let enabled: Vec<&Host> = hosts.iter().filter(|host| host.ha_enabled == Some(true)).collect();
-    for host in &enabled {
-        let blind = host.oobm_enabled == Some(true) && host.power.eq_ignore_ascii_case("unknown");
-        if host.oobm_enabled == Some(false) {
-            out.push(format!("{} has no out-of-band management: it cannot be fenced", shown(&host.name)));
-        } else if blind {
-            out.push(format!("the power of {} is not known: it could not be fenced", shown(&host.name)));
-        }
-    }
+    out.extend(enabled.iter().filter_map(|host| healing::cannot_be_fenced(host)));
     out.truncate(NAMES_MAX);
     let busy: Vec<String> = enabled
         .iter()
@@ -122,7 +118,9 @@ fn with_ha(seen: Observation, hosts: &[Host], tag: Option<&str>, parts: &mut Vec
     if word == "out" {
         parts.push("HA is out".to_owned());
     }
+    let is_out = |host: &Host| healing::of(host, hosts, tag).is_some_and(|healing| healing.word == "out");
     seen.fact("ha", word)
+        .fact("hosts_unhealed", names(hosts, |host| &host.name, is_out))
         .fact("ha_out", out)
         .fact("ha_busy", busy)
         .fact("ha_hosts", dedicated)

@@ -1,7 +1,9 @@
 //! `cloudstack`: what a management server's API says of the cloud, or of one thing in it. It only lists.
 
+mod alerts;
 mod call;
 mod cloud;
+mod healing;
 #[cfg(test)]
 mod tests;
 mod thing;
@@ -12,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Deserialize;
-use stentor_core::model::Observation;
+use stentor_core::model::{Observation, Value};
 use stentor_wire::cloudstack::Keys;
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
@@ -20,10 +22,11 @@ use tokio::time::{Instant, timeout_at};
 use super::api::secret;
 use super::look::ahead_of;
 use super::reach::millis;
-use super::talk::trust;
+use super::talk::{trust, unfit, usable_port};
 use super::tls::Trust;
 use super::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
-use call::{Caller, Listing, Trouble};
+use alerts::Heard;
+use call::{Call, Caller, Listing, Reach, Trouble};
 
 /// `client/conf`: HTTP, HTTPS and the integration API that asks for no key.
 const PORT: u16 = 8080;
@@ -115,6 +118,7 @@ pub struct CloudStack {
     trust: Option<Trust>,
     /// Held for one look-up, never across an await.
     shared: Mutex<HashMap<Arc<str>, Slot>>,
+    heard: Heard,
 }
 
 impl Probe for CloudStack {
@@ -123,10 +127,8 @@ impl Probe for CloudStack {
     type Config = Config;
 
     fn build(config: Config, env: &ProbeEnv) -> Result<Self, BuildError> {
-        let refuse = |why: &str| BuildError { message: format!("probe `cloudstack`: {why}") };
-        if config.port == Some(0) {
-            return Err(refuse("there is no port 0"));
-        }
+        let refuse = |why: &str| unfit(Self::KIND, why);
+        usable_port(Self::KIND, config.port)?;
         if config.api_key_file.is_some() != config.secret_key_file.is_some() {
             return Err(refuse("`api_key_file` and `secret_key_file` go together"));
         }
@@ -139,8 +141,8 @@ impl Probe for CloudStack {
         if config.page_size == 0 {
             return Err(refuse("`page_size` is at least 1"));
         }
-        let trust = config.tls.then(|| trust("cloudstack", config.insecure, config.ca_file.as_deref())).transpose()?;
-        Ok(CloudStack { env: env.clone(), config, trust, shared: Mutex::default() })
+        let trust = config.tls.then(|| trust(Self::KIND, config.insecure, config.ca_file.as_deref())).transpose()?;
+        Ok(CloudStack { env: env.clone(), config, trust, shared: Mutex::default(), heard: Heard::default() })
     }
 
     async fn run(&self, target: &Target, deadline: Deadline) -> Result<Observation, ProbeError> {
@@ -172,10 +174,14 @@ impl Probe for CloudStack {
         let seen = Observation::observed("").fact("port", "open").fact("api", "ok").fact("api_ms", millis(took));
         let seen = seen.measure("time", took.as_secs_f64(), "s");
         let seen = call::completeness(seen, &listings);
-        Ok(match self.config.ask {
-            Ask::Cloud => cloud::observe(seen, &listings),
-            _ => thing::observe(seen, self.config.ask, &listings, &self.wanted(target)),
-        })
+        if self.config.ask == Ask::Cloud {
+            return Ok(self.heard.of_cloud(cloud::observe(seen, &listings), &listings, &target.host));
+        }
+        let wanted = self.wanted(target);
+        let seen = thing::observe(seen, self.config.ask, &listings, &wanted);
+        let name = seen.facts.get("name").and_then(Value::text).map(str::to_owned);
+        let names: Vec<&str> = wanted.names.iter().copied().chain(name.as_deref()).collect();
+        Ok(alerts::of_thing(seen, &listings, &names, self.env.clock.now()))
     }
 }
 
@@ -223,6 +229,10 @@ impl CloudStack {
     async fn list(&self, caller: &Caller<'_>, deadline: Deadline) -> Listed {
         let mut all = Vec::new();
         for call in call::of(self.config.ask, &self.config) {
+            if call.reach != Reach::Whole {
+                all.push(aside(caller, &call, deadline).await);
+                continue;
+            }
             match caller.list(&call, deadline).await {
                 Ok(listing) => all.push(listing),
                 // The account may lack a right for one list, or an old release the list; the others still count.
@@ -236,5 +246,15 @@ impl CloudStack {
             return Err(trouble);
         }
         Ok(Arc::new(all))
+    }
+}
+
+/// A list that must not cost the others: it has half of the time that is left, and whatever goes wrong is its own affair.
+async fn aside(caller: &Caller<'_>, call: &Call, deadline: Deadline) -> Listing {
+    let now = Instant::now();
+    let half = now + deadline.saturating_duration_since(now) / 2;
+    match caller.list(call, half).await {
+        Ok(listing) => listing,
+        Err(trouble) => Listing::refused(call, &trouble),
     }
 }

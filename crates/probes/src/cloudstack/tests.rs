@@ -12,6 +12,9 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use super::alerts::Heard;
+use super::call::{ALERTS, Listing, Reach};
+
 use super::super::testing::{build, number, plain_env, run_at, target, text, within};
 
 /// How the fake treats those who ask.
@@ -95,9 +98,26 @@ fn machines() -> BTreeMap<&'static str, (&'static str, Vec<Json>)> {
     ])
 }
 
+/// Sentences as databases of CloudStack have them in its own tests; newest first, as the server sorts them. One is of
+/// yesterday, one of another host whose name begins alike.
+fn alerts() -> (&'static str, Vec<Json>) {
+    let alert = |id: &str, kind: u64, name: &str, sent: &str, words: &str| json!({"id": id, "type": kind, "name": name, "sent": sent, "description": words});
+    let of_host = "Host is down, name: kvm2 (id:2), availability zone: z1, pod: p1";
+    let of_other = "Host is down, name: kvm20 (id:20), availability zone: z1, pod: p1";
+    let of_vm = "Unable to restart s-7-VM which was running on host name: kvm2(id:2), availability zone: z1, pod: p1";
+    let all = vec![
+        alert("a4", 19, "ALERT.SERVICE.SSVM", "2026-11-21T02:59:50+0100", of_vm),
+        alert("a3", 7, "ALERT.COMPUTE.HOST", "2026-11-21T02:58:10+0100", of_host),
+        alert("a2", 7, "ALERT.COMPUTE.HOST", "2026-11-21T02:58:05+0100", of_other),
+        alert("a1", 7, "ALERT.COMPUTE.HOST", "2026-11-20T02:00:00+0100", of_host),
+    ];
+    ("alert", all)
+}
+
 /// The rest of the same cloud.
 fn stores_and_settings() -> BTreeMap<&'static str, (&'static str, Vec<Json>)> {
     BTreeMap::from([
+        (ALERTS, alerts()),
         (
             "listStoragePools",
             (
@@ -294,6 +314,73 @@ async fn a_host_is_found_by_name_short_name_or_address() {
     assert!(!seen.facts.contains_key("state"));
 }
 
+/// `ha.tag` is `ha_host`, and no host has it.
+#[tokio::test]
+async fn a_host_whose_guests_nobody_would_start_elsewhere_says_so() {
+    let fake = fake(Mood::Normal).await;
+    let seen = fake.look(r#","ask":"host","name":"kvm1""#).await;
+    assert_eq!(text(&seen, "healing"), "out");
+    assert_eq!(text(&seen, "healing_why"), "[no other host of cluster c1 that is up has the tag `ha_host` of ha.tag]");
+    let seen = fake.look("").await;
+    assert_eq!(text(&seen, "hosts_unhealed"), "[kvm1.example.org, kvm2, kvm3]");
+}
+
+/// The tag is not for everybody to read: then only what the list of hosts says counts.
+#[tokio::test]
+async fn what_is_told_beside_a_host_may_be_refused() {
+    let fake = fake(Mood::Locked(&["listConfigurations", "listAlerts"])).await;
+    let seen = fake.look(r#","ask":"host","name":"kvm2""#).await;
+    assert_eq!((text(&seen, "api"), text(&seen, "incomplete")), ("ok".to_owned(), "[]".to_owned()));
+    assert_eq!(text(&seen, "healing_why"), "[the power of kvm2 is not known: it could not be fenced]");
+    assert!(!seen.facts.contains_key("alert"), "{seen:?}");
+    let seen = fake.look(r#","ask":"host","name":"kvm1""#).await;
+    assert_eq!(text(&seen, "healing"), "out", "kvm2 is down, kvm3 about to be in maintenance");
+    let seen = fake.look("").await;
+    assert_eq!(text(&seen, "incomplete"), "[listConfigurations]", "as before there were alerts");
+    assert!(!seen.facts.contains_key("alerts"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn alerts_of_the_last_minutes_stand_beside_what_they_name() {
+    let fake = fake(Mood::Normal).await;
+    let told = text(&fake.look(r#","ask":"host","name":"kvm2""#).await, "alert");
+    assert!(told.starts_with("[SSVM 2026-11-21T02:59:50+01:00: Unable to restart s-7-VM"), "{told}");
+    assert!(told.contains("HOST 2026-11-21T02:58:10+01:00: Host is down, name: kvm2 (id:2)"), "{told}");
+    assert!(!told.contains("kvm20") && !told.contains("2026-11-20"), "{told}");
+    let told = text(&fake.look(r#","ask":"system_vm","name":"secondarystoragevm""#).await, "alert");
+    assert!(told.contains("s-7-VM") && !told.contains("HOST"), "{told}");
+    for quiet in [r#","ask":"host","name":"kvm1""#, r#","ask":"router","name":"r-4-VM""#] {
+        let seen = fake.look(quiet).await;
+        assert!(!seen.facts.contains_key("alert"), "{quiet}: {seen:?}");
+    }
+}
+
+#[test]
+fn of_the_cloud_only_what_came_since_the_last_look_is_told() {
+    let (heard, newest) = (Heard::default(), alerts().1);
+    let look = |who: &str, items: &[Json]| {
+        let listing = Listing {
+            command: ALERTS,
+            reach: Reach::Newest(100),
+            items: items.to_vec(),
+            count: Some(4000),
+            refusal: None,
+        };
+        heard.of_cloud(Observation::observed(""), &[listing], &Arc::from(who))
+    };
+    assert_eq!(number(&look("ms1", &newest[2..]), "alerts_new"), 0.0, "nobody knows what is new at a first look");
+    let seen = look("ms1", &newest);
+    assert_eq!(number(&seen, "alerts_new"), 2.0);
+    let told = text(&seen, "alerts");
+    assert!(told.contains("SSVM") && told.contains("kvm2 (id:2)") && !told.contains("kvm20"), "{told}");
+    assert_eq!(number(&look("ms1", &newest), "alerts_new"), 0.0);
+    assert_eq!(number(&look("ms2", &newest), "alerts_new"), 0.0, "another target has a last look of its own");
+    // Sent again: the same id with another time.
+    let mut again = newest;
+    again[3]["sent"] = json!("2026-11-21T02:59:59+0100");
+    assert_eq!(number(&look("ms1", &again), "alerts_new"), 1.0);
+}
+
 #[tokio::test]
 async fn things_are_told_one_by_one() {
     let fake = fake(Mood::Normal).await;
@@ -324,7 +411,8 @@ async fn lists_are_read_over_all_their_pages() {
     let fake = fake(Mood::Normal).await;
     let seen = fake.look(r#","ask":"host","name":"kvm3","page_size":1"#).await;
     assert_eq!(text(&seen, "state"), "Up");
-    assert_eq!(fake.calls.load(Ordering::Relaxed), 3);
+    // Three pages of hosts; one setting; of the alerts only the newest page.
+    assert_eq!(fake.calls.load(Ordering::Relaxed), 5);
     let seen = fake.look(r#","ask":"host","page_size":501"#).await;
     assert_eq!(text(&seen, "api"), "bad_call");
 }
@@ -395,7 +483,7 @@ async fn looks_with_equal_parameters_share_a_list() {
         let seen = probe.run(&target(name), within(5000)).await.expect("observed");
         assert_eq!(text(&seen, "found"), "true", "{name}");
     }
-    assert_eq!(fake.calls.load(Ordering::Relaxed), 1);
+    assert_eq!(fake.calls.load(Ordering::Relaxed), 3, "hosts, ha.tag and alerts once for all of them");
 }
 
 #[test]

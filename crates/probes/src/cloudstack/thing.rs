@@ -2,11 +2,13 @@
 
 use serde_json::Value as Json;
 use stentor_core::model::Observation;
+use stentor_wire::cloudstack::inventory::setting;
 use stentor_wire::cloudstack::{Host, ImageStore, ManagementServer, Pool, SystemVm};
 
 use super::super::talk::shown;
 use super::Ask;
-use super::call::Listing;
+use super::call::{Listing, Reach, SETTINGS};
+use super::healing;
 
 /// Which one of the list.
 pub struct Wanted<'a> {
@@ -35,9 +37,11 @@ fn same(a: &str, b: &str) -> bool {
 }
 
 pub fn observe(seen: Observation, ask: Ask, listings: &[Listing], wanted: &Wanted<'_>) -> Observation {
+    let tag = ha_tag(listings);
+    let listings: Vec<&Listing> = listings.iter().filter(|one| one.reach == Reach::Whole).collect();
     let items: Vec<&Json> = listings.iter().flat_map(|one| &one.items).collect();
     let found = match ask {
-        Ask::Host => host(&seen, &items, wanted),
+        Ask::Host => host(&seen, &items, wanted, tag.as_deref()),
         Ask::SystemVm => system_vm(&seen, &items, wanted),
         Ask::Router => router(&seen, &items, wanted),
         Ask::Pool => pool(&seen, &items, wanted),
@@ -74,11 +78,23 @@ fn flag(seen: Observation, name: &str, value: Option<bool>) -> Observation {
     }
 }
 
-fn host(seen: &Observation, items: &[&Json], wanted: &Wanted<'_>) -> Option<Observation> {
-    let mut hosts = items.iter().filter_map(|item| Host::read(item));
-    let host = hosts.find(|host| wanted.is(&[&host.name, &host.address, &host.id]) && wanted.in_zone(&host.zone))?;
+/// The tag of hosts that are kept for HA; `None` where there is none, or nobody may say.
+pub fn ha_tag(listings: &[Listing]) -> Option<String> {
+    let settings = listings.iter().filter(|one| one.command == SETTINGS).flat_map(|one| &one.items);
+    let (_, tag) = settings.filter_map(setting).find(|(name, _)| name == "ha.tag")?;
+    Some(tag.trim().to_owned()).filter(|tag| !tag.is_empty())
+}
+
+fn host(seen: &Observation, items: &[&Json], wanted: &Wanted<'_>, tag: Option<&str>) -> Option<Observation> {
+    let hosts: Vec<Host> = items.iter().filter_map(|item| Host::read(item)).collect();
+    let host =
+        hosts.iter().find(|host| wanted.is(&[&host.name, &host.address, &host.id]) && wanted.in_zone(&host.zone))?;
     let ha = if host.ha_state.is_empty() { "not told" } else { &host.ha_state };
-    let seen = told(seen, format!("{} is {}, {}; HA {ha}", host.name, host.state, host.resource_state));
+    let mut text = format!("{} is {}, {}; HA {ha}", host.name, host.state, host.resource_state);
+    if let Some(healing) = healing::of(host, &hosts, tag).filter(|healing| healing.word == "out") {
+        text.push_str(&format!("; nobody would start its guests elsewhere: {}", healing.why.join(", ")));
+    }
+    let seen = told(seen, text);
     let seen = word(seen, "state", &host.state);
     let seen = word(seen, "resource_state", &host.resource_state);
     let seen = word(seen, "ha_state", &host.ha_state);
@@ -87,6 +103,7 @@ fn host(seen: &Observation, items: &[&Json], wanted: &Wanted<'_>) -> Option<Obse
     let seen = flag(seen, "ha_enabled", host.ha_enabled);
     let seen = flag(seen, "oobm_enabled", host.oobm_enabled);
     let maintenance = host.is_in_maintenance();
+    let seen = healing::facts(seen, host, &hosts, tag);
     Some(seen.fact("ha_host", host.is_ha_host).fact("name", shown(&host.name)).fact("maintenance", maintenance))
 }
 

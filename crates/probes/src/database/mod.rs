@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::api::secret;
 use crate::look::ahead_of;
 use crate::reach::{Attempt, closed, millis};
-use crate::talk::{self, Hitch, Secure, Talk, open, opened, shown, trust};
+use crate::talk::{self, Hitch, Secure, Talk, open, opened, shown, trust, unfit, usable_port};
 use crate::tls::Trust;
 use crate::{BuildError, Deadline, Probe, ProbeEnv, ProbeError, Target};
 
@@ -171,11 +171,11 @@ pub enum Door<S> {
 
 impl Base {
     fn build(kind: &str, config: Config, port: u16, env: &ProbeEnv) -> Result<Base, BuildError> {
-        let refuse = |why: &str| Err(BuildError { message: format!("probe `{kind}`: {why}") });
-        let port = config.port.unwrap_or(port);
-        if port == 0 || config.peer_port == Some(0) {
-            return refuse("there is no port 0");
+        let refuse = |why: &str| Err(unfit(kind, why));
+        for port in [config.port, config.peer_port] {
+            usable_port(kind, port)?;
         }
+        let port = config.port.unwrap_or(port);
         if config.peer_port.is_some() && config.peer.is_none() {
             return refuse("a `peer_port` has a `peer`");
         }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-fn text(of: &Value, key: &str) -> String {
+pub(super) fn text(of: &Value, key: &str) -> String {
     match of.get(key) {
         Some(Value::String(text)) => text.trim().to_owned(),
         Some(Value::Number(number)) => number.to_string(),
@@ -20,7 +20,7 @@ fn flag(of: &Value, key: &str) -> Option<bool> {
     }
 }
 
-fn number(of: &Value, key: &str) -> Option<f64> {
+pub(super) fn number(of: &Value, key: &str) -> Option<f64> {
     let number = match of.get(key)? {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.trim().parse().ok(),

@@ -1,10 +1,12 @@
 //! CloudStack: signed calls of its API and what it answers; its `db.properties`; who a server's sockets talk to.
 
+pub mod alert;
 pub mod answer;
 pub mod inventory;
 pub mod properties;
 pub mod sockets;
 
+pub use alert::Alert;
 pub use answer::{Answer, Refusal, read};
 pub use inventory::{Host, ImageStore, ManagementServer, Pool, SystemVm, Vm};
 pub use properties::Database;
