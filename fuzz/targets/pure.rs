@@ -48,8 +48,8 @@ use stentor_wire::snmp::{Oid, SnmpValue, VarBind, array, entity, environment, ho
 use stentor_wire::sql::{gtid, mysql, postgres, scram};
 use stentor_wire::{
     backup, ceph, cloudstack, containers, dns, drbd, drill, euca, exposition, gluster, greeting, hostnet, iscsi,
-    journey, ldap, lvm, manifest, multipath, nats, nrpe, ntp, nut, openstack, proxmox, rabbitmq, redfish, redis, riak,
-    smartctl, tool_json, xml, zpool,
+    journey, ldap, lvm, manifest, multipath, nats, nrpe, ntp, nut, openstack, ovn, proxmox, rabbitmq, redfish, redis,
+    riak, smartctl, tool_json, xml, zpool,
 };
 
 /// Name and entry of a target.
@@ -98,6 +98,7 @@ pub const TARGETS: &[Target] = &[
     ("iscsi", iscsi),
     ("lvm", lvm),
     ("multipath", multipath),
+    ("ovn", ovn),
     ("raid", raid),
     ("riak", riak),
     ("smartctl", smartctl),
@@ -740,6 +741,14 @@ fn ceph(data: &[u8]) {
         assert!(numbers.into_iter().flatten().all(|number| number >= 0.0), "{cluster:?}");
         let _ = (cluster.used_pct(), cluster.codes());
     }
+}
+
+/// What the tool printed, as both of its outputs.
+fn ovn(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let Ok(member) = ovn::Member::read(&text, &text) else { return };
+    assert!(member.gone().map_or(0, |gone| gone.len()) <= member.servers.len(), "{member:?}");
+    assert!(member.may_fail().is_none_or(|left| left < member.servers.len().max(1)), "{member:?}");
 }
 
 fn gluster(data: &[u8]) {

@@ -79,6 +79,11 @@ const GLUSTER: &str = "<?xml version=\"1.0\"?>\n<cliOutput><opRet>0</opRet><volI
     </brick></bricks></volume></volumes></volInfo><volStatus><volumes><volume><volName>v</volName><node><hostname>a</hostname><path>/b\
     </path><status>1</status></node></volume></volumes></volStatus><peerStatus><peer><connected>0</connected></peer></peerStatus><healInfo>\
     <bricks><brick><numberOfEntriesInHealPending>-</numberOfEntriesInHealPending></brick></bricks></healInfo></cliOutput>";
+const OVN: &[&str] = &[
+    include_str!("../../../crates/wire/tests/data/ovn/leader_one_gone.txt"),
+    include_str!("../../../crates/wire/tests/data/ovn/majority_gone.txt"),
+    "\"cluster/status\" is not a valid command\nunknown cluster\novn-appctl: cannot connect to \"x\"\n",
+];
 const RIAK: &[&str] = &[
     r#"{"nodename":"riak@a","ring_members":["riak@a","riak@b"],"connected_nodes":[],"ring_ownership":"[{'riak@a',21}]"}"#,
     "valid 34.4% 33.0% 'riak@a'\nRing Ready: false\n=== Unreachable Nodes ===\n['riak@b']\nriak@a waiting to handoff 3 partitions\n",
@@ -322,6 +327,7 @@ fn storage(target: &str) -> Vec<Vec<u8>> {
         "iscsi" => texts(&[ISCSI]),
         "lvm" => texts(&[LVM]),
         "multipath" => texts(&[MULTIPATH]),
+        "ovn" => texts(OVN),
         "raid" => texts(RAID),
         "smartctl" => texts(&[SMARTCTL, r#"{"smartctl":{},"devices":[{"name":"/dev/sda","type":"sat"}]}"#]),
         "zpool" => texts(&[ZPOOL, "tank\t91\t12%\tDEGRADED\n"]),
