@@ -313,6 +313,7 @@ fn incident(number: u64, title: &str, opened: Timestamp, verdict: Verdict) -> In
         generation: 1,
         stage: stentor_core::model::Stage::Failed,
         going_on: Vec::new(),
+        business: if number == 17 { vec!["self-service".into()] } else { Vec::new() },
         links: stentor_core::model::Links::default(),
         timeline: vec![TimelineEntry {
             at: opened,
