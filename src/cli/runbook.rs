@@ -153,7 +153,8 @@ fn show(platforms: &[Arc<Platform>], name: &str, as_json: bool, out: &mut dyn Wr
     for (number, step) in runbook.steps.iter().enumerate() {
         let head = format!("{}. {}", number + 1, word(step.kind));
         writeln!(out, "{head}")?;
-        let rows = [("", Some(&step.text)), ("When: ", step.when.as_ref())];
+        // What must hold is said before what is to be typed: below it comes too late.
+        let rows = [("", Some(&step.text)), ("When: ", step.when.as_ref()), ("Go on if: ", step.gate.as_ref())];
         for (label, text) in rows.into_iter().filter_map(|(label, text)| Some((label, text?))) {
             print_block(out, "   ", &format!("{label}{text}"))?;
         }
@@ -161,7 +162,7 @@ fn show(platforms: &[Arc<Platform>], name: &str, as_json: bool, out: &mut dyn Wr
         for line in step.command.iter().flat_map(|command| command.lines()) {
             writeln!(out, "     $ {line}")?;
         }
-        let rows = [("Go on if: ", &step.gate), ("To undo: ", &step.rollback)];
+        let rows = [("To undo: ", &step.rollback)];
         for (label, text) in rows.into_iter().filter_map(|(label, text)| Some((label, text.as_ref()?))) {
             print_block(out, "   ", &format!("{label}{text}"))?;
         }
@@ -297,6 +298,13 @@ mod tests {
         let book = show("rb-euca-clc-software", false).expect("runbook");
         assert_eq!(cell, book);
         assert!(cell.contains("1. ") && cell.contains("     $ ") && cell.contains("Users notice: "), "{cell}");
+    }
+
+    #[test]
+    fn what_must_hold_is_said_before_what_is_to_be_typed() {
+        let book = show("RB-PVE-quorum", false).expect("runbook");
+        let at = |text: &str| book.find(text).unwrap_or_else(|| panic!("no `{text}` in {book}"));
+        assert!(at("Go on if: Every other node is OFF") < at("$ pvecm expected 1"), "{book}");
     }
 
     #[test]
