@@ -1,5 +1,5 @@
-//! From observations through the packs' rules and signals to the classifier, for OpenStack, Proxmox VE and Ceph: each check of each
-//! component that fails alone gives the one verdict of its cell, with the runbook of that cell; what many share gives one.
+//! From observations through the packs' rules and signals to the classifier, for OpenStack, Proxmox VE, Ceph and Gluster: each check of
+//! each component that fails alone gives the one verdict of its cell, with the runbook of that cell; what many share gives one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -73,7 +73,10 @@ fn api(platform: &str) -> &'static str {
 fn cloud(platform: &str, hosts: &[(&str, &[&str])]) -> Loaded {
     let mut text = format!("[[cloud]]\nname = \"c\"\nplatform = \"{platform}\"\n{}\n", api(platform));
     for (host, keys) in hosts {
-        let of = |key: &str| if key.starts_with("ceph_") { "ceph" } else { platform }.to_owned();
+        let of = |key: &str| match key {
+            "gluster" => "gluster".to_owned(),
+            key => if key.starts_with("ceph_") { "ceph" } else { platform }.to_owned(),
+        };
         let keys_text: Vec<String> = keys.iter().map(|key| format!("\"{}/{key}\"", of(key))).collect();
         text += &format!(
             "[[host]]\nname = \"{host}\"\ncloud = \"c\"\nview = \"agent\"\ncomponents = [{}]\n",
@@ -264,6 +267,11 @@ fn each_fault_of_ceph_gives_the_one_verdict_of_its_cell() {
     sweep("ceph", &CEPH);
 }
 
+#[test]
+fn each_fault_of_gluster_gives_the_one_verdict_of_its_cell() {
+    sweep("gluster", &["gluster"]);
+}
+
 /// Three controllers, three compute hosts.
 fn openstack() -> Loaded {
     const CONTROLLER: &[&str] = &["nova_api", "nova_scheduler", "nova_conductor", "rabbitmq", "galera", "neutron_dhcp"];
@@ -440,6 +448,17 @@ fn a_lost_storage_takes_guests_and_statistics_of_its_node_along() {
     let seen = ["storage active", "guest running", "pvestatd statistics"];
     let seen = seen.into_iter().fold(Seen::default(), |seen, check| seen.crit(&loaded, "pve2", check));
     assert_eq!(told(&loaded, &seen), ["pve2 resource_unavailable/backend proxmox/storage/resource RB-PVE-storage"]);
+}
+
+/// Ceph and Gluster beside each other on the hosts of a third platform.
+#[test]
+fn a_full_gluster_on_hosts_of_another_cloud_names_its_own_runbook() {
+    const NODE: &[&str] = &["corosync", "pmxcfs", "guest", "storage", "ceph_mon", "ceph_osd", "gluster"];
+    let loaded = cloud("proxmox", &[("pve1", NODE), ("pve2", NODE), ("pve3", NODE)]);
+    let full = Seen::default().crit(&loaded, "pve1", "gluster space");
+    assert_eq!(told(&loaded, &full), ["pve1 resource_at_risk/capacity none RB-GLUSTER"]);
+    let lost = Seen::default().crit(&loaded, "pve1", "gluster data");
+    assert_eq!(told(&loaded, &lost), ["pve1 resource_unavailable/backend gluster/gluster/resource RB-GLUSTER"]);
 }
 
 #[test]
