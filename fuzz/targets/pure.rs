@@ -61,6 +61,7 @@ pub const TARGETS: &[Target] = &[
     ("iscsi", storage::iscsi),
     ("lvm", storage::lvm),
     ("multipath", storage::multipath),
+    ("ovn", clouds::ovn),
     ("raid", storage::raid),
     ("riak", storage::riak),
     ("smartctl", storage::smartctl),

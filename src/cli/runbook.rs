@@ -322,6 +322,13 @@ mod tests {
     }
 
     #[test]
+    fn what_must_hold_is_said_before_what_is_to_be_typed() {
+        let book = show("RB-PVE-quorum", false).expect("runbook");
+        let at = |text: &str| book.find(text).unwrap_or_else(|| panic!("no `{text}` in {book}"));
+        assert!(at("Every other node is OFF") < at("$ pvecm expected 1"), "{book}");
+    }
+
+    #[test]
     fn a_wrong_name_is_answered_with_the_nearest() {
         let error = show("rb-euca-clc-sofware", false).expect_err("no such runbook").to_string();
         assert!(error.contains("rb-euca-clc-software"), "{error}");

@@ -1,5 +1,5 @@
-//! From observations through the packs' rules and signals to the classifier, for OpenStack, Proxmox VE and Ceph: each check of each
-//! component that fails alone gives the one verdict of its cell, with the runbook of that cell; what many share gives one.
+//! From observations through the packs' rules and signals to the classifier, for OpenStack, Proxmox VE, Ceph and Gluster: each check of
+//! each component that fails alone gives the one verdict of its cell, with the runbook of that cell; what many share gives one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,11 +44,12 @@ const PROXMOX: [&str; 12] = [
 const CEPH: [&str; 5] = ["ceph_mon", "ceph_mgr", "ceph_osd", "ceph_mds", "ceph_rgw"];
 
 /// Checks that hosts must name, with what they need.
-const ASKED: [(&str, &str, &str); 11] = [
+const ASKED: [(&str, &str, &str); 12] = [
     ("rabbitmq", "cluster", r#"management_port = 15672, user = "u", password_file = "/f""#),
     ("rabbitmq", "alarms", r#"management_port = 15672, user = "u", password_file = "/f""#),
     ("galera", "cluster", r#"user = "u""#),
     ("cinder_volume", "target", ""),
+    ("ovn", "raft", ""),
     ("corosync", "links", ""),
     ("storage", "clients", ""),
     ("ceph_mon", "quorum", r#"address = "mgr""#),
@@ -72,7 +73,10 @@ fn api(platform: &str) -> &'static str {
 fn cloud(platform: &str, hosts: &[(&str, &[&str])]) -> Loaded {
     let mut text = format!("[[cloud]]\nname = \"c\"\nplatform = \"{platform}\"\n{}\n", api(platform));
     for (host, keys) in hosts {
-        let of = |key: &str| if key.starts_with("ceph_") { "ceph" } else { platform }.to_owned();
+        let of = |key: &str| match key {
+            "gluster" => "gluster".to_owned(),
+            key => if key.starts_with("ceph_") { "ceph" } else { platform }.to_owned(),
+        };
         let keys_text: Vec<String> = keys.iter().map(|key| format!("\"{}/{key}\"", of(key))).collect();
         text += &format!(
             "[[host]]\nname = \"{host}\"\ncloud = \"c\"\nview = \"agent\"\ncomponents = [{}]\n",
@@ -263,6 +267,11 @@ fn each_fault_of_ceph_gives_the_one_verdict_of_its_cell() {
     sweep("ceph", &CEPH);
 }
 
+#[test]
+fn each_fault_of_gluster_gives_the_one_verdict_of_its_cell() {
+    sweep("gluster", &["gluster"]);
+}
+
 /// Three controllers, three compute hosts.
 fn openstack() -> Loaded {
     const CONTROLLER: &[&str] = &["nova_api", "nova_scheduler", "nova_conductor", "rabbitmq", "galera", "neutron_dhcp"];
@@ -383,6 +392,19 @@ fn a_database_without_a_majority_is_one_failure_with_the_apis_as_effects() {
     assert_eq!((one.verdicts.len(), one.core), (1, CoreState::Available));
 }
 
+#[test]
+fn ovn_without_a_leader_is_one_failure_and_a_member_without_one_is_its_own() {
+    const CONTROLLER: &[&str] = &["nova_api", "rabbitmq", "galera", "neutron_server", "ovn"];
+    let loaded = cloud("openstack", &[("ctl1", CONTROLLER), ("ctl2", CONTROLLER), ("ctl3", CONTROLLER)]);
+    let lost = |hosts: &[&str]| hosts.iter().fold(Seen::default(), |seen, host| seen.crit(&loaded, host, "ovn raft"));
+    assert_eq!(
+        told(&loaded, &lost(&["ctl1", "ctl2", "ctl3"])),
+        ["ovn resource_unavailable/membership openstack/ovn/resource RB-OS-ovn"]
+    );
+    let cut_off = ["ctl2 resource_unavailable/membership openstack/ovn/resource RB-OS-ovn"];
+    assert_eq!(told(&loaded, &lost(&["ctl2"])), cut_off);
+}
+
 /// Three nodes with all that a node has, OSDs and monitors among it.
 fn proxmox() -> Loaded {
     const NODE: &[&str] = &[
@@ -426,6 +448,26 @@ fn a_lost_storage_takes_guests_and_statistics_of_its_node_along() {
     let seen = ["storage active", "guest running", "pvestatd statistics"];
     let seen = seen.into_iter().fold(Seen::default(), |seen, check| seen.crit(&loaded, "pve2", check));
     assert_eq!(told(&loaded, &seen), ["pve2 resource_unavailable/backend proxmox/storage/resource RB-PVE-storage"]);
+}
+
+/// Ceph and Gluster beside each other on the hosts of a third platform.
+#[test]
+fn a_full_gluster_on_hosts_of_another_cloud_names_its_own_runbook() {
+    const NODE: &[&str] = &["corosync", "pmxcfs", "guest", "storage", "ceph_mon", "ceph_osd", "gluster"];
+    let loaded = cloud("proxmox", &[("pve1", NODE), ("pve2", NODE), ("pve3", NODE)]);
+    let full = Seen::default().crit(&loaded, "pve1", "gluster space");
+    assert_eq!(told(&loaded, &full), ["pve1 resource_at_risk/capacity none RB-GLUSTER"]);
+    let lost = Seen::default().crit(&loaded, "pve1", "gluster data");
+    assert_eq!(told(&loaded, &lost), ["pve1 resource_unavailable/backend gluster/gluster/resource RB-GLUSTER"]);
+}
+
+#[test]
+fn machines_that_stand_still_for_their_storage_are_its_effect_and_alone_their_own() {
+    let loaded = proxmox();
+    let stalled = Seen::default().crit(&loaded, "pve2", "guest stalled");
+    assert_eq!(told(&loaded, &stalled), ["pve2 resource_unavailable/backend proxmox/guest/resource RB-PVE-guest"]);
+    let both = stalled.crit(&loaded, "pve2", "storage active");
+    assert_eq!(told(&loaded, &both), ["pve2 resource_unavailable/backend proxmox/storage/resource RB-PVE-storage"]);
 }
 
 #[test]

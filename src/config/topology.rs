@@ -18,7 +18,7 @@ type Name = Arc<str>;
 
 /// Platforms whose components may stand on hosts of clouds of another one.
 pub(super) fn is_guest(platform: &str) -> bool {
-    platform == "ceph"
+    matches!(platform, "ceph" | "gluster")
 }
 
 /// The parts that all clouds of a site share: power and switches.
@@ -57,9 +57,9 @@ pub(super) fn build(
     for cloud in &mut builder.catalog.clouds {
         let platform = builder.packs.iter().find(|pack| pack.platform.key == cloud.platform);
         cloud.topology.knowledge = platform.map(|pack| pack.knowledge.clone()).unwrap_or_default();
-        let guest =
-            builder.packs.iter().find(|pack| is_guest(&pack.platform.key) && pack.platform.key != cloud.platform);
-        if let Some(guest) = guest {
+        let guests =
+            builder.packs.iter().filter(|pack| is_guest(&pack.platform.key) && pack.platform.key != cloud.platform);
+        for guest in guests {
             let stands = |key: &Name| guest.platform.components.iter().any(|component| component.key == *key);
             if cloud.topology.hosts.values().flatten().any(stands) {
                 cloud.topology.knowledge.take_in(&guest.platform.key, &guest.knowledge);

@@ -24,6 +24,9 @@ const CHANGES_MAX: usize = 8;
 /// Longest datagram taken.
 const DATAGRAM_BYTES_MAX: usize = 2048;
 
+/// Told after somebody switched the machine over the network: whether it is on now.
+pub type Switched = Box<dyn Fn(bool) + Send>;
+
 /// Who a simulated controller is.
 #[derive(Clone, Debug)]
 pub struct BmcIdentity {
@@ -36,12 +39,16 @@ pub struct BmcIdentity {
 impl BmcIdentity {
     /// Suites 17 and 3, one user with User privilege.
     pub fn with_user(name: &str, password: &str) -> Self {
-        let user = BmcUser {
-            name: name.as_bytes().to_vec(),
-            password: password.as_bytes().to_vec(),
-            privilege_max: Privilege::User,
-        };
-        BmcIdentity { guid: *b"stentor-demo-bmc", users: vec![user], kg: None, suites: Suite::DEFAULT.to_vec() }
+        BmcIdentity::with_nobody().and_user(name, password, Privilege::User)
+    }
+
+    /// The same with one user who may also switch the machine.
+    pub fn with_operator(name: &str, password: &str) -> Self {
+        BmcIdentity::with_nobody().and_user(name, password, Privilege::Operator)
+    }
+
+    fn with_nobody() -> Self {
+        BmcIdentity { guid: *b"stentor-demo-bmc", users: Vec::new(), kg: None, suites: Suite::DEFAULT.to_vec() }
     }
 
     /// Adds an account.
@@ -74,6 +81,15 @@ enum Change {
     Look,
 }
 
+/// An order to the task, and who waits for it.
+type Order = (Request, oneshot::Sender<BmcStatus>);
+
+enum Request {
+    Change(Change),
+    /// Who wants to know of switching.
+    Tell(Switched),
+}
+
 /// What the handle is told back.
 #[derive(Clone, Debug)]
 pub struct BmcStatus {
@@ -88,7 +104,7 @@ pub struct BmcStatus {
 #[derive(Debug)]
 pub struct SimulatedBmc {
     address: SocketAddr,
-    changes: mpsc::Sender<(Change, oneshot::Sender<BmcStatus>)>,
+    changes: mpsc::Sender<Order>,
     task: JoinHandle<()>,
 }
 
@@ -136,6 +152,7 @@ impl SimulatedBmc {
             started: Instant::now(),
             is_silent: false,
             datagrams: 0,
+            switched: None,
         };
         let task = tokio::spawn(server.run(orders));
         Ok(SimulatedBmc { address, changes, task })
@@ -196,14 +213,23 @@ impl SimulatedBmc {
         self.apply(Change::Restart).await;
     }
 
+    /// Whoever switches the machine over the network from now on is told to `switched`; [`SimulatedBmc::set_power`] is not.
+    pub async fn tell(&self, switched: Switched) {
+        self.order(Request::Tell(switched)).await;
+    }
+
     /// What the controller is doing; `None` if its task has ended.
     pub async fn status(&self) -> Option<BmcStatus> {
         self.apply(Change::Look).await
     }
 
     async fn apply(&self, change: Change) -> Option<BmcStatus> {
+        self.order(Request::Change(change)).await
+    }
+
+    async fn order(&self, request: Request) -> Option<BmcStatus> {
         let (done, told) = oneshot::channel();
-        self.changes.send((change, done)).await.ok()?;
+        self.changes.send((request, done)).await.ok()?;
         told.await.ok()
     }
 }
@@ -220,16 +246,20 @@ struct Server {
     started: Instant,
     is_silent: bool,
     datagrams: u64,
+    switched: Option<Switched>,
 }
 
 impl Server {
-    async fn run(mut self, mut orders: mpsc::Receiver<(Change, oneshot::Sender<BmcStatus>)>) {
+    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
         loop {
             tokio::select! {
                 order = orders.recv() => {
-                    let Some((change, done)) = order else { return };
-                    self.change(change);
+                    let Some((request, done)) = order else { return };
+                    match request {
+                        Request::Change(change) => self.change(change),
+                        Request::Tell(switched) => self.switched = Some(switched),
+                    }
                     // Whoever asked may have gone.
                     let _ = done.send(self.status());
                 }
@@ -279,7 +309,11 @@ impl Server {
         let mut entropy = |out: &mut [u8]| is_random &= getrandom::fill(out).is_ok();
         let at_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let arrival = Arrival { at_ms, entropy: &mut entropy };
+        let was_on = self.model.is_on();
         let answer = self.sessions.receive(datagram, arrival, &mut self.model);
+        if let Some(switched) = self.switched.as_ref().filter(|_| self.model.is_on() != was_on) {
+            switched(self.model.is_on());
+        }
         let Some(answer) = answer.filter(|_| is_random) else { return };
         if let Err(error) = self.socket.send_to(&answer, peer).await {
             tracing::debug!(%error, "simulated BMC cannot answer");

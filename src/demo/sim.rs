@@ -27,6 +27,8 @@ use crate::probes::sim_view::SimView;
 pub const BMC_USER: &str = "monitor";
 pub const BMC_PASSWORD: &str = "monpass";
 const ORDERS_MAX: usize = 64;
+/// Machines that were switched over the network and whose world has not followed yet.
+const SWITCHED_MAX: usize = 64;
 
 /// Asked of the simulation.
 enum Order {
@@ -108,13 +110,14 @@ pub async fn start(clock: Clock, net: Net) -> anyhow::Result<Running> {
     };
     world.settle().await;
     let (orders, inbox) = mpsc::channel(ORDERS_MAX);
-    let task = tokio::spawn(world.run(inbox));
+    let switched = world.listen_to_bmcs().await;
+    let task = tokio::spawn(world.run(inbox, switched));
     Ok(Running { sim: Sim { orders, dark }, task })
 }
 
 async fn bmc(plan: &HostPlan, net: Net, clock: &Clock) -> io::Result<SimulatedBmc> {
     let address = SocketAddr::new(net.bmc(plan), shifted(623));
-    SimulatedBmc::start(address, BmcIdentity::with_user(BMC_USER, BMC_PASSWORD), clock.clone()).await
+    SimulatedBmc::start(address, BmcIdentity::with_operator(BMC_USER, BMC_PASSWORD), clock.clone()).await
 }
 
 /// Silent on everything until the world settles.
@@ -199,8 +202,44 @@ impl Sim {
 }
 
 impl World {
-    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
-        while let Some(order) = orders.recv().await {
+    /// Which machine was switched over the network, and whether it is on.
+    async fn listen_to_bmcs(&self) -> mpsc::Receiver<(&'static str, bool)> {
+        let (told, switched) = mpsc::channel(SWITCHED_MAX);
+        for host in &self.hosts {
+            let (told, name) = (told.clone(), host.plan.name);
+            if let Some(bmc) = &host.bmc {
+                let switched = move |is_on| {
+                    // A controller never waits for the world; nobody switches so many machines at once.
+                    let _ = told.try_send((name, is_on));
+                };
+                bmc.tell(Box::new(switched)).await;
+            }
+        }
+        switched
+    }
+
+    /// A machine that was switched on boots, and one that was switched off is gone like any other without power.
+    fn switched(&mut self, host: &'static str, is_on: bool) {
+        let is_power = |fault: &Fault| fault.kind == Kind::Server && fault.host == host;
+        if is_on {
+            self.faults.retain(|fault| !is_power(fault));
+        } else if !self.faults.iter().any(is_power) {
+            let named = Fault::all().into_iter().find(is_power);
+            self.faults.insert(named.unwrap_or(Fault { kind: Kind::Server, host, component: None }));
+        }
+    }
+
+    async fn run(mut self, mut orders: mpsc::Receiver<Order>, mut switched: mpsc::Receiver<(&'static str, bool)>) {
+        loop {
+            let order = tokio::select! {
+                order = orders.recv() => order,
+                Some((host, is_on)) = switched.recv() => {
+                    self.switched(host, is_on);
+                    self.settle().await;
+                    continue;
+                }
+            };
+            let Some(order) = order else { return };
             // Whoever asked and went away does not need the answer.
             match order {
                 Order::Inject(fault, reply) => {

@@ -84,6 +84,7 @@ pub fn message(reason: Reason, address: &str) -> Message {
         generation: 1,
         stage: stentor_core::model::Stage::Failed,
         going_on: Vec::new(),
+        business: vec!["self-service".into()],
         links: stentor_core::model::Links::default(),
         timeline: vec![TimelineEntry {
             at: opened_at,

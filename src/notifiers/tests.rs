@@ -206,6 +206,18 @@ fn the_body_survives_hostile_text() {
 }
 
 #[test]
+fn a_message_names_the_services_that_people_know() {
+    let message = message(Reason::Problem, "");
+    let words = super::wording::wording(&message);
+    let services = words.rows.iter().find(|(name, _)| *name == "Services").map(|(_, text)| text.as_str());
+    assert_eq!(services, Some("self-service"));
+    assert_eq!(body(&message)["incident"]["business"], serde_json::json!(["self-service"]));
+    let mut nobody = message;
+    Arc::make_mut(&mut nobody.notification.incident).business.clear();
+    assert!(super::wording::wording(&nobody).rows.iter().all(|(name, _)| *name != "Services"));
+}
+
+#[test]
 fn texts_are_cut_at_a_character() {
     assert_eq!(cut("abc", 3), "abc");
     assert_eq!(cut("äöü", 3), "ä [… 4 bytes cut]");

@@ -147,6 +147,7 @@ fn incident_body(incident: &Incident) -> Value {
         "core": verdict.core.as_str(),
         "confidence": verdict.confidence,
         "users_notice": block(&incident.users_notice),
+        "business": incident.business.iter().map(|name| line(name)).collect::<Vec<_>>(),
         "root": incident.root,
         "effects": verdict.suppressed,
         "evidence": verdict.evidence.iter()

@@ -151,6 +151,8 @@ fn rows(message: &Message) -> Vec<(&'static str, String)> {
     row("Component", component(incident));
     row("Failure", failure(incident));
     row("Impact", impact(incident));
+    let business: Vec<String> = incident.business.iter().map(|name| line(name)).collect();
+    row("Services", listed(&business, ", "));
     let evidence: Vec<String> =
         verdict.evidence.iter().map(|seen| format!("{} {}: {}", seen.at, seen.sig, seen.value)).collect();
     row("Evidence", listed(&evidence, "\n"));

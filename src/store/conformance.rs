@@ -54,6 +54,7 @@ pub fn incident(number: u64) -> Incident {
         generation: 1,
         stage: stentor_core::model::Stage::Failed,
         going_on: Vec::new(),
+        business: Vec::new(),
         links: stentor_core::model::Links::default(),
         timeline: vec![],
     }

@@ -234,11 +234,6 @@ impl Service {
     }
 }
 
-/// Names of the business services that a live incident takes down or degrades.
-pub fn hit_by_incident(snapshot: &Snapshot, number: u64) -> &[Arc<str>] {
-    snapshot.services_known.hit.get(&number).map_or(&[], Vec::as_slice)
-}
-
 /// Which controller serves which node, of each cloud.
 pub fn pairs_of(snapshot: &Snapshot) -> Vec<(&Arc<str>, Vec<ZonePairs>)> {
     let catalog = &snapshot.catalog;

@@ -317,6 +317,7 @@ fn incident(number: u64, title: &str, opened: Timestamp, verdict: Verdict) -> In
         generation: 1,
         stage: stentor_core::model::Stage::Failed,
         going_on: Vec::new(),
+        business: Vec::new(),
         links: stentor_core::model::Links::default(),
         timeline: vec![TimelineEntry {
             at: opened,
@@ -353,6 +354,7 @@ fn incidents() -> BTreeMap<u64, Arc<Incident>> {
 fn power_lost() -> Incident {
     let mut power = incident(2417, "Power circuit A lost at osl1, cc-osl-01 is down", mins(12), power_verdict());
     power.users_notice = "New instances in az-osl fail with “not enough resources”; az-bgo still accepts them.".into();
+    power.business = vec!["self-service".into()];
     power.problems = vec![key("cc-osl-01", None), key("cc-osl-01", Some("cc port"))];
     power.owner = Some("mara".into());
     power.ack = Some(Ack {

@@ -118,6 +118,41 @@ async fn a_run_is_finished_when_the_cloud_is_verified_well_and_not_before() {
     assert!(verified.status.success() && said.contains("each follows the one before it"), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_server_of_the_demo_is_powered_on_by_two_and_nobody_heals_it_by_hand() {
+    let demo = Running::demo(93, 30).await;
+    let anna = Person::of(&demo);
+    let bob = Person::another(&demo, "bob", "admin", &demo.folder.path().join("state/demo.toml")).await;
+    demo.post("demo/inject/clc/server?wait=1").await.unwrap();
+    let incident = demo
+        .until_incidents("the server is known to be off", |all| {
+            all.iter().find(|incident| incident["class"] == "server_down").cloned().ok_or(all.len())
+        })
+        .await;
+    let number = incident["number"].as_u64().unwrap();
+    assert_eq!(incident["subtype"], "power_off", "{incident}");
+    let run = anna.done(&format!("/incidents/{number}/run"), json!({})).await;
+    let (id, steps) = (run["number"].as_u64().unwrap(), run["steps"].as_array().unwrap().clone());
+    let power = steps.iter().position(|step| step["do"] == "power").unwrap();
+    for step in &steps[..power] {
+        anna.done(&format!("/runs/{id}/steps/{}/skip", step["step"]), json!({"reason": "looked at"})).await;
+    }
+    let number_of_step = power + 1;
+    let path = |action: &str| format!("/runs/{id}/steps/{number_of_step}/{action}");
+    let asked = anna.done(&path("begin"), json!({})).await;
+    assert_eq!(asked["steps"][power]["state"], "asked", "{asked}");
+    anna.refused(&path("approve"), json!({}), StatusCode::FORBIDDEN).await;
+    bob.done(&path("approve"), json!({})).await;
+    let done = settled(&demo, id, number_of_step).await;
+    assert_eq!(done["state"], "done", "{done}");
+    assert!(done["output"].as_str().unwrap().contains("it is on"), "{done}");
+    demo.until_incidents("the machine came back by that alone", |all| {
+        let phase = all.iter().find(|one| one["number"] == number).map(|one| one["phase"].clone());
+        if phase == Some(json!("resolved")) { Ok(()) } else { Err(phase) }
+    })
+    .await;
+}
+
 /// The command line leads through the next one: it ends when the cloud is well, and not before.
 async fn led_from_a_terminal(demo: &Running, token: &Path) {
     demo.post("demo/inject/console/software?wait=1").await.unwrap();

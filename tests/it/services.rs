@@ -21,6 +21,8 @@ mod nrpe;
 mod ntp;
 #[path = "services/nut.rs"]
 mod nut;
+#[path = "services/ovn.rs"]
+mod ovn;
 #[path = "services/prometheus.rs"]
 mod prometheus;
 #[path = "services/rabbitmq.rs"]

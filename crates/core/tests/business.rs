@@ -191,11 +191,17 @@ fn an_incident_knows_which_services_it_takes_down() {
     let [incident] = snapshot.live_incidents()[..] else { panic!("{} incidents", snapshot.incidents.len()) };
     let hit: Vec<&str> = snapshot.services_known.hit[&incident.number].iter().map(|name| &**name).collect();
     assert_eq!(hit, ["both"]);
+    let number = incident.number;
+    let told = |story: &Story| -> Vec<String> {
+        story.engine.snapshot().incidents[&number].business.iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(told(&story), ["both"], "a message about it names them");
     let effects: Vec<&str> =
         incident.timeline.iter().filter(|e| e.kind == TimelineKind::Effect).map(|e| e.text.as_str()).collect();
     assert_eq!(effects, ["business service both is affected"], "told once");
     story.see("web1", 0).pass(60);
     assert!(story.engine.snapshot().services_known.hit.is_empty(), "and not after it is over");
+    assert_eq!(told(&story), ["both"], "what it did is kept with it");
 }
 
 #[test]

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use serde::Deserialize;
 use stentor_core::model::Observation;
 use stentor_wire::gluster::{
-    GlusterError, Heal, Left, Peer, Volume, add_status, parse_heal, parse_peers, parse_volumes,
+    Brick, GlusterError, Heal, Left, Peer, Quota, Volume, add_status, parse_heal, parse_peers, parse_quota,
+    parse_volumes,
 };
 
+use super::talk::shown;
 use super::tool::{Tool, missing, refusal};
 use super::view::ToolRun;
 use super::{BuildError, Deadline, HostView, Probe, ProbeEnv, ProbeError, Target};
@@ -22,13 +24,15 @@ pub struct Config {
     pub volumes: Vec<String>,
     /// Ask what waits to be healed.
     pub heal: bool,
+    /// Ask how full limited directories are; the daemon mounts the volume for a moment to tell.
+    pub quota: bool,
     /// Replaces `gluster`, with `sudo -n` before it for instance.
     pub command: Vec<String>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { volumes: Vec::new(), heal: true, command: Vec::new() }
+        Config { volumes: Vec::new(), heal: true, quota: false, command: Vec::new() }
     }
 }
 
@@ -44,6 +48,8 @@ struct Pool {
     volumes: Vec<Volume>,
     /// By volume; `None` = it did not say.
     heals: Vec<(String, Option<Heal>)>,
+    /// By volume, of those that have limits.
+    quotas: Vec<(String, Quota)>,
 }
 
 impl Probe for Gluster {
@@ -61,23 +67,40 @@ impl Probe for Gluster {
         let mut pool = Pool {
             peers: self.ask(&["peer", "status"], parse_peers, deadline).await?,
             volumes: self.ask(&["volume", "info"], parse_volumes, deadline).await?,
-            heals: Vec::new(),
+            ..Pool::default()
         };
         if pool.volumes.iter().any(|volume| volume.is_started) {
             let run = self.tool_run(&["volume", "status", "all"], deadline).await?;
             add_status(&run.stdout, &mut pool.volumes).map_err(|e| refusal(&self.tool, &run, &e.to_string()))?;
         }
+        self.ask_space(&mut pool, deadline).await?;
         let asked = pool.volumes.iter().filter(|volume| self.config.heal && volume.heals()).take(HEALS_MAX);
         for volume in asked {
             let run = self.tool_run(&["volume", "heal", &volume.name, "info", "summary"], deadline).await?;
             // The self-heal daemon may be down, or the version too old for a summary: the bricks are told all the same.
             pool.heals.push((volume.name.clone(), parse_heal(&run.stdout).ok()));
         }
-        Ok(observe(&pool, &self.config.volumes))
+        Ok(space(observe(&pool, &self.config.volumes), &pool))
     }
 }
 
 impl Gluster {
+    /// How full bricks and limited directories are. The daemon refuses while another question is under way, and where a volume
+    /// has no limit: then it is not told, and everything else is.
+    async fn ask_space(&self, pool: &mut Pool, deadline: Deadline) -> Result<(), ProbeError> {
+        if pool.volumes.iter().any(|volume| volume.is_started) {
+            let run = self.tool_run(&["volume", "status", "all", "detail"], deadline).await?;
+            let _ = add_status(&run.stdout, &mut pool.volumes);
+        }
+        let limited = |volume: &&Volume| self.config.quota && volume.is_started && volume.has_quota;
+        for volume in pool.volumes.iter().filter(limited).take(HEALS_MAX) {
+            let run = self.tool_run(&["volume", "quota", &volume.name, "list"], deadline).await?;
+            let quotas = parse_quota(&run.stdout).unwrap_or_default();
+            pool.quotas.extend(quotas.into_iter().map(|quota| (volume.name.clone(), quota)));
+        }
+        Ok(())
+    }
+
     async fn tool_run(&self, words: &[&str], deadline: Deadline) -> Result<ToolRun, ProbeError> {
         // `script` never asks back.
         let args = [&["--mode=script", "--xml"], words].concat();
@@ -162,6 +185,23 @@ fn observe(pool: &Pool, wanted: &[String]) -> Observation {
         .measure("split_brain_entries", entries as f64, "")
 }
 
+/// What is fullest, where it is told.
+fn space(mut seen: Observation, pool: &Pool) -> Observation {
+    let bricks = pool.volumes.iter().filter(|volume| volume.is_started).flat_map(|volume| &volume.bricks);
+    let told = |brick: &&Brick| brick.is_online;
+    let full = bricks.filter(told).filter_map(|brick| Some((brick.used_pct()?, brick.name.as_str())));
+    if let Some((used, name)) = full.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        seen = seen.fact("used_pct_max", used).fact("fullest", shown(name)).measure("used", used, "%");
+    }
+    let limits = pool.quotas.iter().map(|(volume, quota)| (quota.used_pct(), format!("{volume}:{}", quota.path)));
+    match limits.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        Some((used, name)) => {
+            seen.fact("quota_pct_max", used).fact("quota_fullest", shown(&name)).measure("quota", used, "%")
+        }
+        None => seen,
+    }
+}
+
 fn line(volume: &Volume) -> String {
     let up = volume.bricks.iter().filter(|brick| brick.is_online).count();
     let state = if volume.is_started { "started" } else { "stopped" };
@@ -182,10 +222,17 @@ mod tests {
     fn host(online: &[&str], connected: u8, heal: &str) -> Arc<SimView> {
         let node = |host: &&str| format!("<node><hostname>{host}</hostname><path>/b</path><status>1</status></node>");
         let nodes: String = online.iter().map(node).collect();
+        let sized = |host: &&str| {
+            let free = if *host == "b" { 40 } else { 700 };
+            let size = format!("<sizeTotal>1000</sizeTotal><sizeFree>{free}</sizeFree>");
+            format!("<node><hostname>{host}</hostname><path>/b</path><status>1</status>{size}</node>")
+        };
+        let detail: String = online.iter().map(sized).collect();
         let brick = |host: &str| format!("<brick>{host}:/b<name>{host}:/b</name></brick>");
         let info = format!(
             "<volInfo><volumes><volume><name>gv0</name><statusStr>Started</statusStr><typeStr>Replicate</typeStr>\
-             <replicaCount>2</replicaCount><bricks>{}{}</bricks></volume></volumes></volInfo>",
+             <replicaCount>2</replicaCount><bricks>{}{}</bricks><options><option><name>features.quota</name><value>on</value>\
+             </option></options></volume></volumes></volInfo>",
             brick("a"),
             brick("b")
         );
@@ -193,7 +240,12 @@ mod tests {
             format!("<peerStatus><peer><hostname>b</hostname><connected>{connected}</connected></peer></peerStatus>");
         let status =
             format!("<volStatus><volumes><volume><volName>gv0</volName>{nodes}</volume></volumes></volStatus>");
+        let detail =
+            format!("<volStatus><volumes><volume><volName>gv0</volName>{detail}</volume></volumes></volStatus>");
+        let limit = "<limit><path>/home</path><hard_limit>200</hard_limit><used_space>150</used_space></limit>";
         let tools = [
+            ("volume status all detail", answer(&detail)),
+            ("volume quota gv0 list", answer(&format!("<volQuota>{limit}</volQuota>"))),
             ("peer status", answer(&peer)),
             ("volume info", answer(&info)),
             ("volume status all", answer(&status)),
@@ -225,6 +277,26 @@ mod tests {
             assert_eq!(lists.map(|fact| text(&seen, fact)), told, "{online:?}");
             assert_eq!(number(&seen, "heal_pending"), 7.0);
         }
+    }
+
+    #[tokio::test]
+    async fn the_fullest_brick_and_limit_are_told_and_only_where_the_daemon_tells_them() {
+        let told = |seen: &Observation| ["used_pct_max", "fullest", "quota_pct_max"].map(|fact| text(seen, fact));
+        let seen = run_on("gluster", r#"{"quota":true}"#, host(&["a", "b"], 1, "")).await.expect("observed");
+        assert_eq!(told(&seen), ["96", "b:/b", "75"]);
+        let seen = run_on("gluster", "{}", host(&["a"], 1, "")).await.expect("observed");
+        assert_eq!(told(&seen), ["30", "a:/b", ""]);
+        let seen = run_on("gluster", "{}", host(&[], 1, "")).await.expect("observed");
+        assert_eq!(told(&seen), ["", "", ""]);
+        // Another question is under way: the rest is told all the same.
+        let busy = host(&["a", "b"], 1, "");
+        busy.change(|now| {
+            let refusal = "<cliOutput><opRet>-1</opRet><opErrstr>Another transaction is in progress for gv0</opErrstr></cliOutput>";
+            let run = ToolRun { code: Some(1), stdout: refusal.to_owned(), stderr: String::new() };
+            now.tools.insert("gluster --mode=script --xml volume status all detail".into(), run);
+        });
+        let seen = run_on("gluster", "{}", busy).await.expect("observed");
+        assert_eq!((text(&seen, "used_pct_max"), text(&seen, "bricks_down")), (String::new(), "[]".into()));
     }
 
     #[tokio::test]

@@ -56,6 +56,7 @@ pub mod ntp;
 pub mod nut;
 pub mod nvme;
 pub mod openstack;
+pub mod ovn;
 pub mod page;
 pub mod parity;
 pub mod ping;
@@ -288,6 +289,7 @@ pub const REGISTRY: &[Entry] = &[
     entry::<nut::Nut>(),
     entry::<nvme::Nvme>(),
     entry::<openstack::OpenStack>(),
+    entry::<ovn::Ovn>(),
     entry::<parity::Parity>(),
     entry::<ping::Ping>(),
     entry::<process::Process>(),

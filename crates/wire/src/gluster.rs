@@ -32,6 +32,8 @@ pub struct Volume {
     pub disperse: usize,
     pub redundancy: usize,
     pub bricks: Vec<Brick>,
+    /// Directories of it may have limits.
+    pub has_quota: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,6 +41,36 @@ pub struct Brick {
     /// `server:/path`
     pub name: String,
     pub is_online: bool,
+    /// Of the file system it lies on, in bytes: all and free; and its inodes.
+    pub size: Option<(u64, u64)>,
+    pub inodes: Option<(u64, u64)>,
+}
+
+impl Brick {
+    /// How full it is, in per cent: bytes or inodes, what is scarcer.
+    pub fn used_pct(&self) -> Option<f64> {
+        let pct = |(all, free): (u64, u64)| {
+            (all > 0)
+                .then(|| all.saturating_sub(free) as f64 / all as f64 * 100.0)
+                .map(|pct| (pct * 10.0).round() / 10.0)
+        };
+        let (size, inodes) = (self.size.and_then(pct), self.inodes.and_then(pct));
+        Some(size?.max(inodes.unwrap_or(0.0)))
+    }
+}
+
+/// A limit on a directory of a volume, in bytes.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Quota {
+    pub path: String,
+    pub limit: u64,
+    pub used: u64,
+}
+
+impl Quota {
+    pub fn used_pct(&self) -> f64 {
+        (self.used as f64 / self.limit.max(1) as f64 * 1000.0).round() / 10.0
+    }
 }
 
 /// What is left of the bricks that hold the same data.
@@ -138,9 +170,15 @@ pub fn parse_volumes(text: &str) -> Result<Vec<Volume>, GlusterError> {
             disperse: count(one, "disperseCount"),
             redundancy: count(one, "redundancyCount"),
             bricks,
+            has_quota: has_quota(one),
         }
     };
     Ok(root.at(&["volInfo", "volumes"]).map(|list| list.all("volume").map(volume).collect()).unwrap_or_default())
+}
+
+fn has_quota(volume: &Element) -> bool {
+    let is_it = |option: &Element| option.text_at(&["name"]) == "features.quota" && option.text_at(&["value"]) == "on";
+    volume.child("options").is_some_and(|options| options.all("option").any(is_it))
 }
 
 fn brick(one: &Element) -> Brick {
@@ -149,10 +187,11 @@ fn brick(one: &Element) -> Brick {
         "" => one.text.trim(),
         name => name,
     };
-    Brick { name: name.to_owned(), is_online: false }
+    Brick { name: name.to_owned(), ..Brick::default() }
 }
 
-/// Adds what `gluster --xml volume status all` says. Bricks of servers that are away are not in it, and stay down.
+/// Adds what `gluster --xml volume status all` says, with `detail` also how full each brick is. Bricks of servers that are
+/// away are not in it, and stay down.
 ///
 /// # Errors
 /// It is no XML, or the daemon refused.
@@ -161,11 +200,13 @@ pub fn add_status(text: &str, volumes: &mut [Volume]) -> Result<(), GlusterError
     let Some(list) = root.at(&["volStatus", "volumes"]) else { return Ok(()) };
     for told in list.all("volume") {
         let Some(volume) = volumes.iter_mut().find(|one| one.name == told.text_at(&["volName"])) else { continue };
-        for node in told.all("node").filter(|node| node.text_at(&["status"]) == "1") {
+        for node in told.all("node") {
             let name = format!("{}:{}", node.text_at(&["hostname"]), node.text_at(&["path"]));
-            if let Some(brick) = volume.bricks.iter_mut().find(|brick| brick.name == name) {
-                brick.is_online = true;
-            }
+            let Some(brick) = volume.bricks.iter_mut().find(|brick| brick.name == name) else { continue };
+            brick.is_online |= node.text_at(&["status"]) == "1";
+            let pair = |all: &str, free: &str| Some((node.number_at(&[all])?, node.number_at(&[free])?));
+            brick.size = pair("sizeTotal", "sizeFree").or(brick.size);
+            brick.inodes = pair("inodesTotal", "inodesFree").or(brick.inodes);
         }
     }
     Ok(())
@@ -189,6 +230,19 @@ pub fn parse_heal(text: &str) -> Result<Heal, GlusterError> {
         heal.split_brain = heal.split_brain.max(brick.number_at(&["numberOfEntriesInSplitBrain"]).unwrap_or(0));
     }
     Ok(heal)
+}
+
+/// Reads `gluster --xml volume quota NAME list`.
+///
+/// # Errors
+/// It is no XML, or the daemon refused, as it does where a volume has no limit.
+pub fn parse_quota(text: &str) -> Result<Vec<Quota>, GlusterError> {
+    let root = output(text)?;
+    let quota = |one: &Element| {
+        let (limit, used) = (one.number_at(&["hard_limit"])?, one.number_at(&["used_space"])?);
+        Some(Quota { path: one.text_at(&["path"]).to_owned(), limit, used })
+    };
+    Ok(root.child("volQuota").map(|list| list.all("limit").filter_map(quota).collect()).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -256,9 +310,35 @@ mod tests {
         assert_eq!(parse_heal(printed!("heal_two_down")).expect("a summary").unread, ["a:/bricks/b1", "a:/bricks/b2"]);
     }
 
+    /// What a real server printed: a brick of 32 MiB with 3 MiB free, beside empty ones.
+    #[test]
+    fn fullness_of_each_brick_and_of_a_limit_is_read() {
+        for (status, online) in [(printed!("detail"), [true; 3]), (printed!("detail_one_down"), [true, false, true])] {
+            let mut volumes = parse_volumes(printed!("info")).expect("volumes");
+            add_status(printed!("status"), &mut volumes).expect("a status");
+            for brick in volumes.iter_mut().flat_map(|volume| &mut volume.bricks) {
+                brick.is_online = false;
+            }
+            add_status(status, &mut volumes).expect("a status");
+            let bricks = &volumes[0].bricks;
+            assert_eq!(bricks.iter().map(|brick| brick.is_online).collect::<Vec<_>>(), online);
+            assert_eq!((bricks[0].size, bricks[0].used_pct()), (Some((33_554_432, 3_145_728)), Some(90.6)));
+            assert_eq!(bricks[2].used_pct(), Some(0.0));
+        }
+        let no_inodes = Brick { size: Some((100, 60)), inodes: Some((10, 1)), ..Brick::default() };
+        assert_eq!((no_inodes.used_pct(), Brick::default().used_pct()), (Some(90.0), None));
+        let quotas = parse_quota(printed!("quota")).expect("limits");
+        assert_eq!(
+            (quotas.len(), quotas[0].path.as_str(), quotas[0].limit, quotas[0].used_pct()),
+            (1, "/", 20_971_520, 0.0)
+        );
+        let none = "<cliOutput><opRet>-1</opRet><opErrstr>No quota configured on volume gv0</opErrstr></cliOutput>";
+        assert_eq!(parse_quota(none), Err(GlusterError::Refused("No quota configured on volume gv0".into())));
+    }
+
     #[test]
     fn a_dispersed_set_bears_its_redundancy_and_a_lone_brick_nothing() {
-        let brick = |is_online: bool| Brick { name: "a:/b".into(), is_online };
+        let brick = |is_online: bool| Brick { name: "a:/b".into(), is_online, ..Brick::default() };
         let dispersed = |up: usize| Volume {
             disperse: 6,
             redundancy: 2,
@@ -292,7 +372,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in "(<cliOutput>|<opRet>0</opRet>|<volInfo><volumes><volume>|<bricks>|<brick>|</brick>|<name>|a:/b|\\PC){0,30}") {
-            let _ = (parse_peers(&text), parse_heal(&text), parse_volumes(&text).map(|all| all.iter().map(Volume::sets).count()));
+            let _ = (parse_peers(&text), parse_heal(&text), parse_quota(&text), parse_volumes(&text).map(|all| all.iter().map(Volume::sets).count()));
         }
 
         #[test]

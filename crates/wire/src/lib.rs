@@ -26,6 +26,7 @@ pub mod nrpe;
 pub mod ntp;
 pub mod nut;
 pub mod openstack;
+pub mod ovn;
 pub mod proxmox;
 pub mod rabbitmq;
 pub mod raid;

@@ -182,6 +182,40 @@ impl Resources {
     }
 }
 
+/// One entry of `GET /nodes/NODE/qemu?full=1`: a virtual machine as QEMU itself says.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Machine {
+    pub id: String,
+    pub name: String,
+    /// `running`, `stopped`: whether its process is there.
+    pub status: String,
+    /// QEMU's run state: `running`, `paused`, `io-error`, `internal-error`, `guest-panicked`, …; as `status` where QEMU did not answer.
+    pub run_state: String,
+    /// `backup`, `migrate`, `snapshot`, …
+    pub lock: String,
+    pub is_template: bool,
+}
+
+/// # Errors
+/// It is no such list, or an entry is half.
+pub fn machines(json: &Value) -> Result<Vec<Machine>, ProxmoxError> {
+    let read = |row: &Value| {
+        let status = needed(row, "status")?;
+        let run_state = Some(text(row, "qmpstatus")).filter(|state| !state.is_empty());
+        Ok(Machine {
+            id: row.get("vmid").and_then(id).ok_or(ProxmoxError::HalfEntry("vmid"))?,
+            name: text(row, "name"),
+            run_state: run_state.unwrap_or_else(|| status.clone()),
+            status,
+            lock: text(row, "lock"),
+            is_template: flag(row, "template").unwrap_or(false),
+        })
+    };
+    let mut machines = rows(json)?.iter().map(read).collect::<Result<Vec<Machine>, ProxmoxError>>()?;
+    machines.sort_by(|a, b| (a.id.len(), &a.id).cmp(&(b.id.len(), &b.id)));
+    Ok(machines)
+}
+
 /// One entry of `GET /nodes/NODE/services`.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Unit {

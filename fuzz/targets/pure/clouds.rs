@@ -1,6 +1,6 @@
 //! Fuzz targets of what clouds and their backups are told by.
 
-use stentor_wire::{backup, cloudstack, drill, euca, manifest, openstack, proxmox};
+use stentor_wire::{backup, cloudstack, drill, euca, manifest, openstack, ovn, proxmox};
 
 pub fn backup(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
@@ -12,6 +12,14 @@ pub fn backup(data: &[u8]) {
     let records = drill::Records::parse(&text);
     let again: String = records.drills.iter().map(drill::Drill::line).collect();
     assert_eq!(drill::Records::parse(&again).drills, records.drills);
+}
+
+/// What the tool printed, as both of its outputs.
+pub fn ovn(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let Ok(member) = ovn::Member::read(&text, &text) else { return };
+    assert!(member.gone().map_or(0, |gone| gone.len()) <= member.servers.len(), "{member:?}");
+    assert!(member.may_fail().is_none_or(|left| left < member.servers.len().max(1)), "{member:?}");
 }
 
 pub fn euca(data: &[u8]) {

@@ -38,7 +38,10 @@ pub fn gluster(data: &[u8]) {
     let _ = (gluster::add_status(&text, &mut volumes), gluster::parse_peers(&text), gluster::parse_heal(&text));
     for volume in &volumes {
         assert!(volume.sets().len() <= volume.bricks.len(), "{volume:?}");
+        let full = volume.bricks.iter().filter_map(gluster::Brick::used_pct);
+        assert!(full.into_iter().all(|pct| (0.0..=100.0).contains(&pct)), "{volume:?}");
     }
+    assert!(gluster::parse_quota(&text).unwrap_or_default().iter().all(|quota| quota.used_pct().is_finite()));
 }
 
 pub fn riak(data: &[u8]) {

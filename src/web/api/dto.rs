@@ -201,6 +201,8 @@ pub struct Incident<'a> {
     pub rejected: Vec<Rejected<'a>>,
     pub problems: Vec<Key<'a>>,
     pub users_notice: &'a str,
+    /// Business services that it takes down or degrades by itself; once it recovers, those it did.
+    pub business: Vec<&'a str>,
     pub runbook: Option<&'a str>,
     pub owner: Option<&'a str>,
     pub ack: Option<Ack<'a>>,
@@ -250,6 +252,7 @@ impl<'a> From<&'a model::Incident> for Incident<'a> {
                 .collect(),
             problems: incident.problems.iter().map(Key::from).collect(),
             users_notice: &incident.users_notice,
+            business: incident.business.iter().map(|name| &**name).collect(),
             runbook: runbook(&verdict.runbook),
             owner: incident.owner.as_deref(),
             ack: incident.ack.as_ref().map(Ack::from),

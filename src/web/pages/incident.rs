@@ -46,6 +46,8 @@ pub struct IncidentPage {
     pub root: Option<(String, String)>,
     pub kin: Vec<Kin>,
     pub notice: String,
+    /// Business services that it takes down or degrades: name for people and page.
+    pub business: Vec<(String, String)>,
     pub still_works: String,
     pub cell: Option<(String, String)>,
     pub left: LeftFragment,
@@ -457,6 +459,12 @@ fn users_notice(incident: &Incident) -> String {
     incident.users_notice.clone()
 }
 
+/// A business service as people know it, and where its availability is shown.
+fn business(ctx: Ctx<'_>, name: &str) -> (String, String) {
+    let known = ctx.snapshot.catalog.businesses.iter().find(|one| *one.name == *name);
+    (known.map_or(name, |one| &one.display).to_owned(), ctx.scope.path("/availability"))
+}
+
 pub fn build(ctx: Ctx<'_>, shell: Shell, incident: &Arc<Incident>, notices: Notices) -> IncidentPage {
     let verdict = &incident.verdict;
     let catalog = &ctx.snapshot.catalog;
@@ -490,6 +498,7 @@ pub fn build(ctx: Ctx<'_>, shell: Shell, incident: &Arc<Incident>, notices: Noti
         root,
         kin: kin(ctx, incident),
         notice: users_notice(incident),
+        business: incident.business.iter().map(|name| business(ctx, name)).collect(),
         still_works: cell.map(|cell| cell.still_works.clone()).unwrap_or_default(),
         cell: cell_link,
         left: LeftFragment::build(ctx, incident),

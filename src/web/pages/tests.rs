@@ -248,6 +248,16 @@ async fn the_banner_says_how_much_reserve_is_left() {
 }
 
 #[tokio::test]
+async fn an_incident_names_the_services_that_it_takes_down() {
+    let fixture = fixture::serve(fixture::snapshot(), Role::Viewer).await;
+    let html = page(&fixture, "/i/2417").await;
+    let services = html.find("<b>Business services:</b>").map(|at| &html[at..at + 120]).unwrap_or_default();
+    assert!(services.contains("<a href=\"/c/ecc/availability\">self-service</a>"), "{services}");
+    let other = page(&fixture, "/i/2415").await;
+    assert!(!other.contains("Business services:"), "it takes none");
+}
+
+#[tokio::test]
 async fn without_a_cloud_the_overview_leads_through_the_set_up() {
     let fixture = fixture::serve(fixture::first_start(), Role::Admin).await;
     let html = page(&fixture, "/c/all").await;

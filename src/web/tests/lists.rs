@@ -19,6 +19,7 @@ async fn an_incident_tells_everything_that_is_known() {
     assert_eq!(incident["target"], serde_json::json!({"kind": "component", "host": "clc1", "component": "clc"}));
     assert_eq!(incident["opened_at"], "2026-09-21T14:09:20.000Z");
     assert_eq!(incident["evidence"][0]["value"], "refused");
+    assert_eq!(incident["business"], serde_json::json!(["self-service"]));
     assert_eq!(world.get(&bearer, "/api/v1/incidents/INC-17").await.json()["number"], 17);
     assert_eq!(world.get(&bearer, "/api/v1/incidents/18").await.status, StatusCode::NOT_FOUND);
     assert_eq!(world.get(&bearer, "/api/v1/incidents/x").await.status, StatusCode::BAD_REQUEST);

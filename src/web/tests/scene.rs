@@ -280,6 +280,7 @@ fn incident() -> Incident {
         generation: 1,
         stage: stentor_core::model::Stage::Failed,
         going_on: Vec::new(),
+        business: vec!["self-service".into()],
         links: stentor_core::model::Links::default(),
         timeline: vec![TimelineEntry {
             at: NOW - Span::from_mins(4),

@@ -77,8 +77,14 @@ const CLOUDSTACK: &[&str] = &[
 const GLUSTER: &str = "<?xml version=\"1.0\"?>\n<cliOutput><opRet>0</opRet><volInfo><volumes><volume><name>v</name><status>1</status>\
     <replicaCount>2</replicaCount><disperseCount>3</disperseCount><redundancyCount>1</redundancyCount><bricks><brick>a:/b<name>a:/b</name>\
     </brick></bricks></volume></volumes></volInfo><volStatus><volumes><volume><volName>v</volName><node><hostname>a</hostname><path>/b\
-    </path><status>1</status></node></volume></volumes></volStatus><peerStatus><peer><connected>0</connected></peer></peerStatus><healInfo>\
-    <bricks><brick><numberOfEntriesInHealPending>-</numberOfEntriesInHealPending></brick></bricks></healInfo></cliOutput>";
+    </path><status>1</status><sizeTotal>9</sizeTotal><sizeFree>4</sizeFree><inodesTotal>7</inodesTotal><inodesFree>0</inodesFree></node></volume></volumes></volStatus><peerStatus><peer><connected>0</connected></peer></peerStatus><healInfo>\
+    <bricks><brick><numberOfEntriesInHealPending>-</numberOfEntriesInHealPending></brick></bricks></healInfo><volQuota><limit><path>/</path><hard_limit>9</hard_limit>\
+    <used_space>3</used_space></limit></volQuota></cliOutput>";
+const OVN: &[&str] = &[
+    include_str!("../../../crates/wire/tests/data/ovn/leader_one_gone.txt"),
+    include_str!("../../../crates/wire/tests/data/ovn/majority_gone.txt"),
+    "\"cluster/status\" is not a valid command\nunknown cluster\novn-appctl: cannot connect to \"x\"\n",
+];
 const RIAK: &[&str] = &[
     r#"{"nodename":"riak@a","ring_members":["riak@a","riak@b"],"connected_nodes":[],"ring_ownership":"[{'riak@a',21}]"}"#,
     "valid 34.4% 33.0% 'riak@a'\nRing Ready: false\n=== Unreachable Nodes ===\n['riak@b']\nriak@a waiting to handoff 3 partitions\n",
@@ -322,6 +328,7 @@ fn storage(target: &str) -> Vec<Vec<u8>> {
         "iscsi" => texts(&[ISCSI]),
         "lvm" => texts(&[LVM]),
         "multipath" => texts(&[MULTIPATH]),
+        "ovn" => texts(OVN),
         "raid" => texts(RAID),
         "smartctl" => texts(&[SMARTCTL, r#"{"smartctl":{},"devices":[{"name":"/dev/sda","type":"sat"}]}"#]),
         "zpool" => texts(&[ZPOOL, "tank\t91\t12%\tDEGRADED\n"]),

@@ -111,7 +111,8 @@ fn built_in_upstream(topology: &Topology, kind: &str) -> Vec<(Edge, &'static str
         ("cloudstack", "cpvm" | "usage" | "vr") => {
             vec![(Edge::Control, "ms"), (Edge::Control, "lb"), (Edge::Store, "primary")]
         }
-        ("openstack", kind) if !matches!(kind, "rabbitmq" | "galera") => {
+        // OVN's databases keep themselves.
+        ("openstack", kind) if !matches!(kind, "rabbitmq" | "galera" | "ovn") => {
             vec![(Edge::Control, "rabbitmq"), (Edge::Control, "galera")]
         }
         _ => Vec::new(),

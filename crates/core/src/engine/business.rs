@@ -14,7 +14,7 @@ use crate::availability::history::{Change, Subject};
 use crate::availability::{Piece, PieceKind, State};
 use crate::catalog::Catalog;
 use crate::diagnosis::{CoreState, Diagnosis};
-use crate::model::{Incident, ServiceState, TimelineEntry, TimelineKind};
+use crate::model::{Incident, Phase, ServiceState, TimelineEntry, TimelineKind};
 use crate::snapshot::Row;
 
 /// What is kept of services as people know them.
@@ -78,7 +78,9 @@ impl Engine {
         self.note_planned_cores(&catalog, &prepared, effects);
         if catalog.businesses.is_empty() {
             if !self.services_known.businesses.is_empty() {
-                Arc::make_mut(&mut self.services_known).businesses.clear();
+                self.tell_incidents(&BTreeMap::new());
+                let known = Arc::make_mut(&mut self.services_known);
+                (known.businesses, known.hit) = (Vec::new(), BTreeMap::new());
             }
             return;
         }
@@ -141,8 +143,15 @@ impl Engine {
         live.map(of_one).filter(|(_, hit)| !hit.is_empty()).collect()
     }
 
-    /// Each service once in the timeline of each incident.
+    /// Each service once in the timeline of each incident, and all of them in it while it is open.
     fn tell_incidents(&mut self, hit: &BTreeMap<u64, Vec<Arc<str>>>) {
+        let open = self.tracker.incidents.values().filter(|incident| incident.phase == Phase::Open);
+        let now = |incident: &Incident| hit.get(&incident.number).map_or(&[][..], Vec::as_slice);
+        let changed: Vec<u64> =
+            open.filter(|incident| incident.business != now(incident)).map(|incident| incident.number).collect();
+        for number in changed {
+            self.tracker.edit(number, |incident| incident.business = now(incident).to_vec());
+        }
         let known = Arc::clone(&self.services_known);
         for (number, names) in hit {
             let before = known.hit.get(number).map_or(&[][..], Vec::as_slice);

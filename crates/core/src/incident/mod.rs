@@ -267,6 +267,7 @@ impl Tracker {
             timeline: Vec::new(),
             stage: Stage::Failed,
             going_on: Vec::new(),
+            business: Vec::new(),
             links: links.clone(),
         };
         // Whole seconds: finer is noise of the tick.

@@ -116,6 +116,9 @@ pub struct Incident {
     pub going_on: Vec<String>,
     #[serde(default)]
     pub links: Links,
+    /// Business services that it takes down or degrades by itself; once it recovers, those it did.
+    #[serde(default)]
+    pub business: Vec<Arc<str>>,
 }
 
 impl Incident {
@@ -159,6 +162,7 @@ impl Incident {
             stage: Stage::Well,
             going_on: Vec::new(),
             links: Links::default(),
+            business: Vec::new(),
         }
     }
 

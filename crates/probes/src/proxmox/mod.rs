@@ -12,7 +12,7 @@ use std::sync::Arc;
 use hyper::header::HeaderValue;
 use serde::Deserialize;
 use stentor_core::model::Observation;
-use stentor_wire::proxmox::{Ha, Membership, Resources, tasks, units};
+use stentor_wire::proxmox::{Ha, Membership, Resources, machines, tasks, units};
 
 use super::api::{page, request, secret};
 use super::fetch::{Exchange, Fetch, fetch};
@@ -74,6 +74,8 @@ pub enum Look {
     Ha,
     Storage,
     Guests,
+    /// What QEMU itself says of each virtual machine.
+    Vms,
     Services,
     Backup,
 }
@@ -86,6 +88,8 @@ impl Look {
             Look::Ha => "/api2/json/cluster/ha/status/current",
             Look::Storage => "/api2/json/cluster/resources?type=storage",
             Look::Guests => "/api2/json/cluster/resources",
+            // `full` asks QEMU of each; the list of the cluster says `running` as long as there is a process.
+            Look::Vms => "/api2/json/nodes/localhost/qemu?full=1",
             Look::Services => "/api2/json/nodes/localhost/services",
             Look::Backup => "/api2/json/nodes/localhost/tasks?typefilter=vzdump&source=all&limit=50",
         }
@@ -135,6 +139,7 @@ impl Probe for Proxmox {
             Look::Ha => Ha::read(&json).map(|ha| observe::ha(seen.clone(), &ha, node)),
             Look::Storage => Resources::read(&json).map(|all| observe::storage(seen.clone(), &all, node, wanted)),
             Look::Guests => Resources::read(&json).map(|all| observe::guests(seen.clone(), &all, node, wanted)),
+            Look::Vms => machines(&json).map(|all| observe::vms(seen.clone(), &all)),
             Look::Services => {
                 units(&json).map(|all| observe::services(seen.clone(), &all, self.config.unit.as_deref()))
             }

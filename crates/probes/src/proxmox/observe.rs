@@ -2,7 +2,7 @@
 
 use stentor_core::Timestamp;
 use stentor_core::model::{Observation, Value};
-use stentor_wire::proxmox::{Guest, Ha, Membership, Resources, Storage, Task, Unit};
+use stentor_wire::proxmox::{Guest, Ha, Machine, Membership, Resources, Storage, Task, Unit};
 
 use crate::talk::shown;
 
@@ -158,16 +158,8 @@ pub(super) fn guests(seen: Observation, all: &Resources, node: &str, wanted: &[S
     let ha_down: Vec<String> = ha_down.take(NAMES_MAX).map(|one| shown(&one.id)).collect();
     let ha_failed: Vec<String> =
         own.iter().filter(|one| one.ha_state == "error").take(NAMES_MAX).map(|one| shown(&one.id)).collect();
-    let paused: Vec<String> = own
-        .iter()
-        .filter(|one| matches!(one.status.as_str(), "paused" | "io-error" | "internal-error"))
-        .take(NAMES_MAX)
-        .map(|one| shown(&one.id))
-        .collect();
     let mut text = format!("{running} of {} guests of {node} run", own.len());
-    for (list, what) in
-        [(&down, "DOWN"), (&ha_down, "wanted by HA and stopped"), (&ha_failed, "in HA error"), (&paused, "paused")]
-    {
+    for (list, what) in [(&down, "DOWN"), (&ha_down, "wanted by HA and stopped"), (&ha_failed, "in HA error")] {
         if !list.is_empty() {
             text.push_str(&format!(", {what}: {}", list.join(" ")));
         }
@@ -187,7 +179,6 @@ pub(super) fn guests(seen: Observation, all: &Resources, node: &str, wanted: &[S
         .fact("down", down)
         .fact("ha_down", ha_down)
         .fact("ha_failed", ha_failed)
-        .fact("paused", paused)
         .fact("statistics", statistics)
         .measure("running", running as f64, "")
 }
@@ -240,4 +231,30 @@ pub(super) fn backup(seen: Observation, all: &[Task], now: Timestamp) -> Observa
         Some(end) => seen.fact("good_age_s", age(end)).measure("good_age", age(end), "s"),
         None => seen,
     }
+}
+
+/// Machines that a process is there of and that do not go on.
+pub(super) fn vms(seen: Observation, all: &[Machine]) -> Observation {
+    let own = || all.iter().filter(|one| !one.is_template && one.status == "running");
+    let in_state = |states: &[&str]| names(own().filter(|one| states.contains(&one.run_state.as_str())), |one| &one.id);
+    let io_error = in_state(&["io-error"]);
+    let broken = in_state(&["internal-error", "guest-panicked"]);
+    // A backup, a snapshot and a migration stop a machine for a moment, and hold a lock meanwhile.
+    let is_paused = |one: &&Machine| matches!(one.run_state.as_str(), "paused" | "suspended") && one.lock.is_empty();
+    let paused = names(own().filter(is_paused), |one| &one.id);
+    let going = own().filter(|one| one.run_state == "running").count();
+    let mut text = format!("{going} of {} virtual machines with a process go on", own().count());
+    for (list, what) in [(&io_error, "IO-ERROR"), (&broken, "BROKEN"), (&paused, "paused")] {
+        if !list.is_empty() {
+            text.push_str(&format!(", {what}: {}", list.join(" ")));
+        }
+    }
+    let stalled = io_error.len() + broken.len();
+    say(seen, text)
+        .fact("vms", own().count())
+        .fact("going", going)
+        .fact("io_error", io_error)
+        .fact("broken", broken)
+        .fact("paused", paused)
+        .measure("stalled", stalled as f64, "")
 }

@@ -146,6 +146,26 @@ async fn guests_that_should_run_and_do_not_are_named() {
     );
 }
 
+/// qemu-server: the list with `full`, `qmpstatus` from QEMU's `query-status`, and what it is where QEMU does not answer.
+#[tokio::test]
+async fn a_machine_that_stands_still_is_told_though_its_process_runs() {
+    let body = r#"{"data":[{"vmid":101,"name":"web","status":"running","qmpstatus":"running","pid":4711,"uptime":9},
+        {"vmid":102,"name":"db","status":"running","qmpstatus":"io-error","pid":4712},{"vmid":103,"status":"running","qmpstatus":"paused","lock":"backup"},
+        {"vmid":104,"status":"running","qmpstatus":"paused"},{"vmid":105,"status":"stopped","qmpstatus":"stopped"},
+        {"vmid":106,"status":"running","qmpstatus":"guest-panicked"},{"vmid":107,"status":"running"},
+        {"vmid":9000,"status":"stopped","qmpstatus":"stopped","template":1}]}"#;
+    let seen = served("/api2/json/nodes/localhost/qemu?full=1", body, r#","look":"vms""#).await;
+    assert_eq!(["io_error", "broken", "paused"].map(|fact| text(&seen, fact)), ["[102]", "[106]", "[104]"]);
+    assert_eq!((number(&seen, "vms"), number(&seen, "going")), (6.0, 2.0));
+    assert!(seen.text.contains("2 of 6 virtual machines") && seen.text.contains("IO-ERROR: 102"), "{}", seen.text);
+    let seen = look(
+        node("/api2/json/nodes/localhost/qemu?full=1", "200 OK", r#"{"data":[{"vmid":1}]}"#).await,
+        r#","look":"vms""#,
+        "8a7f-secret",
+    );
+    assert_eq!(text(&seen.await, "proxmox"), "invalid");
+}
+
 #[tokio::test]
 async fn services_and_backups_of_the_node_are_told() {
     let units = r#"{"data":[{"service":"corosync","name":"corosync","state":"dead","unit-state":"enabled"},{"service":"pvestatd","name":"pvestatd","state":"running","unit-state":"enabled"},
