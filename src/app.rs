@@ -49,6 +49,7 @@ use crate::probes::local_view::LocalView;
 use crate::probes::ssh_link::Ssh;
 use crate::probes::{HostView, Network, ProbeEnv};
 use crate::runbook;
+use crate::runbook::agents::Agents;
 use crate::store::{self, SharedStore};
 use crate::traps;
 use crate::web::auth::Credentials;
@@ -147,7 +148,9 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     let files = nagios.as_ref().map(|nagios| Files::start(nagios, &engine, &base.clock, &desk));
     let env = ProbeEnv { net: options.network.clone(), view: options.view, clock: base.clock.clone() };
     let ssh = Arc::new(Ssh::new(settings.ssh.clone()).context("SSH cannot be set up")?);
-    let runs = runbook::Parts { engine: engine.clone(), env: env.clone(), ssh: Arc::clone(&ssh) };
+    let agents = Arc::new(Agents::of_start(getrandom::u64().context("no random bytes for orders to agents")?));
+    let (to_agents, by_ssh) = (Arc::clone(&agents), Arc::clone(&ssh));
+    let runs = runbook::Parts { engine: engine.clone(), env: env.clone(), ssh: by_ssh, agents: to_agents };
     let watched = Watched { catalog, env, factory: options.factory, imported: imported(nagios.as_ref()), ssh };
     let (handle, collector) = start_collector(&base, &settings, watched, &engine)?;
     let orders = tokio::spawn(relay(writer.to_collector, handle.clone()));
@@ -161,6 +164,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         clock: base.clock.clone(),
         make_old: made_old_in(&options.network),
         desk,
+        agents,
         traps: board,
         self_metrics: base.registry,
         url: door.url.as_str().into(),

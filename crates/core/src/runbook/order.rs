@@ -135,10 +135,13 @@ pub fn order(run: &Run, step: &Step, catalog: &Catalog) -> Result<Option<(Arc<st
             let host = host()?;
             let view = catalog.host_id(&host).map(|id| catalog.hosts[id.index()].view);
             match view {
-                Some(View::Local | View::Ssh) => Ok(Some((host, OrderKind::Command(words), within(COMMAND_WITHIN)))),
-                Some(View::Agent | View::None) => Err(format!(
-                    "no command can be run on `{host}`: it needs `view = \"ssh\"`, an agent only observes; do it by hand \
-                     and skip the step with a note"
+                // Whether the agent of a host takes commands is its own to say, and the executor's to hear.
+                Some(View::Local | View::Ssh | View::Agent) => {
+                    Ok(Some((host, OrderKind::Command(words), within(COMMAND_WITHIN))))
+                }
+                Some(View::None) => Err(format!(
+                    "no command can be run on `{host}`: it needs `view = \"ssh\"` or `\"agent\"`; do it by hand and skip \
+                     the step with a note"
                 )),
                 None => Err(format!("there is no host `{host}`")),
             }
