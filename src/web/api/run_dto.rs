@@ -147,7 +147,9 @@ fn run_step(
         };
         Need { condition: Arc::clone(&need.text), holds, why }
     });
-    let (runs, refused) = match what((snapshot, agents), run, step) {
+    // What an agent says now is no matter of what is over.
+    let is_open = run.phase.is_live() && !state.state.is_settled();
+    let (runs, refused) = match what((snapshot, is_open.then_some(agents)), run, step) {
         Ok(runs) => (runs, None),
         Err(why) => (None, Some(why)),
     };
@@ -178,7 +180,11 @@ fn run_step(
 }
 
 /// What a step would do, and where.
-fn what((snapshot, agents): (&Snapshot, &Agents), run: &runbook::Run, step: &Step) -> Result<Option<String>, String> {
+fn what(
+    (snapshot, agents): (&Snapshot, Option<&Agents>),
+    run: &runbook::Run,
+    step: &Step,
+) -> Result<Option<String>, String> {
     let catalog = &snapshot.catalog;
     let host = run.target.host.as_deref().unwrap_or("?");
     match &step.action {
@@ -199,7 +205,7 @@ fn what((snapshot, agents): (&Snapshot, &Agents), run: &runbook::Run, step: &Ste
             let words = order::command(words, &Names::of(run, catalog), &catalog.runs)?;
             order::order(run, step, catalog)?;
             let by_agent = catalog.host_id(host).is_some_and(|id| catalog.hosts[id.index()].view == View::Agent);
-            if let Some(why) = agents.objection(host, &words).filter(|_| by_agent) {
+            if let Some(why) = agents.filter(|_| by_agent).and_then(|agents| agents.objection(host, &words)) {
                 return Err(why);
             }
             let by = if by_agent { ", by its agent" } else { "" };
