@@ -49,6 +49,7 @@ use crate::probes::local_view::LocalView;
 use crate::probes::ssh_link::Ssh;
 use crate::probes::{HostView, Network, ProbeEnv};
 use crate::runbook;
+use crate::runbook::agents::Agents;
 use crate::store::anchor::Anchor;
 use crate::store::{self, SharedStore};
 use crate::traps;
@@ -147,8 +148,8 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     let engine = writer.handle.clone();
     let files = nagios.as_ref().map(|nagios| Files::start(nagios, &engine, &base.clock, &desk));
     let env = ProbeEnv { net: options.network.clone(), view: options.view, clock: base.clock.clone() };
-    let ssh = Arc::new(Ssh::new(settings.ssh.clone()).context("SSH cannot be set up")?);
-    let runs = runbook::Parts { engine: engine.clone(), env: env.clone(), ssh: Arc::clone(&ssh) };
+    let runs = executor(&engine, &env, &settings)?;
+    let ssh = Arc::clone(&runs.ssh);
     let watched = Watched { catalog, env, factory: options.factory, imported: imported(nagios.as_ref()), ssh };
     let (handle, collector) = start_collector(&base, &settings, watched, &engine)?;
     let orders = tokio::spawn(relay(writer.to_collector, handle.clone()));
@@ -162,6 +163,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         clock: base.clock.clone(),
         make_old: made_old_in(&options.network),
         desk,
+        agents: Arc::clone(&runs.agents),
         traps: board,
         self_metrics: base.registry,
         url: door.url.as_str().into(),
@@ -195,6 +197,13 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         prune,
         lock,
     })
+}
+
+/// Who carries out steps of runbooks, and with what.
+fn executor(engine: &Handle, env: &ProbeEnv, settings: &settings::Settings) -> anyhow::Result<runbook::Parts> {
+    let ssh = Arc::new(Ssh::new(settings.ssh.clone()).context("SSH cannot be set up")?);
+    let start = getrandom::u64().context("no random bytes for orders to agents")?;
+    Ok(runbook::Parts { engine: engine.clone(), env: env.clone(), ssh, agents: Arc::new(Agents::of_start(start)) })
 }
 
 /// What another monitor of the same objects left, at the very first start.

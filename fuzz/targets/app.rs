@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
+use stentor::agent::order;
 use stentor::config::{self, Diagnostics, Pack};
 use stentor::demo::{mailbox, port};
 use stentor::journal::codec;
@@ -39,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     ("value", value),
     ("api_results", api_results),
     ("api_agent", api_agent),
+    ("agent_orders", agent_orders),
     ("api_commands", api_commands),
     ("traps", traps),
     ("smtp_sink", smtp_sink),
@@ -107,6 +109,15 @@ fn api_results(data: &[u8]) {
         let _ = passive::of_host(request.code, &request.output);
         assert!(all_finite(&passive::of_service(request.code, &request.output)));
         let _ = request.observed_at.map(|when| when.instant());
+    }
+}
+
+/// What an agent takes for orders keeps its limits.
+fn agent_orders(data: &[u8]) {
+    let Ok(orders) = order::read(data) else { return };
+    for order in &orders.orders {
+        assert!(order.id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "an id that is no name");
+        let _ = order.limits();
     }
 }
 

@@ -1,12 +1,14 @@
-//! The hub as the agent sees it: which checks are there, and take this batch.
+//! The hub as the agent sees it: which checks are there, take this batch, and what became of an order.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stentor_core::Timestamp;
 use stentor_core::model::{Observation, Value};
+use tracing::warn;
 
 use super::AgentConfig;
+use super::order::{self, Order, Orders};
 use super::trust::{HubTls, HubTlsError};
 
 /// One check to run here.
@@ -45,6 +47,8 @@ fn as_rfc3339<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::
 /// One push: results of one boot, or none as a sign of life.
 #[derive(Debug)]
 pub struct Push<'a> {
+    /// This start; the results may be of an earlier one.
+    pub start: &'a str,
     pub boot: &'a str,
     pub sequence: u64,
     /// Results that are held back for later.
@@ -61,6 +65,33 @@ struct PushHead<'a> {
     sequence: u64,
     waiting: u64,
     dropped: u64,
+    commands: PushCommands<'a>,
+}
+
+/// Said with each push, also that there are none: the hub then knows what to tell people.
+#[derive(Serialize)]
+struct PushCommands<'a> {
+    start: &'a str,
+    allow: &'a [Vec<Arc<str>>],
+}
+
+/// What is told of an order.
+#[derive(Copy, Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderState {
+    /// May it begin?
+    Begun,
+    Refused,
+    Done,
+    Failed,
+}
+
+#[derive(Serialize)]
+struct OrderTold<'a> {
+    agent: &'a str,
+    start: &'a str,
+    state: OrderState,
+    output: &'a str,
 }
 
 /// Why a request to the hub did not succeed.
@@ -85,6 +116,17 @@ pub enum HubError {
     Answer(String),
 }
 
+impl HubError {
+    /// Asking again changes nothing about this order.
+    pub fn is_final(&self) -> bool {
+        match self {
+            HubError::Refused { .. } | HubError::Never { .. } => true,
+            HubError::NotNow { status, .. } => *status == 409,
+            HubError::Url(_) | HubError::Tls(_) | HubError::Unreachable(_) | HubError::Answer(_) => false,
+        }
+    }
+}
+
 /// Letters of a refusal that are kept for the log.
 const REFUSAL_CHARS_MAX: usize = 300;
 /// Bytes of an answer that are read: a list of some thousand checks.
@@ -96,6 +138,7 @@ pub struct Hub {
     client: reqwest::Client,
     checks_url: reqwest::Url,
     results_url: reqwest::Url,
+    orders_url: reqwest::Url,
     config: AgentConfig,
 }
 
@@ -119,7 +162,8 @@ impl Hub {
             .build()
             .map_err(|error| HubError::Unreachable(chain(&error)))?;
         checks_url.query_pairs_mut().append_pair("host", &config.host);
-        Ok(Hub { client, checks_url, results_url: url("/api/v1/agent/results")?, config: config.clone() })
+        let (results_url, orders_url) = (url("/api/v1/agent/results")?, url("/api/v1/agent/orders/")?);
+        Ok(Hub { client, checks_url, results_url, orders_url, config: config.clone() })
     }
 
     /// The checks of this host.
@@ -132,16 +176,33 @@ impl Hub {
         Ok(list.items)
     }
 
-    /// Delivers one batch; `body` comes from [`Hub::body`].
+    /// Delivers one batch, and what the hub asks for in return; `body` comes from [`Hub::body`].
     ///
     /// # Errors
     /// It was not acknowledged.
-    pub async fn push(&self, body: Arc<[u8]>) -> Result<(), HubError> {
+    pub async fn push(&self, body: Arc<[u8]>) -> Result<Orders, HubError> {
         let request = self
             .signed(self.client.post(self.results_url.clone()))
             .header(reqwest::header::CONTENT_TYPE, "application/json")
             .body(body.to_vec());
-        answer(request).await.map(drop)
+        let taken = answer(request).await?;
+        Ok(order::read(&taken).unwrap_or_else(|why| {
+            warn!(why, "the hub took the results, but its orders cannot be read");
+            Orders::default()
+        }))
+    }
+
+    /// Tells of an order; that it is taken is the hub's leave to begin.
+    ///
+    /// # Errors
+    /// It was not taken.
+    pub async fn tell(&self, order: &Order, start: &str, state: OrderState, output: &str) -> Result<(), HubError> {
+        let told = OrderTold { agent: &self.config.host, start, state, output };
+        // Ids are plain ([`order::read`]): they stay one part of the path.
+        let url = self.orders_url.join(&order.id).map_err(|error| HubError::Answer(error.to_string()))?;
+        let body = serde_json::to_vec(&told).map_err(|error| HubError::Answer(error.to_string()))?;
+        let request = self.signed(self.client.post(url));
+        answer(request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body)).await.map(drop)
     }
 
     fn signed(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
@@ -157,8 +218,9 @@ impl Hub {
     /// # Errors
     /// It cannot be written as JSON.
     pub fn body(&self, push: &Push<'_>) -> Result<Arc<[u8]>, HubError> {
-        let Push { boot, sequence, waiting, dropped, results } = *push;
-        let head = PushHead { agent: &self.config.host, boot, sequence, waiting, dropped };
+        let Push { start, boot, sequence, waiting, dropped, results } = *push;
+        let commands = PushCommands { start, allow: self.config.allow.entries() };
+        let head = PushHead { agent: &self.config.host, boot, sequence, waiting, dropped, commands };
         let mut body = serde_json::to_vec(&head).map_err(|error| HubError::Answer(error.to_string()))?;
         // Results are JSON already, as the spool keeps them.
         body.pop();
@@ -195,7 +257,7 @@ async fn answer(request: reqwest::RequestBuilder) -> Result<Vec<u8>, HubError> {
             status,
             text,
         },
-        404 => HubError::Refused { words: "the hub knows no such host", status, text },
+        404 => HubError::Refused { words: "the hub knows no such host or order", status, text },
         _ => HubError::NotNow { status, text },
     })
 }

@@ -1,9 +1,13 @@
 //! The agent: runs a host's own checks on that host and pushes what they saw to the hub.
 //!
-//! Three parts in one task: the refresher asks the hub which checks there are, the runner runs them on their cadence, the
-//! pusher delivers. It never judges, and it never lets go of a batch before the hub has it.
+//! Parts in one task: the refresher asks the hub which checks there are, the runner runs them on their cadence, the pusher
+//! delivers, and where the host has opted in the commander runs commands for runbooks. It never judges, and it never lets go
+//! of a batch before the hub has it.
 
+mod allow;
+mod commander;
 mod hub;
+pub mod order;
 mod pusher;
 mod runner;
 mod segment;
@@ -19,9 +23,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use self::order::Orders;
 use crate::clock::Clock;
 use crate::probes::HostView;
 
+pub use allow::{AllowList, AllowListError};
 pub use hub::{CheckItem, Hub, HubError};
 pub use spool::{SpoolConfig, SpoolError};
 pub use trust::{HubTls, HubTlsError, Identity, Pin};
@@ -53,6 +59,8 @@ pub struct AgentConfig {
     pub backoff: Backoff,
     /// Results that wait while the hub is away; the oldest are dropped, and counted.
     pub spool: SpoolConfig,
+    /// Commands that it runs for runbooks; empty = none.
+    pub allow: AllowList,
 }
 
 impl AgentConfig {
@@ -69,6 +77,7 @@ impl AgentConfig {
             request_timeout: Duration::from_secs(10),
             backoff: Backoff { first: Duration::from_millis(250), longest: Duration::from_secs(10) },
             spool: SpoolConfig { folder: None, bytes_max: SPOOL_BYTES_MAX },
+            allow: AllowList::default(),
         }
     }
 }
@@ -166,10 +175,12 @@ impl Agent {
         let (checks_in, checks) = watch::channel(Arc::new(Vec::new()));
         let (results_in, results) = mpsc::channel(RESULTS_IN_FLIGHT_MAX);
         let spool = spool::Spool::open(&config.spool)?;
-        let pusher = pusher::Pusher::new(&config, hub.clone(), boot, spool);
-        let ((), (), report) = tokio::join!(
+        let (orders_in, orders) = watch::channel(Orders::default());
+        let pusher = pusher::Pusher::new(&config, hub.clone(), (Arc::clone(&boot), orders_in), spool);
+        let ((), (), (), report) = tokio::join!(
             refresh(&config, &hub, checks_in, &stop),
             runner::run(&config, view, clock, checks, results_in, &stop),
+            commander::run(&config, &hub, boot, orders, &stop),
             pusher.run(results, &stop),
         );
         info!(host.name = %config.host, batches = report.batches, dropped = report.dropped, "agent stopped");

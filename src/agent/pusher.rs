@@ -6,12 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::hub::{Hub, HubError, Push, PushedResult};
+use super::order::Orders;
 use super::spool::{Batch, SYNC_EVERY, Spool};
 use super::{AgentConfig, AgentReport, Backoff, seed_of};
 
@@ -20,7 +21,7 @@ const LAST_DELIVERY: Duration = Duration::from_secs(3);
 /// Results that go to the spool in one go.
 const TAKEN_AT_ONCE_MAX: usize = 256;
 
-type Flight = Pin<Box<dyn Future<Output = Result<(), HubError>> + Send>>;
+type Flight = Pin<Box<dyn Future<Output = Result<Orders, HubError>> + Send>>;
 
 /// One push on its way.
 struct OnItsWay {
@@ -34,6 +35,8 @@ struct OnItsWay {
 pub struct Pusher {
     hub: Hub,
     boot: Arc<str>,
+    /// What the hub's newest answer asks for.
+    orders: watch::Sender<Orders>,
     push_every: Duration,
     linger: Duration,
     backoff: Backoff,
@@ -81,10 +84,16 @@ impl Desk {
 }
 
 impl Pusher {
-    pub fn new(config: &AgentConfig, hub: Hub, boot: Arc<str>, spool: Spool) -> Pusher {
+    pub fn new(
+        config: &AgentConfig,
+        hub: Hub,
+        (boot, orders): (Arc<str>, watch::Sender<Orders>),
+        spool: Spool,
+    ) -> Pusher {
         Pusher {
             hub,
             boot,
+            orders,
             push_every: config.push_every,
             linger: config.linger,
             backoff: config.backoff,
@@ -178,20 +187,28 @@ impl Pusher {
         let Some(batch) = batch else {
             let sequence = self.sequence;
             self.sequence += 1;
-            let push = Push { boot: &self.boot, sequence, waiting: 0, dropped, results: &[] };
+            let push = Push { start: &self.boot, boot: &self.boot, sequence, waiting: 0, dropped, results: &[] };
             return Ok(OnItsWay { sequence, number: None, results: 0, body: self.hub.body(&push)? });
         };
         let results = batch.results.len() as u64;
         let waiting = waiting.saturating_sub(results);
-        let push = Push { boot: &batch.boot, sequence: batch.sequence, waiting, dropped, results: &batch.results };
+        let push = Push {
+            start: &self.boot,
+            boot: &batch.boot,
+            sequence: batch.sequence,
+            waiting,
+            dropped,
+            results: &batch.results,
+        };
         let body = self.hub.body(&push)?;
         Ok(OnItsWay { sequence: batch.sequence, number: Some(batch.number), results, body })
     }
 
-    async fn landed(&mut self, outcome: Result<(), HubError>) {
+    async fn landed(&mut self, outcome: Result<Orders, HubError>) {
         self.flight = None;
         match outcome {
-            Ok(()) => {
+            Ok(orders) => {
+                self.orders.send_if_modified(|known| std::mem::replace(known, orders) != *known);
                 if self.failures > 0 {
                     info!(failures = self.failures, "the hub takes results again");
                 }
@@ -248,7 +265,7 @@ impl Pusher {
 }
 
 /// The flight's outcome; never, if nothing flies.
-async fn fly(flight: &mut Option<Flight>) -> Result<(), HubError> {
+async fn fly(flight: &mut Option<Flight>) -> Result<Orders, HubError> {
     match flight {
         Some(flight) => flight.await,
         None => std::future::pending().await,

@@ -115,7 +115,7 @@ impl Runner {
         self.plan = plan;
     }
 
-    /// The hub may ask this host about itself, nothing else: no commands, no connections to elsewhere.
+    /// Checks may ask this host about itself, nothing else: no connections to elsewhere, and commands only as orders.
     fn build(&self, item: &CheckItem) -> Result<Arc<dyn ErasedProbe>, String> {
         let entry = probes::find(&item.probe)
             .ok_or_else(|| format!("this agent has no probe `{}`; is it older than the hub?", item.probe))?;

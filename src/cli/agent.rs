@@ -8,7 +8,7 @@ use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::agent::{Agent, AgentConfig, HubTls, Identity, Pin, SpoolConfig, Token};
+use crate::agent::{Agent, AgentConfig, AllowList, HubTls, Identity, Pin, SpoolConfig, Token};
 use crate::clock::Clock;
 use crate::config::settings::{Log, LogFormat};
 use crate::probes::HostView;
@@ -44,6 +44,9 @@ pub struct AgentArgs {
     /// Mebibytes of results that wait at most; then the oldest are dropped.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=65_536))]
     pub spool_mib: u64,
+    /// Commands that this host lets runbooks run (TOML: `commands = [["systemctl", "restart", "httpd.service"]]`); none without it.
+    #[arg(long, value_name = "FILE")]
+    pub commands: Option<PathBuf>,
     /// What is told on standard error: `error`, `warn`, `info`, `debug`, or directives such as `warn,stentor=debug`.
     #[arg(long, default_value = "info")]
     pub log: String,
@@ -57,8 +60,22 @@ impl AgentArgs {
         let identity = identity.map(|(cert_file, key_file)| Identity { cert_file, key_file });
         let tls = HubTls { ca_file: self.ca_file.clone(), pin, identity };
         let spool = SpoolConfig { folder: self.spool.clone(), bytes_max: self.spool_mib * 1024 * 1024 };
-        Ok(AgentConfig { token, tls, spool, ..AgentConfig::new(&self.hub, Token::new(""), host) })
+        let allow = self.commands.as_deref().map(AllowList::read).transpose()?.unwrap_or_default();
+        if !allow.is_empty() && !is_private(&self.hub) {
+            bail!(
+                "--commands needs a hub with https://: whoever can change what {} answers could give orders",
+                self.hub
+            );
+        }
+        Ok(AgentConfig { token, tls, spool, allow, ..AgentConfig::new(&self.hub, Token::new(""), host) })
     }
+}
+
+/// Nobody between the hub and us can put words in its mouth: TLS, or the same machine.
+fn is_private(hub: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(hub) else { return false };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    url.scheme() == "https" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn read_token(path: &std::path::Path) -> anyhow::Result<Token> {
@@ -99,4 +116,26 @@ pub async fn run(args: &AgentArgs) -> anyhow::Result<u8> {
         eprintln!("stopped with {} results that the hub has not taken: {what}", report.unsent);
     }
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_come_over_tls_or_from_this_machine() {
+        for (hub, private) in [
+            ("https://monitor.example.org:8460", true),
+            ("http://127.0.0.1:8460/", true),
+            ("http://[::1]:8460", true),
+            ("http://monitor.example.org:8460", false),
+            ("http://localhost.example.org", false),
+            ("http://10.0.0.1", false),
+            ("http://127.0.0.1.example.org", false),
+            ("http://127.0.0.1@example.org", false),
+            ("monitor", false),
+        ] {
+            assert_eq!(is_private(hub), private, "{hub}");
+        }
+    }
 }

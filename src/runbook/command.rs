@@ -1,4 +1,4 @@
-//! A program on the target host: here, or through the connection to it. Killed at its deadline with everything it started.
+//! A program on the target host: here, through the connection to it, or by its agent. Killed at its deadline with everything it started.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,19 +30,22 @@ pub async fn run(parts: &Parts, snapshot: &Snapshot, order: &Order, words: &[Arc
         return Ended::failed(format!("there is no host `{}` any more", order.host));
     };
     match host.view {
-        View::Local => here(order, words).await,
+        View::Local => here(words, order.within.to_std()).await,
         View::Ssh => there(parts.ssh.link(&host.address), order, words).await,
-        View::Agent | View::None => {
-            Ended::failed(format!("no command can be run on `{}`: it needs `view = \"ssh\"`", order.host))
-        }
+        View::Agent => parts.agents.carry_out(order, words).await,
+        View::None => Ended::failed(format!(
+            "no command can be run on `{}`: it needs `view = \"ssh\"` or `\"agent\"`",
+            order.host
+        )),
     }
 }
 
-async fn here(order: &Order, words: &[Arc<str>]) -> Ended {
+/// On this machine, in a process group of its own that is killed when its time is over, or when nobody waits any more.
+pub async fn here(words: &[Arc<str>], within: Duration) -> Ended {
     let Some((program, args)) = words.split_first() else { return Ended::failed("the command is empty") };
     let Some(path) = found(program) else { return Ended::failed(format!("`{program}` is not installed here")) };
     let args = args.iter().map(|arg| (&**arg).into()).collect();
-    let deadline = Instant::now() + order.within.to_std();
+    let deadline = Instant::now() + within;
     match run_tool(&path, args, OUTPUT_BYTES_MAX, deadline).await {
         Ok(end) => told(&end, false),
         Err(error) => Ended::failed(format!("{} cannot be started: {error}", path.display())),
@@ -104,6 +107,6 @@ fn told(end: &ToolEnd, by_ssh: bool) -> Ended {
 }
 
 /// Programs print whatever they like: no control characters reach a page or a terminal.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }

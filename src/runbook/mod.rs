@@ -3,6 +3,7 @@
 //! Decides nothing: what may be done, by whom and when, is the engine's. Programs get their arguments one by one, never
 //! through a shell of ours.
 
+pub mod agents;
 pub mod command;
 pub mod power;
 
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use self::agents::Agents;
 use crate::engine::Handle;
 use crate::probes::ProbeEnv;
 use crate::probes::ssh_link::Ssh;
@@ -29,6 +31,7 @@ pub struct Parts {
     pub engine: Handle,
     pub env: ProbeEnv,
     pub ssh: Arc<Ssh>,
+    pub agents: Arc<Agents>,
 }
 
 /// How a step ended: well or not, and what is to be shown of it.

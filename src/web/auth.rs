@@ -103,6 +103,11 @@ impl Session {
         )))
     }
 
+    /// Whether this is the agent of that host and of no other: a token or certificate for it alone.
+    pub fn is_agent_of(&self, host: &str) -> bool {
+        self.kind == SessionKind::Agent && &*self.user == host
+    }
+
     /// Whether results of `agent` may be pushed with this token.
     ///
     /// # Errors

@@ -771,6 +771,7 @@ pub async fn serve(snapshot: Snapshot, role: Role) -> Fixture {
         engine: handle,
         store,
         desk: crate::nagios::desk::Desk::new().0,
+        agents: Arc::new(crate::runbook::agents::Agents::of_start(7)),
         traps: crate::traps::board::Board::default(),
         clock: clock.clone(),
         self_metrics: Arc::new(prometheus::Registry::new()),

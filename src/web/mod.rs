@@ -31,6 +31,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::engine::Handle;
 use crate::nagios::desk::Desk;
+use crate::runbook::agents::Agents;
 use crate::store::SharedStore;
 use crate::traps::board::Board;
 
@@ -45,6 +46,8 @@ pub struct WebState {
     pub clock: Clock,
     /// Takes what external commands ask of the process.
     pub desk: Desk,
+    /// What agents say of themselves, and the orders that wait for them.
+    pub agents: Arc<Agents>,
     /// SNMP traps that came in lately.
     pub traps: Board,
     /// The process's own metrics (inbox length, latencies, notifications).

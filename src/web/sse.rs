@@ -38,6 +38,7 @@ use super::pages::{
 use super::parts::{Level, without_ages};
 use super::words;
 use crate::engine::Published;
+use crate::runbook::agents::Agents;
 
 /// The beat drives the clock of the page.
 const BEAT: Duration = Duration::from_secs(5);
@@ -105,7 +106,7 @@ impl Fragments {
         wanted: &Wanted,
         id: &str,
         me: &str,
-        snapshot: &Snapshot,
+        (snapshot, agents): (&Snapshot, &Agents),
         now: stentor_core::Timestamp,
     ) -> Option<Rendered> {
         let key = Key { id: id.to_owned(), scope: wanted.scope_key(me) };
@@ -114,7 +115,7 @@ impl Fragments {
         {
             return Some(found.clone());
         }
-        let html = render(wanted, id, me, snapshot, now)?;
+        let html = render(wanted, id, me, (snapshot, agents), now)?;
         let mut hasher = DefaultHasher::new();
         without_ages(&html).hash(&mut hasher);
         let rendered = Rendered { seq: snapshot.seq, html: html.into(), stem: hasher.finish() };
@@ -148,9 +149,15 @@ impl Wanted {
 }
 
 /// The HTML of a fragment; `None` if there is no such fragment or its object is gone.
-fn render(wanted: &Wanted, id: &str, me: &str, snapshot: &Snapshot, now: stentor_core::Timestamp) -> Option<String> {
+fn render(
+    wanted: &Wanted,
+    id: &str,
+    me: &str,
+    (snapshot, agents): (&Snapshot, &Agents),
+    now: stentor_core::Timestamp,
+) -> Option<String> {
     let scope = Scope::find(snapshot, &wanted.c)?;
-    let ctx = Ctx { snapshot, now, scope: &scope, me };
+    let ctx = Ctx { snapshot, agents, now, scope: &scope, me };
     let text = match id {
         "vitals" => Vitals::build(ctx).render(),
         "degraded" => Degraded::build(ctx).render(),
@@ -304,7 +311,8 @@ impl Client {
     fn remember(&mut self, snapshot: &Snapshot) {
         let now = self.state.clock.now();
         for id in &self.ids {
-            if let Some(rendered) = self.fragments.get(&self.wanted, id, &self.me, snapshot, now) {
+            if let Some(rendered) = self.fragments.get(&self.wanted, id, &self.me, (snapshot, &self.state.agents), now)
+            {
                 self.stems.insert(id.clone(), rendered.stem);
             }
         }
@@ -367,7 +375,10 @@ impl Client {
         let now = self.state.clock.now();
         self.seen = snapshot.seq;
         for id in &self.ids {
-            let Some(rendered) = self.fragments.get(&self.wanted, id, &self.me, &snapshot, now) else { continue };
+            let Some(rendered) = self.fragments.get(&self.wanted, id, &self.me, (&snapshot, &self.state.agents), now)
+            else {
+                continue;
+            };
             if self.stems.get(id) == Some(&rendered.stem) {
                 continue;
             }

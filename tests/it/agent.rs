@@ -5,6 +5,8 @@
 mod away;
 #[path = "agent/certificates.rs"]
 mod certificates;
+#[path = "agent/commands.rs"]
+mod commands;
 
 use std::path::Path;
 

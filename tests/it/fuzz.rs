@@ -159,6 +159,7 @@ fn the_structured_seeds_are_accepted() {
     use stentor::web::api::dto;
     let first = |target| corpus::seeds(target).swap_remove(0);
     serde_json::from_slice::<dto::AgentPush>(&first("api_agent")).unwrap();
+    assert_eq!(stentor::agent::order::read(&first("agent_orders")).unwrap().stop.len(), 1);
     serde_json::from_slice::<Vec<dto::ResultRequest>>(&first("api_results")).unwrap();
     serde_json::from_slice::<dto::DowntimeRequest>(&first("api_commands")).unwrap();
     assert_eq!(codec::catalogs_of(&first("journal")).unwrap().len(), 1);

@@ -9,7 +9,7 @@ use source::{RUST_FOLDERS, Source, files, item_end, name_of, root, sources};
 
 /// ARCHITECTURE.md, section 3: which modules of `src/` a module may use.
 const LAYERS: &[(&str, &[&str])] = &[
-    ("agent", &["clock", "config", "probes"]),
+    ("agent", &["clock", "config", "probes", "runbook"]),
     (
         "app",
         &[
@@ -73,7 +73,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["sql"]),
     ("telemetry", &["config"]),
     ("traps", &["clock", "config", "engine", "probes"]),
-    ("web", &["clock", "engine", "nagios", "scenario", "store", "traps"]),
+    ("web", &["clock", "engine", "nagios", "runbook", "scenario", "store", "traps"]),
 ];
 
 const FILE_LINES_MAX: usize = 900;

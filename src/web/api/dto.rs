@@ -1,5 +1,7 @@
 //! Shapes of the API's answers and questions. They change only as `/api/v1` may: core types are not the API.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use stentor_core::Timestamp;
 use stentor_core::diagnosis::{self, TargetKind, Verdict};
@@ -691,7 +693,39 @@ pub struct AgentPush {
     /// Results that the agent had to drop since it started.
     #[serde(default)]
     pub dropped: u64,
+    /// Agents that know no orders say nothing.
+    #[serde(default)]
+    pub commands: Option<AgentCommands>,
     pub results: Vec<AgentResult>,
+}
+
+/// The commands that an agent runs for runbooks, as its own list has them.
+#[derive(Debug, Deserialize)]
+pub struct AgentCommands {
+    /// Names this start of the agent, also while it tells what an earlier one could not.
+    pub start: String,
+    pub allow: Vec<Vec<Arc<str>>>,
+}
+
+/// What an agent tells of an order.
+#[derive(Debug, Deserialize)]
+pub struct AgentOrder {
+    pub agent: String,
+    pub start: String,
+    pub state: OrderState,
+    #[serde(default)]
+    pub output: String,
+}
+
+#[derive(Copy, Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderState {
+    /// It asks whether it may: nothing was run yet.
+    Begun,
+    /// It was not and will not be run.
+    Refused,
+    Done,
+    Failed,
 }
 
 #[derive(Debug, Deserialize)]

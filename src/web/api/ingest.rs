@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use stentor_core::catalog::{Check, View};
@@ -13,11 +13,14 @@ use stentor_core::engine::{ResultSource, Took};
 use stentor_core::model::{ObjectKey, Value};
 use stentor_core::{Span, Timestamp};
 
-use super::extract::{InJson, InJsonList, InQuery};
+use super::dto::OrderState;
+use super::extract::{InJson, InJsonList, InPath, InQuery};
 use super::objects::describe;
 use super::{dto, json};
 use crate::engine::{AgentBatch, AgentResult, KeyedResult, Receipt, Refused};
 use crate::nagios::passive;
+use crate::runbook::Ended;
+use crate::runbook::agents::{Offered, Rejected, Takes, Tale};
 use crate::web::WebState;
 use crate::web::auth::{Role, Session};
 use crate::web::problem::Problem;
@@ -129,6 +132,10 @@ struct AgentAnswer<'a> {
     accepted: usize,
     repeated: bool,
     unknown: Vec<dto::Key<'a>>,
+    /// Commands of runbooks that wait for this host's own agent.
+    orders: Vec<Offered>,
+    /// Ids of orders under way that are not wanted any more.
+    stop: Vec<Arc<str>>,
 }
 
 pub async fn agent_results(
@@ -170,20 +177,58 @@ pub async fn agent_results(
     if push.dropped > 0 && push.waiting > 0 {
         tracing::warn!(host.name = %push.agent, dropped = push.dropped, "the agent's spool was full: results are lost");
     }
+    let takes = match push.commands {
+        _ if !session.is_agent_of(&push.agent) => Takes::Foreign,
+        None => Takes::Old,
+        Some(commands) if commands.start.is_empty() || commands.start.len() > ID_BYTES_MAX => {
+            return Err(Problem::invalid(format!("`start` must be 1 to {ID_BYTES_MAX} bytes")));
+        }
+        Some(commands) => Takes::these(commands.start.into(), commands.allow),
+    };
+    let agent: Arc<str> = push.agent.into();
     let batch = AgentBatch {
-        agent: push.agent.into(),
+        agent: Arc::clone(&agent),
         boot: push.boot.into(),
         sequence: push.sequence,
         has_more: push.waiting > 0,
         results,
     };
     let done = state.engine.agent_batch(batch).await?;
+    let waiting = state.agents.heard(&agent, takes);
     let answer = AgentAnswer {
         accepted: done.accepted,
         repeated: done.repeated,
         unknown: done.unknown.iter().map(dto::Key::from).collect(),
+        orders: waiting.orders,
+        stop: waiting.stop,
     };
     Ok(json(StatusCode::OK, &answer))
+}
+
+/// What the agent of a host tells of an order that it was given: that it begins, that it will not, how it ended.
+pub async fn agent_order(
+    State(state): State<WebState>,
+    session: Session,
+    InPath(id): InPath<String>,
+    InJson(told): InJson<dto::AgentOrder>,
+) -> Result<Response, Problem> {
+    if !session.is_agent_of(&told.agent) {
+        let host = &told.agent;
+        return Err(Problem::forbidden(format!(
+            "only the agent of `{host}`, with a token or certificate of its own, may"
+        )));
+    }
+    let tale = match told.state {
+        OrderState::Begun => Tale::Begun,
+        OrderState::Refused => Tale::Refused(told.output),
+        OrderState::Done => Tale::Ended(Ended { well: true, output: told.output }),
+        OrderState::Failed => Tale::Ended(Ended { well: false, output: told.output }),
+    };
+    match state.agents.tells(&told.agent, &id, &told.start.into(), tale) {
+        Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Err(Rejected::Unknown) => Err(Problem::not_found(format!("order `{id}`, or not any more"))),
+        Err(why) => Err(Problem::new(StatusCode::CONFLICT, "conflict", why.to_string())),
+    }
 }
 
 #[derive(Deserialize)]

@@ -88,6 +88,7 @@ pub fn routes() -> Router<WebState> {
         .route("/api/v1/traps", get(traps::list))
         .route("/api/v1/notify/test", post(trial::notify))
         .route("/api/v1/agent/checks", get(ingest::agent_checks))
+        .route("/api/v1/agent/orders/{id}", post(ingest::agent_order))
         .route("/api/v1/openapi.json", get(openapi))
         .layer(DefaultBodyLimit::max(SMALL_BYTES_MAX))
         .merge(bulk)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use stentor_core::Timestamp;
-use stentor_core::catalog::{Action, PowerAction, Step, StepKind};
+use stentor_core::catalog::{Action, PowerAction, Step, StepKind, View};
 use stentor_core::id::ObjectId;
 use stentor_core::model::Observation;
 use stentor_core::runbook::facts::{self, Sight};
@@ -13,6 +13,7 @@ use stentor_core::runbook::order::{self, Names};
 use stentor_core::runbook::{self, Right, StepRun};
 use stentor_core::snapshot::Snapshot;
 
+use crate::runbook::agents::Agents;
 use crate::store::audit::{AuditRecord, Chain, hex};
 
 #[derive(Debug, Serialize)]
@@ -100,7 +101,7 @@ pub struct WatchedCheck {
     pub said: Arc<str>,
 }
 
-pub fn run(snapshot: &Snapshot, run: &runbook::Run) -> Run {
+pub fn run(snapshot: &Snapshot, agents: &Agents, run: &runbook::Run) -> Run {
     let sight = Sight::of(snapshot);
     let incident = run.incident.and_then(|number| snapshot.incidents.get(&number));
     let live = facts::live(&sight, &run.target, incident.map(|incident| &**incident));
@@ -125,7 +126,9 @@ pub fn run(snapshot: &Snapshot, run: &runbook::Run) -> Run {
         why: Arc::clone(&run.why),
         downtime: run.downtime,
         next_step: if run.phase.is_live() { run.next_step() } else { None },
-        steps: steps.map(|(index, (step, state))| run_step(snapshot, run, &live, (index, step, state))).collect(),
+        steps: steps
+            .map(|(index, (step, state))| run_step((snapshot, agents), run, &live, (index, step, state)))
+            .collect(),
         verification: verification(snapshot, run),
         may_finish: run.phase.is_live() && missing.is_empty(),
         missing,
@@ -133,7 +136,7 @@ pub fn run(snapshot: &Snapshot, run: &runbook::Run) -> Run {
 }
 
 fn run_step(
-    snapshot: &Snapshot,
+    (snapshot, agents): (&Snapshot, &Agents),
     run: &runbook::Run,
     live: &Observation,
     (index, step, state): (usize, &Step, &StepRun),
@@ -145,7 +148,9 @@ fn run_step(
         };
         Need { condition: Arc::clone(&need.text), holds, why }
     });
-    let (runs, refused) = match what(snapshot, run, step) {
+    // What an agent says now is no matter of what is over.
+    let is_open = run.phase.is_live() && !state.state.is_settled();
+    let (runs, refused) = match what((snapshot, is_open.then_some(agents)), run, step) {
         Ok(runs) => (runs, None),
         Err(why) => (None, Some(why)),
     };
@@ -176,7 +181,11 @@ fn run_step(
 }
 
 /// What a step would do, and where.
-fn what(snapshot: &Snapshot, run: &runbook::Run, step: &Step) -> Result<Option<String>, String> {
+fn what(
+    (snapshot, agents): (&Snapshot, Option<&Agents>),
+    run: &runbook::Run,
+    step: &Step,
+) -> Result<Option<String>, String> {
     let catalog = &snapshot.catalog;
     let host = run.target.host.as_deref().unwrap_or("?");
     match &step.action {
@@ -196,8 +205,13 @@ fn what(snapshot: &Snapshot, run: &runbook::Run, step: &Step) -> Result<Option<S
         Action::Command { run: words } => {
             let words = order::command(words, &Names::of(run, catalog), &catalog.runs)?;
             order::order(run, step, catalog)?;
+            let by_agent = catalog.host_id(host).is_some_and(|id| catalog.hosts[id.index()].view == View::Agent);
+            if let Some(why) = agents.filter(|_| by_agent).and_then(|agents| agents.objection(host, &words)) {
+                return Err(why);
+            }
+            let by = if by_agent { ", by its agent" } else { "" };
             let words: Vec<String> = words.iter().map(|word| shown_word(word)).collect();
-            Ok(Some(format!("on {host}: {}", words.join(" "))))
+            Ok(Some(format!("on {host}{by}: {}", words.join(" "))))
         }
         Action::Power { power } => {
             order::order(run, step, catalog)?;

@@ -17,6 +17,7 @@ use super::run_dto::{self, AbortRequest, Audit, AuditAnchor, AuditList, Procedur
 use super::{LIMIT_MAX, dto, json, page};
 use crate::engine::Refused;
 use crate::nagios::external::COMMENT_BYTES_MAX;
+use crate::runbook::agents::Agents;
 use crate::web::WebState;
 use crate::web::auth::{Role, Session};
 use crate::web::problem::Problem;
@@ -115,7 +116,13 @@ pub async fn list(State(state): State<WebState>, _session: Session, InQuery(quer
         query.incident.is_none_or(|number| run.incident == Some(number)) && (!query.live || run.phase.is_live())
     };
     let rows = snapshot.runs.range(..query.after.unwrap_or(u64::MAX)).rev().map(|(_, run)| run).filter(selects);
-    let list = page(snapshot.seq, limit, rows, |run| run.number.to_string(), |run| run_dto::run(&snapshot, run));
+    let list = page(
+        snapshot.seq,
+        limit,
+        rows,
+        |run| run.number.to_string(),
+        |run| run_dto::run(&snapshot, &state.agents, run),
+    );
     json(StatusCode::OK, &list)
 }
 
@@ -137,7 +144,7 @@ pub async fn start(
     let digits = incident.strip_prefix("INC-").unwrap_or(&incident);
     let incident = digits.parse().map_err(|_| Problem::invalid("an incident is named by its number, such as 17"))?;
     if request.dry_run {
-        return plan_for_incident(&state.engine.snapshot(), incident, &session);
+        return plan_for_incident((&state.engine.snapshot(), &state.agents), incident, &session);
     }
     started(&state, &session, RunAction::Start { incident }, key).await
 }
@@ -154,7 +161,7 @@ pub async fn start_procedure(
         let snapshot = state.engine.snapshot();
         let found = runbook::facts::procedure(&snapshot.catalog, &id, &host, component.as_deref());
         let (book, target) = found.map_err(|error| Problem::from(Refused::Command(error.into())))?;
-        return Ok(json(StatusCode::OK, &plan(&snapshot, book, None, target, &session)));
+        return Ok(json(StatusCode::OK, &plan((&snapshot, &state.agents), book, None, target, &session)));
     }
     started(&state, &session, RunAction::StartProcedure { runbook: id.into(), host, component }, key).await
 }
@@ -173,12 +180,16 @@ async fn started(
             let snapshot = state.engine.snapshot();
             let newest = snapshot.runs.values().rev().find(|run| incident.is_none() || run.incident == incident);
             let run = newest.ok_or_else(|| Problem::not_found("such run any more"))?;
-            Ok(json(StatusCode::OK, &run_dto::run(&snapshot, run)))
+            Ok(json(StatusCode::OK, &run_dto::run(&snapshot, &state.agents, run)))
         }
     }
 }
 
-fn plan_for_incident(snapshot: &Snapshot, number: u64, session: &Session) -> Result<Response, Problem> {
+fn plan_for_incident(
+    (snapshot, agents): (&Snapshot, &Agents),
+    number: u64,
+    session: &Session,
+) -> Result<Response, Problem> {
     let incident = snapshot.incidents.get(&number).ok_or_else(|| Problem::not_found(format!("INC-{number}")))?;
     let id = &incident.verdict.runbook;
     let book = snapshot
@@ -186,17 +197,17 @@ fn plan_for_incident(snapshot: &Snapshot, number: u64, session: &Session) -> Res
         .runbook(id)
         .ok_or_else(|| Problem::new(StatusCode::CONFLICT, "conflict", format!("INC-{number} names no runbook")))?;
     let target = runbook::facts::target_of(&snapshot.catalog, incident);
-    Ok(json(StatusCode::OK, &plan(snapshot, book, Some(number), target, session)))
+    Ok(json(StatusCode::OK, &plan((snapshot, agents), book, Some(number), target, session)))
 }
 
 fn plan(
-    snapshot: &Snapshot,
+    (snapshot, agents): (&Snapshot, &Agents),
     book: &Runbook,
     incident: Option<u64>,
     target: RunTarget,
     session: &Session,
 ) -> run_dto::Run {
-    run_dto::run(snapshot, &planned(snapshot, book, incident, target, &session.user))
+    run_dto::run(snapshot, agents, &planned(snapshot, book, incident, target, &session.user))
 }
 
 /// The run as it would begin now; its number is 0, which no run has.
@@ -323,7 +334,7 @@ pub async fn audit(
 fn answer(state: &WebState, number: u64, status: StatusCode) -> Result<Response, Problem> {
     let snapshot = state.engine.snapshot();
     let run = snapshot.runs.get(&number).ok_or_else(|| Problem::not_found(format!("RUN-{number}")))?;
-    Ok(json(status, &run_dto::run(&snapshot, run)))
+    Ok(json(status, &run_dto::run(&snapshot, &state.agents, run)))
 }
 
 /// `3` or `RUN-3`.

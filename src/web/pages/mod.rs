@@ -48,6 +48,7 @@ use super::WebState;
 use super::assets;
 use super::auth::Session;
 use super::sse;
+use crate::runbook::agents::Agents;
 use crate::store::HistoryQuery;
 use shell::{Ctx, Scope, Section, Shell};
 
@@ -168,6 +169,7 @@ struct Asked {
 /// What every page starts from.
 pub struct Visit {
     pub snapshot: Arc<Snapshot>,
+    agents: Arc<Agents>,
     pub now: Timestamp,
     pub scope: Scope,
     session: Session,
@@ -181,18 +183,38 @@ impl Visit {
         let Some(scope) = Scope::find(&snapshot, cloud) else {
             return Err(missing(&format!("No cloud is called “{cloud}”.")));
         };
-        Ok(Visit { now: state.clock.now(), scope, session, snapshot, is_demo: state.demo.is_some() })
+        Ok(Visit {
+            now: state.clock.now(),
+            scope,
+            session,
+            snapshot,
+            agents: Arc::clone(&state.agents),
+            is_demo: state.demo.is_some(),
+        })
     }
 
     /// For pages that belong to no cloud.
     pub fn home(state: &WebState, session: Session) -> Visit {
         let snapshot = state.engine.snapshot();
         let scope = Scope::home(&snapshot);
-        Visit { now: state.clock.now(), scope, session, snapshot, is_demo: state.demo.is_some() }
+        Visit {
+            now: state.clock.now(),
+            scope,
+            session,
+            snapshot,
+            agents: Arc::clone(&state.agents),
+            is_demo: state.demo.is_some(),
+        }
     }
 
     pub fn ctx(&self) -> Ctx<'_> {
-        Ctx { snapshot: &self.snapshot, now: self.now, scope: &self.scope, me: &self.session.user }
+        Ctx {
+            snapshot: &self.snapshot,
+            agents: &self.agents,
+            now: self.now,
+            scope: &self.scope,
+            me: &self.session.user,
+        }
     }
 
     fn shell(&self, section: Section, live: &[&str], more: &str, asked: &Asked) -> Shell {
@@ -371,7 +393,14 @@ async fn show_incident(
         }
         Err(_) => incident::Notices::Unreadable("What was sent cannot be read: the database is too slow.".to_owned()),
     };
-    let visit = Visit { now: state.clock.now(), scope, session, snapshot, is_demo: state.demo.is_some() };
+    let visit = Visit {
+        now: state.clock.now(),
+        scope,
+        session,
+        snapshot,
+        agents: Arc::clone(&state.agents),
+        is_demo: state.demo.is_some(),
+    };
     let more = format!("&i={number}");
     let mut live = vec!["head", "left", "cause", "timeline"];
     live.extend(runbook::newest_for(&visit.snapshot, number).map(|_| "run"));
@@ -449,7 +478,8 @@ async fn show_object(
     if let Some(service) = &key.service {
         more.push_str(&format!("&s={}", super::links::encode(service)));
     }
-    let visit = Visit { now, scope, session, snapshot, is_demo: state.demo.is_some() };
+    let visit =
+        Visit { now, scope, session, snapshot, agents: Arc::clone(&state.agents), is_demo: state.demo.is_some() };
     let shell = visit.shell(section, &["state", "output"], &more, &asked);
     Ok(html(&object::build(visit.ctx(), shell, object, history)))
 }

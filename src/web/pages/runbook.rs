@@ -95,7 +95,7 @@ pub fn newest_for(snapshot: &Snapshot, incident: u64) -> Option<&Arc<Run>> {
 
 impl RunFragment {
     pub fn build(ctx: Ctx<'_>, run: &Run) -> RunFragment {
-        let told = run_dto::run(ctx.snapshot, run);
+        let told = run_dto::run(ctx.snapshot, ctx.agents, run);
         let (phase, tone) = match run.phase {
             RunPhase::Running => ("under way", "info"),
             RunPhase::Verifying => ("being verified", "info"),

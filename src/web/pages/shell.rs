@@ -10,6 +10,7 @@ use stentor_core::snapshot::Snapshot;
 use stentor_core::timeleft;
 use stentor_core::{Span, Timestamp};
 
+use crate::runbook::agents::Agents;
 use crate::web::assets;
 use crate::web::auth::{Role, Session};
 use crate::web::filter::{Filter, Subject};
@@ -102,6 +103,8 @@ impl Scope {
 #[derive(Clone, Copy)]
 pub struct Ctx<'a> {
     pub snapshot: &'a Snapshot,
+    /// What agents say of themselves: not the engine's.
+    pub agents: &'a Agents,
     pub now: Timestamp,
     pub scope: &'a Scope,
     /// For `owner:me`.

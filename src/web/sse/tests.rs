@@ -223,22 +223,22 @@ async fn a_client_that_stopped_reading_is_dropped() {
 #[tokio::test]
 async fn every_fragment_is_rendered_once_for_all_who_look_at_the_same() {
     let fragments = Fragments::default();
-    let snapshot = fixture::snapshot();
+    let (snapshot, agents) = (fixture::snapshot(), Agents::of_start(7));
     let wanted = Wanted { c: "ecc".into(), ..Wanted::default() };
-    let first = fragments.get(&wanted, "core", "mara", &snapshot, fixture::now()).unwrap();
-    let second = fragments.get(&wanted, "core", "jonas", &snapshot, fixture::now()).unwrap();
+    let first = fragments.get(&wanted, "core", "mara", (&snapshot, &agents), fixture::now()).unwrap();
+    let second = fragments.get(&wanted, "core", "jonas", (&snapshot, &agents), fixture::now()).unwrap();
     assert!(Arc::ptr_eq(&first.html, &second.html));
     let mine = Wanted { q: "owner:me".into(), ..wanted.clone() };
-    let hers = fragments.get(&mine, "unhandled", "mara", &snapshot, fixture::now()).unwrap();
-    let his = fragments.get(&mine, "unhandled", "jonas", &snapshot, fixture::now()).unwrap();
+    let hers = fragments.get(&mine, "unhandled", "mara", (&snapshot, &agents), fixture::now()).unwrap();
+    let his = fragments.get(&mine, "unhandled", "jonas", (&snapshot, &agents), fixture::now()).unwrap();
     assert!(!Arc::ptr_eq(&hers.html, &his.html), "`owner:me` is another list for another person");
-    assert!(fragments.get(&wanted, "nonsense", "mara", &snapshot, fixture::now()).is_none());
+    assert!(fragments.get(&wanted, "nonsense", "mara", (&snapshot, &agents), fixture::now()).is_none());
 }
 
 #[tokio::test]
 async fn every_fragment_that_a_page_names_can_be_streamed() {
     let fixture = fixture::serve(fixture::snapshot(), Role::Operator).await;
-    let snapshot = fixture::snapshot();
+    let (snapshot, agents) = (fixture::snapshot(), Agents::of_start(7));
     for path in [
         "/c/ecc",
         "/c/ecc/incidents",
@@ -259,8 +259,8 @@ async fn every_fragment_that_a_page_names_can_be_streamed() {
         let Query(wanted) = Query::<Wanted>::try_from_uri(&uri).unwrap();
         assert!(wanted.ids().len() >= 4, "{stream}");
         for id in wanted.ids() {
-            let part =
-                render(&wanted, &id, "mara", &snapshot, fixture::now()).unwrap_or_else(|| panic!("{path}: no {id}"));
+            let part = render(&wanted, &id, "mara", (&snapshot, &agents), fixture::now())
+                .unwrap_or_else(|| panic!("{path}: no {id}"));
             assert!(part.contains(&format!("data-live-id=\"{id}\"")), "{id}: {part}");
             assert!(html.contains(part.trim()), "{path}: the page shows another {id} than the stream");
         }

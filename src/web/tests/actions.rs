@@ -285,11 +285,51 @@ async fn an_agent_gets_its_checks_and_pushes_their_results() {
     assert_eq!(first.status, StatusCode::OK, "{}", first.text);
     assert_eq!(
         first.json(),
-        json!({"accepted": 1, "repeated": false, "unknown": [{"host": "clc1", "service": "gone"}]})
+        json!({"accepted": 1, "repeated": false, "unknown": [{"host": "clc1", "service": "gone"}], "orders": [], "stop": []})
     );
     let again = world.post(&agent, "/api/v1/agent/results", &push(1, "clc1", NOW.to_rfc3339().into())).await;
     assert_eq!(again.json()["repeated"], true);
     let foreign = world.post(&agent, "/api/v1/agent/results", &push(2, ODD_HOST, NOW.as_millis().into())).await;
     assert_eq!(foreign.status, StatusCode::FORBIDDEN);
     assert_eq!(world.seen.lock().unwrap().batches.len(), 2);
+}
+
+#[tokio::test]
+async fn an_order_goes_to_the_hosts_own_agent_and_nobody_else_tells_of_it() {
+    let world = World::new();
+    let own = world.agent("clc1").await;
+    let strangers = [world.agent("*").await, world.agent(ODD_HOST).await, world.bearer(Role::Admin).await];
+    let mut waits = Box::pin(world.order("clc1"));
+    assert!(futures_util::poll!(&mut waits).is_pending());
+    let push = |sequence: u64| {
+        let commands = json!({"start": "s", "allow": [["sync"]]});
+        json!({"agent": "clc1", "boot": "b", "sequence": sequence, "commands": commands, "results": []}).to_string()
+    };
+    let mut sequence = 0;
+    for (who, orders) in [(&strangers[0], 0), (&strangers[2], 0), (&own, 1)] {
+        sequence += 1;
+        let answer = world.post(who, "/api/v1/agent/results", &push(sequence)).await.json();
+        assert_eq!(answer["orders"].as_array().map(Vec::len), Some(orders), "{answer}");
+    }
+    let again = world.post(&own, "/api/v1/agent/results", &push(sequence)).await.json();
+    assert_eq!(&again["orders"][0]["argv"], &json!(["sync"]));
+    let path = format!("/api/v1/agent/orders/{}", again["orders"][0]["id"].as_str().unwrap());
+    let told = |state: &str| json!({"agent": "clc1", "start": "s", "state": state, "output": "exited 0"}).to_string();
+    for stranger in &strangers {
+        for state in ["begun", "refused", "done"] {
+            assert_eq!(world.post(stranger, &path, &told(state)).await.status, StatusCode::FORBIDDEN);
+        }
+    }
+    for (state, status) in [
+        ("done", StatusCode::CONFLICT),
+        ("nonsense", StatusCode::BAD_REQUEST),
+        ("begun", StatusCode::NO_CONTENT),
+        ("begun", StatusCode::NO_CONTENT),
+        ("refused", StatusCode::CONFLICT),
+        ("done", StatusCode::NO_CONTENT),
+        ("done", StatusCode::NOT_FOUND),
+    ] {
+        assert_eq!(world.post(&own, &path, &told(state)).await.status, status, "{state}");
+    }
+    assert_eq!(waits.await, crate::runbook::Ended { well: true, output: "exited 0".into() });
 }

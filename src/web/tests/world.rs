@@ -15,7 +15,9 @@ use stentor_core::model::{
     Downtime, DowntimeKind, Incident, ObjectKey, Observation, Outcome, TimelineEntry, TimelineKind,
 };
 use stentor_core::runbook::steps::Moment;
-use stentor_core::runbook::{NewRun, Right, Run, RunAction, RunError, RunRequest, RunTarget, Verification};
+use stentor_core::runbook::{
+    NewRun, Order, OrderKind, Right, Run, RunAction, RunError, RunRequest, RunTarget, Verification,
+};
 use stentor_core::snapshot::{Detail, Flags, Snapshot};
 use stentor_core::{Span, Timestamp};
 use tokio::sync::{broadcast, mpsc};
@@ -23,6 +25,8 @@ use tower::ServiceExt;
 
 use crate::clock::Clock;
 use crate::engine::{Accepted, AgentBatch, Handle, KeyedResult, Post, Receipt, Refused};
+use crate::runbook::Ended;
+use crate::runbook::agents::Takes;
 use crate::store::memory::MemoryStore;
 use crate::store::{SessionKind, Store, User};
 use crate::web::auth::{self, Role, password};
@@ -89,6 +93,7 @@ impl World {
             engine: Handle { inbox, results: mpsc::channel(1).0, snapshot, published },
             store: Arc::clone(&store) as _,
             desk: crate::nagios::desk::Desk::new().0,
+            agents: Arc::new(crate::runbook::agents::Agents::of_start(7)),
             traps: crate::traps::board::Board::default(),
             clock: clock.clone(),
             self_metrics: Arc::new(prometheus::Registry::new()),
@@ -117,6 +122,15 @@ impl World {
 
     pub async fn agent(&self, host: &str) -> String {
         format!("Bearer {}", create_token(&*self.store, host, SessionKind::Agent, NOW).await.unwrap())
+    }
+
+    /// A step has the agent of that host run `sync`, and the agent has said that it takes commands.
+    pub async fn order(&self, host: &str) -> Ended {
+        let words: Vec<Arc<str>> = vec!["sync".into()];
+        self.state.agents.heard(host, Takes::these("s".into(), vec![words.clone()]));
+        let (what, within) = (OrderKind::Command(words.clone()), Span::from_secs(60));
+        let order = Order { run: 1, step: 1, attempt: 1, host: host.into(), within, what };
+        self.state.agents.carry_out(&order, &words).await
     }
 
     /// A signed-in browser: its cookie and the CSRF token of its forms.

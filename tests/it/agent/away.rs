@@ -42,13 +42,13 @@ rules = [{ when = 'process != "running"', state = "CRITICAL", source = "the test
 "#;
 
 /// One address for the agent, wherever its hub is; nobody answers there while the hub is away.
-struct Door {
-    url: String,
+pub struct Door {
+    pub url: String,
     port: Arc<AtomicU16>,
 }
 
 impl Door {
-    async fn open() -> Door {
+    pub async fn open() -> Door {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let port = Arc::new(AtomicU16::new(0));
@@ -67,7 +67,7 @@ impl Door {
         Door { url, port }
     }
 
-    fn lead_to(&self, hub: Option<&Running>) {
+    pub fn lead_to(&self, hub: Option<&Running>) {
         let port = hub.map_or(0, |hub| hub.url.trim_end_matches('/').rsplit(':').next().unwrap().parse().unwrap());
         self.port.store(port, Ordering::SeqCst);
     }

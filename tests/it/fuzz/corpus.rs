@@ -281,6 +281,9 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             texts(&[r#"[{"host":"h","service":"s","code":2,"output":"x|a=1","observed_at":1795226531250,"id":"i"}]"#])
         }
         "api_agent" => vec![agent_push()],
+        "agent_orders" => texts(&[
+            r#"{"accepted":0,"orders":[{"id":"a-1","run":3,"step":2,"attempt":1,"argv":["ls","/"],"within_ms":9}],"stop":["a-0"]}"#,
+        ]),
         "api_commands" => texts(&[r#"{"host":"h","start":"2026-12-01T22:00:00Z","duration":60,"comment":"c"}"#]),
         "smtp_sink" => texts(&[SMTP]),
         "http_port" => texts(&["GET /services/Heartbeat HTTP/1.1\r\nHost: a\r\n\r\n"]),
@@ -395,7 +398,10 @@ fn agent_push() -> Vec<u8> {
     let result = serde_json::json!({
         "host": "h", "service": "s", "observed_at": "2026-12-01T22:00:00Z", "observation": seen(),
     });
-    serde_json::json!({ "agent": "h", "boot": "b", "sequence": 1, "results": [result] }).to_string().into_bytes()
+    serde_json::json!({ "agent": "h", "boot": "b", "sequence": 1, "results": [result],
+        "commands": { "start": "s", "allow": [["ls", "*"]] } })
+    .to_string()
+    .into_bytes()
 }
 
 fn inputs() -> Vec<Input> {

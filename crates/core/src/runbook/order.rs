@@ -97,22 +97,28 @@ pub fn bind(word: &str, names: &Names<'_>) -> Result<String, String> {
 /// As [`bind`], or the allow-list has nothing that fits: the words are in the text.
 pub fn command(run: &[Arc<str>], names: &Names<'_>, policy: &RunPolicy) -> Result<Vec<Arc<str>>, String> {
     let bound: Vec<String> = run.iter().map(|word| bind(word, names)).collect::<Result<_, _>>()?;
-    let fits = |pattern: &Vec<Arc<str>>| {
-        pattern.len() == bound.len()
-            && pattern.iter().zip(&bound).enumerate().all(|(at, (allowed, word))| allows(allowed, word, at, names))
-    };
-    if !policy.commands.iter().any(fits) {
-        let shown = bound.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ");
-        return Err(format!("[runbook] `commands` does not allow [{shown}]"));
+    let same = |allowed: &str, word: &str| bind(allowed, names).is_ok_and(|allowed| allowed == word);
+    if !policy.commands.iter().any(|entry| fits(entry, &bound, same)) {
+        return Err(format!("[runbook] `commands` does not allow {}", shown(&bound)));
     }
     Ok(bound.into_iter().map(Arc::from).collect())
 }
 
-fn allows(pattern: &str, word: &str, at: usize, names: &Names<'_>) -> bool {
-    if pattern == "*" && at > 0 {
-        return !word.starts_with('-') && !word.is_empty();
-    }
-    bind(pattern, names).is_ok_and(|allowed| allowed == word)
+/// Whether an entry of an allow-list lets these words through: as many, each the same as `same` sees it, or `*` for any
+/// one that is no option. The program is always written out. The hub's list and an agent's own are read by this rule.
+pub fn fits(entry: &[Arc<str>], words: &[impl AsRef<str>], same: impl Fn(&str, &str) -> bool) -> bool {
+    let one = |(at, (allowed, word)): (usize, (&Arc<str>, &str))| match &**allowed {
+        "*" if at > 0 => !word.starts_with('-') && !word.is_empty(),
+        allowed => same(allowed, word),
+    };
+    let words: Vec<&str> = words.iter().map(AsRef::as_ref).collect();
+    !words.is_empty() && entry.len() == words.len() && entry.iter().zip(words).enumerate().all(one)
+}
+
+/// The words of a command, told apart.
+pub fn shown(words: &[impl AsRef<str>]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("{:?}", word.as_ref())).collect();
+    format!("[{}]", quoted.join(", "))
 }
 
 /// What a step asks of the executor; `None` where a person or a check does it.
@@ -129,10 +135,13 @@ pub fn order(run: &Run, step: &Step, catalog: &Catalog) -> Result<Option<(Arc<st
             let host = host()?;
             let view = catalog.host_id(&host).map(|id| catalog.hosts[id.index()].view);
             match view {
-                Some(View::Local | View::Ssh) => Ok(Some((host, OrderKind::Command(words), within(COMMAND_WITHIN)))),
-                Some(View::Agent | View::None) => Err(format!(
-                    "no command can be run on `{host}`: it needs `view = \"ssh\"`, an agent only observes; do it by hand \
-                     and skip the step with a note"
+                // Whether the agent of a host takes commands is its own to say, and the executor's to hear.
+                Some(View::Local | View::Ssh | View::Agent) => {
+                    Ok(Some((host, OrderKind::Command(words), within(COMMAND_WITHIN))))
+                }
+                Some(View::None) => Err(format!(
+                    "no command can be run on `{host}`: it needs `view = \"ssh\"` or `\"agent\"`; do it by hand and skip \
+                     the step with a note"
                 )),
                 None => Err(format!("there is no host `{host}`")),
             }
