@@ -15,6 +15,7 @@ pub mod nagios_files;
 mod objects;
 mod overlay;
 pub mod pack;
+mod parity;
 pub mod probe_kinds;
 mod runbooks;
 pub mod schema;

@@ -27,6 +27,7 @@ pub const CONFIG: &[(&str, &[&str])] = &[
             "cloud",
             "host",
             "service",
+            "parity",
             "timeperiod",
             "contact",
             "route",
@@ -128,6 +129,10 @@ pub const CONFIG: &[(&str, &[&str])] = &[
         ],
     ),
     ("rules", &["when", "state", "source"]),
+    (
+        "[[parity]]",
+        &["name", "hosts", "component", "cloud", "files", "packages", "prefix", "every", "timeout", "state"],
+    ),
     ("[[timeperiod]]", &["name", "timezone", "windows", "dates", "exclude"]),
     ("[[contact]]", &["name", "display", "email", "webhook", "period", "severity_min"]),
     ("[[route]]", &["name", "match", "to", "period"]),

@@ -23,6 +23,7 @@ mod nagios_files;
 mod nagios_tree;
 mod odd_output;
 mod outside;
+mod parity;
 mod peers;
 mod pipe;
 mod plugins;
