@@ -5,6 +5,7 @@ mod availability;
 mod dependencies;
 mod design;
 mod downtimes;
+mod drills;
 pub mod example;
 pub mod finding;
 pub mod holes;

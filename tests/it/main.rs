@@ -11,6 +11,7 @@ mod browser;
 mod captures;
 mod demo;
 mod discover;
+mod drills;
 mod estate;
 mod faults;
 mod fuzz;

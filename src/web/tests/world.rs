@@ -89,6 +89,7 @@ impl World {
             engine: Handle { inbox, results: mpsc::channel(1).0, snapshot, published },
             store: Arc::clone(&store) as _,
             desk: crate::nagios::desk::Desk::new().0,
+            drills: crate::web::fixture::drills_of_a_test(),
             traps: crate::traps::board::Board::default(),
             clock: clock.clone(),
             self_metrics: Arc::new(prometheus::Registry::new()),
@@ -307,6 +308,7 @@ fn apply(snapshot: &mut Snapshot, command: Command) -> Result<Reply, CommandErro
         | Command::ScheduleChecks { .. }
         | Command::Log { .. }
         | Command::SkipCheck { .. }
+        | Command::RecordDrill { .. }
         | Command::Nothing => Ok(Reply::Done),
         Command::Run(request) => run(snapshot, &request).map(Reply::Run).map_err(CommandError::from),
         Command::AddComment(_) => Ok(Reply::CommentAdded(1)),
