@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn the_audit_says_who_did_it_where_that_is_another() {
         let of_anna = Drill { rto_s: Some(720), note: "tape".into(), ..drill("x", 0, false) };
-        assert_eq!(words(&of_anna, "anna"), "failed 2026-11-21T02:00:00Z, RTO 12 min: tape");
-        assert_eq!(words(&of_anna, "ben"), "failed 2026-11-21T02:00:00Z by anna, RTO 12 min: tape");
+        assert_eq!(words(&of_anna, "anna"), "failed 2026-11-21T02:00:00.000Z, RTO 12 min: tape");
+        assert_eq!(words(&of_anna, "ben"), "failed 2026-11-21T02:00:00.000Z by anna, RTO 12 min: tape");
     }
 }
