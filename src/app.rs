@@ -24,6 +24,7 @@ use crate::config::nagios::{ObjectCache, PerfdataSettings};
 use crate::config::traps::TrapRule;
 use crate::config::watch::Sources;
 use crate::config::{self, Loaded, NagiosSettings, settings};
+use crate::drills::Book;
 use crate::engine::writer::{self, Chain, ToCollector};
 use crate::engine::{Aside, Handle};
 use crate::journal::Journal;
@@ -164,6 +165,7 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         make_old: made_old_in(&options.network),
         desk,
         agents: Arc::clone(&runs.agents),
+        drills: Book::new(&settings.storage.drills),
         traps: board,
         self_metrics: base.registry,
         url: door.url.as_str().into(),

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod collector;
 pub mod config;
 pub mod demo;
+pub mod drills;
 pub mod engine;
 pub mod journal;
 pub mod memory;

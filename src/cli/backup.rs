@@ -73,7 +73,7 @@ enum Role {
     Store,
     Journal,
     Config,
-    /// Certificates, passwords and tokens that the configuration names.
+    /// Certificates, passwords and tokens that the configuration names, and the file of drills.
     Key,
 }
 
@@ -84,6 +84,8 @@ struct Places {
     journal: PathBuf,
     config: PathBuf,
     keys: BTreeSet<PathBuf>,
+    /// Among the keys: the file of drills, which is there only once something was drilled.
+    drills: PathBuf,
 }
 
 fn places(path: &Path) -> anyhow::Result<Places> {
@@ -104,6 +106,7 @@ fn places(path: &Path) -> anyhow::Result<Places> {
     key(settings.ssh.identity_file.as_deref());
     key(settings.ssh.known_hosts.as_deref());
     key(settings.ssh.config_file.as_deref());
+    key(Some(&settings.storage.drills));
     for bmc in catalog.hosts.iter().filter_map(|host| host.bmc.as_ref()) {
         key(Some(Path::new(&*bmc.password_file)));
     }
@@ -112,6 +115,7 @@ fn places(path: &Path) -> anyhow::Result<Places> {
         journal: settings.storage.journal.join(JOURNAL_FILE),
         config: path.to_owned(),
         keys,
+        drills: settings.folder.join(&settings.storage.drills),
     })
 }
 
@@ -169,7 +173,8 @@ async fn write_backup(places: &Places, to: &Path, clock: &Clock) -> anyhow::Resu
     add("journal.db".to_owned(), Role::Journal, &places.journal)?;
     copy(&places.config, &to.join("config.toml"))?;
     add("config.toml".to_owned(), Role::Config, &places.config)?;
-    for (number, key) in places.keys.iter().enumerate() {
+    let is_there = |key: &&PathBuf| **key != places.drills || key.exists();
+    for (number, key) in places.keys.iter().filter(is_there).enumerate() {
         let name = format!("key-{number}");
         copy(key, &to.join(&name))?;
         add(name, Role::Key, key)?;
@@ -417,7 +422,8 @@ from = "stentor@example.org"
     #[tokio::test]
     async fn a_running_installation_comes_back_as_it_was() {
         let mut site = Installation::new().await;
-        let copy = site.dir.path().join("copy");
+        let (copy, drills) = (site.dir.path().join("copy"), site.dir.path().join("drills.jsonl"));
+        fs::write(&drills, "one\n").unwrap();
         site.backup(&copy).await.unwrap();
         assert!(site.backup(&copy).await.is_err(), "a backup never overwrites");
         assert_eq!(fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o700);
@@ -433,6 +439,7 @@ from = "stentor@example.org"
         site.store.as_ref().unwrap().commit_turn(2, &[], &[later]).await.unwrap();
         site.stop().await;
         fs::write(site.dir.path().join("mail.secret"), "second\n").unwrap();
+        fs::remove_file(&drills).unwrap();
 
         let refused = site.restore(&copy, false).unwrap_err();
         assert!(refused.contains("--force"), "{refused}");
@@ -440,7 +447,7 @@ from = "stentor@example.org"
         site.restore(&copy, true).unwrap();
         assert_eq!(site.contents().await, (3, 1, "first\n".into()));
         let aside = fs::read_to_string(site.dir.path().join("mail.secret.before-restore")).unwrap();
-        assert_eq!(aside, "second\n");
+        assert_eq!((aside.as_str(), fs::read_to_string(&drills).unwrap().as_str()), ("second\n", "one\n"));
     }
 
     #[tokio::test]

@@ -1,26 +1,30 @@
 //! `stentor drill`: what was restored on purpose, when, and how long it took.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use stentor_core::catalog::Platform;
 use stentor_core::{Span, Timestamp};
-use stentor_wire::drill::{Drill, Records};
+use stentor_wire::drill::Drill;
 
+use super::client::{Client, ClientArgs, field};
 use crate::clock::Clock;
 use crate::config;
 use crate::config::finding::suggest;
+use crate::drills::{self, Book};
 use crate::probes::drill::FILE;
+
+/// Of a time in RFC 3339.
+const DAY_CHARS: usize = 10;
 
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  stentor drill record --cell eucalyptus/clc/server --rto 2h --rpo 24h --by anna
-  stentor drill record --runbook rb-euca-full-recovery --failed --note \"no space for the dump\" --by anna
+  stentor drill record --token-file token --cell eucalyptus/clc/server --rto 2h --rpo 24h
+  stentor drill record --file drills.jsonl --runbook rb-euca-full-recovery --failed --note \"no space for the dump\" --by anna
   stentor drill list --all")]
 pub struct DrillArgs {
     #[command(subcommand)]
@@ -49,9 +53,9 @@ pub struct RecordArgs {
     /// How much of the newest data was lost, as time: 0, 24h
     #[arg(long, value_name = "TIME", value_parser = parse_length)]
     pub rpo: Option<u64>,
-    /// Who did it
+    /// Who did it; by default whose token it is
     #[arg(long, value_name = "NAME")]
-    pub by: String,
+    pub by: Option<String>,
     /// When it ended, RFC 3339; now if missing
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
@@ -78,9 +82,11 @@ pub struct ListArgs {
 
 #[derive(Args, Debug)]
 pub struct Source {
-    /// File of the records
-    #[arg(long, value_name = "FILE", default_value = FILE)]
-    pub file: PathBuf,
+    /// File of the records, where no service is asked; /var/lib/stentor/drills.jsonl without a token
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    #[command(flatten)]
+    pub client: ClientArgs,
     /// Configuration file, for the packs it adds; without it, the packs that Stentor brings
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -92,13 +98,34 @@ fn parse_length(text: &str) -> Result<u64, String> {
 }
 
 /// # Errors
-/// There is no such cell or runbook, the time cannot be, or the file cannot be read or written.
-pub fn run(args: &DrillArgs, clock: &Clock, out: &mut dyn Write) -> anyhow::Result<u8> {
+/// There is no such cell or runbook, the time cannot be, the service cannot be reached or refuses, or the file cannot be
+/// read or written.
+pub async fn run(args: &DrillArgs, clock: &Clock, out: &mut (dyn Write + Send)) -> anyhow::Result<u8> {
     match &args.what {
-        What::Record(args) => record(args, clock, out)?,
-        What::List(args) => list(args, out)?,
+        What::Record(args) => record(args, clock, out).await?,
+        What::List(args) => list(args, out).await?,
     }
     Ok(0)
+}
+
+/// Where the records are kept.
+enum Place {
+    Service(Client),
+    File,
+}
+
+impl Source {
+    /// The service, for whoever has a token and names no file.
+    fn place(&self) -> anyhow::Result<Place> {
+        if self.file.is_some() || self.client.token_file.is_none() {
+            return Ok(Place::File);
+        }
+        Client::new(&self.client).map(Place::Service)
+    }
+
+    fn book(&self) -> Book {
+        Book::new(self.file.clone().unwrap_or_else(|| FILE.into()))
+    }
 }
 
 fn platforms(source: &Source) -> anyhow::Result<Vec<Arc<Platform>>> {
@@ -110,7 +137,16 @@ fn platforms(source: &Source) -> anyhow::Result<Vec<Arc<Platform>>> {
     Ok(loaded.packs.iter().map(|pack| Arc::clone(&pack.platform)).collect())
 }
 
-fn record(args: &RecordArgs, clock: &Clock, out: &mut dyn Write) -> anyhow::Result<()> {
+async fn record(args: &RecordArgs, clock: &Clock, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
+    if let Place::Service(client) = args.source.place()? {
+        let body = json!({
+            "cell": args.cell, "runbook": args.runbook, "passed": !args.failed, "rto_s": args.rto, "rpo_s": args.rpo,
+            "at": args.at, "by": args.by, "note": args.note,
+        });
+        let item = client.post("/drills", &body).await?;
+        writeln!(out, "{}: {}", field(&item, "of"), said(&item["last"]))?;
+        return Ok(());
+    }
     let platforms = platforms(&args.source)?;
     let of = subject(args, &platforms)?;
     let now = clock.now();
@@ -118,35 +154,29 @@ fn record(args: &RecordArgs, clock: &Clock, out: &mut dyn Write) -> anyhow::Resu
         None => now,
         Some(text) => Timestamp::from_rfc3339(text).with_context(|| format!("`{text}` is no time of RFC 3339"))?,
     };
-    if at > now {
-        bail!("{} has not come yet", at.to_rfc3339());
-    }
-    if args.by.trim().is_empty() {
-        bail!("--by needs a name");
-    }
     let drill = Drill {
         of,
         at_s: at.as_secs(),
-        by: args.by.clone(),
+        by: args.by.clone().unwrap_or_default(),
         passed: !args.failed,
         rto_s: args.rto,
         rpo_s: args.rpo,
         note: args.note.clone(),
     };
-    append(&args.source.file, &drill.line()).with_context(|| format!("cannot write {}", args.source.file.display()))?;
+    drills::refuse(&drill, now).map_err(|why| anyhow::anyhow!("{why}"))?;
+    let book = args.source.book();
+    book.append(&drill).with_context(|| format!("cannot write {}", book.path().display()))?;
     let figures = drill.figures();
     let ended = if drill.passed { "passed" } else { "failed" };
     writeln!(out, "{}: {ended} {} by {} {figures}", drill.of, day(drill.at_s), drill.by)?;
     Ok(())
 }
 
-/// On the disk before anybody is told so; a line that a crash tore off is ended first.
-fn append(file: &Path, line: &str) -> std::io::Result<()> {
-    let torn = std::fs::read(file).is_ok_and(|bytes| bytes.last().is_some_and(|last| *last != b'\n'));
-    let mut opened = OpenOptions::new().create(true).append(true).open(file)?;
-    let text = if torn { format!("\n{line}") } else { line.to_owned() };
-    opened.write_all(text.as_bytes())?;
-    opened.sync_all()
+/// `passed 2026-11-21 by anna RTO 12 min`, of a record as the service tells it.
+fn said(record: &Json) -> String {
+    let ended = if record["passed"] == true { "passed" } else { "failed" };
+    let at: String = field(record, "at").chars().take(DAY_CHARS).collect();
+    format!("{ended} {at} by {} {}", field(record, "by"), field(record, "figures")).trim_end().to_owned()
 }
 
 /// The cell or runbook, if a pack has it.
@@ -164,13 +194,20 @@ fn subject(args: &RecordArgs, platforms: &[Arc<Platform>]) -> anyhow::Result<Str
     bail!("there is no {word} `{wanted}`; {}", suggest(wanted, known.iter().map(String::as_str)))
 }
 
-fn list(args: &ListArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    let file = &args.source.file;
-    let records = match std::fs::read_to_string(file) {
-        Ok(text) => Records::parse(&text),
-        Err(error) if error.kind() == ErrorKind::NotFound => Records::default(),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
-    };
+async fn list(args: &ListArgs, out: &mut (dyn Write + Send)) -> anyhow::Result<()> {
+    if let Place::Service(client) = args.source.place()? {
+        let list = client.get(&format!("/drills?all={}", args.all)).await?;
+        for item in list["items"].as_array().into_iter().flatten() {
+            if args.json {
+                writeln!(out, "{item}")?;
+            } else {
+                writeln!(out, "{:<40} {}", field(item, "of"), standing(item))?;
+            }
+        }
+        return Ok(());
+    }
+    let book = args.source.book();
+    let records = book.read().with_context(|| format!("cannot read {}", book.path().display()))?;
     let mut names: Vec<String> = records.drills.iter().map(|drill| drill.of.clone()).collect();
     if args.all {
         let platforms = platforms(&args.source)?;
@@ -192,14 +229,33 @@ fn list(args: &ListArgs, out: &mut dyn Write) -> anyhow::Result<()> {
         writeln!(out, "{name:<40} {}{}", verified.trim_end(), failed.unwrap_or_default())?;
     }
     if records.broken > 0 {
-        writeln!(out, "{} lines of {} are no records", records.broken, file.display())?;
+        writeln!(out, "{} lines of {} are no records", records.broken, book.path().display())?;
     }
     Ok(())
 }
 
+/// `verified by drill 2026-11-01 RTO 2 h; due 2027-01-30, cloud team`, of an item as the service tells it.
+fn standing(item: &Json) -> String {
+    let day = |at: &Json| at.as_str().unwrap_or_default().chars().take(DAY_CHARS).collect::<String>();
+    let mut text = match &item["verified_by"] {
+        Json::Null => "unverified".to_owned(),
+        drill => format!("verified by drill {} {}", day(&drill["at"]), field(drill, "figures")).trim_end().to_owned(),
+    };
+    if item["last"]["passed"] == false {
+        text.push_str(&format!("; failed {}", day(&item["last"]["at"])));
+    }
+    match (&item["due_at"], item["overdue"] == true) {
+        (Json::Null, _) => {}
+        (_, true) => text.push_str("; OVERDUE"),
+        (at, false) => text.push_str(&format!("; due {}", day(at))),
+    }
+    let owner = field(item, "owner");
+    if owner.is_empty() { text } else { format!("{text}, {owner}") }
+}
+
 /// `2026-11-01`
 fn day(at_s: i64) -> String {
-    Timestamp::from_secs(at_s).to_rfc3339().chars().take(10).collect()
+    Timestamp::from_secs(at_s).to_rfc3339().chars().take(DAY_CHARS).collect()
 }
 
 #[cfg(test)]
@@ -224,7 +280,8 @@ mod tests {
         let line = ["drill"].iter().chain(words).chain(&["--file", &path]).copied().collect::<Vec<_>>();
         let line = Line::try_parse_from(line)?;
         let mut out = Vec::new();
-        run(&line.drill, &clock(), &mut out)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        runtime.block_on(run(&line.drill, &clock(), &mut out))?;
         Ok(String::from_utf8(out)?)
     }
 

@@ -147,7 +147,7 @@ async fn run(command: Command) -> anyhow::Result<u8> {
         Command::Probe(args) => probe::run(&args, &mut out).await,
         Command::Discover(args) => discover::run(&args, &mut out).await,
         Command::Runbook(args) => runbook::run(&args, &mut io::stdin().lock(), &mut out).await,
-        Command::Drill(args) => drill::run(&args, &Clock::Machine, &mut out),
+        Command::Drill(args) => drill::run(&args, &Clock::Machine, &mut out).await,
         Command::Replay(args) => replay::run(&args, &mut out),
         Command::Classify(args) => classify::run(args, &mut out).map(|()| 0),
         Command::WhatIf(args) => what_if::run(&args, &mut out).await,

@@ -1,6 +1,7 @@
 //! The collector: runs the due checks of a catalog and posts what they saw to the engine. Decides only when and where
 //! a probe runs, never what its result means; retries happen because the engine asks for them.
 
+mod comparison;
 mod lanes;
 mod metrics;
 mod once;

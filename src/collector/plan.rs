@@ -10,13 +10,16 @@ use stentor_core::catalog::{Catalog, Check, View};
 use stentor_core::id::{HostId, ObjectId, ServiceId};
 use stentor_core::macros::view::COMMAND_PROBE;
 use stentor_core::model::{ObjectKey, Value};
+use stentor_core::parity::PAIR_PROBE;
 use stentor_core::schedule::{Entry, phase_hash};
 use stentor_core::{Span, Timestamp};
 
 use super::Factory;
+use super::comparison::Comparison;
 use super::lanes::Lane;
 use super::run::panic_text;
 use super::spread::{self, Imported};
+use crate::engine;
 use crate::probes::ipmi::Ipmi;
 use crate::probes::ssh_link::Ssh;
 use crate::probes::ssh_view::SshView;
@@ -207,6 +210,8 @@ pub struct Builder {
     env: ProbeEnv,
     /// Reaches hosts that are looked at from inside over SSH.
     ssh: Option<Arc<Ssh>>,
+    /// Who knows what was told, for checks that compare.
+    engine: Option<engine::Handle>,
     built: HashMap<BuiltKey, Built>,
     generation: u64,
 }
@@ -221,7 +226,12 @@ struct Built {
 
 impl Builder {
     pub fn new(factory: Factory, env: ProbeEnv, ssh: Option<Arc<Ssh>>) -> Builder {
-        Builder { factory, env, ssh, built: HashMap::new(), generation: 0 }
+        Builder { factory, env, ssh, engine: None, built: HashMap::new(), generation: 0 }
+    }
+
+    /// The same where the service runs.
+    pub fn with_engine(self, engine: engine::Handle) -> Builder {
+        Builder { engine: Some(engine), ..self }
     }
 
     pub fn next_generation(&mut self) {
@@ -249,7 +259,12 @@ impl Builder {
             let ssh = ssh.ok_or_else(|| BuildError { message: "hosts cannot be reached over SSH here".to_owned() })?;
             env.view = Arc::new(SshView::new(ssh.link(address)));
         }
-        let build = AssertUnwindSafe(|| (self.factory)(kind, params, &env));
+        let build = AssertUnwindSafe(|| -> Result<Arc<dyn ErasedProbe>, BuildError> {
+            if kind == PAIR_PROBE {
+                return Ok(Arc::new(Comparison::build(params, self.engine.as_ref(), &env.clock)?));
+            }
+            (self.factory)(kind, params, &env)
+        });
         let probe = catch_unwind(build).unwrap_or_else(|panic| {
             Err(BuildError { message: format!("probe `{kind}` panicked while it was built: {}", panic_text(&*panic)) })
         })?;

@@ -132,7 +132,7 @@ impl Runner {
             lanes: Lanes::new(parts.limits),
             forced: HashSet::new(),
             slow: HashSet::new(),
-            builder: Builder::new(parts.factory, parts.env, parts.ssh),
+            builder: Builder::new(parts.factory, parts.env, parts.ssh).with_engine(parts.engine.clone()),
             tasks: JoinSet::new(),
             running: HashMap::new(),
             newest_plugin: 0,

@@ -16,7 +16,7 @@ use super::pack::{Pack, Template, read_availability};
 use super::probe_kinds::Trial;
 use super::settings::Settings;
 use super::tree::{At, Section, word};
-use super::{all, availability, dependencies, design, downtimes, hosts, services, topology, windows};
+use super::{all, availability, dependencies, design, downtimes, drills, hosts, parity, services, topology, windows};
 
 const SEVERITIES: &[(&str, Severity)] = &[
     ("critical", Severity::Critical),
@@ -190,6 +190,8 @@ pub(super) fn build(
     }
     let read = hosts::read(roots, &mut builder, found);
     services::build(roots, &read, &mut builder, found);
+    parity::read(roots, &mut builder, found);
+    drills::read(roots, &mut builder, found);
     topology::build(roots, &read, &vmware, &mut builder, found);
     read_people(roots, &mut builder, found);
     builder.catalog.reindex();

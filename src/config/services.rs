@@ -259,16 +259,21 @@ fn bind(
 
 /// What an agent reports becomes stale when it is silent: a little after its own sign of life, so that the silence is
 /// known as its before anything else is missed.
-fn expected_from(view: View, check: Check) -> Check {
-    const AGENT_FRESHNESS: Span = Span::from_secs(90);
+pub(super) fn expected_from(view: View, check: Check) -> Check {
     if check.host_side && view == View::Agent && check.freshness == Span::ZERO {
-        let freshness = AGENT_FRESHNESS + check.every * 3;
+        let freshness = fresh_for(check.every);
         return Check { freshness, ..check };
     }
     check
 }
 
-fn push(service: Service, builder: &mut Builder<'_>) {
+/// How long what is told so often is believed.
+pub(super) fn fresh_for(every: Span) -> Span {
+    const AGENT_FRESHNESS: Span = Span::from_secs(90);
+    AGENT_FRESHNESS + every * 3
+}
+
+pub(super) fn push(service: Service, builder: &mut Builder<'_>) {
     let id = ServiceId::from_index(builder.catalog.services.len());
     builder.catalog.hosts[service.host.index()].services.push(id);
     if let Some(component) = service.component {

@@ -77,6 +77,8 @@ pub struct Storage {
     pub url: String,
     /// Folder of the journal.
     pub journal: PathBuf,
+    /// File of the records of drills.
+    pub drills: PathBuf,
     /// History older than this is deleted.
     pub keep: Span,
 }
@@ -284,7 +286,8 @@ fn read_storage(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) -
     let section = single(roots, "storage", "[storage]", found);
     let keep = Span::from_hours(24 * 400);
     let Some(section) = section else {
-        return Storage { url: sqlite_in(folder, "stentor.db"), journal: folder.join("journal"), keep };
+        let journal = folder.join("journal");
+        return Storage { url: sqlite_in(folder, "stentor.db"), drills: beside(&journal), journal, keep };
     };
     let url = match section.text("url", found) {
         None => sqlite_in(folder, "stentor.db"),
@@ -299,11 +302,20 @@ fn read_storage(roots: &[Section<'_>], folder: &Path, found: &mut Diagnostics) -
             }
         },
     };
+    let journal = folder.join(section.text_or("journal", "journal", found));
+    let drills = section.text("drills", found).map(|text| folder.join(text.value));
     Storage {
         url,
-        journal: folder.join(section.text_or("journal", "journal", found)),
+        drills: drills.unwrap_or_else(|| beside(&journal)),
+        journal,
         keep: section.span_or("keep", keep, found),
     }
+}
+
+/// The drills stand where the journal does, in one absolute path for whoever reads them.
+fn beside(journal: &Path) -> PathBuf {
+    let file = journal.with_file_name("drills.jsonl");
+    std::path::absolute(&file).unwrap_or(file)
 }
 
 fn sqlite_in(folder: &Path, path: &str) -> String {

@@ -192,7 +192,15 @@ fn the_commented_keys_of_the_example_are_read_too() {
     let found = load_here(&text).expect_err("hosts of the comments do not exist");
     let codes: BTreeSet<&str> = found.findings.iter().map(|finding| finding.code).collect();
     let of_files = ["missing-file", "unreadable-file", "no-hosts", "no-services"];
-    let of_names = ["check-or-probe", "duplicate", "no-match", "unknown-command", "unknown-host"];
+    let of_names = [
+        "cell-or-runbook",
+        "check-or-probe",
+        "duplicate",
+        "hosts-or-component",
+        "no-match",
+        "unknown-command",
+        "unknown-host",
+    ];
     assert!(codes.iter().all(|code| of_names.contains(code) || of_files.contains(code)), "{found}");
 }
 

@@ -772,6 +772,7 @@ pub async fn serve(snapshot: Snapshot, role: Role) -> Fixture {
         store,
         desk: crate::nagios::desk::Desk::new().0,
         agents: Arc::new(crate::runbook::agents::Agents::of_start(7)),
+        drills: drills_of_a_test(),
         traps: crate::traps::board::Board::default(),
         clock: clock.clone(),
         self_metrics: Arc::new(prometheus::Registry::new()),
@@ -782,6 +783,12 @@ pub async fn serve(snapshot: Snapshot, role: Role) -> Fixture {
     };
     let cookie = format!("{}={secret}", auth::cookie_name(false));
     Fixture { state, snapshot, published, commands, cookie, csrf, clock }
+}
+
+/// A file of drills of its own, that nobody has written yet.
+pub(crate) fn drills_of_a_test() -> crate::drills::Book {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    crate::drills::Book::new(file.path())
 }
 
 async fn fill_history(store: &MemoryStore) {

@@ -6,6 +6,7 @@ pub mod assets;
 pub mod auth;
 pub mod availability;
 pub mod board;
+pub mod drills;
 pub mod filter;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -29,6 +30,7 @@ pub mod words;
 use std::sync::Arc;
 
 use crate::clock::Clock;
+use crate::drills::Book;
 use crate::engine::Handle;
 use crate::nagios::desk::Desk;
 use crate::runbook::agents::Agents;
@@ -48,6 +50,8 @@ pub struct WebState {
     pub desk: Desk,
     /// What agents say of themselves, and the orders that wait for them.
     pub agents: Arc<Agents>,
+    /// What recoveries were drilled.
+    pub drills: Book,
     /// SNMP traps that came in lately.
     pub traps: Board,
     /// The process's own metrics (inbox length, latencies, notifications).

@@ -245,6 +245,7 @@ async fn every_page_fits(page: &WebDriver, demo: &Demo, incident: &str) {
         "c/euca/services",
         "h/clc1/disk",
         "c/euca/downtimes",
+        "c/euca/drills",
         "c/euca/availability",
         "c/euca/what-if?x=host:clc1",
         "demo",

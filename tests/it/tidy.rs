@@ -16,6 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "clock",
             "collector",
             "config",
+            "drills",
             "engine",
             "journal",
             "memory",
@@ -39,6 +40,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "collector",
             "config",
             "demo",
+            "drills",
             "engine",
             "journal",
             "nagios",
@@ -57,6 +59,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("collector", &["clock", "engine", "probes"]),
     ("config", &["clock", "probes"]),
     ("demo", &["agent", "app", "clock", "config", "engine", "probes", "store", "telemetry", "web"]),
+    ("drills", &[]),
     ("engine", &["clock", "journal", "memory", "store"]),
     ("journal", &["sql"]),
     ("lib", &[]),
@@ -73,7 +76,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["sql"]),
     ("telemetry", &["config"]),
     ("traps", &["clock", "config", "engine", "probes"]),
-    ("web", &["clock", "engine", "nagios", "runbook", "scenario", "store", "traps"]),
+    ("web", &["clock", "drills", "engine", "nagios", "runbook", "scenario", "store", "traps"]),
 ];
 
 const FILE_LINES_MAX: usize = 900;

@@ -12,6 +12,7 @@ pub mod id;
 pub mod incident;
 pub mod macros;
 pub mod model;
+pub mod parity;
 pub mod policy;
 pub mod reach;
 pub mod rules;

@@ -107,6 +107,12 @@ impl<'a> Sight<'a> {
         self.services.get(service.index())
     }
 
+    /// The newest result of a service, whatever it is; the observation is `None` before the first.
+    pub fn newest(&self, service: ServiceId) -> Option<(&'a Row, Option<&'a Observation>)> {
+        let detail = self.details.get(service.index())?;
+        Some((self.service_row(service)?, detail.observation.as_deref()))
+    }
+
     /// Fresh observations of a host.
     pub fn of_host(&self, host: HostId) -> impl Iterator<Item = Seen<'a>> + use<'a> {
         let sight = *self;

@@ -4,6 +4,8 @@
 mod dependencies;
 #[path = "engine/gap.rs"]
 mod gap;
+#[path = "engine/parity.rs"]
+mod parity;
 #[path = "engine/past.rs"]
 mod past;
 #[path = "engine/recurring.rs"]

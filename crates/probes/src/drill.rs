@@ -21,6 +21,9 @@ pub struct Config {
     pub of: String,
     #[serde(default = "file")]
     pub file: String,
+    /// Who sees to it.
+    #[serde(default)]
+    pub owner: String,
 }
 
 fn file() -> String {
@@ -65,10 +68,14 @@ impl Drill {
         let of = self.config.of.as_str();
         let now_s = self.clock.now().as_secs();
         let age_d = |at_s: i64| now_s.saturating_sub(at_s) as f64 / DAY_S;
+        let owner = self.config.owner.as_str();
         let Some(newest) = records.newest(of) else {
-            return Observation::observed(format!("{of} was never drilled"))
+            let text = format!("{of} was never drilled");
+            let text = if owner.is_empty() { text } else { format!("{text} ({owner} sees to it)") };
+            return Observation::observed(text)
                 .fact("drill", "never")
                 .fact("of", of)
+                .fact("owner", owner)
                 .fact("broken", records.broken);
         };
         let ended = if newest.passed { "restored" } else { "NOT restored" };
@@ -78,6 +85,7 @@ impl Drill {
             .fact("drill", if newest.passed { "passed" } else { "failed" })
             .fact("of", of)
             .fact("by", newest.by.as_str())
+            .fact("owner", owner)
             .fact("broken", records.broken)
             .measure("age", age_d(newest.at_s) * DAY_S, "s");
         if let Some(passed) = records.newest_passed(of) {

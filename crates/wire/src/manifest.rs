@@ -7,11 +7,27 @@ use std::collections::BTreeMap;
 pub type Manifest = BTreeMap<String, String>;
 
 const HASH_CHARS: usize = 64;
+const BETWEEN_VERSIONS: &str = ", ";
 
 /// Lines `HASH  path`, `HASH *path`, `package version`, `package\tversion` and `package-1.2-3.el7.x86_64`; comments and
-/// what is none of these are passed over.
+/// what is none of these are passed over. Of a package that is installed in several versions, such as a kernel, all are
+/// kept, in their order of letters.
 pub fn parse(text: &str) -> Manifest {
-    text.lines().map(str::trim).filter(|line| !line.starts_with('#')).filter_map(entry).collect()
+    let mut manifest = Manifest::new();
+    for (name, value) in text.lines().map(str::trim).filter(|line| !line.starts_with('#')).filter_map(entry) {
+        if name.starts_with('/') {
+            manifest.insert(name, value);
+            continue;
+        }
+        let versions = manifest.entry(name).or_default();
+        let mut all: Vec<&str> = versions.split(BETWEEN_VERSIONS).filter(|known| !known.is_empty()).collect();
+        if !all.contains(&value.as_str()) {
+            all.push(&value);
+            all.sort_unstable();
+            *versions = all.join(BETWEEN_VERSIONS);
+        }
+    }
+    manifest
 }
 
 fn entry(line: &str) -> Option<(String, String)> {
@@ -81,6 +97,13 @@ mod tests {
             "postgresql=9.2.",
         ];
         assert_eq!(told, wanted);
+    }
+
+    #[test]
+    fn of_a_package_in_several_versions_all_are_kept() {
+        let one = parse("kernel 5.14-2\nkernel 5.14-1\nkernel 5.14-2\n");
+        assert_eq!(one["kernel"], "5.14-1, 5.14-2");
+        assert_eq!(one, parse("kernel 5.14-1\nkernel 5.14-2\n"));
     }
 
     #[test]

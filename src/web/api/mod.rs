@@ -6,6 +6,7 @@ pub mod cloud;
 pub mod commands;
 pub mod design;
 pub mod downtimes;
+pub mod drills;
 pub mod dto;
 pub mod extract;
 pub mod history;
@@ -65,6 +66,7 @@ pub fn routes() -> Router<WebState> {
         .route("/api/v1/hosts/{host}/services/{service}/check", post(objects::check))
         .route("/api/v1/downtimes", get(downtimes::list).post(downtimes::schedule))
         .route("/api/v1/downtimes/{id}", delete(downtimes::cancel))
+        .route("/api/v1/drills", get(drills::list).post(drills::record))
         .route("/api/v1/matrix", get(matrix::list))
         .route("/api/v1/design", get(design::list))
         .route("/api/v1/topology", get(topology::show))

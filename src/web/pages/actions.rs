@@ -81,7 +81,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn invalid(what: impl Into<String>) -> Refusal {
+    pub fn invalid(what: impl Into<String>) -> Refusal {
         Refusal { status: StatusCode::BAD_REQUEST, what: what.into() }
     }
 }

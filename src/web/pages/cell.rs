@@ -57,6 +57,7 @@ pub struct Known {
     pub founded: String,
     pub unverified: bool,
     pub sources: Vec<String>,
+    pub drills_href: String,
 }
 
 pub struct InstanceRow {
@@ -192,6 +193,7 @@ fn known(ctx: Ctx<'_>, cell: &stentor_core::catalog::Cell) -> Known {
         founded,
         unverified,
         sources: cell.sources.clone(),
+        drills_href: ctx.scope.path(&format!("/drills?of={}", encode(&cell.key.to_string()))),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod availability;
 pub mod cell;
 pub mod design;
 pub mod downtimes;
+pub mod drills;
 pub mod hosts;
 pub mod incident;
 pub mod incidents;
@@ -78,6 +79,7 @@ pub fn routes() -> Router<WebState> {
         .route("/c/{cloud}/hosts", get(show_hosts))
         .route("/c/{cloud}/services", get(show_services))
         .route("/c/{cloud}/downtimes", get(show_downtimes))
+        .route("/c/{cloud}/drills", get(drills::show))
         .route("/c/{cloud}/availability", get(availability::show))
         .route("/c/{cloud}/what-if", get(what_if::show))
         .route("/availability", get(|state, session| at_home("/availability", state, session)))
@@ -103,6 +105,7 @@ pub fn routes() -> Router<WebState> {
         .route("/h/{host}/{service}/unack", post(actions::unack_service))
         .route("/h/{host}/{service}/downtime", post(actions::plan_service))
         .route("/h/{host}/{service}/check", post(actions::check_service))
+        .route("/drills", post(drills::record).get(|state, session| at_home("/drills", state, session)))
         .route("/downtimes", post(actions::plan_any))
         .route("/downtimes/{id}/cancel", post(actions::cancel))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

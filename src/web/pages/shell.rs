@@ -277,6 +277,7 @@ pub enum Section {
     Topology,
     Design,
     Downtimes,
+    Drills,
     Availability,
     WhatIf,
     Runbooks,
@@ -329,6 +330,7 @@ impl Shell {
             plan: vec![
                 item(Section::Design, "/design", "hw", "Weak points", "p", false),
                 item(Section::Downtimes, "/downtimes", "cal", "Downtimes", "d", false),
+                item(Section::Drills, "/drills", "life", "Drills", "l", false),
                 item(Section::Availability, "/availability", "rep", "Availability", "a", false),
                 item(Section::WhatIf, "/what-if", "pow", "What if", "w", false),
                 // Packs belong to no cloud.
@@ -367,6 +369,7 @@ impl Shell {
             Some("note") => Some("The note is in the timeline."),
             Some("downtime") => Some("The downtime is scheduled."),
             Some("run") => Some("The runbook is started. Every step says what is next."),
+            Some("drill") => Some("The drill is recorded."),
             Some("cancelled") => Some("The downtime is cancelled."),
             Some("check") => Some("A check has been asked for. Its result shows here as soon as it is in."),
             _ => None,

@@ -3,6 +3,7 @@
 mod actions;
 mod auth;
 mod client;
+mod drills;
 mod hostile;
 mod lists;
 mod openapi;

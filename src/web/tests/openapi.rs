@@ -53,6 +53,8 @@ fn examples() -> Vec<(&'static str, &'static str, &'static str, String)> {
         post("/api/v1/downtimes", "/api/v1/downtimes", r#"{"host":"clc1","duration":60}"#),
         get("/api/v1/downtimes", "/api/v1/downtimes"),
         delete("/api/v1/downtimes/{id}", "/api/v1/downtimes/1"),
+        post("/api/v1/drills", "/api/v1/drills", r#"{"runbook":"rb-euca-move","rto_s":720,"note":"x"}"#),
+        get("/api/v1/drills", "/api/v1/drills?all=true"),
         get("/api/v1/matrix", "/api/v1/matrix"),
         get("/api/v1/design", "/api/v1/design"),
         get("/api/v1/topology", "/api/v1/topology"),

@@ -94,6 +94,7 @@ impl World {
             store: Arc::clone(&store) as _,
             desk: crate::nagios::desk::Desk::new().0,
             agents: Arc::new(crate::runbook::agents::Agents::of_start(7)),
+            drills: crate::web::fixture::drills_of_a_test(),
             traps: crate::traps::board::Board::default(),
             clock: clock.clone(),
             self_metrics: Arc::new(prometheus::Registry::new()),
@@ -321,6 +322,7 @@ fn apply(snapshot: &mut Snapshot, command: Command) -> Result<Reply, CommandErro
         | Command::ScheduleChecks { .. }
         | Command::Log { .. }
         | Command::SkipCheck { .. }
+        | Command::RecordDrill { .. }
         | Command::Nothing => Ok(Reply::Done),
         Command::Run(request) => run(snapshot, &request).map(Reply::Run).map_err(CommandError::from),
         Command::AddComment(_) => Ok(Reply::CommentAdded(1)),

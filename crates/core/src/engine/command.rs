@@ -10,6 +10,7 @@ use super::notify::By;
 use crate::id::ObjectId;
 use crate::model::{ObjectKey, TimelineEntry, TimelineKind};
 use crate::policy::Test;
+use crate::runbook::AuditEntry;
 
 impl Engine {
     pub(super) fn apply_command(&mut self, input: &CommandInput, effects: &mut Effects) -> Result<Reply, CommandError> {
@@ -78,6 +79,10 @@ impl Engine {
             }
             Command::Nothing => Ok(Reply::Done),
             Command::Run(request) => self.apply_run(request, effects),
+            Command::RecordDrill { of, by, text } => {
+                self.tell_drill(of, by, text, effects);
+                Ok(Reply::Done)
+            }
             Command::SkipCheck { object, state, why } => self.skip_check(object, *state, why),
             Command::TestContact { contact, channel, by } => {
                 let test = Test { channel: channel.as_ref(), by, at: self.at, seq: self.seq };
@@ -88,6 +93,26 @@ impl Engine {
                 Ok(Reply::TestsSent(keys))
             }
         }
+    }
+
+    /// A cell stands in the audit as what was recovered, a runbook as what was carried out.
+    fn tell_drill(&self, of: &Arc<str>, by: &Arc<str>, text: &Arc<str>, effects: &mut Effects) {
+        let (runbook, target) =
+            if of.contains('/') { (Arc::default(), Arc::clone(of)) } else { (Arc::clone(of), Arc::default()) };
+        effects.audit.push(AuditEntry {
+            at: self.at,
+            who: Arc::clone(by),
+            action: "drill".into(),
+            run: None,
+            incident: None,
+            runbook,
+            step: None,
+            target,
+            done: true,
+            text: Arc::clone(text),
+        });
+        let text = format!("{by}: drill of {of}: {text}");
+        effects.events.push(Event { at: self.at, kind: EventKind::Runbook, object: None, incident: None, text });
     }
 
     pub(super) fn find(&self, key: &ObjectKey) -> Result<ObjectId, CommandError> {

@@ -202,6 +202,13 @@ pub enum Command {
     },
     /// About a run of a runbook.
     Run(RunRequest),
+    /// A recovery was drilled, of this cell or runbook. The record is kept in the file of drills; here are its words, for
+    /// audit and history.
+    RecordDrill {
+        of: Arc<str>,
+        by: Arc<str>,
+        text: Arc<str>,
+    },
 }
 
 /// Whether an acknowledgement is told to the contacts.

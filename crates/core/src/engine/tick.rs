@@ -11,6 +11,7 @@ use crate::id::{ObjectId, ServiceId};
 use crate::incident::cover::{self, CoverIndex, World};
 use crate::incident::{CauseKey, Supported, Wanted};
 use crate::model::{Incident, ObjectKey, Phase, Reason, Sticky, TimelineEntry, TimelineKind};
+use crate::parity;
 use crate::policy::notice::dependency::Purpose;
 use crate::policy::{Decisions, Situation};
 use crate::signals::{Maintained, REDIAGNOSE_AFTER};
@@ -188,10 +189,11 @@ impl Engine {
         let maintained = self.maintained();
         let world = self.world();
         for &object in &self.problems {
-            let covering = index.find(&self.catalog, object);
+            let looked_at = cover::rests_on(&world, object);
+            let covering = index.find(&self.catalog, looked_at);
             let cause = match covering {
                 Some(key) => Some((key.clone(), None)),
-                None => cover::plain_cause(&world, object).map(|(key, want)| (key, Some(want))),
+                None => cover::plain_cause(&world, looked_at).map(|(key, want)| (key, Some(want))),
             };
             let Some((key, want)) = cause else { continue };
             let own = cover::own_key(&self.catalog, object);
@@ -218,7 +220,10 @@ impl Engine {
                 ObjectId::Host(id) => in_downtime(&self.hosts[id.index()]),
                 ObjectId::Service(id) => {
                     let host = self.catalog.services[id.index()].host;
+                    // Who works on one half of a pair knows that it is not yet like the other.
+                    let compared = parity::members(&self.catalog, *id).unwrap_or_default();
                     in_downtime(&self.hosts[host.index()])
+                        || compared.iter().any(|(host, _)| in_downtime(&self.hosts[host.index()]))
                 }
             })
             .collect()
@@ -327,8 +332,9 @@ impl Engine {
         let mut owner: BTreeMap<ObjectId, u64> = BTreeMap::new();
         let world = self.world();
         for &object in &self.problems {
-            let found = index.find(&self.catalog, object).and_then(|key| numbers.get(key)).copied().or_else(|| {
-                let (key, _) = cover::plain_cause(&world, object)?;
+            let looked_at = cover::rests_on(&world, object);
+            let found = index.find(&self.catalog, looked_at).and_then(|key| numbers.get(key)).copied().or_else(|| {
+                let (key, _) = cover::plain_cause(&world, looked_at)?;
                 numbers.get(&key).copied()
             });
             if let Some(number) = found {

@@ -11,6 +11,7 @@ use crate::catalog::{Catalog, Check, SignalSpec, SignalValue};
 use crate::diagnosis::{Class, CoreState, Evidence, Impact, Severity, Target, TargetKind, Verdict, Visibility};
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::{HostState, ServiceState};
+use crate::parity;
 use crate::snapshot::{Detail, Row};
 
 /// What is looked at: rows and details parallel to the catalog.
@@ -200,6 +201,21 @@ pub fn own_key(catalog: &Catalog, object: ObjectId) -> CauseKey {
         class: Class::Unknown,
         part: None,
     }
+}
+
+/// Where the cause of a problem is looked for: a comparison that is UNKNOWN because a host has not told its part has the
+/// cause of that host, or of its check. Of every other problem, at itself.
+pub fn rests_on(world: &World<'_>, object: ObjectId) -> ObjectId {
+    let ObjectId::Service(id) = object else { return object };
+    if world.services[id.index()].service_state() != ServiceState::Unknown {
+        return object;
+    }
+    let members = parity::members(world.catalog, id).unwrap_or_default();
+    let troubled = members.into_iter().find_map(|(host, service)| {
+        let silent = service.filter(|service| world.services[service.index()].is_hard_problem()).map(ObjectId::Service);
+        if world.hosts[host.index()].is_hard_problem() { Some(ObjectId::Host(host)) } else { silent }
+    });
+    troubled.unwrap_or(object)
 }
 
 /// The cause of a problem that no diagnosis covers: its unreachable parent, its host, its silent agent, or itself.
