@@ -13,8 +13,10 @@ use crate::model::{Observation, Value};
 use crate::rules::Judgement;
 use crate::{Span, Timestamp};
 
+mod flips;
 mod kept;
 
+use flips::Flips;
 use kept::Kept;
 pub use kept::Maintained;
 
@@ -28,17 +30,21 @@ struct Voice {
     values: Vec<(Value, Timestamp)>,
     /// It spoke since the classifier last listened.
     is_news: bool,
+    /// What it said before, where that was not always the same.
+    flips: Option<Box<Flips>>,
 }
 
 impl Voice {
     /// What it says at present; nothing if it never spoke or is silent now.
     fn signals(&self) -> impl Iterator<Item = Signal> + '_ {
         let speaks = self.template.observed_at != Timestamp::ZERO;
-        self.values.iter().filter(move |_| speaks).map(|(value, changed_at)| Signal {
+        let words = self.values.iter().filter(move |_| speaks).map(|(value, changed_at)| Signal {
             value: value.clone(),
             changed_at: *changed_at,
             ..self.template.clone()
-        })
+        });
+        let flapping = self.flips.iter().filter(move |flips| speaks && flips.is_flapping());
+        words.chain(flapping.map(|flips| flips.signal(&self.template)))
     }
 }
 
@@ -195,7 +201,7 @@ impl Board {
                 changed_at: Timestamp::ZERO,
                 every: check.every,
             };
-            voices.push(Voice { template, values: Vec::new(), is_news: false });
+            voices.push(Voice { template, values: Vec::new(), is_news: false, flips: None });
         }
         Slot { group: group as u32, first: first as u32 }
     }
@@ -221,8 +227,15 @@ impl Board {
             }
             let voice = group.speak(slot.first as usize + i);
             let silent = voice.template.observed_at == Timestamp::ZERO;
+            let mut turned = false;
             let news = silent || is_news(&spec.sig, &voice.values, &new);
             let old = std::mem::take(&mut voice.values);
+            voice.template.observed_at = from.observed_at;
+            if news || voice.flips.is_some() {
+                let was: Vec<Value> = old.iter().map(|(value, _)| value.clone()).collect();
+                let was = (!silent).then_some(&was[..]);
+                turned |= flips::note(&mut voice.flips, &voice.template, was, &new);
+            }
             voice.values = new
                 .into_iter()
                 .enumerate()
@@ -231,8 +244,7 @@ impl Board {
                     Some(_) | None => (value, from.observed_at),
                 })
                 .collect();
-            voice.template.observed_at = from.observed_at;
-            group.dirty |= news;
+            group.dirty |= news || turned;
         }
     }
 
@@ -397,6 +409,7 @@ impl Board {
                 break;
             }
             new.values.clone_from(&old.values);
+            new.flips.clone_from(&old.flips);
             new.template.observed_at = old.template.observed_at;
         }
     }
@@ -408,7 +421,11 @@ impl Board {
 
     /// What every voice said and when, for the checkpoint; same order as a board of the same catalog.
     pub fn said(&self) -> Vec<Vec<Said>> {
-        let copy = |voice: &Voice| Said { values: voice.values.clone(), observed_at: voice.template.observed_at };
+        let copy = |voice: &Voice| Said {
+            values: voice.values.clone(),
+            observed_at: voice.template.observed_at,
+            flips: voice.flips.clone(),
+        };
         self.groups.iter().map(|group| group.voices.iter().map(copy).collect()).collect()
     }
 
@@ -420,6 +437,7 @@ impl Board {
             for (voice, said) in group.voices.iter_mut().zip(said) {
                 voice.values = said.values;
                 voice.template.observed_at = said.observed_at;
+                voice.flips = said.flips;
             }
         }
     }
@@ -430,6 +448,8 @@ impl Board {
 pub struct Said {
     values: Vec<(Value, Timestamp)>,
     observed_at: Timestamp,
+    #[serde(default)]
+    flips: Option<Box<Flips>>,
 }
 
 /// Hosts have several power supplies, bonds, arrays: their records are told apart by the name inside the value.

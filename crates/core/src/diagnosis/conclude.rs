@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::cells;
 use super::confidence::{BELIEVED, CRITICAL, Plane, Weighing};
 use super::core_state;
+use super::deadline;
 use super::draft::{Board, Draft, known_since, reject, target};
 use super::impact;
 use super::signal::Signal;
@@ -70,6 +71,11 @@ fn verdict(world: &World, board: &Board<'_>, serving: &impact::Serving, draft: &
     if confidence < CRITICAL && severity == Severity::Critical && !probed {
         severity = Severity::Major;
     }
+    let mut evidence = evidence(&draft.support);
+    if let Some(timer) = deadline::runs_out(world, draft).filter(|_| class == draft.class) {
+        severity = deadline::ESCALATED;
+        evidence.insert(0, timer);
+    }
     Verdict {
         target: draft.target.clone(),
         class,
@@ -84,7 +90,7 @@ fn verdict(world: &World, board: &Board<'_>, serving: &impact::Serving, draft: &
         runbook,
         redundancy: weight.redundancy,
         suppressed: draft.suppressed.clone(),
-        evidence: evidence(&draft.support),
+        evidence,
         rejected,
         since: since(world, &draft.support),
     }

@@ -18,7 +18,7 @@ use crate::snapshot::{CloudStatus, Counters, Detail, Row};
 use crate::{Span, Timestamp};
 
 /// Rises when the shape changes; an older checkpoint is then read by its own version or refused by name.
-pub const CHECKPOINT_VERSION: u32 = 8;
+pub const CHECKPOINT_VERSION: u32 = 9;
 
 /// Everything that cannot be derived.
 #[derive(Clone, Debug, Serialize, Deserialize)]
