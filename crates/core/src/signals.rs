@@ -2,6 +2,7 @@
 //!
 //! A group is a cloud, or all hosts outside clouds together.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use crate::{Span, Timestamp};
 mod flips;
 mod kept;
 
-use flips::Flips;
+pub(crate) use flips::Flips;
 use kept::Kept;
 pub use kept::Maintained;
 
@@ -57,6 +58,8 @@ pub struct Group {
     voices: Vec<Voice>,
     /// What was told directly, not by a check.
     pub(crate) told: Vec<Signal>,
+    /// What was told before, where that was not always the same; by the place in `told`.
+    pub(crate) told_flips: BTreeMap<usize, Box<Flips>>,
     pub dirty: bool,
     pub diagnosed_at: Timestamp,
     kept: Kept,
@@ -65,7 +68,9 @@ pub struct Group {
 impl Group {
     /// Everything that was said, in catalog order. What was never or no longer said is left out.
     pub fn signals(&self) -> Vec<Signal> {
-        self.voices.iter().flat_map(Voice::signals).chain(self.told.iter().cloned()).collect()
+        let told = self.told.iter().enumerate();
+        let told = told.flat_map(|(index, said)| flips::with(said, self.told_flips.get(&index).map(Box::as_ref)));
+        self.voices.iter().flat_map(Voice::signals).chain(told).collect()
     }
 
     /// The voice, whose next words the classifier has not heard yet.
@@ -341,6 +346,12 @@ impl Board {
         match group.told.iter_mut().enumerate().find(|(_, old)| same_origin(old, &signal)) {
             Some((index, old)) => {
                 group.kept.told.push(index);
+                if old.value != signal.value || group.told_flips.contains_key(&index) {
+                    let mut flips = group.told_flips.remove(&index);
+                    let (was, is) = (std::slice::from_ref(&old.value), std::slice::from_ref(&signal.value));
+                    group.dirty |= flips::note(&mut flips, &signal, Some(was), is);
+                    group.told_flips.extend(flips.map(|flips| (index, flips)));
+                }
                 group.dirty |= is_news(&signal.sig, &[(old.value.clone(), old.changed_at)], &[signal.value.clone()]);
                 if old.value == signal.value {
                     signal.changed_at = old.changed_at;
@@ -388,9 +399,23 @@ impl Board {
         for signal in old.groups.iter().flat_map(|group| &group.told) {
             self.tell(catalog, signal);
         }
+        self.carry_flips(old);
         for group in &mut self.groups {
             group.dirty = true;
             group.kept.forget();
+        }
+    }
+
+    fn carry_flips(&mut self, old: &Board) {
+        for group in &old.groups {
+            for (index, flips) in &group.told_flips {
+                let Some(said) = group.told.get(*index) else { continue };
+                let find = |new: &Group| new.told.iter().position(|signal| same_origin(signal, said));
+                let place = self.groups.iter_mut().find_map(|new| find(new).map(|index| (new, index)));
+                if let Some((new, index)) = place {
+                    new.told_flips.insert(index, flips.clone());
+                }
+            }
         }
     }
 
@@ -417,6 +442,11 @@ impl Board {
     /// What was told directly, group by group, for the checkpoint.
     pub fn told(&self) -> Vec<Vec<Signal>> {
         self.groups.iter().map(|group| group.told.clone()).collect()
+    }
+
+    /// How what was told directly has changed, for the checkpoint.
+    pub(crate) fn told_flips(&self) -> Vec<BTreeMap<usize, Box<Flips>>> {
+        self.groups.iter().map(|group| group.told_flips.clone()).collect()
     }
 
     /// What every voice said and when, for the checkpoint; same order as a board of the same catalog.

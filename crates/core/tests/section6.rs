@@ -487,3 +487,25 @@ fn who_was_told_is_told_again_by_severity() {
     site.set(PORT, 2).pass(60 + 30 * 60 + 30);
     assert_eq!(site.pages.len(), 2, "critical, after half an hour: {:?}", site.pages);
 }
+
+#[test]
+fn a_fact_that_somebody_else_tells_each_second_anew_is_one_incident_too() {
+    let mut site = Site::well();
+    let tell = |site: &mut Site, secs: i64, bad: &dyn Fn(i64) -> bool| {
+        for second in 0..secs {
+            let state = if bad(second) { "BROKEN" } else { "ENABLED" };
+            let said = fact("cc1", Some("cc"), "service_state", json!(state), Span::ZERO);
+            site.apply(Input::Signal(Signal { observed_at: site.at, changed_at: site.at, ..said }));
+            site.pass(1);
+        }
+    };
+    tell(&mut site, 300, &|second| second % 2 == 1);
+    assert_eq!(site.said(), ["INC-1 open flapping/config cc1"]);
+    site.restart();
+    tell(&mut site, 300, &|second| second % 3 == 1);
+    assert_eq!(site.said(), ["INC-1 open flapping/config cc1"]);
+    assert_eq!(site.pages, ["problem INC-1"]);
+    tell(&mut site, 600, &|_| false);
+    assert_eq!(site.said(), ["INC-1 resolved flapping/config cc1"]);
+    assert_eq!(site.pages, ["problem INC-1", "recovery INC-1"]);
+}

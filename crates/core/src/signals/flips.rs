@@ -17,7 +17,7 @@ const AMISS: u8 = 2;
 
 /// One voice that did not always say the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Flips {
+pub(crate) struct Flips {
     history: FlapHistory,
     /// What it said last when it told trouble.
     bad: Value,
@@ -80,4 +80,10 @@ pub(super) fn note(flips: &mut Option<Box<Flips>>, template: &Signal, old: Optio
         *flips = None;
     }
     turned
+}
+
+/// What was told, and that it flaps if it does.
+pub(super) fn with(said: &Signal, flips: Option<&Flips>) -> impl Iterator<Item = Signal> {
+    let flapping = flips.filter(|flips| flips.is_flapping()).map(|flips| flips.signal(said));
+    std::iter::once(said.clone()).chain(flapping)
 }
