@@ -273,11 +273,13 @@ fn flapping_begins_at_20_percent_of_change_and_ends_at_5() {
     site.play(PORT, "x.x").pass(1);
     assert!(site.classes().iter().all(|class| *class != Class::Flapping), "{:?}", site.classes());
     site.play(PORT, ".").pass(1);
+    assert!(site.classes().is_empty(), "nobody is told of it by its end: {:?}", site.classes());
+    site.play(PORT, "x").pass(1);
     assert_eq!(site.classes(), [Class::Flapping]);
-    // The last change must be nearly out of the 21.
-    site.play(PORT, &".".repeat(16));
-    assert_eq!(site.classes(), [Class::Flapping], "two of the four are still seen");
-    site.play(PORT, "....");
+    // All changes but the last must be out of the 21.
+    site.play(PORT, &".".repeat(18));
+    assert_eq!(site.classes(), [Class::Flapping], "two of the six are still seen");
+    site.play(PORT, "...");
     assert!(site.classes().is_empty(), "{:?}", site.classes());
     site.pass(60);
     assert_eq!(site.said(), ["INC-1 resolved flapping/crashed cc1"]);

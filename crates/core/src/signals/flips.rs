@@ -49,7 +49,8 @@ impl Flips {
         let percent = self.history.change_percent();
         if percent <= STOP {
             self.history.flapping = false;
-        } else if percent >= START && !self.history.flapping {
+        } else if percent >= START && bad.is_some() && !self.history.flapping {
+            // Not with the end of a failure: whoever has just mended it twice is not told that it is broken.
             self.history.flapping = true;
             self.since = at;
         }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use stentor_core::whatif::World;
 
-#[path = "../tests/site/mod.rs"]
+#[path = "mod.rs"]
 mod site;
 
 const RACKS: usize = 20;
