@@ -140,10 +140,9 @@ fn answers_steadily(world: &World, host: &Host) -> bool {
 
 fn is_flapping(world: &World, board: &Board<'_>, index: usize) -> bool {
     let host = &world.hosts[index];
-    board.host_root[index].is_none()
-        && !board.host_flaps[index]
-        && !(host.is_dark() && stands(world, &host.facts))
-        && !witnesses(world, host).is_empty()
+    let is_explained = board.host_root[index].is_some() || board.host_flaps[index];
+    let is_gone = host.is_dark() && stands(world, &host.facts);
+    !is_explained && !is_gone && !witnesses(world, host).is_empty()
 }
 
 /// Hosts that come and go, and the switches behind which all do. Comes before what is dark at this moment is told.
