@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use clap::Args;
 use serde_json::json;
+use stentor_core::design::{self, Unchecked};
 
 use crate::config::nagios_files::{self, Kind};
 use crate::config::{self, Diagnostics, Loaded, example, holes};
@@ -37,21 +38,22 @@ pub fn run(args: &VerifyArgs, out: &mut impl Write) -> anyhow::Result<u8> {
         return nagios::run(args, out);
     }
     ensure!(!args.dump_objects, "--dump-objects prints the objects of a Nagios configuration, and this is none");
-    let (found, counts) = match config::load(&args.config) {
+    let (found, counts, unchecked) = match config::load(&args.config) {
         Ok(loaded) => {
             let counts = counts(&loaded);
+            let unchecked = design::unchecked(&loaded.catalog);
             let mut found = loaded.warnings;
             example::run_all(&loaded.packs, &mut found);
             holes::warn(&loaded.packs, &mut found);
             found.sort();
-            (found, counts)
+            (found, counts, unchecked)
         }
-        Err(found) => (found, BTreeMap::new()),
+        Err(found) => (found, BTreeMap::new(), Vec::new()),
     };
     if args.json {
-        print_json(&found, &counts, out)?;
+        print_json(&found, &counts, &unchecked, out)?;
     } else {
-        print_text(&found, &counts, args, out)?;
+        print_text(&found, &counts, &unchecked, args, out)?;
     }
     out.flush()?;
     Ok(u8::from(found.errors() > 0))
@@ -79,11 +81,19 @@ fn counts(loaded: &Loaded) -> BTreeMap<&'static str, usize> {
     ])
 }
 
-fn print_json(found: &Diagnostics, counts: &BTreeMap<&str, usize>, out: &mut impl Write) -> anyhow::Result<()> {
+fn print_json(
+    found: &Diagnostics,
+    counts: &BTreeMap<&str, usize>,
+    unchecked: &[Unchecked],
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
     for line in found.json_lines() {
         writeln!(out, "{line}")?;
     }
-    let counts = json!({ "counts": counts, "errors": found.errors(), "warnings": found.warnings() });
+    let line = |one: &Unchecked| json!({ "lint": one.lint.id(), "target": one.target, "needs": one.needs });
+    let unchecked: Vec<serde_json::Value> = unchecked.iter().map(line).collect();
+    let (errors, warnings) = (found.errors(), found.warnings());
+    let counts = json!({ "counts": counts, "errors": errors, "warnings": warnings, "not_checked": unchecked });
     writeln!(out, "{counts}")?;
     Ok(())
 }
@@ -92,6 +102,7 @@ fn print_json(found: &Diagnostics, counts: &BTreeMap<&str, usize>, out: &mut imp
 fn print_text(
     found: &Diagnostics,
     counts: &BTreeMap<&str, usize>,
+    unchecked: &[Unchecked],
     args: &VerifyArgs,
     out: &mut impl Write,
 ) -> anyhow::Result<()> {
@@ -99,6 +110,10 @@ fn print_text(
     write!(complaints, "{found}")?;
     for (kind, count) in counts.iter().filter(|(_, count)| **count > 0) {
         writeln!(out, "{count:>7} {kind}")?;
+    }
+    for one in unchecked {
+        let target = &one.target;
+        writeln!(out, "not checked: {} of {target}: needs {}", one.lint.code(), one.needs)?;
     }
     let plural = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     let sums = format!("{}, {}", plural(found.errors(), "error"), plural(found.warnings(), "warning"));

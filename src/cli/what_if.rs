@@ -9,7 +9,7 @@ use serde_json::json;
 use stentor_core::Timestamp;
 use stentor_core::availability::{Redundancy, State};
 use stentor_core::catalog::Catalog;
-use stentor_core::whatif::{Answer, CloudAnswer, Element, UnknownElement, World};
+use stentor_core::whatif::{Answer, CloudAnswer, Element, Expected, UnknownElement, World};
 
 use super::client::{Client, ClientArgs, shown};
 use crate::config;
@@ -120,6 +120,7 @@ fn print(answer: &Answer, out: &mut dyn Write) -> std::io::Result<()> {
     for cloud in &answer.clouds {
         print_cloud(cloud, out)?;
     }
+    answer.elsewhere.iter().try_for_each(|verdict| print_incident(verdict, out))?;
     for one in &answer.business {
         let why =
             if one.after.because.is_empty() { String::new() } else { format!(": {}", one.after.because.join(", ")) };
@@ -139,32 +140,35 @@ fn print_cloud(cloud: &CloudAnswer, out: &mut dyn Write) -> std::io::Result<()> 
     if cloud.incidents.is_empty() {
         writeln!(out, "  no new incident")?;
     }
-    for verdict in &cloud.incidents {
-        let place = verdict.target.host.as_deref().unwrap_or("self");
-        let part = verdict.target.component.as_ref().map_or_else(String::new, |part| format!("/{part}"));
-        writeln!(
-            out,
-            "  incident: {}/{} on {place}{part}, {}, impact {}, runbook {}",
-            verdict.class.as_str(),
-            verdict.subtype,
-            verdict.severity.as_str(),
-            verdict.impact.as_str(),
-            verdict.runbook
-        )?;
-        let hidden: Vec<String> = verdict
-            .suppressed
-            .iter()
-            .map(|one| {
-                let place = one.host.as_deref().unwrap_or_default();
-                one.component.as_ref().map_or_else(|| place.to_owned(), |part| format!("{place}/{part}"))
-            })
-            .collect();
-        if !hidden.is_empty() {
-            writeln!(out, "    told as its effects: {}", hidden.join(", "))?;
-        }
-    }
+    cloud.incidents.iter().try_for_each(|verdict| print_incident(verdict, out))?;
     if !cloud.out_of_service.is_empty() {
         writeln!(out, "  out of service: {}", cloud.out_of_service.join(", "))?;
+    }
+    Ok(())
+}
+
+fn print_incident(verdict: &Expected, out: &mut dyn Write) -> std::io::Result<()> {
+    let place = verdict.target.host.as_deref().unwrap_or("self");
+    let part = verdict.target.component.as_ref().map_or_else(String::new, |part| format!("/{part}"));
+    writeln!(
+        out,
+        "  incident: {}/{} on {place}{part}, {}, impact {}, runbook {}",
+        verdict.class.as_str(),
+        verdict.subtype,
+        verdict.severity.as_str(),
+        verdict.impact.as_str(),
+        verdict.runbook
+    )?;
+    let hidden: Vec<String> = verdict
+        .suppressed
+        .iter()
+        .map(|one| {
+            let place = one.host.as_deref().unwrap_or_default();
+            one.component.as_ref().map_or_else(|| place.to_owned(), |part| format!("{place}/{part}"))
+        })
+        .collect();
+    if !hidden.is_empty() {
+        writeln!(out, "    told as its effects: {}", hidden.join(", "))?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! A group is a cloud, or all hosts outside clouds together.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -13,8 +14,10 @@ use crate::model::{Observation, Value};
 use crate::rules::Judgement;
 use crate::{Span, Timestamp};
 
+mod flips;
 mod kept;
 
+pub(crate) use flips::Flips;
 use kept::Kept;
 pub use kept::Maintained;
 
@@ -28,17 +31,21 @@ struct Voice {
     values: Vec<(Value, Timestamp)>,
     /// It spoke since the classifier last listened.
     is_news: bool,
+    /// What it said before, where that was not always the same.
+    flips: Option<Box<Flips>>,
 }
 
 impl Voice {
     /// What it says at present; nothing if it never spoke or is silent now.
     fn signals(&self) -> impl Iterator<Item = Signal> + '_ {
         let speaks = self.template.observed_at != Timestamp::ZERO;
-        self.values.iter().filter(move |_| speaks).map(|(value, changed_at)| Signal {
+        let words = self.values.iter().filter(move |_| speaks).map(|(value, changed_at)| Signal {
             value: value.clone(),
             changed_at: *changed_at,
             ..self.template.clone()
-        })
+        });
+        let flapping = self.flips.iter().filter(move |flips| speaks && flips.is_flapping());
+        words.chain(flapping.map(|flips| flips.signal(&self.template)))
     }
 }
 
@@ -51,6 +58,8 @@ pub struct Group {
     voices: Vec<Voice>,
     /// What was told directly, not by a check.
     pub(crate) told: Vec<Signal>,
+    /// What was told before, where that was not always the same; by the place in `told`.
+    pub(crate) told_flips: BTreeMap<usize, Box<Flips>>,
     pub dirty: bool,
     pub diagnosed_at: Timestamp,
     kept: Kept,
@@ -59,7 +68,9 @@ pub struct Group {
 impl Group {
     /// Everything that was said, in catalog order. What was never or no longer said is left out.
     pub fn signals(&self) -> Vec<Signal> {
-        self.voices.iter().flat_map(Voice::signals).chain(self.told.iter().cloned()).collect()
+        let told = self.told.iter().enumerate();
+        let told = told.flat_map(|(index, said)| flips::with(said, self.told_flips.get(&index).map(Box::as_ref)));
+        self.voices.iter().flat_map(Voice::signals).chain(told).collect()
     }
 
     /// The voice, whose next words the classifier has not heard yet.
@@ -195,7 +206,7 @@ impl Board {
                 changed_at: Timestamp::ZERO,
                 every: check.every,
             };
-            voices.push(Voice { template, values: Vec::new(), is_news: false });
+            voices.push(Voice { template, values: Vec::new(), is_news: false, flips: None });
         }
         Slot { group: group as u32, first: first as u32 }
     }
@@ -221,8 +232,15 @@ impl Board {
             }
             let voice = group.speak(slot.first as usize + i);
             let silent = voice.template.observed_at == Timestamp::ZERO;
+            let mut turned = false;
             let news = silent || is_news(&spec.sig, &voice.values, &new);
             let old = std::mem::take(&mut voice.values);
+            voice.template.observed_at = from.observed_at;
+            if news || voice.flips.is_some() {
+                let was: Vec<Value> = old.iter().map(|(value, _)| value.clone()).collect();
+                let was = (!silent).then_some(&was[..]);
+                turned |= flips::note(&mut voice.flips, &voice.template, was, &new);
+            }
             voice.values = new
                 .into_iter()
                 .enumerate()
@@ -231,8 +249,7 @@ impl Board {
                     Some(_) | None => (value, from.observed_at),
                 })
                 .collect();
-            voice.template.observed_at = from.observed_at;
-            group.dirty |= news;
+            group.dirty |= news || turned;
         }
     }
 
@@ -329,6 +346,12 @@ impl Board {
         match group.told.iter_mut().enumerate().find(|(_, old)| same_origin(old, &signal)) {
             Some((index, old)) => {
                 group.kept.told.push(index);
+                if old.value != signal.value || group.told_flips.contains_key(&index) {
+                    let mut flips = group.told_flips.remove(&index);
+                    let (was, is) = (std::slice::from_ref(&old.value), std::slice::from_ref(&signal.value));
+                    group.dirty |= flips::note(&mut flips, &signal, Some(was), is);
+                    group.told_flips.extend(flips.map(|flips| (index, flips)));
+                }
                 group.dirty |= is_news(&signal.sig, &[(old.value.clone(), old.changed_at)], &[signal.value.clone()]);
                 if old.value == signal.value {
                     signal.changed_at = old.changed_at;
@@ -376,9 +399,23 @@ impl Board {
         for signal in old.groups.iter().flat_map(|group| &group.told) {
             self.tell(catalog, signal);
         }
+        self.carry_flips(old);
         for group in &mut self.groups {
             group.dirty = true;
             group.kept.forget();
+        }
+    }
+
+    fn carry_flips(&mut self, old: &Board) {
+        for group in &old.groups {
+            for (index, flips) in &group.told_flips {
+                let Some(said) = group.told.get(*index) else { continue };
+                let find = |new: &Group| new.told.iter().position(|signal| same_origin(signal, said));
+                let place = self.groups.iter_mut().find_map(|new| find(new).map(|index| (new, index)));
+                if let Some((new, index)) = place {
+                    new.told_flips.insert(index, flips.clone());
+                }
+            }
         }
     }
 
@@ -397,6 +434,7 @@ impl Board {
                 break;
             }
             new.values.clone_from(&old.values);
+            new.flips.clone_from(&old.flips);
             new.template.observed_at = old.template.observed_at;
         }
     }
@@ -406,9 +444,18 @@ impl Board {
         self.groups.iter().map(|group| group.told.clone()).collect()
     }
 
+    /// How what was told directly has changed, for the checkpoint.
+    pub(crate) fn told_flips(&self) -> Vec<BTreeMap<usize, Box<Flips>>> {
+        self.groups.iter().map(|group| group.told_flips.clone()).collect()
+    }
+
     /// What every voice said and when, for the checkpoint; same order as a board of the same catalog.
     pub fn said(&self) -> Vec<Vec<Said>> {
-        let copy = |voice: &Voice| Said { values: voice.values.clone(), observed_at: voice.template.observed_at };
+        let copy = |voice: &Voice| Said {
+            values: voice.values.clone(),
+            observed_at: voice.template.observed_at,
+            flips: voice.flips.clone(),
+        };
         self.groups.iter().map(|group| group.voices.iter().map(copy).collect()).collect()
     }
 
@@ -420,6 +467,7 @@ impl Board {
             for (voice, said) in group.voices.iter_mut().zip(said) {
                 voice.values = said.values;
                 voice.template.observed_at = said.observed_at;
+                voice.flips = said.flips;
             }
         }
     }
@@ -430,6 +478,8 @@ impl Board {
 pub struct Said {
     values: Vec<(Value, Timestamp)>,
     observed_at: Timestamp,
+    #[serde(default)]
+    flips: Option<Box<Flips>>,
 }
 
 /// Hosts have several power supplies, bonds, arrays: their records are told apart by the name inside the value.

@@ -69,6 +69,17 @@ fn value_of(sig: &'static str) -> BoxedStrategy<Json> {
         "instance_state" => &["running", "stopped", "terminated"],
         _ => &["", "ok", "crit", "Split-Brain detected", "Out of memory"],
     };
+    if sig == "flapping" {
+        let sigs = select(vec!["ping", "ssh", "port", "process", "service_state", "probe", "resource", "bond", "?"]);
+        return (sigs, 0..4usize, any::<bool>())
+            .prop_map(|(sig, which, as_map)| {
+                let words = ["fail", "timeout", "refused", "NOTREADY"];
+                let bad =
+                    json!({"kind": "disk", "level": "crit", "detail": "/", "name": "bond0", "slaves": 2, "up": 1});
+                json!({"sig": sig, "value": if as_map { bad } else { json!(words[which]) }})
+            })
+            .boxed();
+    }
     let number = select(vec![0.0, 1.0, 4.0, 5.0, 90.0, 200.0, 219.0, 503.0, 1010.0, -1.0, 1e300, f64::MIN])
         .prop_map(|n| json!(n));
     let kinds = select(vec!["disk", "backend", "san_path", "membership", "?"]);
@@ -86,7 +97,8 @@ fn value_of(sig: &'static str) -> BoxedStrategy<Json> {
     .boxed()
 }
 
-const KINDS: [&str; 36] = [
+const KINDS: [&str; 37] = [
+    "flapping",
     "ping",
     "ssh",
     "port",

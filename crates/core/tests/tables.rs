@@ -560,6 +560,54 @@ fn instances_and_second_processes_do_not_hide_the_cause() {
 }
 
 #[test]
+fn the_core_is_what_still_serves() {
+    check(&[
+        Case {
+            rule: "a slow answer degrades",
+            topology: "single",
+            seen: "clc1 ping=ok; clc1/clc probe=slow",
+            said: "resource_at_risk/capacity clc1/clc warning; core degraded",
+        },
+        Case {
+            rule: "a part that is gone under one that still serves degrades",
+            topology: "single",
+            seen: r#"clc1 ping=ok; clc1/clc service_state=ENABLED; clc1/clc resource={"kind":"db","level":"crit","detail":"x"}"#,
+            said: "resource_at_risk/db clc1/clc major; core degraded",
+        },
+        Case {
+            rule: "one that runs short does not",
+            topology: "single",
+            seen: r#"clc1 ping=ok; clc1/clc service_state=ENABLED; clc1/clc resource={"kind":"disk","level":"warn","detail":"x"}"#,
+            said: "resource_at_risk/disk clc1/clc warning; core available",
+        },
+        Case {
+            rule: "fewer than 70 % of the nodes degrade, though the zone has enough",
+            topology: "single",
+            seen: "nc1 ping=ok; nc1/nc port=refused; nc1/nc process=absent",
+            said: "software_down/crashed nc1/nc warning; core degraded",
+        },
+        Case {
+            rule: "what is in maintenance does not serve",
+            topology: "single",
+            seen: "cc1 maintenance=true",
+            said: "admin_stopped/maintenance cc1 info <- cc1/cc; core unavailable",
+        },
+        Case {
+            rule: "nor does what starts",
+            topology: "single",
+            seen: "ufs1 ping=ok; ufs1/ufs port=open; ufs1/ufs process=running since=20 every=10; ufs1/ufs service_state=LOADED since=20 every=10",
+            said: "starting/grace ufs1/ufs info; core unavailable",
+        },
+        Case {
+            rule: "CloudStack: without its database",
+            topology: "cloudstack",
+            seen: "db1 ping=ok; db1/mysql port=refused; db1/mysql process=absent",
+            said: "software_down/crashed db1/mysql critical; core unavailable",
+        },
+    ]);
+}
+
+#[test]
 fn confidence_follows_the_planes_that_agree_contradict_or_age() {
     let confidence = |seen: &str| {
         let signals: Vec<Signal> = seen.split("; ").map(signal).collect();

@@ -1,7 +1,7 @@
 //! `/c/{cloud}/design`: which next fault will this design not bear?
 
 use askama::Template;
-use stentor_core::design::{About, Basis, Finding, Lint};
+use stentor_core::design::{About, Basis, Finding, Lint, Unchecked, unchecked};
 
 use super::shell::{Ctx, Shell};
 use crate::web::api::design::findings;
@@ -26,6 +26,14 @@ pub struct DesignFragment {
     pub groups: Vec<Group>,
     pub accepted: Vec<Row>,
     pub lints: usize,
+    pub unchecked: Vec<Unasked>,
+}
+
+/// A lint that nobody can answer here.
+pub struct Unasked {
+    pub target: String,
+    pub title: &'static str,
+    pub needs: String,
 }
 
 /// All weak points of one sort.
@@ -72,8 +80,19 @@ impl DesignFragment {
             groups: groups.collect(),
             accepted: accepted.into_iter().take(ROWS_MAX).map(|finding| row(ctx, finding)).collect(),
             lints: Lint::ALL.len(),
+            unchecked: unasked(ctx),
         }
     }
+}
+
+fn unasked(ctx: Ctx<'_>) -> Vec<Unasked> {
+    let in_scope = |one: &Unchecked| {
+        one.about == About::Switch || ctx.scope.cloud_name().is_none_or(|cloud| *one.target == *cloud)
+    };
+    let all = unchecked(&ctx.snapshot.catalog).into_iter().filter(in_scope).take(ROWS_MAX);
+    let row =
+        |one: Unchecked| Unasked { target: one.target.to_string(), title: one.lint.words().title, needs: one.needs };
+    all.map(row).collect()
 }
 
 /// Of a cloud: its own, those of its hosts, and those of the switches, which all share.

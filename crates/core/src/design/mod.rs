@@ -6,6 +6,7 @@ mod cloudstack;
 mod names;
 mod power;
 mod roles;
+mod unchecked;
 mod words;
 
 use std::sync::Arc;
@@ -13,6 +14,8 @@ use std::sync::Arc;
 use crate::catalog::layout::Accepted;
 use crate::policy::glob_matches;
 use crate::sight::Sight;
+
+pub use unchecked::{Unchecked, unchecked};
 
 /// What a design can lack.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

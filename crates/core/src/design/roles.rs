@@ -9,7 +9,9 @@ use crate::model::Value;
 use crate::sight::{Seen, Sight, is_same};
 
 /// Probes that see arrays, or redundancy of disks by another name.
-const ARRAY_PROBES: [&str; 3] = ["mdraid", "raid_controller", "zfs"];
+pub(super) const ARRAY_PROBES: [&str; 3] = ["mdraid", "raid_controller", "zfs"];
+/// Components of Eucalyptus that have a passive partner in 3.x; a broker goes with the CC of its zone.
+pub(super) const PAIRED: [&str; 5] = ["clc", "walrus", "sc", "cc", "vb"];
 /// Components whose data a replica holds.
 const STATEFUL: [&str; 4] = ["walrus", "clc", "sc", "database"];
 /// UFS exist from this major release on.
@@ -169,7 +171,7 @@ fn unregistered(sight: &Sight<'_>, cloud: CloudId) -> Vec<(String, String)> {
         rows.iter().any(|(its, at)| *its == kind && (is_same(at, name) || **at == **address))
     };
     let mut told = Vec::new();
-    for kind in ["clc", "walrus", "sc", "cc"] {
+    for kind in PAIRED {
         let hosts = sight.with_component(cloud, kind);
         let (in_list, missing): (Vec<HostId>, Vec<HostId>) =
             hosts.into_iter().partition(|host| registered(kind, *host));
@@ -316,6 +318,17 @@ mod tests {
         };
         assert_eq!(say(&["10.0.0.1", "b.example.org"]), Vec::<String>::new());
         assert_eq!(say(&["10.9.9.9"]), Vec::<String>::new(), "the list calls hosts by other names than ours");
+        for kind in PAIRED {
+            let mut world = euca(&[("a", &[kind]), ("b", &[kind])]);
+            let row = format!(r#"[{{"type":"{kind}","host":"10.0.0.1"}}]"#);
+            world.sees(
+                HostId(0),
+                "services",
+                "euca_services",
+                Observation::observed("").fact("registered", json(&row)),
+            );
+            assert_eq!(details(&world, Lint::NoPassivePartner), [format!("{kind} on b is not registered")]);
+        }
         let cc = json(r#"[{"component":"cc","host":"10.0.0.3","value":"ENABLED"}]"#);
         let mut world = euca(&[("a", &["clc"]), ("b", &["cc"]), ("c", &["cc"])]);
         world.sees(HostId(0), "services", "euca_services", Observation::observed("").fact("elsewhere", cc));

@@ -37,7 +37,7 @@ pub(super) fn runbook(world: &World, draft: &Draft<'_>) -> Arc<str> {
     if let Some(runbook) = &draft.runbook {
         return runbook.clone();
     }
-    let column = match draft.class {
+    let column = match draft.cause() {
         Class::SoftwareDown => FailureType::Software,
         Class::ServerDown => FailureType::Server,
         Class::ResourceUnavailable | Class::ResourceAtRisk => FailureType::Resource,

@@ -3,6 +3,8 @@
 use super::component_view::{Answer, Port, Process, Resource, View};
 use super::confidence::GUESS;
 use super::draft::{Board, Explained, Fate, Finding, reject};
+use super::facts::Facts;
+use super::flapping;
 use super::verdict::{Class, Rejected};
 use super::world::World;
 
@@ -11,14 +13,19 @@ pub(super) fn look_at<'a>(world: &'a World, board: &mut Board<'a>, comp: usize) 
     if board.host_root[world.comps[comp].host].is_some() || board.fate[comp] != Fate::Fine {
         return;
     }
-    board.findings[comp] = judge(world, comp).map(Box::new);
+    board.findings[comp] = flapping::told(world, comp, judge(world, comp)).map(Box::new);
     board.passive[comp] =
         board.findings[comp].is_none() && world.comps[comp].facts.saying("service_state", "DISABLED").is_some();
 }
 
 /// What the own signals of a component say; `None` when it is well or nothing is known.
 pub(super) fn judge<'a>(world: &'a World, comp: usize) -> Option<Finding<'a>> {
-    let view = View::read(world, comp);
+    judge_by(world, comp, &world.comps[comp].facts)
+}
+
+/// What these facts would say of a component.
+pub(super) fn judge_by<'a>(world: &'a World, comp: usize, facts: &'a Facts) -> Option<Finding<'a>> {
+    let view = View::of(world, comp, facts);
     if view.facts.is_empty() {
         return None;
     }

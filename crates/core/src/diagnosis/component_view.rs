@@ -142,8 +142,12 @@ pub(super) struct View<'a> {
 
 impl<'a> View<'a> {
     pub fn read(world: &'a World, index: usize) -> Self {
+        View::of(world, index, &world.comps[index].facts)
+    }
+
+    /// The same with other facts in the place of its own.
+    pub fn of(world: &'a World, index: usize, facts: &'a Facts) -> Self {
         let comp = &world.comps[index];
-        let facts = &comp.facts;
         let state = facts.newest("service_state");
         let process = facts.newest("process");
         let runs = process.is_some_and(|signal| signal.value.text() == Some("running"));
@@ -328,6 +332,8 @@ impl<'a> View<'a> {
             critical: true,
             absent: false,
             missing: Vec::new(),
+            flaps: None,
+            is_down: false,
         }
     }
 

@@ -6,6 +6,7 @@ use super::aside;
 use super::cells;
 use super::confidence::{BELIEVED, CRITICAL, Plane, Weighing};
 use super::core_state;
+use super::deadline;
 use super::draft::{Board, Draft, known_since, reject, target};
 use super::impact;
 use super::signal::Signal;
@@ -78,6 +79,11 @@ fn verdict<'a>(
     if confidence < CRITICAL && severity == Severity::Critical && !probed {
         severity = Severity::Major;
     }
+    let mut evidence = evidence(&aside.beside(&draft.support));
+    if let Some(timer) = deadline::runs_out(world, draft).filter(|_| class == draft.class) {
+        severity = deadline::ESCALATED;
+        evidence.insert(0, timer);
+    }
     Verdict {
         target: draft.target.clone(),
         class,
@@ -92,7 +98,7 @@ fn verdict<'a>(
         runbook,
         redundancy: weight.redundancy,
         suppressed: draft.suppressed.clone(),
-        evidence: evidence(&aside.beside(&draft.support)),
+        evidence,
         rejected,
         since: since(world, &draft.support),
     }

@@ -1,5 +1,6 @@
 //! How sure a verdict is: the row of the truth table, corrected by the planes that agree or contradict.
 
+use super::flapping::FLAPPING;
 use super::hardware;
 use super::signal::Signal;
 use super::timing::Timing;
@@ -69,8 +70,8 @@ pub(super) struct Weighing<'a, 'b> {
 
 impl Weighing<'_, '_> {
     pub fn confidence(&self, at: Timestamp, timing: &Timing) -> f64 {
-        let mut planes: Vec<Plane> =
-            self.support.iter().filter(|signal| Plane::tells_trouble(signal)).map(|signal| Plane::of(signal)).collect();
+        let counts = |signal: &&&Signal| Plane::tells_trouble(signal) && *signal.sig != *FLAPPING;
+        let mut planes: Vec<Plane> = self.support.iter().filter(counts).map(|signal| Plane::of(signal)).collect();
         planes.sort_unstable();
         planes.dedup();
         let further = planes.len().saturating_sub(self.row_planes);

@@ -28,6 +28,17 @@ pub(super) struct Finding<'a> {
     pub absent: bool,
     /// Signals that could have told more, and went silent.
     pub missing: Vec<&'static str>,
+    /// Of what flaps: what it is in its bad moments.
+    pub flaps: Option<Class>,
+    /// Of what flaps: this is a bad moment.
+    pub is_down: bool,
+}
+
+impl Finding<'_> {
+    /// Whether it is out of service at this moment.
+    pub fn puts_out(&self) -> bool {
+        puts_out(self.class) || self.is_down
+    }
 }
 
 /// Which kind of upstream failure may explain a finding (specification 10, section 7).
@@ -63,6 +74,10 @@ pub(super) struct Draft<'a> {
     pub critical: bool,
     /// What would make it surer.
     pub missing: Vec<String>,
+    /// Of what flaps: what it is in its bad moments.
+    pub flaps: Option<Class>,
+    /// Of what flaps: this is a bad moment.
+    pub is_down: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -83,7 +98,14 @@ impl<'a> Draft<'a> {
             redundancy: None,
             critical: true,
             missing: Vec::new(),
+            flaps: None,
+            is_down: false,
         }
+    }
+
+    /// The class of the failure, whether it lasts or comes and goes.
+    pub fn cause(&self) -> Class {
+        self.flaps.unwrap_or(self.class)
     }
 
     pub fn weighing(mut self, severity: Severity, visibility: Visibility) -> Self {
@@ -154,6 +176,8 @@ pub(super) struct Board<'a> {
     pub drafts: Vec<Draft<'a>>,
     /// The draft that explains why a host does not answer or is out of service.
     pub host_root: Vec<Option<usize>>,
+    /// The host comes and goes, and a draft says so.
+    pub host_flaps: Vec<bool>,
     pub findings: Vec<Option<Box<Finding<'a>>>>,
     pub fate: Vec<Fate>,
     /// DISABLED, and otherwise well: the passive half of a pair.
@@ -166,6 +190,7 @@ impl<'a> Board<'a> {
         Board {
             drafts: Vec::new(),
             host_root: vec![None; world.hosts.len()],
+            host_flaps: vec![false; world.hosts.len()],
             findings: std::iter::repeat_with(|| None).take(comps).collect(),
             fate: vec![Fate::Fine; comps],
             passive: vec![false; comps],
@@ -184,9 +209,18 @@ impl<'a> Board<'a> {
         }
         match self.fate[comp] {
             Fate::Fine => None,
-            Fate::Root(draft) => puts_out(self.drafts[draft].class).then_some(draft),
+            Fate::Root(draft) => (puts_out(self.drafts[draft].class) || self.drafts[draft].is_down).then_some(draft),
             Fate::Under(draft, class) => puts_out(class).then_some(draft),
         }
+    }
+
+    /// The draft that puts a component out of service, be it only again and again.
+    pub fn troubled_by(&self, world: &World, comp: usize) -> Option<usize> {
+        self.out_by(world, comp).or(match self.fate[comp] {
+            Fate::Fine => None,
+            Fate::Root(draft) => (self.drafts[draft].class == Class::Flapping).then_some(draft),
+            Fate::Under(draft, class) => (class == Class::Flapping).then_some(draft),
+        })
     }
 
     pub fn is_in_service(&self, world: &World, comp: usize) -> bool {

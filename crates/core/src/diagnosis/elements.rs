@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::draft::{Board, Draft, target};
 use super::facts::Facts;
+use super::flapping;
 use super::hardware::{self, Fault};
 use super::power;
 use super::shared::switch_state;
@@ -33,7 +34,8 @@ pub(super) fn judge_hardware<'a>(world: &'a World, board: &mut Board<'a>) {
     power::common_feed(world, board, &mut faults);
     switches(world, board, &mut faults, battery);
     mgmt_switch(world, board, &mut faults);
-    for (host, faults) in faults {
+    for (host, mut faults) in faults {
+        flapping::mark(world, host, &mut faults);
         let faults = faults.into_iter().filter(|fault| !told_by_component(world, board, host, fault)).collect();
         hardware::raise(world, board, host, faults);
     }

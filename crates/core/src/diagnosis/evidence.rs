@@ -21,6 +21,7 @@ const RAID_STATES: [(&str, &str); 4] =
 pub(super) fn in_words(sig: &str, value: &Value) -> String {
     let Value::Map(map) = value else { return plain(value) };
     let known = match sig {
+        super::flapping::FLAPPING => flapping(map),
         "resource" => resource(map),
         "psu" => psu(map),
         "bond" => bond(map),
@@ -50,6 +51,12 @@ fn resource(map: &BTreeMap<String, Value>) -> Option<String> {
         Some(detail) => format!("{kind} {level}: {detail}"),
         None => format!("{kind} {level}"),
     })
+}
+
+/// `port comes and goes: refused`
+fn flapping(map: &BTreeMap<String, Value>) -> Option<String> {
+    let sig = text(map, "sig")?;
+    Some(format!("{sig} comes and goes: {}", in_words(sig, map.get("value")?)))
 }
 
 /// RFC 1628, `upsOutputSource` and `upsBatteryStatus`.
@@ -162,6 +169,7 @@ mod tests {
             ("ups", r#"{"upsOutputSource":5,"upsBatteryStatus":2,"minutes":12}"#, "on battery, 12 min left"),
             ("ups", r#"{"upsOutputSource":5,"upsBatteryStatus":3,"minutes":2}"#, "on battery, 2 min left, battery low"),
             ("ups", r#"{"upsOutputSource":3}"#, "on mains"),
+            ("flapping", r#"{"sig":"port","value":"refused"}"#, "port comes and goes: refused"),
             ("psu", r#"{"id":"PS2","offsets":[0,1]}"#, "PS2 failed"),
             ("psu", r#"{"id":"PS1","offsets":[0,3]}"#, "PS1 input lost"),
             ("psu", r#"{"id":"PS1","offsets":[0]}"#, "PS1 well"),

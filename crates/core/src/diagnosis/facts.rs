@@ -130,6 +130,7 @@ fn thing(signal: &Signal) -> String {
             let which = if name.is_empty() { member("detail") } else { name };
             format!("{}/{which}", member("kind"))
         }
+        super::flapping::FLAPPING => member("sig"),
         "log" | "sel" | "fault" => signal.value.to_string(),
         _ => String::new(),
     }

@@ -17,6 +17,8 @@ pub(super) struct Fault<'a> {
     pub runbook: &'static str,
     pub redundancy: Option<(u32, u32)>,
     pub signal: &'a Signal,
+    /// It comes and goes.
+    pub flaps: bool,
 }
 
 impl<'a> Fault<'a> {
@@ -29,6 +31,7 @@ impl<'a> Fault<'a> {
             runbook,
             redundancy: None,
             signal,
+            flaps: false,
         }
     }
 
@@ -67,7 +70,7 @@ fn is_word(signal: &Signal, words: &[&str]) -> bool {
 pub(super) fn faults<'a>(world: &'a World, index: usize) -> Vec<Fault<'a>> {
     let host = &world.hosts[index];
     let mut faults = Vec::new();
-    for signal in host.facts.iter() {
+    for signal in host.worst.as_deref().unwrap_or(&host.facts).iter() {
         let fault = match &*signal.sig {
             "bmc" if signal.value.text() == Some("unreachable") && !host.life.signs.is_empty() => {
                 Some(Fault::lost("bmc_unreachable", Severity::Warning, "RB-H13", signal))
@@ -285,7 +288,8 @@ pub(super) fn raise<'a>(world: &'a World, board: &mut Board<'a>, index: usize, f
     let mut last: Option<usize> = None;
     for fault in open {
         if let Some(id) = last
-            && (board.drafts[id].class, board.drafts[id].subtype) == (fault.class, fault.subtype)
+            && (board.drafts[id].class, board.drafts[id].subtype)
+                == (if fault.flaps { Class::Flapping } else { fault.class }, fault.subtype)
         {
             let draft = &mut board.drafts[id];
             draft.support.push(fault.signal);
@@ -296,7 +300,8 @@ pub(super) fn raise<'a>(world: &'a World, board: &mut Board<'a>, index: usize, f
             }
             continue;
         }
-        let mut draft = Draft::new(target(TargetKind::Hardware, name), fault.class, fault.subtype, 0.93)
+        let class = if fault.flaps { Class::Flapping } else { fault.class };
+        let mut draft = Draft::new(target(TargetKind::Hardware, name), class, fault.subtype, 0.93)
             .weighing(fault.severity, fault.visibility)
             .with_runbook(fault.runbook)
             .backed_by([fault.signal]);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::confidence::GUESS;
 use super::draft::{Board, Draft, target};
 use super::elements::trouble;
+use super::flapping::FLAPPING;
 use super::shared::switch_state;
 use super::signal::Signal;
 use super::verdict::{Class, Severity, TargetKind, Visibility};
@@ -17,7 +18,8 @@ use crate::model::Value;
 pub(super) fn judge_hosts<'a>(world: &'a World, board: &mut Board<'a>) {
     for carried in [false, true] {
         for index in world.notable() {
-            if world.hosts[index].on.is_some() == carried && board.host_root[index].is_none() {
+            let is_open = board.host_root[index].is_none() && !board.host_flaps[index];
+            if world.hosts[index].on.is_some() == carried && is_open {
                 judge(world, board, index);
             }
         }
@@ -50,7 +52,7 @@ fn nothing_else(world: &World, host: &Host) -> bool {
     let quiet = |signal: &Signal| match &*signal.sig {
         "ping" | "ssh" | "port" => true,
         "agent" => signal.value.text() == Some("stale"),
-        "bmc" | "power" | "sel" | "instance_state" | "uptime_s" => true,
+        "bmc" | "power" | "sel" | "instance_state" | "uptime_s" | FLAPPING => true,
         _ => false,
     };
     let own = host.facts.iter().chain(host.parts.iter()).all(quiet);

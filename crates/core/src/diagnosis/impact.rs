@@ -19,7 +19,7 @@ pub(super) fn weigh(world: &World, board: &Board<'_>, serving: &Serving, draft: 
 }
 
 fn by_class(world: &World, left: &Left<'_, '_>, draft: &Draft<'_>) -> (Severity, Visibility) {
-    match draft.class {
+    match draft.cause() {
         Class::SoftwareDown | Class::ResourceUnavailable | Class::ServerDown | Class::Network => {
             by_members(world, left, draft)
         }
@@ -61,7 +61,7 @@ fn host_name(world: &World, comp: usize) -> &std::sync::Arc<str> {
 
 fn of_member(world: &World, left: &Left<'_, '_>, draft: &Draft<'_>, comp: usize) -> (Severity, Visibility) {
     let kind = &*world.comps[comp].kind;
-    let of_host = matches!(draft.class, Class::ServerDown | Class::Network) && draft.target.kind == TargetKind::Host;
+    let of_host = matches!(draft.cause(), Class::ServerDown | Class::Network) && draft.target.kind == TargetKind::Host;
     if of_host && draft.subtype != "rebooting" && world.topology.carries_guests(kind) {
         return (Severity::Critical, Visibility::Visible);
     }
@@ -149,6 +149,8 @@ pub(super) fn impact(
     match class {
         Class::SiteDown => Impact::Site,
         Class::SplitBrain => Impact::Partial,
+        // The same in each moment: it is told once.
+        Class::Flapping if visibility == Visibility::Visible => Impact::Partial,
         Class::SoftwareDown | Class::ServerDown | Class::ResourceUnavailable | Class::Network | Class::PowerEvent => {
             let guests = draft.members.iter().any(|comp| world.topology.carries_guests(&world.comps[*comp].kind));
             match (visibility, core) {

@@ -40,6 +40,8 @@ fn judge<'a>(world: &'a World, board: &mut Board<'a>, host: usize, told: &[usize
             return;
         }
         group(world, board, host, told, 0.95);
+    } else if all(board, |f| f.flaps == Some(Class::SoftwareDown)) {
+        flap(world, board, host, told);
     } else if all(board, |f| f.subtype == "hung" && f.explained_by == Explained::Never) {
         group(world, board, host, told, 0.75);
     }
@@ -60,6 +62,24 @@ fn group<'a>(world: &'a World, board: &mut Board<'a>, host: usize, told: &[usize
     for &comp in told {
         board.fate[comp] = Fate::Under(id, Class::SoftwareDown);
     }
+}
+
+/// All that one JVM carries comes and goes together: it is the JVM that does.
+fn flap<'a>(world: &'a World, board: &mut Board<'a>, host: usize, told: &[usize]) {
+    let name = &world.hosts[host].name;
+    let is_down = |comp: &usize| board.findings[*comp].as_ref().is_some_and(|finding| finding.is_down);
+    let mut draft = Draft::new(target(TargetKind::Jvm, name), Class::Flapping, "jvm", 0.9)
+        .not(Class::SoftwareDown, "all its members come and go together");
+    (draft.flaps, draft.is_down) = (Some(Class::SoftwareDown), told.iter().all(is_down));
+    draft.members = told.to_vec();
+    let id = board.drafts.len();
+    for &comp in told {
+        let class = if is_down(&comp) { Class::SoftwareDown } else { Class::Flapping };
+        draft.support.extend(world.comps[comp].facts.iter());
+        draft.hide(name, Some(&world.comps[comp].key), class);
+        board.fate[comp] = Fate::Under(id, class);
+    }
+    board.add(draft);
 }
 
 /// Rule 8b: one backend lost on several hosts is one failure.

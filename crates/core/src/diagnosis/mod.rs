@@ -11,10 +11,12 @@ mod conclude;
 mod confidence;
 mod core_expr;
 mod core_state;
+mod deadline;
 mod draft;
 mod elements;
 mod evidence;
 mod facts;
+mod flapping;
 mod hardware;
 mod host;
 mod impact;
@@ -34,9 +36,12 @@ mod twins;
 pub mod verdict;
 mod world;
 
+pub use deadline::TIMER;
+pub use flapping::{FLAPPING, tells_trouble};
 pub use knowledge::{Knowledge, Redundancy};
 pub use signal::Signal;
 pub use standing::{Footing, Standing};
+pub(crate) use suppression::kinds_above;
 pub use suppression::upstream_hosts;
 pub use timing::Timing;
 pub use topology::Topology;
@@ -90,6 +95,7 @@ fn judge(world: &world::World) -> Diagnosis {
         return conclude::conclude(world, board);
     }
     shared::judge_maintenance(world, &mut board);
+    flapping::judge_hosts(world, &mut board);
     shared::judge_shared(world, &mut board);
     host::judge_hosts(world, &mut board);
     for comp in world.notable_comps() {

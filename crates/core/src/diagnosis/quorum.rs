@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::draft::{Board, Draft, Explained, Fate, Finding, puts_out};
+use super::draft::{Board, Draft, Explained, Fate, Finding};
 use super::suppression::{kinds_above, raise};
 use super::verdict::{Class, Target, TargetKind};
 use super::world::World;
@@ -88,7 +88,7 @@ pub(super) fn judge_bus<'a>(world: &'a World, board: &mut Board<'a>) {
     }
     // Who is sick among those that all of them need is the cause, though his equals look well.
     let sick = |comp: &usize| {
-        is_open(world, board, *comp) && board.findings[*comp].as_ref().is_some_and(|finding| puts_out(finding.class))
+        is_open(world, board, *comp) && board.findings[*comp].as_ref().is_some_and(|finding| finding.puts_out())
     };
     let root = match above.iter().copied().find(sick) {
         Some(comp) => Some(raise(world, board, comp)),

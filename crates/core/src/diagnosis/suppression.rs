@@ -71,7 +71,7 @@ pub fn upstream_hosts<'t>(topology: &'t Topology, component: &str) -> BTreeMap<&
 }
 
 /// Types that could explain trouble of this one, anywhere or on its own host.
-pub(super) fn kinds_above<'t>(topology: &'t Topology, kind: &str) -> Vec<&'t str> {
+pub(crate) fn kinds_above<'t>(topology: &'t Topology, kind: &str) -> Vec<&'t str> {
     let beside = topology.knowledge.beside.get(kind).into_iter().flatten().map(|above| &**above);
     upstream_kinds(topology, kind).into_iter().map(|(_, above)| above).chain(beside).collect()
 }
@@ -216,7 +216,7 @@ fn explained_by(world: &World, board: &Board<'_>, comp: usize, finding: &Finding
         if group.is_empty() || group.contains(&comp) || !edge.explains(finding.explained_by) {
             continue;
         }
-        let roots: Vec<Option<usize>> = group.iter().map(|above| board.out_by(world, *above)).collect();
+        let roots: Vec<Option<usize>> = group.iter().map(|above| board.troubled_by(world, *above)).collect();
         let passive = |i: usize| board.passive[group[i]];
         // Where each serves its own, one that failed is enough: nobody knows who uses which.
         let each = world.topology.serves_each(&world.comps[group[0]].kind);
@@ -255,7 +255,9 @@ fn is_early_enough(above: Option<crate::Timestamp>, below: Option<crate::Timesta
 }
 
 fn hide_under(world: &World, board: &mut Board<'_>, comp: usize, root: usize) {
-    let class = match board.findings[comp].as_ref().map(|finding| finding.class) {
+    let finding = board.findings[comp].as_ref();
+    let class = match finding.map(|finding| finding.class) {
+        Some(Class::Flapping) if !finding.is_some_and(|finding| finding.is_down) => Class::Flapping,
         Some(Class::ResourceAtRisk) => Class::ResourceAtRisk,
         Some(Class::Unknown) => Class::Unknown,
         Some(Class::Network) => Class::NetworkPath,
@@ -282,6 +284,7 @@ pub(super) fn raise<'a>(world: &'a World, board: &mut Board<'a>, comp: usize) ->
         draft.row_planes = finding.row_planes;
         draft.contradicted = finding.contradicted;
         draft.critical = finding.critical;
+        (draft.flaps, draft.is_down) = (finding.flaps, finding.is_down);
         draft.support = finding.support.clone();
         draft.rejected = std::mem::take(&mut finding.rejected);
         draft.missing = finding.missing.iter().map(|sig| (*sig).to_owned()).collect();
@@ -367,7 +370,7 @@ fn passive_halves<'a>(world: &'a World, board: &mut Board<'a>) {
         }
         let peers: Vec<usize> = world.peers(comp).iter().copied().filter(|peer| *peer != comp).collect();
         let well = |peer: &usize| {
-            let fails = board.findings[*peer].as_ref().is_some_and(|f| super::draft::puts_out(f.class));
+            let fails = board.findings[*peer].as_ref().is_some_and(|f| f.puts_out());
             !fails && !board.passive[*peer] && board.is_in_service(world, *peer)
         };
         if peers.iter().any(well) {
@@ -394,6 +397,6 @@ fn failed_at(world: &World, board: &Board<'_>, peer: usize) -> Option<Option<cra
     if let Some(root) = board.out_by(world, peer) {
         return Some(board.drafts[root].known_since(world));
     }
-    let finding = board.findings[peer].as_ref().filter(|finding| super::draft::puts_out(finding.class))?;
+    let finding = board.findings[peer].as_ref().filter(|finding| finding.puts_out())?;
     Some(known_since(world, &finding.support))
 }

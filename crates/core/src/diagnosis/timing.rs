@@ -24,6 +24,8 @@ pub struct Timing {
     pub upstream_lag: Span,
     /// Supporting facts older than this cost confidence.
     pub ageing: Span,
+    /// Eucalyptus up to 4.0 marks instances terminated that it has not seen for 12 h: so long before is told of it.
+    pub warn_of_timeout: Span,
     /// Time that a clean shutdown of the room takes; the UPS must last twice as long.
     pub shutdown: Span,
 }
@@ -39,6 +41,7 @@ impl Default for Timing {
             takeover: Span::from_secs(300),
             upstream_lag: Span::from_secs(60),
             ageing: Span::from_secs(60),
+            warn_of_timeout: Span::from_mins(8 * 60),
             shutdown: Span::from_secs(150),
         }
     }
@@ -57,6 +60,7 @@ impl Timing {
             takeover: self.takeover.at_pace(pace),
             upstream_lag: self.upstream_lag.at_pace(pace),
             ageing: self.ageing.at_pace(pace),
+            warn_of_timeout: self.warn_of_timeout.at_pace(pace),
             shutdown: self.shutdown,
         }
     }

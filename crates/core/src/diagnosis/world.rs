@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::component;
 use super::facts::{Facts, Said};
+use super::flapping;
 use super::hardware;
 use super::signal::Signal;
 use super::suppression;
@@ -43,6 +44,8 @@ pub(super) enum Condition {
 pub(super) struct Host {
     pub name: Name,
     pub facts: Facts,
+    /// The same in the bad moments of what flaps.
+    pub worst: Option<Box<Facts>>,
     /// Facts about parts that refine a component (`postgres`, `ufs_compute`).
     pub parts: Facts,
     pub comps: Range<usize>,
@@ -96,6 +99,8 @@ pub(super) struct Comp {
     /// How far its type is below those that hang on nothing.
     pub depth: usize,
     pub facts: Facts,
+    /// The same in the bad moments of what flaps.
+    pub worst: Option<Box<Facts>>,
     pub in_maintenance: bool,
 }
 
@@ -262,6 +267,7 @@ impl World {
                 group: 0,
                 depth: 0,
                 facts: Facts::default(),
+                worst: None,
                 in_maintenance: false,
             });
         }
@@ -269,6 +275,7 @@ impl World {
         self.hosts.push(Host {
             name: Arc::clone(name),
             facts: Facts::default(),
+            worst: None,
             parts: Facts::default(),
             comps: first..self.comps.len(),
             on,
@@ -367,12 +374,14 @@ impl World {
         for (comp, signals) in range.zip(of_comps) {
             let facts = Facts::settle(signals.into_iter(), at, floor);
             self.comps[comp].in_maintenance = maintained(&facts);
+            self.comps[comp].worst = flapping::bad_moment(&facts, at, floor);
             self.comps[comp].facts = facts;
         }
         let facts = Facts::settle(own.into_iter(), at, floor);
         let parts = Facts::settle(parts.into_iter(), at, floor);
         let found = &mut self.hosts[host];
         found.in_maintenance = maintained(&facts);
+        found.worst = flapping::bad_moment(&facts, at, floor);
         (found.facts, found.parts) = (facts, parts);
         self.assess(host);
         self.count(host, true);
@@ -503,7 +512,8 @@ fn is_notable(world: &World, index: usize) -> bool {
     let host = &world.hosts[index];
     let silent = |facts: &Facts| facts.is_empty() && !facts.stale.is_empty();
     let told_for_others = |signal: &Signal| {
-        matches!(&*signal.sig, "ups" | "stack" | "switch" | "drbd" | "split_brain")
+        *signal.sig == *flapping::FLAPPING
+            || matches!(&*signal.sig, "ups" | "stack" | "switch" | "drbd" | "split_brain")
             || (&*signal.sig == "log" && super::splitbrain::is_split_line(signal))
     };
     host.condition != Condition::Alive
@@ -516,6 +526,7 @@ fn is_notable(world: &World, index: usize) -> bool {
         || host.comps.clone().any(|comp| {
             let facts = &world.comps[comp].facts;
             world.comps[comp].in_maintenance
+                || world.comps[comp].worst.is_some()
                 || silent(facts)
                 || facts.all("fault").next().is_some()
                 || facts.saying("service_state", "DISABLED").is_some()

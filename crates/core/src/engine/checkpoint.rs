@@ -18,7 +18,7 @@ use crate::snapshot::{CloudStatus, Counters, Detail, Row};
 use crate::{Span, Timestamp};
 
 /// Rises when the shape changes; an older checkpoint is then read by its own version or refused by name.
-pub const CHECKPOINT_VERSION: u32 = 8;
+pub const CHECKPOINT_VERSION: u32 = 9;
 
 /// Everything that cannot be derived.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,6 +40,7 @@ pub struct Checkpoint {
     started: Timestamp,
     said: Vec<Vec<Said>>,
     told: Vec<Vec<crate::diagnosis::Signal>>,
+    told_flips: Vec<BTreeMap<usize, Box<crate::signals::Flips>>>,
     diagnosed_at: Vec<Timestamp>,
     dirty: Vec<bool>,
     clouds: Vec<(CoreState, Timestamp, Diagnosis)>,
@@ -82,6 +83,7 @@ impl Engine {
             started: self.started,
             said: self.board.said(),
             told: self.board.told(),
+            told_flips: self.board.told_flips(),
             diagnosed_at: self.board.groups.iter().map(|group| group.diagnosed_at).collect(),
             dirty: self.board.groups.iter().map(|group| group.dirty).collect(),
             clouds: self.clouds.iter().map(|c| (c.core, c.core_since, c.diagnosis.clone())).collect(),
@@ -116,6 +118,9 @@ impl Engine {
         board.restore(checkpoint.said);
         for (group, told) in board.groups.iter_mut().zip(checkpoint.told) {
             group.told = told;
+        }
+        for (group, flips) in board.groups.iter_mut().zip(checkpoint.told_flips) {
+            group.told_flips = flips;
         }
         let marks = checkpoint.diagnosed_at.iter().zip(&checkpoint.dirty);
         for (group, (diagnosed_at, dirty)) in board.groups.iter_mut().zip(marks) {

@@ -1,8 +1,8 @@
 //! What the rows of the checks say about causes: looked into, said again, positively gone.
 
 use super::Engine;
+use super::fold::is_shared;
 use super::result::AGENT_SERVICE;
-use super::shared::is_shared;
 use crate::Timestamp;
 use crate::diagnosis::{Class, Target, TargetKind, Verdict};
 use crate::id::ObjectId;

@@ -17,6 +17,7 @@ mod downtime;
 mod due;
 pub mod effect;
 mod flapping;
+pub(crate) mod fold;
 mod freshness;
 pub mod gate;
 mod handlers;
@@ -98,7 +99,7 @@ pub struct Engine {
     /// What the classifier says about the hosts outside clouds.
     outside: Diagnosis,
     /// Follows from the catalog.
-    shares: shared::Shares,
+    shares: fold::Shares,
     tracker: Tracker,
     ledger: Ledger,
     downtimes: Arc<BTreeMap<u64, Downtime>>,
@@ -151,7 +152,7 @@ impl Default for Engine {
             board: Board::default(),
             clouds: Arc::default(),
             outside: Diagnosis::nothing_known(),
-            shares: shared::Shares::default(),
+            shares: fold::Shares::default(),
             tracker: Tracker::default(),
             ledger: Ledger::default(),
             downtimes: Arc::default(),

@@ -125,7 +125,7 @@ impl Engine {
             }
         }
         self.watch_all();
-        self.shares = super::shared::Shares::of(&self.catalog);
+        self.shares = super::fold::Shares::of(&self.catalog);
         self.problems = problems;
         self.problems_dirty = true;
         self.recount_all();

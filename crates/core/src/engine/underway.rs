@@ -109,7 +109,7 @@ impl Engine {
     /// starts later than the host. That must not become a failure of its own at once.
     fn not_well_again(&self, incident: &Incident, going_on: &mut BTreeSet<String>) {
         let class = incident.verdict.class;
-        if class != Class::ServerDown && !super::shared::is_shared(class) {
+        if class != Class::ServerDown && !super::fold::is_shared(class) {
             return;
         }
         let mut open: BTreeMap<HostId, usize> = BTreeMap::new();

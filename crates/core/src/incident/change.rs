@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Outcome, Tracker, cause_words, notice, push_timeline, title, zone_of};
 use crate::Timestamp;
 use crate::catalog::Catalog;
-use crate::diagnosis::{Evidence, Suppressed, Verdict};
+use crate::diagnosis::{Class, Evidence, Suppressed, TIMER, Verdict};
 use crate::engine::{Event, EventKind};
 use crate::model::{Incident, Phase, Stage, TimelineEntry, TimelineKind};
 
@@ -25,6 +25,8 @@ impl Tracker {
         outcome: &mut Outcome,
     ) {
         let Some(old) = self.incidents.get(&number).cloned() else { return };
+        let held = as_bad_as_it_was(&old.verdict, verdict);
+        let verdict = held.as_ref().unwrap_or(verdict);
         let relapsed = old.phase == Phase::Recovering;
         if old.verdict == *verdict && !relapsed {
             return;
@@ -69,9 +71,21 @@ impl Tracker {
     }
 }
 
-/// Worse than people were told.
+/// Worse than people were told, or urgent by now.
 pub(super) fn is_worse(new: &Verdict, old: &Verdict) -> bool {
-    new.severity > old.severity || new.impact > old.impact
+    let is_urgent = |verdict: &Verdict| verdict.evidence.iter().any(|fact| fact.sig == TIMER);
+    new.severity > old.severity || new.impact > old.impact || (is_urgent(new) && !is_urgent(old))
+}
+
+/// What comes and goes is as bad as it has been, also when its twin is there just now; it would else be worse at each turn.
+fn as_bad_as_it_was(old: &Verdict, new: &Verdict) -> Option<Verdict> {
+    let is_better = new.severity < old.severity || new.impact < old.impact;
+    (old.class == Class::Flapping && new.class == Class::Flapping && is_better).then(|| Verdict {
+        severity: new.severity.max(old.severity),
+        visibility: new.visibility.min(old.visibility),
+        impact: new.impact.max(old.impact),
+        ..new.clone()
+    })
 }
 
 fn notice_may_differ(old: &Verdict, new: &Verdict) -> bool {

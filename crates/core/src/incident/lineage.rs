@@ -235,14 +235,26 @@ impl Tracker {
     }
 
     /// The ended incident of the very same failure, if that was not long ago.
-    pub(super) fn reopenable(&self, timing: &Timing, new: &Beginning<'_>) -> Option<u64> {
-        let ended = self.ended.get(new.key)?;
-        let is_soon = timing.reopen > Span::ZERO && new.at.since(ended.at) <= timing.reopen;
-        (is_soon && !ended.is_settled && *ended.subtype == *new.verdict.subtype).then_some(ended.number)
+    pub(super) fn reopenable(&self, timing: &Timing, new: &Beginning<'_>) -> Option<Filed> {
+        let is_soon = |ended: &Ended| timing.reopen > Span::ZERO && new.at.since(ended.at) <= timing.reopen;
+        let is_it = |ended: &Ended| is_soon(ended) && !ended.is_settled && *ended.subtype == *new.verdict.subtype;
+        if let Some(ended) = self.ended.get(new.key).filter(|ended| is_it(ended)) {
+            return Some(Filed { key: new.key.clone(), number: ended.number });
+        }
+        // What turns out to flap was told as a failure before.
+        let was_told = |key: &CauseKey, ended: &Ended| {
+            key.cloud == new.key.cloud
+                && key.target == new.key.target
+                && self.incidents.get(&ended.number).is_some_and(|was| is_same_thing(&was.verdict, new.verdict))
+        };
+        let ended = self.ended.iter().filter(|_| new.key.class == Class::Flapping);
+        let mut ended = ended.filter(|(key, ended)| is_soon(ended) && !ended.is_settled && was_told(key, ended));
+        ended.next().map(|(key, ended)| Filed { key: key.clone(), number: ended.number })
     }
 
-    pub(super) fn reopen(&mut self, catalog: &Catalog, number: u64, new: &Beginning<'_>, outcome: &mut Outcome) {
-        let ended = self.ended.remove(new.key);
+    pub(super) fn reopen(&mut self, catalog: &Catalog, old: &Filed, new: &Beginning<'_>, outcome: &mut Outcome) {
+        let number = old.number;
+        let ended = self.ended.remove(&old.key);
         self.live.insert(new.key.clone(), Live { number, absent_since: None });
         let at = new.at;
         let away = Span::from_secs(ended.map_or(0, |ended| at.since(ended.at).as_millis() / 1000));
@@ -352,7 +364,11 @@ fn is_same_thing(old: &Verdict, new: &Verdict) -> bool {
     let hardware = |target: &Target| target.kind == TargetKind::Hardware;
     let is_lasting =
         |verdict: &Verdict| matches!(verdict.class, Class::ResourceAtRisk | Class::RedundancyLost | Class::Flapping);
-    let same_kind = old.subtype == new.subtype;
+    // A server that comes and goes is told by no more than its power.
+    let of_server = |verdict: &Verdict| verdict.target.kind == TargetKind::Host && verdict.class == Class::ServerDown;
+    let flaps = |verdict: &Verdict| verdict.class == Class::Flapping;
+    let is_server = flaps(old) && of_server(new) || of_server(old) && flaps(new);
+    let same_kind = old.subtype == new.subtype || is_server;
     if hardware(a) != hardware(b) || !same_target {
         return false;
     }

@@ -29,6 +29,9 @@ pub const TIMELINE_MAX: usize = 200;
 /// Specification 10, section 6: resource classes need this many recovery times clean (5 min against 30 s).
 const RESOURCE_RECOVERY_FACTOR: i64 = 10;
 
+/// Doublings of the time that an incident which was opened again has to be well; the first time is free.
+const RELAPSES_MAX: usize = 4;
+
 /// What makes two verdicts the same failure: subtype and confidence may change, these may not.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct CauseKey {
@@ -230,8 +233,8 @@ impl Tracker {
     fn begin(&mut self, catalog: &Catalog, gone: &Gone, new: Beginning<'_>, outcome: &mut Outcome) {
         if let Some(old) = self.replaceable(gone, &new) {
             self.replace(catalog, &old, &new, outcome);
-        } else if let Some(number) = self.reopenable(&catalog.timing, &new) {
-            self.reopen(catalog, number, &new, outcome);
+        } else if let Some(old) = self.reopenable(&catalog.timing, &new) {
+            self.reopen(catalog, &old, &new, outcome);
         } else {
             self.open(catalog, &new, outcome);
         }
@@ -306,7 +309,8 @@ impl Tracker {
                 continue;
             }
             let up_since = *live.absent_since.get_or_insert(at);
-            if at.since(up_since) >= recovery_of(key.class, timing) && clearance.goes_on(incident, up_since).is_empty()
+            if at.since(up_since) >= recovery_of(key.class, timing) * relapses(incident)
+                && clearance.goes_on(incident, up_since).is_empty()
             {
                 moves.push((key.clone(), live.number, Phase::Resolved));
             }
@@ -372,6 +376,13 @@ struct Beginning<'a> {
     verdict: &'a Verdict,
     since: Timestamp,
     at: Timestamp,
+}
+
+/// What comes back again after it was resolved is believed each time later: whatever flaps too slowly to be called so must
+/// not be told at each turn.
+fn relapses(incident: &Incident) -> i64 {
+    let reopened = incident.timeline.iter().filter(|entry| entry.kind == TimelineKind::Reopened).count();
+    1 << reopened.saturating_sub(1).min(RELAPSES_MAX)
 }
 
 /// How long a cause must be gone before it is believed.

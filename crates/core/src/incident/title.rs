@@ -37,7 +37,10 @@ pub fn title(catalog: &Catalog, verdict: &Verdict) -> String {
         Class::SplitBrain => format!("Split brain of {host}: its copies diverge"),
         Class::AdminStopped => format!("{host} is in maintenance"),
         Class::Starting => format!("{host} is starting"),
-        Class::Flapping => format!("{host} is flapping"),
+        Class::Flapping => {
+            let who = component_name(catalog, verdict).map_or_else(String::new, |name| format!("{name} on "));
+            format!("{who}{host} comes and goes")
+        }
         Class::Unknown => match verdict.target.kind {
             TargetKind::Host => format!("Host {host} does not answer"),
             TargetKind::Component

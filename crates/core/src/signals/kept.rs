@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::Group;
+use super::{Group, flips};
 use crate::diagnosis::{Classifier, Diagnosis, Signal, Timing};
 use crate::model::Value;
 use crate::{Span, Timestamp};
@@ -61,8 +61,9 @@ impl Group {
             classifier.say(voice.into(), speaker.template.host.as_ref(), speaker.signals());
         }
         for index in told.drain(..) {
-            if let Some(signal) = self.told.get(index) {
-                classifier.say(TOLD + index as u64, signal.host.as_ref(), [signal.clone()]);
+            if let Some(said) = self.told.get(index) {
+                let words = flips::with(said, self.told_flips.get(&index).map(Box::as_ref));
+                classifier.say(TOLD + index as u64, said.host.as_ref(), words);
             }
         }
         known.retain(|host, _| {

@@ -181,7 +181,7 @@ impl Element {
 
 /// The names that a mode can have here.
 pub fn known(mode: Mode, catalog: &Catalog) -> BTreeSet<String> {
-    let topologies = || catalog.clouds.iter().map(|cloud| &cloud.topology);
+    let topologies = || catalog.clouds.iter().map(|cloud| &cloud.topology).chain([&catalog.outside]);
     let text = |name: &Name| name.to_string();
     match mode {
         Mode::Host | Mode::Psu | Mode::Raid | Mode::Bond | Mode::Path | Mode::Paths | Mode::Drbd | Mode::SplitBrain => {

@@ -6,6 +6,8 @@ pub mod element;
 mod physics;
 mod present;
 mod sketch;
+mod together;
+mod trial;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,11 +22,13 @@ use crate::availability::assess::{self, Prepared, Seen, Stands, Status};
 use crate::availability::{Redundancy, State};
 use crate::catalog::Catalog;
 use crate::diagnosis::{
-    self, Class, CoreState, Diagnosis, Impact, Severity, Signal, Suppressed, Target, Verdict, Visibility,
+    Class, CoreState, Diagnosis, Impact, Severity, Signal, Suppressed, Target, Verdict, Visibility,
 };
+use crate::engine::fold::Shares;
 use crate::engine::tick::opens;
 use physics::Dark;
-use sketch::Sketch;
+use sketch::{Kinds, Said, Sketch};
+use trial::Trial;
 
 /// The world before the assumption.
 pub struct World<'a> {
@@ -32,8 +36,11 @@ pub struct World<'a> {
     pub prepared: Prepared,
     pub at: Timestamp,
     /// Parallel to `catalog.clouds`.
-    signals: Vec<Vec<Signal>>,
+    signals: Vec<Said>,
     before: Vec<Diagnosis>,
+    /// Incidents of each cloud before the assumption, folded as the engine folds them.
+    known: Vec<Vec<Verdict>>,
+    shares: Shares,
     /// Hard states of hosts and services of the present world; `None` = all well.
     objects: Option<PresentWorld<'a>>,
 }
@@ -45,6 +52,9 @@ pub struct Answer {
     /// Hosts and switches that go dark with it.
     pub dark: Vec<Arc<str>>,
     pub clouds: Vec<CloudAnswer>,
+    /// New incidents that are of no cloud alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<Expected>,
     /// Business services that are not as before.
     pub business: Vec<BusinessAnswer>,
 }
@@ -124,7 +134,7 @@ impl From<&Status> for Brief {
 impl<'a> World<'a> {
     /// Everything answers well.
     pub fn healthy(catalog: &'a Catalog, at: Timestamp) -> World<'a> {
-        let sketch = |cloud: &'a crate::catalog::Cloud| Sketch::healthy(catalog, &cloud.topology, at).signals;
+        let sketch = |cloud: &'a crate::catalog::Cloud| Sketch::healthy(catalog, &cloud.topology, at).over;
         let signals = catalog.clouds.iter().map(sketch).collect();
         World::of(catalog, at, signals, None)
     }
@@ -132,29 +142,34 @@ impl<'a> World<'a> {
     /// As it is now.
     pub fn present(snapshot: &'a crate::snapshot::Snapshot) -> World<'a> {
         let (signals, objects) = present(snapshot);
-        World::of(&snapshot.catalog, snapshot.at, signals, Some(objects))
+        let by_host = |signals: Vec<Signal>| {
+            let mut said = Said::new();
+            signals.into_iter().for_each(|signal| said.entry(signal.host.clone()).or_default().push(signal));
+            said
+        };
+        World::of(&snapshot.catalog, snapshot.at, signals.into_iter().map(by_host).collect(), Some(objects))
     }
 
-    fn of(
-        catalog: &'a Catalog,
-        at: Timestamp,
-        signals: Vec<Vec<Signal>>,
-        objects: Option<PresentWorld<'a>>,
-    ) -> World<'a> {
+    fn of(catalog: &'a Catalog, at: Timestamp, signals: Vec<Said>, objects: Option<PresentWorld<'a>>) -> World<'a> {
         let prepared = Prepared::new(catalog);
-        let mut world = World { catalog, prepared, at, signals, before: Vec::new(), objects };
-        world.before = (0..catalog.clouds.len()).map(|cloud| world.diagnose(cloud, &world.signals[cloud])).collect();
+        let (before, known, shares) = (Vec::new(), Vec::new(), Shares::of(catalog));
+        let mut world = World { catalog, prepared, at, signals, before, known, shares, objects };
+        world.before = world.trials().iter_mut().map(|(trial, _)| trial.present()).collect();
+        world.known = together::incidents(&world, &world.before, &Dark::default()).of_clouds;
         world
+    }
+
+    /// What an assumption is tried on, cloud by cloud.
+    fn trials(&self) -> Vec<(Trial<'_>, Kinds<'_>)> {
+        let trial = |cloud: usize| {
+            let kinds = Kinds::of(&self.catalog.clouds[cloud].topology);
+            (Trial::new(self.catalog, cloud, &self.signals[cloud], self.at), kinds)
+        };
+        (0..self.signals.len()).map(trial).collect()
     }
 
     pub fn diagnoses(&self) -> &[Diagnosis] {
         &self.before
-    }
-
-    fn diagnose(&self, cloud: usize, signals: &[Signal]) -> Diagnosis {
-        let mut timing = diagnosis::Timing::default().at_pace(self.catalog.timing.pace);
-        timing.fresh_floor = self.catalog.timing.fresh_floor;
-        diagnosis::diagnose(&self.catalog.clouds[cloud].topology, signals, self.at, &timing)
     }
 
     /// What if all of these fail at once.
@@ -163,34 +178,49 @@ impl<'a> World<'a> {
     /// The configuration has no such thing.
     pub fn ask(&self, assumed: &[Element]) -> Result<Answer, UnknownElement> {
         assumed.iter().try_for_each(|element| element.check(self.catalog))?;
+        Ok(self.try_out(assumed, &mut self.trials()))
+    }
+
+    fn try_out(&self, assumed: &[Element], trials: &mut [(Trial<'_>, Kinds<'_>)]) -> Answer {
         let dark = physics::follow(self.catalog, assumed);
+        let each = trials.iter_mut().enumerate();
         let after: Vec<Diagnosis> =
-            (0..self.catalog.clouds.len()).map(|cloud| self.after(cloud, assumed, &dark)).collect();
-        let clouds = (0..after.len()).map(|cloud| self.cloud(cloud, &after[cloud])).collect();
+            each.map(|(cloud, (trial, kinds))| self.after(cloud, assumed, &dark, (trial, kinds))).collect();
+        let found = together::incidents(self, &after, &dark);
+        let clouds = (0..after.len()).map(|cloud| self.cloud(cloud, &after[cloud], &found.of_clouds[cloud])).collect();
         let mut named: BTreeSet<Arc<str>> = dark.hosts().cloned().collect();
         named.extend(dark.switches.iter().cloned());
-        Ok(Answer {
+        Answer {
             assumed: assumed.to_vec(),
             dark: named.into_iter().collect(),
             clouds,
+            elsewhere: found.elsewhere.iter().map(Expected::from).collect(),
             business: self.business(&after, &dark),
-        })
+        }
     }
 
-    fn after(&self, cloud: usize, assumed: &[Element], dark: &Dark) -> Diagnosis {
+    fn after(
+        &self,
+        cloud: usize,
+        assumed: &[Element],
+        dark: &Dark,
+        (trial, kinds): (&mut Trial<'_>, &Kinds<'_>),
+    ) -> Diagnosis {
         let topology = &self.catalog.clouds[cloud].topology;
-        let mut sketch = Sketch::of(self.catalog, topology, self.signals[cloud].clone(), self.at);
+        let mut sketch = Sketch::of(self.catalog, topology, Some(&self.signals[cloud]), self.at);
         sketch.darken(dark);
         assumed.iter().for_each(|element| sketch.fail(element));
-        let first = self.diagnose(cloud, &sketch.signals);
+        let first = trial.diagnose(&sketch);
         let out: BTreeSet<(&Arc<str>, &Arc<str>)> = first
             .standing
             .iter()
             .filter(|one| !one.footing.is_in_service())
             .filter_map(|one| Some((&one.host, one.component.as_ref()?)))
             .collect();
-        sketch.pass_on(&|host, key| out.contains(&(host, key)));
-        self.diagnose(cloud, &sketch.signals)
+        sketch.pass_on(kinds, &out);
+        let after = trial.diagnose(&sketch);
+        trial.forget(&sketch);
+        after
     }
 
     fn core(&self, cloud: usize, diagnosis: &Diagnosis) -> CoreAnswer {
@@ -202,13 +232,14 @@ impl<'a> World<'a> {
         }
     }
 
-    fn cloud(&self, cloud: usize, after: &Diagnosis) -> CloudAnswer {
+    fn cloud(&self, cloud: usize, after: &Diagnosis, found: &[Verdict]) -> CloudAnswer {
         let before = &self.before[cloud];
         let is_new = |verdict: &&Verdict| {
-            !before.verdicts.iter().any(|old| (&old.target, old.class) == (&verdict.target, verdict.class))
+            let known = self.known.get(cloud).into_iter().flatten();
+            !known.into_iter().any(|old| (&old.target, old.class) == (&verdict.target, verdict.class))
         };
-        let incidents = after.verdicts.iter().filter(is_new).filter(|verdict| opens(verdict.class));
-        let served = |one: &&diagnosis::Standing| {
+        let incidents = found.iter().filter(is_new);
+        let served = |one: &&crate::diagnosis::Standing| {
             let was = before.standing.iter().find(|old| (&old.host, &old.component) == (&one.host, &one.component));
             !one.footing.is_in_service() && was.is_none_or(|was| was.footing.is_in_service())
         };
@@ -242,8 +273,10 @@ impl<'a> World<'a> {
 
     /// Every single element, the worst first.
     pub fn ask_all(&self) -> Vec<Answer> {
+        let mut trials = self.trials();
         let all = Element::all(self.catalog);
-        let mut answers: Vec<Answer> = all.iter().filter_map(|one| self.ask(std::slice::from_ref(one)).ok()).collect();
+        let mut answers: Vec<Answer> =
+            all.iter().map(|one| self.try_out(std::slice::from_ref(one), &mut trials)).collect();
         answers.sort_by(|a, b| b.weight().cmp(&a.weight()).then_with(|| a.assumed.cmp(&b.assumed)));
         answers
     }
@@ -266,7 +299,7 @@ pub struct Weight {
 
 impl Answer {
     pub fn incidents(&self) -> impl Iterator<Item = &Expected> {
-        self.clouds.iter().flat_map(|cloud| &cloud.incidents)
+        self.clouds.iter().flat_map(|cloud| &cloud.incidents).chain(&self.elsewhere)
     }
 
     /// Takes a Core or a business service away all alone.

@@ -39,7 +39,8 @@ impl Dark {
 
 pub(super) fn follow(catalog: &Catalog, assumed: &[Element]) -> Dark {
     let mut dark = Dark::default();
-    let topologies: Vec<&Topology> = catalog.clouds.iter().map(|cloud| &cloud.topology).collect();
+    let clouds = catalog.clouds.iter().map(|cloud| &cloud.topology);
+    let topologies: Vec<&Topology> = clouds.chain([&catalog.outside]).collect();
     let is_switch =
         |name: &Name| topologies.iter().any(|t| t.switches.contains_key(name) || t.mgmt_switch.as_ref() == Some(name));
     for element in assumed {

@@ -9,7 +9,7 @@ use crate::engine::judge_again;
 use crate::id::{HostId, ObjectId, ServiceId};
 use crate::model::Value;
 use crate::signals::{Board, Contribution};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Row, Snapshot};
 
 /// Hard states as a snapshot has them.
 pub struct PresentWorld<'a> {
@@ -17,6 +17,10 @@ pub struct PresentWorld<'a> {
 }
 
 impl PresentWorld<'_> {
+    pub fn row(&self, host: HostId) -> &Row {
+        &self.snapshot.hosts[host.index()]
+    }
+
     pub fn stands(&self, host: &str, service: Option<&str>) -> Stands {
         let unknown = Stands { state: State::Unknown, planned: false };
         let snapshot = self.snapshot;

@@ -1,11 +1,12 @@
 //! The signals of a healthy cloud, and of one in which something is dead: what checks would tell.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::element::{Element, Mode};
 use super::physics::Dark;
 use crate::catalog::Catalog;
-use crate::diagnosis::{Signal, Topology, upstream_hosts};
+use crate::diagnosis::{Signal, Topology, kinds_above};
 use crate::model::Value;
 use crate::{Span, Timestamp};
 
@@ -14,12 +15,16 @@ type Name = Arc<str>;
 /// So long ago did it begin: past every grace and every take-over.
 const BEGAN: Span = Span::from_mins(20);
 
-/// Signals of one cloud in the making.
+/// What is said about each host, switch and UPS, and (under `None`) about none.
+pub(super) type Said = BTreeMap<Option<Name>, Vec<Signal>>;
+
+/// Signals of one cloud in the making: what is said where something is different, over what is said elsewhere.
 pub(super) struct Sketch<'a> {
     catalog: &'a Catalog,
     topology: &'a Topology,
     at: Timestamp,
-    pub signals: Vec<Signal>,
+    below: Option<&'a Said>,
+    pub over: Said,
 }
 
 fn map(entries: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
@@ -31,13 +36,13 @@ fn list(numbers: &[f64]) -> Value {
 }
 
 impl<'a> Sketch<'a> {
-    pub fn of(catalog: &'a Catalog, topology: &'a Topology, signals: Vec<Signal>, at: Timestamp) -> Sketch<'a> {
-        Sketch { catalog, topology, at, signals }
+    pub fn of(catalog: &'a Catalog, topology: &'a Topology, below: Option<&'a Said>, at: Timestamp) -> Sketch<'a> {
+        Sketch { catalog, topology, at, below, over: Said::new() }
     }
 
     /// Everything answers, and of unique types one instance is active.
     pub fn healthy(catalog: &'a Catalog, topology: &'a Topology, at: Timestamp) -> Sketch<'a> {
-        let mut sketch = Sketch::of(catalog, topology, Vec::new(), at);
+        let mut sketch = Sketch::of(catalog, topology, None, at);
         let mut active: Vec<&Name> = Vec::new();
         for (host, keys) in &topology.hosts {
             for (sig, value) in [("ping", "ok"), ("ssh", "open"), ("agent", "ok")] {
@@ -88,7 +93,7 @@ impl<'a> Sketch<'a> {
     }
 
     fn add(&mut self, host: &Name, component: Option<&Name>, sig: &str, value: Value) {
-        self.signals.push(Signal {
+        let signal = Signal {
             host: Some(Arc::clone(host)),
             component: component.cloned(),
             sig: sig.into(),
@@ -97,18 +102,31 @@ impl<'a> Sketch<'a> {
             observed_at: self.at,
             changed_at: self.at - BEGAN,
             every: Span::ZERO,
-        });
+        };
+        self.spot(host).push(signal);
+    }
+
+    /// What is said about a host, to be changed.
+    fn spot(&mut self, host: &Name) -> &mut Vec<Signal> {
+        let host = Some(Arc::clone(host));
+        let below = self.below;
+        let copy = |host: &Option<Name>| below.and_then(|said| said.get(host)).cloned().unwrap_or_default();
+        self.over.entry(host).or_insert_with_key(copy)
+    }
+
+    fn said(&self, host: &Name) -> &[Signal] {
+        let host = Some(Arc::clone(host));
+        let said = self.over.get(&host).or_else(|| self.below?.get(&host));
+        said.map_or(&[], Vec::as_slice)
     }
 
     fn forget(&mut self, host: &Name, component: Option<&Name>, sig: &str) {
-        self.signals.retain(|signal| {
-            signal.host.as_ref() != Some(host) || signal.component.as_ref() != component || &*signal.sig != sig
-        });
+        self.spot(host).retain(|signal| signal.component.as_ref() != component || &*signal.sig != sig);
     }
 
     /// Whatever was said of a host, except that it is in maintenance.
     fn silence(&mut self, host: &Name) {
-        self.signals.retain(|signal| signal.host.as_ref() != Some(host) || &*signal.sig == "maintenance");
+        self.spot(host).retain(|signal| &*signal.sig == "maintenance");
     }
 
     fn keys(&self, host: &Name) -> &'a [Name] {
@@ -317,45 +335,71 @@ impl<'a> Sketch<'a> {
     }
 
     /// What stands on a type of which no instance serves says that it is not ready; a passive half takes over.
-    pub fn pass_on(&mut self, is_out: &dyn Fn(&Name, &Name) -> bool) {
-        for (host, keys) in &self.topology.hosts {
-            for key in keys.iter().filter(|key| !is_out(host, key)) {
-                if self.waits(key, is_out) {
-                    self.set(host, Some(key), "service_state", "NOTREADY".into());
-                    self.forget(host, Some(key), "heartbeat");
-                } else {
-                    self.take_over(host, key, is_out);
-                }
+    pub fn pass_on(&mut self, kinds: &Kinds<'a>, out: &BTreeSet<(&Name, &Name)>) {
+        let gone: BTreeSet<&str> = kinds.without_any_but(out);
+        let waiting: BTreeSet<&Name> = kinds.waiting_for(&gone);
+        for key in &waiting {
+            for host in kinds.instances.get(*key).into_iter().flatten().filter(|host| !out.contains(&(**host, *key))) {
+                self.set(host, Some(key), "service_state", "NOTREADY".into());
+                self.forget(host, Some(key), "heartbeat");
+            }
+        }
+        for key in self.topology.unique.iter().filter(|key| !waiting.contains(key)) {
+            let hosts = kinds.instances.get(key).map_or(&[][..], Vec::as_slice);
+            for host in hosts.iter().filter(|host| !out.contains(&(**host, key))) {
+                self.take_over(host, key, hosts, out);
             }
         }
     }
 
-    fn waits(&self, key: &Name, is_out: &dyn Fn(&Name, &Name) -> bool) -> bool {
-        let above = upstream_hosts(self.topology, key);
-        let kinds = above.values().flatten().copied().filter(|kind| !serves_without(kind, key));
-        kinds.collect::<std::collections::BTreeSet<_>>().into_iter().any(|kind| {
-            let mut of_kind =
-                self.topology.hosts.iter().flat_map(|(host, keys)| keys.iter().map(move |key| (host, key)));
-            of_kind.all(|(host, key)| &**key != kind || is_out(host, key))
-        })
-    }
-
-    fn take_over(&mut self, host: &Name, key: &Name, is_out: &dyn Fn(&Name, &Name) -> bool) {
+    fn take_over(&mut self, host: &Name, key: &Name, hosts: &[&Name], out: &BTreeSet<(&Name, &Name)>) {
         let says = |host: &Name, word: &str| {
-            self.signals.iter().any(|signal| {
-                signal.host.as_ref() == Some(host)
-                    && signal.component.as_ref() == Some(key)
+            self.said(host).iter().any(|signal| {
+                signal.component.as_ref() == Some(key)
                     && &*signal.sig == "service_state"
                     && signal.value.text() == Some(word)
             })
         };
-        if !self.topology.unique.contains(key) || !says(host, "DISABLED") {
-            return;
-        }
-        let peers = self.topology.hosts.iter().filter(|(peer, keys)| *peer != host && keys.contains(key));
-        if peers.into_iter().all(|(peer, _)| is_out(peer, key) || says(peer, "DISABLED")) {
+        let peers = || hosts.iter().filter(|peer| **peer != host);
+        if says(host, "DISABLED") && peers().all(|peer| out.contains(&(*peer, key)) || says(peer, "DISABLED")) {
             self.set(host, Some(key), "service_state", "ENABLED".into());
         }
+    }
+}
+
+/// Where each type of component runs, and which types each needs; follows from the topology alone.
+pub(super) struct Kinds<'a> {
+    instances: BTreeMap<&'a Name, Vec<&'a Name>>,
+    needs: BTreeMap<&'a Name, Vec<&'a str>>,
+}
+
+impl<'a> Kinds<'a> {
+    pub fn of(topology: &'a Topology) -> Kinds<'a> {
+        let mut instances: BTreeMap<&Name, Vec<&Name>> = BTreeMap::new();
+        for (host, keys) in &topology.hosts {
+            keys.iter().for_each(|key| instances.entry(key).or_default().push(host));
+        }
+        let above = |key: &&'a Name| {
+            let runs = |kind: &&str| instances.keys().any(|key| ***key == **kind);
+            let above = kinds_above(topology, key).into_iter().filter(runs);
+            above.filter(|kind| !serves_without(kind, key)).collect::<Vec<_>>()
+        };
+        let needs = instances.keys().map(|key| (*key, above(key))).collect();
+        Kinds { instances, needs }
+    }
+
+    /// Types of which every instance is out.
+    fn without_any_but(&self, out: &BTreeSet<(&Name, &Name)>) -> BTreeSet<&'a str> {
+        let kinds: BTreeSet<&Name> = out.iter().map(|(_, key)| *key).collect();
+        let all_out = |(key, hosts): &(&&'a Name, &Vec<&'a Name>)| {
+            kinds.contains(**key) && hosts.iter().all(|host| out.contains(&(*host, **key)))
+        };
+        self.instances.iter().filter(all_out).map(|(key, _)| &***key).collect()
+    }
+
+    fn waiting_for(&self, gone: &BTreeSet<&str>) -> BTreeSet<&'a Name> {
+        let waits = |needs: &Vec<&str>| needs.iter().any(|kind| gone.contains(kind));
+        self.needs.iter().filter(|(_, needs)| waits(needs)).map(|(key, _)| *key).collect()
     }
 }
 

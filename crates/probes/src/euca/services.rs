@@ -161,6 +161,16 @@ fn elsewhere(services: &[Service]) -> Value {
     Value::List(of_c.filter(|service| !address_of(service).is_empty()).map(element).collect())
 }
 
+/// Who is registered where, with the component as it is called here: also a passive partner has a row.
+fn registered(services: &[Service]) -> Value {
+    let known = services.iter().filter(|service| !service.component().is_empty() && !address_of(service).is_empty());
+    let element = |service: &Service| -> Value {
+        let pairs: [(&str, Value); 2] = [("type", service.component().into()), ("host", address_of(service).into())];
+        pairs.into_iter().collect()
+    };
+    Value::List(known.map(element).collect())
+}
+
 /// Which cluster controller sees which node, and in what state.
 fn pairs(services: &[Service]) -> Value {
     let element = |node: &Service| -> Option<Value> {
@@ -211,6 +221,7 @@ fn observe(services: &[Service], events: &[Event], nodes: &[Node]) -> Observatio
         .fact("nodes_out", nodes_out)
         .fact("reasons", reasons)
         .fact("elsewhere", elsewhere(services))
+        .fact("registered", registered(services))
         .fact("pairs", pairs(services))
         .measure("enabled", in_service as f64, "")
         .measure("nodes_enabled", enabled as f64, "");
@@ -300,6 +311,21 @@ mod tests {
         );
         let pairs = seen.facts["pairs"].list().expect("a list");
         assert_eq!((member(&pairs[1], "cc"), member(&pairs[1], "state")), ("10.111.1.41".into(), "NOTREADY".into()));
+    }
+
+    #[tokio::test]
+    async fn each_half_of_a_pair_is_told_as_registered() {
+        let seen = run_on("euca_services", "{}", cloud(BY_TYPE)).await.expect("observed");
+        let rows = seen.facts["registered"].list().expect("a list");
+        let member = |value: &Value, key: &str| value.get(key).and_then(Value::text).unwrap_or_default().to_owned();
+        let rows: BTreeSet<String> =
+            rows.iter().map(|row| format!("{} {}", member(row, "type"), member(row, "host"))).collect();
+        for known in ["cc 10.111.1.41", "cc 10.111.2.41"] {
+            assert!(rows.contains(known), "{rows:?}");
+        }
+        for kind in ["clc ", "walrus ", "sc "] {
+            assert!(rows.iter().any(|row| row.starts_with(kind)), "{kind}: {rows:?}");
+        }
     }
 
     #[tokio::test]
