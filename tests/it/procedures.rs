@@ -94,7 +94,7 @@ async fn planned_work_is_found_tried_dry_and_started_without_scripts() {
     // Only what runs on that host may be chosen; what may not be is said before anything is started.
     let dry = carl.page("runbooks/rb-euca-backup?host=clc1&component=clc").await;
     assert!(dry.contains("<option value=\"clc\" selected>") && dry.contains("<option value=\"ufs\">"), "{dry}");
-    assert!(!dry.contains("<option value=\"nc\">") && dry.contains("Dry run on clc on clc1"), "{dry}");
+    assert!(!dry.contains("<option value=\"nc\">") && dry.contains("Dry run: clc on clc1"), "{dry}");
     let wrong = carl.page("runbooks/rb-euca-backup?host=clc1&component=nc").await;
     assert!(wrong.contains("no component `nc`") && !wrong.contains("id=\"start\""), "{wrong}");
     let failure = carl.page("runbooks/rb-euca-clc-software?host=clc1").await;

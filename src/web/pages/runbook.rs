@@ -154,7 +154,8 @@ impl RunFragment {
             phase: "not started",
             by: String::new(),
             progress: match checks.as_slice() {
-                [] => "Nothing is to be verified".to_owned(),
+                [] if fragment.unwatched.is_empty() => "Nothing is to be verified".to_owned(),
+                [] => "Nobody here tells whether it is well".to_owned(),
                 checks => format!("Over when {} was well {intervals} in a row", checks.join(", ")),
             },
             since: String::new(),

@@ -160,6 +160,7 @@ parts!(
 
 /// Shows one trial in full: `STENTOR_SEED=42 cargo test -p stentor-core --test injection told_again -- --nocapture`.
 #[test]
+#[allow(clippy::print_stdout, reason = "who names a seed wants to see its trial")]
 fn a_seed_that_is_told_again_is_the_same_trial() {
     let seed = std::env::var("STENTOR_SEED").map_or(0, |text| text.parse().expect("STENTOR_SEED is a number"));
     let trial = Trial::run(seed);
