@@ -126,11 +126,10 @@ async fn a_dead_server_of_the_demo_is_powered_on_by_two_and_nobody_heals_it_by_h
     demo.post("demo/inject/clc/server?wait=1").await.unwrap();
     let incident = demo
         .until_incidents("the server is known to be off", |all| {
-            all.iter().find(|incident| incident["class"] == "server_down").cloned().ok_or(all.len())
+            all.iter().find(|incident| incident["subtype"] == "power_off").cloned().ok_or_else(|| all.to_vec())
         })
         .await;
     let number = incident["number"].as_u64().unwrap();
-    assert_eq!(incident["subtype"], "power_off", "{incident}");
     let run = anna.done(&format!("/incidents/{number}/run"), json!({})).await;
     let (id, steps) = (run["number"].as_u64().unwrap(), run["steps"].as_array().unwrap().clone());
     let power = steps.iter().position(|step| step["do"] == "power").unwrap();
@@ -139,6 +138,12 @@ async fn a_dead_server_of_the_demo_is_powered_on_by_two_and_nobody_heals_it_by_h
     }
     let number_of_step = power + 1;
     let path = |action: &str| format!("/runs/{id}/steps/{number_of_step}/{action}");
+    until("its controller says off", async || {
+        let now = demo.get(&format!("api/v1/runs/{id}")).await["steps"][power].clone();
+        let holds = now["needs"].as_array().unwrap().iter().all(|need| need["holds"] == true);
+        if holds { Ok(()) } else { Err(now) }
+    })
+    .await;
     let asked = anna.done(&path("begin"), json!({})).await;
     assert_eq!(asked["steps"][power]["state"], "asked", "{asked}");
     anna.refused(&path("approve"), json!({}), StatusCode::FORBIDDEN).await;
@@ -151,6 +156,7 @@ async fn a_dead_server_of_the_demo_is_powered_on_by_two_and_nobody_heals_it_by_h
         if phase == Some(json!("resolved")) { Ok(()) } else { Err(phase) }
     })
     .await;
+    demo.stop().await;
 }
 
 /// The command line leads through the next one: it ends when the cloud is well, and not before.

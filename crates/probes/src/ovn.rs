@@ -106,7 +106,7 @@ fn observe(told: &[(Database, Result<Member, OvnError>)]) -> Observation {
     let with = |is: &dyn Fn(&Result<Member, OvnError>) -> bool| -> Vec<String> {
         told.iter().filter(|(_, member)| is(member)).map(|(database, _)| database.word().to_owned()).collect()
     };
-    let alone = with(&|member| member == &Err(OvnError::Alone));
+    let alone = with(&|member| matches!(member, Err(OvnError::Alone)));
     let silent = with(&|member| matches!(member, Err(OvnError::Silent | OvnError::OtherDatabase)));
     let no_leader = with(&|member| member.as_ref().is_ok_and(|member| !member.has_leader()));
     let members = || told.iter().filter_map(|(database, member)| Some((*database, member.as_ref().ok()?)));
