@@ -248,8 +248,7 @@ mod tests {
 
     #[test]
     fn what_is_overdue_comes_first_then_what_is_due_next() {
-        let mut records = Records::default();
-        records.drills = vec![
+        let mut drills = vec![
             drill("eucalyptus/nc/server", 31, true),
             drill("eucalyptus/sc/server", 10, true),
             drill("eucalyptus/walrus/server", 5, true),
@@ -258,7 +257,8 @@ mod tests {
             drill("eucalyptus/clc/server", 1, false),
             drill("gone/from/packs", 1, true),
         ];
-        records.drills.sort_by_key(|drill| drill.at_s);
+        drills.sort_by_key(|drill| drill.at_s);
+        let records = Records { drills, broken: 0 };
         let snapshot = world();
         let rows = rows(&snapshot, &records, NOW, Wanted::Known);
         let told: Vec<(&str, &str, Option<i64>)> = rows

@@ -147,8 +147,11 @@ impl DrillRow {
                 (Some(last), Some(passed)) if !last.passed => verified(passed),
                 (_, _) => String::new(),
             },
-            due: row.due_at.filter(|_| row.passed.is_some()).map(|at| p::When { at, now: ctx.now }),
-            every: plan.map_or_else(String::new, |plan| words::interval(plan.every)),
+            // What was never restored, or not the last time, is due now.
+            due: (row.due_at)
+                .filter(|_| !matches!(row.standing, Standing::Failed | Standing::Never))
+                .map(|at| p::When { at, now: ctx.now }),
+            every: plan.map_or_else(String::new, |plan| period(plan.every)),
             owner: plan.map_or_else(String::new, |plan| plan.owner.clone()),
             service: plan.and_then(|plan| {
                 let service = plan.service.service.as_deref()?;
@@ -156,6 +159,12 @@ impl DrillRow {
             }),
         }
     }
+}
+
+/// `90 days`: as people agree on it, not in weeks.
+fn period(span: Span) -> String {
+    let days = span.as_millis() / Span::from_hours(24).as_millis();
+    if days < 2 { words::interval(span) } else { format!("{days} days") }
 }
 
 /// `verified by drill 2026-11-01 (RTO 12 min)`

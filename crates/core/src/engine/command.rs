@@ -95,10 +95,9 @@ impl Engine {
         }
     }
 
-    /// A cell stands in the audit as what was recovered, a runbook as what was carried out.
+    /// What was recovered; of a runbook also what was carried out.
     fn tell_drill(&self, of: &Arc<str>, by: &Arc<str>, text: &Arc<str>, effects: &mut Effects) {
-        let (runbook, target) =
-            if of.contains('/') { (Arc::default(), Arc::clone(of)) } else { (Arc::clone(of), Arc::default()) };
+        let runbook = if of.contains('/') { Arc::default() } else { Arc::clone(of) };
         effects.audit.push(AuditEntry {
             at: self.at,
             who: Arc::clone(by),
@@ -107,7 +106,7 @@ impl Engine {
             incident: None,
             runbook,
             step: None,
-            target,
+            target: Arc::clone(of),
             done: true,
             text: Arc::clone(text),
         });
