@@ -87,6 +87,9 @@ fn of_cell(cell: &Cell) -> Vec<String> {
     let lists = [("told_by", &cell.told_by), ("verify", &cell.verify), ("sources", &cell.sources)];
     let mut missing: Vec<String> =
         texts.into_iter().filter(|(_, text)| is_open(text)).map(|(key, _)| format!("`{key}` is empty")).collect();
+    if ["As ", "Like ", "Same "].iter().any(|word| cell.behaviour.starts_with(word)) {
+        missing.push("`behaviour` points to another cell: it is what users are told here".to_owned());
+    }
     for (key, list) in lists {
         if list.is_empty() || list.iter().any(|text| is_open(text)) {
             missing.push(format!("`{key}` is empty"));
