@@ -95,11 +95,13 @@ pub async fn run(args: DemoArgs, out: &mut (dyn Write + Send)) -> anyhow::Result
 async fn serve(args: DemoArgs, out: &mut (dyn Write + Send)) -> anyhow::Result<u8> {
     let level = if args.json { "error" } else { "warn" };
     telemetry::start(&Log { level: level.to_owned(), format: LogFormat::Text });
-    let temporary;
+    let (temporary, kept);
     let folder: &Path = match &args.state {
         Some(folder) => {
             std::fs::create_dir_all(folder).with_context(|| format!("cannot create `{}`", folder.display()))?;
-            folder
+            // Its configuration names files in it, and what is relative there begins at that folder.
+            kept = folder.canonicalize().with_context(|| format!("cannot find `{}`", folder.display()))?;
+            &kept
         }
         None => {
             temporary = tempfile::Builder::new().prefix("stentor-demo-").tempdir().context("no temporary folder")?;

@@ -44,9 +44,9 @@ impl Running {
     pub async fn demo(net: u8, pace: u32) -> Running {
         let folder = tempfile::tempdir().unwrap();
         let (net, pace) = (net.to_string(), pace.to_string());
-        let state = folder.path().join("state").display().to_string();
+        // A relative folder, as people write it.
         let arguments =
-            ["demo", "--json", "--listen", "127.0.0.1:0", "--net", &net, "--pace", &pace, "--state", &state];
+            ["demo", "--json", "--listen", "127.0.0.1:0", "--net", &net, "--pace", &pace, "--state", "state"];
         let (child, mut stdout) = spawn(&arguments, folder.path());
         let line = next_line(&mut stdout).await.expect("a demo says that it is ready");
         let ready: Value = serde_json::from_str(&line).unwrap();
