@@ -174,8 +174,8 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
     };
     let web = tokio::spawn(serve::serve(door.listener, door.tls, router::router(state), stop.clone()));
     takers.extend([tokio::spawn(afterwards(cache)), runbook::start(runs, run_orders, stop.clone())]);
-    let prune = tokio::spawn(prune(Arc::clone(&store), base.clock, settings.storage.keep, stop.clone()));
     Ok(Service {
+        prune: tokio::spawn(prune(Arc::clone(&store), base.clock, settings.storage.keep, stop.clone())),
         engine,
         store,
         addr: door.addr,
@@ -196,7 +196,6 @@ pub async fn start(loaded: Loaded, options: Options) -> anyhow::Result<Service> 
         aside,
         perfdata,
         trap_rules,
-        prune,
         lock,
     })
 }

@@ -11,17 +11,24 @@ use crate::store::Store;
 use crate::traps::board::{Fate, Seen};
 use crate::web::auth::Role;
 
-/// A request of each operation that succeeds in the world, in an order in which it does.
-fn examples() -> Vec<(&'static str, &'static str, &'static str, String)> {
-    let observation = serde_json::to_value(Observation::observed("seen")).unwrap();
-    let push = json!({"agent": "clc1", "boot": "b", "sequence": 1, "results": [
-        {"host": "clc1", "service": "gone", "observed_at": NOW.as_millis(), "observation": observation}]});
-    let get = |template, path| ("get", template, path, String::new());
-    let post = |template, path, body: &str| ("post", template, path, body.to_owned());
-    let delete = |template, path| ("delete", template, path, String::new());
+/// Method, path as documented, path as asked for, body.
+type Example = (&'static str, &'static str, &'static str, String);
+
+fn get(template: &'static str, path: &'static str) -> Example {
+    ("get", template, path, String::new())
+}
+
+fn post(template: &'static str, path: &'static str, body: &str) -> Example {
+    ("post", template, path, body.to_owned())
+}
+
+fn delete(template: &'static str, path: &'static str) -> Example {
+    ("delete", template, path, String::new())
+}
+
+/// What a run asks for, and what it leaves behind.
+fn of_runs() -> Vec<Example> {
     vec![
-        post("/api/v1/incidents/{number}/ack", "/api/v1/incidents/17/ack", r#"{"comment":"x"}"#),
-        post("/api/v1/incidents/{number}/notes", "/api/v1/incidents/17/notes", r#"{"text":"x"}"#),
         post("/api/v1/incidents/{number}/run", "/api/v1/incidents/17/run", ""),
         post("/api/v1/runbooks/{id}/run", "/api/v1/runbooks/rb-euca-move/run", r#"{"host":"clc1"}"#),
         post("/api/v1/runs/{run}/steps/{step}/{action}", "/api/v1/runs/RUN-1/steps/1/done", r#"{"attempt":1}"#),
@@ -32,6 +39,17 @@ fn examples() -> Vec<(&'static str, &'static str, &'static str, String)> {
         get("/api/v1/runbooks", "/api/v1/runbooks"),
         get("/api/v1/runbooks/{id}", "/api/v1/runbooks/rb-euca-move"),
         get("/api/v1/audit", "/api/v1/audit"),
+    ]
+}
+
+/// A request of each operation that succeeds in the world, in an order in which it does.
+fn examples() -> Vec<Example> {
+    let observation = serde_json::to_value(Observation::observed("seen")).unwrap();
+    let push = json!({"agent": "clc1", "boot": "b", "sequence": 1, "results": [
+        {"host": "clc1", "service": "gone", "observed_at": NOW.as_millis(), "observation": observation}]});
+    let others = vec![
+        post("/api/v1/incidents/{number}/ack", "/api/v1/incidents/17/ack", r#"{"comment":"x"}"#),
+        post("/api/v1/incidents/{number}/notes", "/api/v1/incidents/17/notes", r#"{"text":"x"}"#),
         get("/api/v1/incidents", "/api/v1/incidents"),
         get("/api/v1/incidents/{number}", "/api/v1/incidents/17"),
         delete("/api/v1/incidents/{number}/ack", "/api/v1/incidents/17/ack"),
@@ -85,7 +103,8 @@ fn examples() -> Vec<(&'static str, &'static str, &'static str, String)> {
             r#"{"agent":"clc1","start":"s","state":"begun"}"#,
         ),
         get("/api/v1/openapi.json", "/api/v1/openapi.json"),
-    ]
+    ];
+    [of_runs(), others].concat()
 }
 
 fn document() -> Value {

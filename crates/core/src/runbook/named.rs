@@ -8,7 +8,7 @@ use crate::catalog::{Catalog, Host};
 /// | word | is |
 /// |---|---|
 /// | `HOST` | the name of the target host |
-/// | `BMC`, `-U USER`, `-f PWFILE` | address of its controller, user and password file there |
+/// | `BMC`, `-U BMC_USER` or `USER`, `-f BMC_PWFILE` or `PWFILE` | address of its controller, user and password file there |
 /// | `ZONE` | its zone |
 /// | a component's key in capitals (`CLC`, `UFS`) | address of the target if it has that component, else of the one host in its cloud that has it |
 ///
@@ -29,8 +29,9 @@ fn of_line(catalog: &Catalog, host: &Host, line: &str) -> String {
         out.push_str(&rest[..start]);
         let end = rest[start..].find(|c| !is_part(c)).map_or(rest.len(), |length| start + length);
         let word = &rest[start..end];
-        // `$HOST` and `--HOST` are the shell's and the program's own.
-        let is_own = out.ends_with(['$', '-', '{', '/', '.']) && !out.ends_with("://");
+        // `$HOST` and `--HOST` are the shell's and the program's own; `BMC-OF-SOURCE` is another one.
+        let is_own =
+            (out.ends_with(['$', '-', '{', '/', '.']) && !out.ends_with("://")) || rest[end..].starts_with('-');
         let name = if is_own { None } else { meaning(catalog, host, &out, word) };
         let before_port = rest[end..].starts_with(':');
         match name.filter(|name| is_plain(name)) {
@@ -50,9 +51,13 @@ fn meaning<'a>(catalog: &'a Catalog, host: &'a Host, before: &str, word: &str) -
     match word {
         "HOST" => Some(&host.name),
         "BMC" => bmc.map(|bmc| &*bmc.address),
-        // `-L USER` is a privilege, not a user.
-        "USER" if before.ends_with(" -U ") && before.contains("ipmitool") => bmc.map(|bmc| &*bmc.user),
-        "PWFILE" if before.ends_with(" -f ") => bmc.map(|bmc| &*bmc.password_file),
+        // `-L USER` is a privilege, not a user, and another controller has other users.
+        "USER" | "BMC_USER" if before.ends_with(" -U ") => {
+            bmc.filter(|bmc| before.contains(&*bmc.address)).map(|bmc| &*bmc.user)
+        }
+        "PWFILE" | "BMC_PWFILE" if before.ends_with(" -f ") => {
+            bmc.filter(|bmc| before.contains(&*bmc.address)).map(|bmc| &*bmc.password_file)
+        }
         "ZONE" => Some(&catalog.zones[host.zone.index()].name),
         _ if word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_') => {
             let has = |host: &Host| {
@@ -149,6 +154,11 @@ mod tests {
                 "ipmitool -H BMC -U USER -f PWFILE power on",
                 "ipmitool -H 192.0.2.101 -U operator -f /etc/stentor/bmc power on",
             ),
+            (
+                "clc1",
+                "ipmitool -H BMC -U BMC_USER -f BMC_PWFILE -L USER sel elist",
+                "ipmitool -H 192.0.2.101 -U operator -f /etc/stentor/bmc -L USER sel elist",
+            ),
             ("clc1", "clcadmin-copy-keys -z ZONE HOST", "clcadmin-copy-keys -z one clc1"),
             (
                 "clc1",
@@ -173,6 +183,8 @@ mod tests {
             ("ufs1", "ipmitool -H BMC -U USER", "it has no controller"),
             ("clc1", "mysql -u USER", "not the user of the controller"),
             ("clc1", "ipmitool -L USER sel elist", "a privilege"),
+            ("clc1", "ipmitool -H BMC-OF-SOURCE -U USER -f PWFILE chassis power off", "another machine"),
+            ("clc1", "ipmitool -H OTHER_BMC -U BMC_USER -f BMC_PWFILE chassis power off", "another machine"),
             ("clc1", "df -h /var/lib/eucalyptus/CLC", "a folder"),
             ("clc1", "systemctl start x   # CLC, then HOST", "a remark"),
             ("clc1", "echo $HOST ${HOST} --HOST HOST_IP XHOST", "other words"),
