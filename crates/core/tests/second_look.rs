@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stentor_core::catalog::{Catalog, Check, Cloud, Component, Host, Service, SignalSpec, SignalValue, Timing, Zone};
 use stentor_core::diagnosis::{Class, Topology};
 use stentor_core::engine::{CheckResult, Effects, Engine, Input, ResultSource, Took};
-use stentor_core::id::{CheckId, CloudId, ComponentId, HostId, ServiceId, ZoneId};
+use stentor_core::id::{CheckId, CloudId, ComponentId, HostId, ObjectId, ServiceId, ZoneId};
 use stentor_core::model::{Incident, Observation, Phase, ServiceState, Value};
 use stentor_core::{Span, Timestamp};
 
@@ -98,8 +98,12 @@ struct Story {
 impl Story {
     /// Everything was looked at and is well.
     fn new() -> Story {
+        Story::of(catalog())
+    }
+
+    fn of(catalog: Catalog) -> Story {
         let mut story = Story { engine: Engine::new(), at: Timestamp::from_secs(1_000_000) };
-        story.engine.apply(story.at, &Input::Catalog(Arc::new(catalog())));
+        story.engine.apply(story.at, &Input::Catalog(Arc::new(catalog)));
         for (host, _) in HOSTS {
             story.well(host);
         }
@@ -348,4 +352,29 @@ fn an_input_that_the_mains_took_is_asked_for_again_before_it_is_one_of_its_own()
         }
         assert_eq!(named(&story), wanted, "it says {says:?}");
     }
+}
+
+#[test]
+fn a_controller_tells_of_no_failure_of_its_own_before_its_host_was_asked() {
+    let mut catalog = catalog();
+    let (host, sensors) = (HostId(1), ServiceId::from_index(catalog.services.len()));
+    catalog.checks.extend([check("ping", "ping", Vec::new()), check("sensors", "ipmi", Vec::new())]);
+    let (name, params) = ("sensors".into(), Value::Null);
+    catalog.services.push(Service { host, name, check: CheckId(7), params, component: None });
+    catalog.hosts[host.index()].services.push(sensors);
+    catalog.hosts[host.index()].check = Some(CheckId(6));
+    catalog.reindex();
+    let mut story = Story::of(catalog);
+    for _ in 0..4 {
+        story.power(3, Some(&[0]));
+        story.see("walrus1", "sensors", 1, &[], story.at);
+        story.pass(1);
+        assert_eq!(titles(&story), [""; 0], "the host may be going down");
+    }
+    let observation = Arc::new(Observation::reported(ServiceState::Ok, "it answers"));
+    let (object, observed_at, source) = (ObjectId::Host(host), story.at, ResultSource::Active);
+    let result = CheckResult { object, observed_at, source, observation, id: None, took: Took::default() };
+    story.engine.apply(story.at, &Input::Result(result));
+    story.pass(1);
+    assert_eq!(titles(&story), ["sensors on walrus1"]);
 }

@@ -138,7 +138,8 @@ fn speaks_for_nothing(check: &Check) -> bool {
 }
 
 /// Checks of the same host that look with the same probe at a part of what a check without signals looks at: if one of
-/// them fails too, its verdict covers both. The plain check may be believed first, and must not speak first.
+/// them fails too, its verdict covers both. The plain check may be believed first, and must not speak first. Nor before the
+/// host itself was asked: a controller tells of a machine without power sooner than any silence does.
 pub fn that_see_the_same(catalog: &Catalog, service: ServiceId) -> Vec<ObjectId> {
     let own = &catalog.services[service.index()];
     let check = &catalog.checks[own.check.index()];
@@ -149,7 +150,13 @@ pub fn that_see_the_same(catalog: &Catalog, service: ServiceId) -> Vec<ObjectId>
         let other = &catalog.checks[catalog.services[id.index()].check.index()];
         other.probe == check.probe && !other.signals.is_empty()
     };
-    catalog.hosts[own.host.index()].services.iter().filter(same).map(|id| ObjectId::Service(*id)).collect()
+    let host = &catalog.hosts[own.host.index()];
+    let mut found: Vec<ObjectId> = host.services.iter().filter(same).map(|id| ObjectId::Service(*id)).collect();
+    let can_be_asked = host.check.is_some_and(|check| !catalog.checks[check.index()].probe.is_empty());
+    if !found.is_empty() && can_be_asked {
+        found.push(ObjectId::Host(own.host));
+    }
+    found
 }
 
 /// The hosts that a verdict is about: its target, and those on which its evidence was seen.
