@@ -112,7 +112,15 @@ impl FakeHub {
                 pushes.changed().await.expect("the hub lives");
             }
         };
-        tokio::time::timeout(Duration::from_secs(30), reached).await.unwrap_or_else(|_| panic!("waited for {what}"));
+        let reached = tokio::time::timeout(Duration::from_secs(30), reached).await;
+        reached.unwrap_or_else(|_| {
+            let (boots, told) = (self.boots(), self.by_boot());
+            panic!(
+                "waited for {what}; boots {boots:?}, {} results: {:?}",
+                told.len(),
+                told.iter().take(40).collect::<Vec<_>>()
+            )
+        });
     }
 }
 
@@ -346,6 +354,12 @@ async fn what_one_agent_could_not_tell_the_next_one_tells_first() {
     // As kill -9 ends it: nothing is closed.
     first.task.abort();
     assert!(first.task.await.is_err_and(|error| error.is_cancelled()));
+    // A write to the spool that was under way still ends, which no process would do; until then the spool is held.
+    let lock = std::fs::File::open(folder.path().join("lock")).expect("the lock of the spool");
+    while lock.try_lock().is_err() {
+        tokio::task::yield_now().await;
+    }
+    drop(lock);
     let ran = view.next.load(Ordering::SeqCst);
     hub.log.lock().expect("log").clear();
     hub.refuse_pushes(false);
